@@ -1,0 +1,134 @@
+"""What a token sequence looks like: which columns hold which image; everything else is text.
+
+Pure tensors, no transformers. A *row* is one sequence of the batch, a *column* one of its token slots; an *image token* is a slot that
+carries picture features. Separators written around or between them (begin/end of image, tile tags, row breaks) are text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from bapa.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How the tokens of one image stand on the picture: ``rows`` x ``cols`` patches in raster order."""
+
+    rows: int
+    cols: int
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image of one row.
+
+    ``columns``: LongTensor (tokens,), ascending; not contiguous where an image comes in tiles or rows with tags between them.
+    ``grid``: the patch grid, or None where it is not known.
+    """
+
+    columns: Tensor
+    grid: Grid | None = None
+
+    def __len__(self) -> int:
+        return self.columns.numel()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the images of a batch stand.
+
+    ``number``: LongTensor (rows, columns) on the CPU, 0 on text, k on the tokens of the row's k-th image.
+    ``grids``: for each row, the patch grid of each image (None where unknown), or nothing at all.
+    """
+
+    number: Tensor
+    grids: tuple[tuple[Grid | None, ...], ...] = field(default=())
+
+    @property
+    def rows(self) -> int:
+        return self.number.shape[0]
+
+    @property
+    def columns(self) -> int:
+        return self.number.shape[1]
+
+    @property
+    def mask(self) -> Tensor:
+        """BoolTensor (rows, columns): True on image tokens."""
+        return self.number > 0
+
+    def images(self, row: int) -> list[Image]:
+        """The images of one row from left to right."""
+        number = self.number[row]
+        columns = number.nonzero().flatten()
+        if not len(columns):
+            return []
+        order = number[columns]
+        grids = self.grids[row] if self.grids else ()
+        found = []
+        for k in range(1, int(order.max()) + 1):
+            found.append(Image(columns[order == k], grids[k - 1] if k <= len(grids) else None))
+        return found
+
+    def join(self, after: Layout) -> Layout:
+        """This layout followed by ``after``; an image cut by the seam goes on."""
+        last = self.number.amax(1, keepdim=True)
+        cut = (self.number[:, -1:] > 0) & (after.number[:, :1] > 0)
+        number = torch.where(after.mask, after.number + last - cut.long(), 0)
+        grids: list[tuple[Grid | None, ...]] = []
+        for row in range(self.rows if self.grids or after.grids else 0):
+            head = self.grids[row] if self.grids else (None,) * int(last[row])
+            tail = after.grids[row] if after.grids else ()
+            grids.append(head + tail[int(cut[row]) :])
+        return Layout(torch.cat([self.number, number], 1), tuple(grids))
+
+    def crop(self, columns: int) -> Layout:
+        """The first ``columns`` columns."""
+        return Layout(self.number[:, :columns], self.grids)
+
+    def repeat(self, times: int) -> Layout:
+        """Every row ``times`` times in a row, as beams and several return sequences lay out a batch."""
+        return Layout(self.number.repeat_interleave(times, 0), tuple(g for g in self.grids for _ in range(times)))
+
+
+def text(rows: int, columns: int) -> Layout:
+    """The layout of a batch without images."""
+    return Layout(torch.zeros(rows, columns, dtype=torch.long))
+
+
+def read(mask: Tensor, lengths: Sequence[int] = (), grids: Sequence[Grid | None] = ()) -> Layout:
+    """The layout of a batch, from its image tokens.
+
+    ``mask``: BoolTensor (rows, columns), True on image tokens. ``lengths``: token count of every image in reading order over the whole
+    batch; it tells images apart that stand side by side without a separator and joins the pieces of one that comes in tiles. Without it
+    every unbroken run is an image. ``grids``: the patch grid of every image, in the same order.
+
+    Raises ModelError where the lengths do not fill the rows.
+    """
+    mask = mask.cpu()
+    begins = mask & ~torch.nn.functional.pad(mask, (1, 0))[:, :-1]
+    number = begins.cumsum(1) * mask
+    if len(lengths):
+        number = _number(mask, lengths)
+    counts = number.amax(1).tolist()
+    if sum(counts) != len(grids):
+        return Layout(number)
+    ends = torch.tensor(counts).cumsum(0).tolist()
+    return Layout(number, tuple(tuple(grids[end - count : end]) for count, end in zip(counts, ends, strict=True)))
+
+
+def _number(mask: Tensor, lengths: Sequence[int]) -> Tensor:
+    tokens = torch.tensor(list(lengths))
+    if int(tokens.sum()) != int(mask.sum()):
+        raise ModelError(f"the images bring {list(lengths)} features, the prompt has {int(mask.sum())} image tokens")
+    image = torch.arange(1, len(tokens) + 1).repeat_interleave(tokens)  # of each image token, over the whole batch
+    row = mask.nonzero()[:, 0]
+    first = torch.full((len(mask),), len(tokens) + 1).scatter_reduce(0, row, image, "amin")
+    number = torch.zeros(mask.shape, dtype=torch.long)
+    number[mask] = image - first[row] + 1
+    return number

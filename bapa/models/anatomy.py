@@ -1,0 +1,81 @@
+"""Where a vision-language model takes in its tokens and where it makes its rotary positions, found by structure."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from bapa.errors import UnsupportedModelError
+
+# Arguments that bring pictures or their features into a forward; sizes, grids and masks that ride along do not count.
+PICTURES = re.compile(r"^(?!.*(_size|_grid|_mask|_shape|_length|_indices|_position)).*(pixel_values|image_patches|mm_encoder_outputs|image_embeds|image_features|images$)")
+
+# Where configurations keep the ids of tokens that carry image or video features (not of the tags around them).
+TOKEN_IDS = ("image_token_id", "image_token_index", "image_patch_id", "video_token_id", "video_token_index")
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The parts of a vision-language model that a position scheme touches.
+
+    ``model``: the outermost transformers model (its config records the scheme). ``outer``: the module that sees the token ids and the
+    pictures before they are merged. ``rotaries``: the rotary embedding modules of the text decoder. ``tokens``: LongTensor, the ids of
+    tokens that carry picture features. ``pictures``: the arguments of ``outer`` that bring pictures in.
+    """
+
+    model: PreTrainedModel
+    outer: nn.Module
+    rotaries: tuple[nn.Module, ...]
+    tokens: torch.Tensor
+    pictures: frozenset[str]
+
+
+def find(model: nn.Module) -> Anatomy:
+    """The anatomy of ``model``, which may be wrapped (PEFT, DDP, torch.compile).
+
+    Raises UnsupportedModelError, with the reason, where positions of image tokens cannot be balanced.
+    """
+    top = next((m for m in model.modules() if isinstance(m, PreTrainedModel)), None)
+    if top is None:
+        raise UnsupportedModelError(f"{type(model).__name__} holds no transformers model; pass one, e.g. from AutoModelForImageTextToText")
+    name = type(top).__name__
+    if getattr(top.config, "is_encoder_decoder", False):
+        raise UnsupportedModelError(f"{name} is an encoder-decoder: its images do not stand in the decoder's sequence, so they take no rotary positions")
+    pictures = _pictures(top)
+    if not pictures:
+        raise UnsupportedModelError(f"{name} takes no pictures (text-only); image positions exist in vision-language models only")
+    decoder = _owner(top, top.get_input_embeddings())
+    crossing = next((type(m).__name__ for m in decoder.modules() if re.search("Cross|Sequence.*Align", type(m).__name__)), None)
+    if crossing:
+        raise UnsupportedModelError(f"{name} reads images through cross-attention ({crossing}): its image tokens take no rotary positions")
+    rotaries = tuple(_rotaries(decoder))
+    if not rotaries:
+        raise UnsupportedModelError(f"{name} has no rotary embedding in its text decoder ({type(decoder).__name__}): its positions are learned, absolute or a bias")
+    tokens = sorted({int(v) for c in (top.config, getattr(top.config, "vision_config", None)) for a in TOKEN_IDS if isinstance(v := getattr(c, a, None), int)})
+    if not tokens:
+        raise UnsupportedModelError(f"{name}: its config names no image token (looked for {', '.join(TOKEN_IDS)})")
+    # The innermost module that still sees pictures next to token ids: modules() walks outside in.
+    outer = [m for m in top.modules() if _pictures(m) and any(m is decoder or part is decoder for part in m.modules())][-1]
+    return Anatomy(top, outer, rotaries, torch.tensor(tokens), _pictures(outer))
+
+
+def _pictures(module: nn.Module) -> frozenset[str]:
+    arguments = inspect.signature(module.forward).parameters
+    return frozenset(a for a in arguments if PICTURES.match(a)) if "input_ids" in arguments else frozenset()
+
+
+def _owner(top: nn.Module, embedding: nn.Module) -> nn.Module:
+    return next(m for m in top.modules() if any(child is embedding for child in m.children()))
+
+
+def _rotaries(decoder: nn.Module) -> Iterator[nn.Module]:
+    # Direct children first: some releases keep unused rotary modules inside their attention layers as well.
+    for child in decoder.children():
+        if "Rotary" in type(child).__name__:
+            yield child

@@ -1,0 +1,37 @@
+"""The scheme in a model's config: ``config.bapa = {"scheme": name, "options": {...}, "version": 1}``.
+
+Saving, loading, adapters and result files all read this one record. The switch of the paper's own code, ``"position_balance": true``, is
+read as BaPA.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from bapa.errors import SchemeError
+from bapa.schemes import Scheme, make
+
+VERSION = 1
+
+
+def write(config: PreTrainedConfig, scheme: Scheme) -> None:
+    """Record ``scheme``."""
+    config.bapa = {"scheme": scheme.name, "options": scheme.options, "version": VERSION}
+
+
+def erase(config: PreTrainedConfig) -> None:
+    """Forget the record."""
+    if hasattr(config, "bapa"):
+        del config.bapa
+
+
+def read(config: PreTrainedConfig) -> Scheme | None:
+    """The recorded scheme, or None; SchemeError where the record cannot be read."""
+    entry: Any = getattr(config, "bapa", None)
+    if entry is None:
+        return make("bapa") if getattr(config, "position_balance", False) is True else None
+    if not isinstance(entry, dict) or "scheme" not in entry or entry.get("version") != VERSION:
+        raise SchemeError(f"config.bapa is {entry!r}; this release reads {{'scheme': NAME, 'options': {{...}}, 'version': {VERSION}}}")
+    return make(entry["scheme"], **entry.get("options", {}))

@@ -1,0 +1,120 @@
+"""From one image to a batch: what every scheme shares, written once.
+
+The *raster position* P of a token counts the tokens before it (each image token counts one). A scheme moves a token by its *carry*:
+the token takes ``P - carry``. Text carries the *shift* that all images before it have caused; an image token carries what takes it from
+its place in the raster to the place its scheme gives it. Both follow from the layout alone, so they can be prepared before the model's own
+positions are known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bapa.layout import Layout
+from bapa.schemes.base import Scheme
+
+
+@dataclass(frozen=True)
+class Carry:
+    """How far a scheme moves each token of a batch from its raster position.
+
+    ``tokens``: (axes, rows, columns), what to subtract from P. ``shift``: (rows, columns), what text standing right behind that column
+    would carry. ``image``: BoolTensor (rows, columns). Long where every value is whole, else float32.
+    """
+
+    tokens: Tensor
+    shift: Tensor
+    image: Tensor
+
+    def to(self, device: torch.device) -> Carry:
+        return Carry(*(t.to(device, non_blocking=True) for t in (self.tokens, self.shift, self.image)))
+
+    def last(self, columns: int) -> Carry:
+        """The last ``columns`` columns."""
+        start = self.shift.shape[1] - columns
+        return Carry(self.tokens[..., start:], self.shift[:, start:], self.image[:, start:])
+
+
+def carry(layout: Layout, scheme: Scheme) -> Carry:
+    """What ``scheme`` makes every token of ``layout`` carry; see :class:`Carry` for shapes and dtypes."""
+    shift = torch.zeros(layout.rows, layout.columns, dtype=torch.float64)
+    placed = []
+    for row in range(layout.rows):
+        before = 0.0  # shift of the text in front of the image
+        for image in layout.images(row):
+            placement = scheme.place(image)
+            first = int(image.columns[0])
+            columns = torch.arange(first, layout.columns)
+            seen = torch.searchsorted(image.columns, columns, right=True)  # tokens of this image so far
+            shift[row, first:] = before + seen - placement.resume[seen - 1]
+            placed.append((row, image.columns, image.columns - first + before - placement.offsets))
+            before += len(image) - float(placement.resume[-1])
+    tokens = shift.repeat(max((len(moved) for *_, moved in placed), default=1), 1, 1)
+    for row, columns, moved in placed:
+        tokens[:, row, columns] = moved.to(tokens.dtype)
+    whole = not bool((shift.frac().any() | tokens.frac().any()))
+    dtype = torch.long if whole else torch.float32
+    return Carry(tokens.to(dtype), shift.to(dtype), layout.mask)
+
+
+def segments(native: Tensor, image: Tensor) -> Tensor:
+    """Column at which each token's sequence begins: LongTensor (rows, columns).
+
+    ``native``: (axes, rows, columns), the model's own positions; ``image``: BoolTensor (rows, columns). A row holds several sequences
+    where it is packed or padded: a sequence begins where the first axis (time) does not go on. Padding thus falls apart into sequences
+    of one token, which keep the positions the model gave them.
+    """
+    step = torch.diff(native[0], dim=-1)
+    within = image[:, 1:] & image[:, :-1]
+    begins = (step < 0) | ((step == 0) & ~within)
+    columns = torch.arange(native.shape[-1], device=native.device)
+    return torch.nn.functional.pad(begins, (1, 0)).mul(columns).cummax(dim=-1).values
+
+
+def raster(native: Tensor, begin: Tensor) -> Tensor:
+    """Raster position of every token, (rows, columns); ``begin`` as :func:`segments` gives it.
+
+    With one rotary axis this is the model's own position. With several, an image advances the native positions by less than its tokens,
+    so the raster is counted from the position at which the sequence begins.
+    """
+    if len(native) == 1:
+        return native[0]
+    columns = torch.arange(native.shape[-1], device=native.device)
+    return native[0].gather(-1, begin) + columns - begin
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """A balanced batch. ``positions``: (axes, rows, columns). The others, (rows,), belong to the text that would follow the last column:
+    its raster position, the position the model itself would give it, and its balanced one."""
+
+    positions: Tensor
+    raster_end: Tensor
+    native_end: Tensor
+    end: Tensor
+
+
+def balance(native: Tensor, moves: Carry) -> Balanced:
+    """The positions a scheme gives a batch that starts at column 0.
+
+    ``native``: LongTensor (axes, rows, columns), the model's own positions.
+    """
+    begin = segments(native, moves.image)
+    place = raster(native, begin)
+    earlier = torch.nn.functional.pad(moves.shift, (1, 0)).gather(-1, begin)  # shift by images of other sequences in a packed row
+    positions = place + earlier - moves.tokens
+    raster_end = place[:, -1] + 1
+    return Balanced(
+        positions=positions.expand(len(native), -1, -1) if len(positions) < len(native) else positions,
+        raster_end=raster_end,
+        native_end=native_end(native),
+        end=raster_end + earlier[:, -1] - moves.shift[:, -1],
+    )
+
+
+def native_end(native: Tensor) -> Tensor:
+    """The position the model itself gives the text behind the last column, (rows,): one after the largest axis."""
+    return native[..., -1].amax(0) + 1

@@ -1,0 +1,38 @@
+"""BaPA: Balanced Position Assignment (arXiv 2509.21984 v1, section 4): all tokens of one image share one position."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+
+from bapa.errors import SchemeError
+from bapa.layout import Image
+from bapa.schemes.base import Placement, Scheme
+
+
+@dataclass(frozen=True)
+class Bapa(Scheme):
+    """Every image token at ``b``; the text resumes at ``b + distance``.
+
+    ``distance``: 1 is the paper's rule and the default; any positive number (fractions too) moves the text away from the image;
+    ``"native"`` is the image's token count, which leaves the text where it was.
+    """
+
+    name: ClassVar[str] = "bapa"
+    paper: ClassVar[str] = "arXiv 2509.21984 v1"
+
+    distance: float | Literal["native"] = 1
+
+    def __post_init__(self) -> None:
+        if self.distance != "native" and not (isinstance(self.distance, int | float) and 0 < self.distance < math.inf):
+            raise SchemeError(f'distance={self.distance!r}: a positive number or "native" is accepted, e.g. "bapa:distance=native"')
+
+    def place(self, image: Image) -> Placement:
+        n = len(image)
+        shared = torch.zeros(1, n, dtype=torch.long)
+        if self.distance == "native":
+            return Placement(offsets=shared, resume=torch.arange(1, n + 1))
+        return Placement(offsets=shared, resume=torch.tensor(self.distance).repeat(n))

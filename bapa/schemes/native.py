@@ -1,0 +1,23 @@
+"""Native: raster order, ``b + i``, as the model was trained. Balancing with it leaves the model untouched, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from bapa.layout import Image
+from bapa.schemes.base import Placement, Scheme
+
+
+@dataclass(frozen=True)
+class Native(Scheme):
+    """Image token i at ``b + i``, text resumes at ``b + n``; models with several rotary axes keep their own rule."""
+
+    name: ClassVar[str] = "native"
+    paper: ClassVar[str] = ""
+
+    def place(self, image: Image) -> Placement:
+        i = torch.arange(len(image))
+        return Placement(offsets=i[None], resume=i + 1)
