@@ -1,7 +1,8 @@
 """What a token sequence looks like: which columns hold which image; everything else is text.
 
-Pure tensors, no transformers. A *row* is one sequence of the batch, a *column* one of its token slots; an *image token* is a slot that
-carries picture features. Separators written around or between them (begin/end of image, tile tags, row breaks) are text.
+Pure tensors, no transformers. A *row* is one sequence of the batch, a *column* one of its token slots; an *image
+token* is a slot that carries picture features. Separators written around or between them (begin/end of image, tile
+tags, row breaks) are text.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class Grid:
 class Image:
     """One image of one row.
 
-    ``columns``: LongTensor (tokens,), ascending; not contiguous where an image comes in tiles or rows with tags between them.
-    ``grid``: the patch grid, or None where it is not known.
+    ``columns``: LongTensor (tokens,), ascending; not contiguous where an image comes in tiles or rows with tags
+    between them. ``grid``: the patch grid, or None where it is not known.
     """
 
     columns: Tensor
@@ -104,9 +105,10 @@ def text(rows: int, columns: int) -> Layout:
 def read(mask: Tensor, lengths: Sequence[int] = (), grids: Sequence[Grid | None] = ()) -> Layout:
     """The layout of a batch, from its image tokens.
 
-    ``mask``: BoolTensor (rows, columns), True on image tokens. ``lengths``: token count of every image in reading order over the whole
-    batch; it tells images apart that stand side by side without a separator and joins the pieces of one that comes in tiles. Without it
-    every unbroken run is an image. ``grids``: the patch grid of every image, in the same order.
+    ``mask``: BoolTensor (rows, columns), True on image tokens. ``lengths``: token count of every image in reading
+    order over the whole batch; it tells images apart that stand side by side without a separator and joins the pieces
+    of one that comes in tiles. Without it every unbroken run is an image. ``grids``: the patch grid of every image,
+    in the same order.
 
     Raises ModelError where the lengths do not fill the rows.
     """

@@ -14,7 +14,9 @@ from transformers import PreTrainedModel
 from bapa.errors import UnsupportedModelError
 
 # Arguments that bring pictures or their features into a forward; sizes, grids and masks that ride along do not count.
-PICTURES = re.compile(r"^(?!.*(_size|_grid|_mask|_shape|_length|_indices|_position)).*(pixel_values|image_patches|mm_encoder_outputs|image_embeds|image_features|images$)")
+PICTURES = re.compile(
+    r"^(?!.*(_size|_grid|_mask|_shape|_length|_indices|_position)).*(pixel_values|image_patches|mm_encoder_outputs|image_embeds|image_features|images$)"
+)
 
 # Where configurations keep the ids of tokens that carry image or video features (not of the tags around them).
 TOKEN_IDS = ("image_token_id", "image_token_index", "image_patch_id", "video_token_id", "video_token_index")
@@ -24,9 +26,10 @@ TOKEN_IDS = ("image_token_id", "image_token_index", "image_patch_id", "video_tok
 class Anatomy:
     """The parts of a vision-language model that a position scheme touches.
 
-    ``model``: the outermost transformers model (its config records the scheme). ``outer``: the module that sees the token ids and the
-    pictures before they are merged. ``rotaries``: the rotary embedding modules of the text decoder. ``tokens``: LongTensor, the ids of
-    tokens that carry picture features. ``pictures``: the arguments of ``outer`` that bring pictures in.
+    ``model``: the outermost transformers model (its config records the scheme). ``outer``: the module that sees the
+    token ids and the pictures before they are merged. ``rotaries``: the rotary embedding modules of the text decoder.
+    ``tokens``: LongTensor, the ids of tokens that carry picture features. ``pictures``: the arguments of ``outer``
+    that bring pictures in.
     """
 
     model: PreTrainedModel
@@ -43,25 +46,46 @@ def find(model: nn.Module) -> Anatomy:
     """
     top = next((m for m in model.modules() if isinstance(m, PreTrainedModel)), None)
     if top is None:
-        raise UnsupportedModelError(f"{type(model).__name__} holds no transformers model; pass one, e.g. from AutoModelForImageTextToText")
+        raise UnsupportedModelError(
+            f"{type(model).__name__} holds no transformers model; pass one, e.g. from AutoModelForImageTextToText"
+        )
     name = type(top).__name__
     if getattr(top.config, "is_encoder_decoder", False):
-        raise UnsupportedModelError(f"{name} is an encoder-decoder: its images do not stand in the decoder's sequence, so they take no rotary positions")
+        raise UnsupportedModelError(
+            f"{name} is an encoder-decoder: its images stand outside the decoder's sequence, without rotary positions"
+        )
     pictures = _pictures(top)
     if not pictures:
-        raise UnsupportedModelError(f"{name} takes no pictures (text-only); image positions exist in vision-language models only")
+        raise UnsupportedModelError(
+            f"{name} takes no pictures (text-only); image positions exist in vision-language models only"
+        )
     decoder = _owner(top, top.get_input_embeddings())
-    crossing = next((type(m).__name__ for m in decoder.modules() if re.search("Cross|Sequence.*Align", type(m).__name__)), None)
+    crossing = next(
+        (type(m).__name__ for m in decoder.modules() if re.search("Cross|Sequence.*Align", type(m).__name__)), None
+    )
     if crossing:
-        raise UnsupportedModelError(f"{name} reads images through cross-attention ({crossing}): its image tokens take no rotary positions")
+        raise UnsupportedModelError(
+            f"{name} reads images through cross-attention ({crossing}): its image tokens take no rotary positions"
+        )
     rotaries = tuple(_rotaries(decoder))
     if not rotaries:
-        raise UnsupportedModelError(f"{name} has no rotary embedding in its text decoder ({type(decoder).__name__}): its positions are learned, absolute or a bias")
-    tokens = sorted({int(v) for c in (top.config, getattr(top.config, "vision_config", None)) for a in TOKEN_IDS if isinstance(v := getattr(c, a, None), int)})
+        raise UnsupportedModelError(
+            f"{name} has no rotary embedding in {type(decoder).__name__}: its positions are learned, absolute or a bias"
+        )
+    tokens = sorted(
+        {
+            int(v)
+            for c in (top.config, getattr(top.config, "vision_config", None))
+            for a in TOKEN_IDS
+            if isinstance(v := getattr(c, a, None), int)
+        }
+    )
     if not tokens:
         raise UnsupportedModelError(f"{name}: its config names no image token (looked for {', '.join(TOKEN_IDS)})")
     # The innermost module that still sees pictures next to token ids: modules() walks outside in.
-    outer = [m for m in top.modules() if _pictures(m) and any(m is decoder or part is decoder for part in m.modules())][-1]
+    outer = [m for m in top.modules() if _pictures(m) and any(m is decoder or part is decoder for part in m.modules())][
+        -1
+    ]
     return Anatomy(top, outer, rotaries, torch.tensor(tokens), _pictures(outer))
 
 

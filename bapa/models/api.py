@@ -22,9 +22,10 @@ Model = TypeVar("Model", bound=nn.Module)
 def balance(model: Model, scheme: str | Scheme = "bapa", **options: object) -> Model:
     """Put ``model`` under ``scheme``, in place, and return it.
 
-    ``model``: any transformers vision-language model with a rotary text decoder, wrapped (PEFT, DDP, torch.compile) or not. ``scheme``: a
-    name (``options`` are its options), the text form ``"bapa:distance=native"``, or a :class:`~bapa.schemes.Scheme`. ``"native"`` takes
-    balancing off. The choice is recorded in ``model.config.bapa``. Balancing again replaces the scheme.
+    ``model``: any transformers vision-language model with a rotary text decoder, wrapped (PEFT, DDP, torch.compile)
+    or not. ``scheme``: a name (``options`` are its options), the text form ``"bapa:distance=native"``, or a
+    :class:`~bapa.schemes.Scheme`. ``"native"`` takes balancing off. The choice is recorded in ``model.config.bapa``.
+    Balancing again replaces the scheme.
 
     Raises SchemeError for an unknown scheme or option, UnsupportedModelError where the model cannot be balanced.
     """
@@ -40,7 +41,9 @@ def balance(model: Model, scheme: str | Scheme = "bapa", **options: object) -> M
 
 
 def restore(model: Model) -> Model:
-    """Take every trace of a scheme off ``model``, in place, and return it: it computes what it computed before, bit for bit."""
+    """Take every trace of a scheme off ``model``, in place, and return it: it computes what it computed before, bit
+    for bit.
+    """
     return balance(model, "native")
 
 
@@ -71,10 +74,11 @@ class _Seen(Exception):
 
 @torch.no_grad()
 def positions(model: nn.Module, **inputs: Any) -> Tensor:
-    """What the rotary embedding sees when ``model`` is called with ``inputs``: Tensor (axes, batch, tokens), long or float32.
+    """What the rotary embedding sees when ``model`` is called with ``inputs``: Tensor (axes, batch, tokens), long or
+    float32.
 
-    ``inputs`` are those of a forward; pictures may be left out. A plain forward gives a padded row of a one-axis model the ids of its
-    columns; pass ``position_ids`` to see what generation does.
+    ``inputs`` are those of a forward; pictures may be left out. A plain forward gives a padded row of a one-axis
+    model the ids of its columns; pass ``position_ids`` to see what generation does.
     """
     anatomy = find(model)
     attachment = _attachment(anatomy)
@@ -100,7 +104,8 @@ def _seen(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> N
 
 
 def from_pretrained(path: str | Path, **kwargs: Any) -> nn.Module:
-    """A vision-language model from a folder or hub id, under the scheme its config records (native where it records none).
+    """A vision-language model from a folder or hub id, under the scheme its config records (native where it records
+    none).
 
     ``kwargs`` go to ``AutoModelForImageTextToText.from_pretrained``.
     """

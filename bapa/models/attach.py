@@ -1,7 +1,7 @@
 """The hooks that put a scheme into a running model.
 
-The outer module's hook sees the token ids and lays out the images; the rotary module's hook replaces the positions. Masks, caches and
-token order stay native: only the rotary embedding sees other positions.
+The outer module's hook sees the token ids and lays out the images; the rotary module's hook replaces the positions.
+Masks, caches and token order stay native: only the rotary embedding sees other positions.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from bapa.schemes import Scheme, assign
 class Call:
     """One forward on its way from the outer module to the rotary embedding and back.
 
-    A call continues a cache (``past`` columns, ``state``) or starts at column 0; ``layout`` covers all columns including the cached ones,
-    or is None where no image comes in. ``result`` and ``next`` are filled when the rotary embedding is reached.
+    A call continues a cache (``past`` columns, ``state``) or starts at column 0; ``layout`` covers all columns
+    including the cached ones, or is None where no image comes in. ``result`` and ``next`` are filled when the rotary
+    embedding is reached.
     """
 
     past: int
@@ -66,30 +67,34 @@ class Attachment:
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Lay out the images of a forward."""
         call = {**dict(zip(self.arguments, args, strict=False)), **kwargs}
-        tokens = call.get("input_ids") if call.get("input_ids") is not None else call["inputs_embeds"]
-        rows, columns = tokens.shape[:2]
+        rows, columns = (call["inputs_embeds"] if call.get("input_ids") is None else call["input_ids"]).shape[:2]
         cache = call.get("past_key_values")
         state = states.of(cache)
-        self.calls[_thread()] = Call(0, state, None, rows, columns)
         if torch.compiler.is_compiling() and state is not None and columns == 1:
-            return  # a decode step: no branch on the cache's length, so that it stays one graph
+            # A decode step: no branch on the cache's length, so that it stays one graph.
+            self.calls[_thread()] = Call(0, state, None, rows, columns)
+            return
         past = 0 if cache is None else int(cache.get_seq_length())
-        layout = self._layout(call) if any(_given(call.get(name)) for name in self.pictures) or self.trust_ids else None
+        layout = self._layout(call, past)
         if past == 0:
             state = None
         elif state is None:
             raise ModelError("the cache was filled before the model was balanced; start with a fresh cache")
         elif state.scheme != self.scheme:
-            raise ModelError(f"the cache was filled under {state.scheme}, the model now runs under {self.scheme}; start with a fresh cache")
+            raise ModelError(
+                f"the cache was filled under {state.scheme}, the model runs under {self.scheme}; start afresh"
+            )
         else:
             state = state.rows(rows)
             known = state.layout.columns
-            if layout is not None or past < known:  # a further image, or a cache cropped back: count again from the columns
+            if layout is not None or past < known:  # a further image, or a cache cropped back: count from the columns
                 held = state.layout.crop(past).join(layouts.text(rows, max(0, past - known)))
                 layout = held.join(layout or layouts.text(rows, columns))
         self.calls[_thread()] = Call(past, state, layout, rows, columns)
 
-    def rotate(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    def rotate(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Give the rotary embedding the scheme's positions instead of the model's own."""
         call = self.calls.get(_thread())
         if call is None:  # the decoder was called on its own, without the module that sees pictures: text only
@@ -112,7 +117,9 @@ class Attachment:
             states.keep(cache, call.next)
 
     def positions(self, call: Call, native: Tensor) -> Tensor:
-        """What the rotary embedding gets in place of ``native``: LongTensor or float32, [rows or 1, columns] or [axes, rows or 1, columns]."""
+        """What the rotary embedding gets in place of ``native``: LongTensor or float32, [rows or 1, columns] or
+        [axes, rows or 1, columns].
+        """
         if call.state is not None and call.layout is None:
             return native - call.state.offset[:, None]
         if call.result is None:
@@ -141,22 +148,35 @@ class Attachment:
         call.next = State(self.scheme, call.layout, call.state.origin, assign.native_end(native) - end)
         return positions.expand(len(native), -1, -1) if len(positions) < len(native) else positions
 
-    def _layout(self, call: dict[str, Any]) -> Layout:
-        ids = call.get("input_ids")
-        if ids is None:
-            mask = self._embedded(call["inputs_embeds"])
-        else:
-            mask = torch.isin(ids, self.tokens.to(ids.device))
-        return layouts.read(mask)
+    def _layout(self, call: dict[str, Any], past: int) -> Layout | None:
+        """The images this call brings in; None where it brings none, whatever its ids (a model may sample an image token)."""
+        brings = any(_given(call.get(name)) for name in self.pictures)
+        if call.get("input_ids") is not None:
+            ids = call["input_ids"]
+            return layouts.read(torch.isin(ids, self.tokens.to(ids.device))) if brings or self.trust_ids else None
+        if brings:
+            return layouts.read(self._embedded(call["inputs_embeds"]))
+        if past:
+            return None
+        if (types := call.get("mm_token_type_ids")) is None:
+            raise ModelError(
+                "inputs_embeds without input_ids or pictures hide where the images stand; "
+                "pass input_ids, or mm_token_type_ids (1 on image tokens, 0 on text)"
+            )
+        return layouts.read(types > 0)
 
     def _embedded(self, embeds: Tensor) -> Tensor:
-        """Image tokens of a call that brings embeddings instead of ids: those that equal the placeholder's, as transformers itself does."""
+        """Image tokens of a call that brings embeddings instead of ids: those that equal the placeholder's, as
+        transformers itself does.
+        """
         placeholders = self.embedding()(self.tokens.to(embeds.device)).to(embeds.dtype)
         return (embeds[..., None, :] == placeholders).all(-1).any(-1)
 
 
 def _given(value: Any) -> bool:
-    return value is not None and not (isinstance(value, dict | list | tuple) and not value)
+    if isinstance(value, dict):
+        return any(part is not None for part in value.values())
+    return value is not None
 
 
 def _thread() -> int:

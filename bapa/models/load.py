@@ -16,7 +16,9 @@ from bapa.models.api import from_pretrained
 
 @dataclass(frozen=True)
 class Loaded:
-    """``model`` in evaluation mode, its ``processor``, the ``name`` it was asked for by, and a ``fingerprint`` of config and weights."""
+    """``model`` in evaluation mode, its ``processor``, the ``name`` it was asked for by, and a ``fingerprint`` of
+    config and weights.
+    """
 
     model: nn.Module
     processor: Any
@@ -24,11 +26,13 @@ class Loaded:
     fingerprint: str
 
 
-def load(name: str, *, device: str = "cpu", dtype: torch.dtype | str | None = None, trust_remote_code: bool = False) -> Loaded:
+def load(
+    name: str, *, device: str = "cpu", dtype: torch.dtype | str | None = None, trust_remote_code: bool = False
+) -> Loaded:
     """Load ``name``: a local folder, a hub id, ``reference`` or ``reference:NAME``.
 
-    ``dtype``: a torch dtype, or None for float32 on the CPU and the checkpoint's own elsewhere. A model whose config records a scheme comes
-    back under it. Raises ModelError where nothing can be loaded under that name.
+    ``dtype``: a torch dtype, or None for float32 on the CPU and the checkpoint's own elsewhere. A model whose config
+    records a scheme comes back under it. Raises ModelError where nothing can be loaded under that name.
     """
     from transformers import AutoProcessor
 
@@ -46,7 +50,9 @@ def load(name: str, *, device: str = "cpu", dtype: torch.dtype | str | None = No
 
 
 def fingerprint(model: nn.Module) -> str:
-    """SHA-256 over the names, shapes, dtypes and first values of all weights: two models that differ anywhere in training differ here."""
+    """SHA-256 over the names, shapes, dtypes and first values of all weights: two models that differ anywhere in
+    training differ here.
+    """
     digest = hashlib.sha256()
     for name, weight in sorted(model.state_dict().items()):
         head = weight.detach().flatten()[:64].float().cpu().numpy()
@@ -64,6 +70,8 @@ def _locate(name: str) -> str:
     if name.startswith((".", "/", "~")) or Path(name).exists():
         folder = Path(name).expanduser()
         if not (folder / "config.json").is_file():
-            raise ModelError(f"{name}: no model folder (no config.json in it); pass a folder, a hub id such as llava-hf/llava-1.5-7b-hf, or reference")
+            raise ModelError(
+                f"{name}: no config.json in it; pass a model folder, a hub id (llava-hf/llava-1.5-7b-hf) or reference"
+            )
         return str(folder)
     return name

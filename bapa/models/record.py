@@ -1,7 +1,7 @@
 """The scheme in a model's config: ``config.bapa = {"scheme": name, "options": {...}, "version": 1}``.
 
-Saving, loading, adapters and result files all read this one record. The switch of the paper's own code, ``"position_balance": true``, is
-read as BaPA.
+Saving, loading, adapters and result files all read this one record. The switch of the paper's own code,
+``"position_balance": true``, is read as BaPA.
 """
 
 from __future__ import annotations
@@ -33,5 +33,7 @@ def read(config: PreTrainedConfig) -> Scheme | None:
     if entry is None:
         return make("bapa") if getattr(config, "position_balance", False) is True else None
     if not isinstance(entry, dict) or "scheme" not in entry or entry.get("version") != VERSION:
-        raise SchemeError(f"config.bapa is {entry!r}; this release reads {{'scheme': NAME, 'options': {{...}}, 'version': {VERSION}}}")
+        raise SchemeError(
+            f"config.bapa is {entry!r}; this release reads {{'scheme': NAME, 'options': {{...}}, 'version': {VERSION}}}"
+        )
     return make(entry["scheme"], **entry.get("options", {}))

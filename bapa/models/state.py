@@ -1,4 +1,6 @@
-"""What a generation must remember between forwards. It lives on the generation's key-value cache, never on the model."""
+"""What a generation must remember between forwards. It lives on the generation's key-value cache, never on the
+model.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ class State:
     """The state of one generation after its last prefill.
 
     ``scheme``: the scheme it runs under. ``layout``: every column up to that prefill; columns decoded since are text.
-    ``origin``: (rows,), raster position minus column. ``offset``: (rows,), the model's own position of the next text token minus its
-    balanced one. It has a fixed shape, so that a compiled decode step is one graph.
+    ``origin``: (rows,), raster position minus column. ``offset``: (rows,), the model's own position of the next text
+    token minus its balanced one. It has a fixed shape, so that a compiled decode step is one graph.
     """
 
     scheme: Scheme
@@ -29,12 +31,14 @@ class State:
     offset: Tensor
 
     def rows(self, rows: int) -> State:
-        """The state for a batch of ``rows``: each row repeated where a cache was expanded (beams, several return sequences)."""
+        """The state for a batch of ``rows``: each row repeated where a cache was expanded (beams, several return
+        sequences).
+        """
         have = self.layout.rows
         if rows == have:
             return self
         if rows % have:
-            raise ModelError(f"the cache was filled with a batch of {have}, this call has {rows} rows; prefill again or repeat the cache's rows")
+            raise ModelError(f"the cache was filled with a batch of {have}, this call has {rows} rows; prefill again")
         times = rows // have
         return replace(
             self,

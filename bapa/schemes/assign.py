@@ -1,9 +1,9 @@
 """From one image to a batch: what every scheme shares, written once.
 
-The *raster position* P of a token counts the tokens before it (each image token counts one). A scheme moves a token by its *carry*:
-the token takes ``P - carry``. Text carries the *shift* that all images before it have caused; an image token carries what takes it from
-its place in the raster to the place its scheme gives it. Both follow from the layout alone, so they can be prepared before the model's own
-positions are known.
+The *raster position* P of a token counts the tokens before it (each image token counts one). A scheme moves a token
+by its *carry*: the token takes ``P - carry``. Text carries the *shift* that all images before it have caused; an
+image token carries what takes it from its place in the raster to the place its scheme gives it. Both follow from the
+layout alone, so they can be prepared before the model's own positions are known.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from bapa.schemes.base import Scheme
 class Carry:
     """How far a scheme moves each token of a batch from its raster position.
 
-    ``tokens``: (axes, rows, columns), what to subtract from P. ``shift``: (rows, columns), what text standing right behind that column
-    would carry. ``image``: BoolTensor (rows, columns). Long where every value is whole, else float32.
+    ``tokens``: (axes, rows, columns), what to subtract from P. ``shift``: (rows, columns), what text standing right
+    behind that column would carry. ``image``: BoolTensor (rows, columns). Long where every value is whole, else
+    float32.
     """
 
     tokens: Tensor
@@ -55,7 +56,7 @@ def carry(layout: Layout, scheme: Scheme) -> Carry:
     tokens = shift.repeat(max((len(moved) for *_, moved in placed), default=1), 1, 1)
     for row, columns, moved in placed:
         tokens[:, row, columns] = moved.to(tokens.dtype)
-    whole = not bool((shift.frac().any() | tokens.frac().any()))
+    whole = not bool(shift.frac().any() | tokens.frac().any())
     dtype = torch.long if whole else torch.float32
     return Carry(tokens.to(dtype), shift.to(dtype), layout.mask)
 
@@ -63,9 +64,9 @@ def carry(layout: Layout, scheme: Scheme) -> Carry:
 def segments(native: Tensor, image: Tensor) -> Tensor:
     """Column at which each token's sequence begins: LongTensor (rows, columns).
 
-    ``native``: (axes, rows, columns), the model's own positions; ``image``: BoolTensor (rows, columns). A row holds several sequences
-    where it is packed or padded: a sequence begins where the first axis (time) does not go on. Padding thus falls apart into sequences
-    of one token, which keep the positions the model gave them.
+    ``native``: (axes, rows, columns), the model's own positions; ``image``: BoolTensor (rows, columns). A row holds
+    several sequences where it is packed or padded: a sequence begins where the first axis (time) does not go on.
+    Padding thus falls apart into sequences of one token, which keep the positions the model gave them.
     """
     step = torch.diff(native[0], dim=-1)
     within = image[:, 1:] & image[:, :-1]
@@ -77,8 +78,8 @@ def segments(native: Tensor, image: Tensor) -> Tensor:
 def raster(native: Tensor, begin: Tensor) -> Tensor:
     """Raster position of every token, (rows, columns); ``begin`` as :func:`segments` gives it.
 
-    With one rotary axis this is the model's own position. With several, an image advances the native positions by less than its tokens,
-    so the raster is counted from the position at which the sequence begins.
+    With one rotary axis this is the model's own position. With several, an image advances the native positions by
+    less than its tokens, so the raster is counted from the position at which the sequence begins.
     """
     if len(native) == 1:
         return native[0]
@@ -88,8 +89,9 @@ def raster(native: Tensor, begin: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Balanced:
-    """A balanced batch. ``positions``: (axes, rows, columns). The others, (rows,), belong to the text that would follow the last column:
-    its raster position, the position the model itself would give it, and its balanced one."""
+    """A balanced batch. ``positions``: (axes, rows, columns). The others, (rows,), belong to the text that would
+    follow the last column: its raster position, the position the model itself would give it, and its balanced one.
+    """
 
     positions: Tensor
     raster_end: Tensor
@@ -104,7 +106,9 @@ def balance(native: Tensor, moves: Carry) -> Balanced:
     """
     begin = segments(native, moves.image)
     place = raster(native, begin)
-    earlier = torch.nn.functional.pad(moves.shift, (1, 0)).gather(-1, begin)  # shift by images of other sequences in a packed row
+    earlier = torch.nn.functional.pad(moves.shift, (1, 0)).gather(
+        -1, begin
+    )  # shift by images of other sequences in a packed row
     positions = place + earlier - moves.tokens
     raster_end = place[:, -1] + 1
     return Balanced(

@@ -17,8 +17,8 @@ from bapa.schemes.base import Placement, Scheme
 class Bapa(Scheme):
     """Every image token at ``b``; the text resumes at ``b + distance``.
 
-    ``distance``: 1 is the paper's rule and the default; any positive number (fractions too) moves the text away from the image;
-    ``"native"`` is the image's token count, which leaves the text where it was.
+    ``distance``: 1 is the paper's rule and the default; any positive number (fractions too) moves the text away from
+    the image; ``"native"`` is the image's token count, which leaves the text where it was.
     """
 
     name: ClassVar[str] = "bapa"
@@ -28,7 +28,9 @@ class Bapa(Scheme):
 
     def __post_init__(self) -> None:
         if self.distance != "native" and not (isinstance(self.distance, int | float) and 0 < self.distance < math.inf):
-            raise SchemeError(f'distance={self.distance!r}: a positive number or "native" is accepted, e.g. "bapa:distance=native"')
+            raise SchemeError(
+                f'distance={self.distance!r}: a positive number or "native" is accepted, e.g. "bapa:distance=native"'
+            )
 
     def place(self, image: Image) -> Placement:
         n = len(image)

@@ -1,4 +1,6 @@
-"""Native: raster order, ``b + i``, as the model was trained. Balancing with it leaves the model untouched, bit for bit."""
+"""Native: raster order, ``b + i``, as the model was trained. Balancing with it leaves the model untouched, bit for
+bit.
+"""
 
 from __future__ import annotations
 
