@@ -1,0 +1,35 @@
+"""Where the key and the others stand when the key is moved to a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+Placement = Literal["swap", "latin", "insertion"]
+PLACEMENTS: tuple[str, ...] = get_args(Placement)
+
+EMPTY = -1
+"""Stands for a cell without a tile."""
+
+
+def arrange(layout: Sequence[int], home: int, cell: int, placement: Placement) -> list[int]:
+    """The tiles of all cells, row by row, with the key moved to ``cell``.
+
+    Args:
+        layout: the item's tiles in row-major order, the key among them.
+        home: where the key stands in ``layout``.
+        cell: where it shall stand.
+        placement: ``swap`` exchanges the key with the tile at ``cell``: all others stay put. ``latin`` shifts the whole layout around
+            cyclically, so that over all cells each distractor visits each cell once. ``insertion`` takes the key out and puts it back in at ``cell``, which
+            shifts every tile between (the order of the released samples of arXiv 2509.21984; for reproduction only: it mixes
+            the key's place with that of the distractors).
+    """
+    tiles = list(layout)
+    if placement == "swap":
+        tiles[home], tiles[cell] = tiles[cell], tiles[home]
+    elif placement == "latin":
+        shift = (home - cell) % len(tiles)
+        tiles = tiles[shift:] + tiles[:shift]
+    else:
+        tiles.insert(cell, tiles.pop(home))
+    return tiles

@@ -1,0 +1,46 @@
+"""The currency of the probe room: one captioned picture at the size it has in a cell."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A captioned picture, ready to be laid into a cell.
+
+    ``image``: uint8 (height, width, 3), no side longer than the cell's; ``where``: the place to name in messages (a path, a row, a scan);
+    ``attributes``: what else the source says about it, e.g. ``digit`` and ``colour``, or ``question`` and ``answer``.
+    """
+
+    image: NDArray[np.uint8]
+    caption: str
+    where: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the picture's size and pixels."""
+        pixels = np.ascontiguousarray(self.image)
+        return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A picture of the source that the probe does without, and why."""
+
+    where: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+def caption_key(caption: str) -> str:
+    """What two captions must share to count as the same: their words, whatever the case and spacing."""
+    return " ".join(caption.casefold().split())
