@@ -1,14 +1,14 @@
 """Errors.
 
-    BapaError
-    ├── ConfigError                 a bad option, name or value
-    │   └── SchemeError             an unknown scheme, or an option it does not take
-    ├── ModelError                  a model that cannot be loaded or run
-    │   ├── UnsupportedModelError   a model whose image positions cannot be balanced
-    │   └── NotBalancedError        a model that should run under a scheme and does not
-    ├── ProbeError                  a probe or its source
-    ├── RunError                    a run folder, a resumed run, a measurement
-    └── IntegrationError            a missing extra or an outside tool
+BapaError
+├── ConfigError                 a bad option, name or value
+│   └── SchemeError             an unknown scheme, or an option it does not take
+├── ModelError                  a model that cannot be loaded or run
+│   ├── UnsupportedModelError   a model whose image positions cannot be balanced
+│   └── NotBalancedError        a model that should run under a scheme and does not
+├── ProbeError                  a probe or its source
+├── RunError                    a run folder, a resumed run, a measurement
+└── IntegrationError            a missing extra or an outside tool
 """
 
 from __future__ import annotations
