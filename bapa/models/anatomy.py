@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from bapa.errors import UnsupportedModelError
+from bapa.errors import SchemeError, UnsupportedModelError
+from bapa.schemes import Scheme
 
 # Arguments that bring pictures or their features into a forward; sizes, grids and masks that ride along do not count.
 PICTURES = re.compile(
@@ -35,8 +36,17 @@ class Anatomy:
     model: PreTrainedModel
     outer: nn.Module
     rotaries: tuple[nn.Module, ...]
+    layers: tuple[nn.Module, ...]
+    axes: int
     tokens: torch.Tensor
     pictures: frozenset[str]
+
+    def check(self, scheme: Scheme) -> None:
+        """Raise SchemeError where this model cannot express ``scheme``."""
+        if scheme.axes > self.axes:
+            raise SchemeError(
+                f"{scheme.name!r} needs {scheme.axes} rotary axes (M-RoPE); {type(self.model).__name__} has one"
+            )
 
 
 def find(model: nn.Module) -> Anatomy:
@@ -86,7 +96,9 @@ def find(model: nn.Module) -> Anatomy:
     outer = [m for m in top.modules() if _pictures(m) and any(m is decoder or part is decoder for part in m.modules())][
         -1
     ]
-    return Anatomy(top, outer, rotaries, torch.tensor(tokens), _pictures(outer))
+    layers = next((m for m in decoder.children() if isinstance(m, nn.ModuleList)), nn.ModuleList())
+    axes = 3 if any(hasattr(rotary, "mrope_section") for rotary in rotaries) else 1
+    return Anatomy(top, outer, rotaries, tuple(layers), axes, torch.tensor(tokens), _pictures(outer))
 
 
 def _pictures(module: nn.Module) -> frozenset[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from bapa.errors import ModelError
 from bapa.layout import Layout
 from bapa.models import state as states
 from bapa.models.anatomy import Anatomy
+from bapa.models.rotary import Mixer
 from bapa.models.state import State
 from bapa.schemes import Scheme, assign
 
@@ -29,8 +30,9 @@ class Call:
     """One forward on its way from the outer module to the rotary embedding and back.
 
     A call continues a cache (``past`` columns, ``state``) or starts at column 0; ``layout`` covers all columns
-    including the cached ones, or is None where no image comes in. ``result`` and ``next`` are filled when the rotary
-    embedding is reached.
+    including the cached ones, or is None where no image comes in. ``positions``, one tensor for each rule, and
+    ``next`` are filled when the rotary embedding is reached; ``embeddings`` holds its outputs for the layers that
+    take another rule than the first.
     """
 
     past: int
@@ -38,14 +40,16 @@ class Call:
     layout: Layout | None
     rows: int
     columns: int
-    result: Tensor | None = None
+    positions: list[Tensor] | None = None
     next: State | None = None
+    embeddings: list[tuple[Any, list[Any]]] = field(default_factory=list)
 
 
 class Attachment:
     """A scheme attached to one model."""
 
     def __init__(self, anatomy: Anatomy, scheme: Scheme) -> None:
+        anatomy.check(scheme)
         self.scheme = scheme
         self.tokens = anatomy.tokens
         self.pictures = anatomy.pictures
@@ -53,11 +57,20 @@ class Attachment:
         self.embedding = anatomy.model.get_input_embeddings  # a bound method, so that a copied model brings its own
         self.calls: dict[int, Call] = {}  # by thread: one model may serve several
         self.trust_ids = False  # take image tokens as images even where no pictures come with them
+        by_layer = [scheme.at_layer(i, len(anatomy.layers)) for i in range(len(anatomy.layers))] or [scheme]
+        self.rules = list(dict.fromkeys(by_layer))
+        self.mixer = Mixer(scheme.channels)
         self.handles = [
             anatomy.outer.register_forward_pre_hook(self.enter, with_kwargs=True),
             anatomy.outer.register_forward_hook(self.leave, with_kwargs=True, always_call=True),
             *(rotary.register_forward_pre_hook(self.rotate, with_kwargs=True) for rotary in anatomy.rotaries),
         ]
+        if len(self.rules) > 1 or scheme.channels > 1:
+            self.handles += [r.register_forward_hook(self.embed, with_kwargs=True) for r in anatomy.rotaries]
+        for layer, rule in zip(anatomy.layers, by_layer, strict=False):
+            if rule is not self.rules[0]:
+                hook = LayerHook(self, self.rules.index(rule))
+                self.handles.append(layer.register_forward_pre_hook(hook.choose, with_kwargs=True))
 
     def detach(self) -> None:
         """Take every hook off again."""
@@ -100,10 +113,21 @@ class Attachment:
         if call is None:  # the decoder was called on its own, without the module that sees pictures: text only
             return None
         native = kwargs["position_ids"] if "position_ids" in kwargs else args[1]
-        positions = self.positions(call, native)
+        if call.positions is None:
+            call.positions = self._positions(call, native if native.dim() == 3 else native[None])
+        positions = self.mixer.shape(call.positions[0], native, channel=0)
         if "position_ids" in kwargs:
             return args, {**kwargs, "position_ids": positions}
         return (args[0], positions, *args[2:]), kwargs
+
+    def embed(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        """Compute the rotary embedding of the other channels and rules."""
+        call = self.calls.get(_thread())
+        if call is None or call.positions is None:
+            return output
+        first, *others = (self.mixer.embed(module, args, kwargs, positions) for positions in call.positions)
+        call.embeddings.append((first, others))
+        return first
 
     def leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """Hand the state to the cache; forget the call, also after an exception."""
@@ -116,40 +140,32 @@ class Attachment:
         if cache is not None:
             states.keep(cache, call.next)
 
-    def positions(self, call: Call, native: Tensor) -> Tensor:
-        """What the rotary embedding gets in place of ``native``: LongTensor or float32, [rows or 1, columns] or
-        [axes, rows or 1, columns].
+    def _positions(self, call: Call, native: Tensor) -> list[Tensor]:
+        """For each rule what the rotary embedding gets in place of ``native``, a LongTensor (axes, rows or 1, columns).
+
+        Each is a Tensor (axes or 1 or channels, rows or 1, columns), long or float32.
         """
         if call.state is not None and call.layout is None:
-            return native - call.state.offset[:, None]
-        if call.result is None:
-            axes = native[None] if native.dim() == 2 else native
-            axes = axes.expand(-1, call.rows, -1)
-            call.result = self._resume(call, axes) if call.state is not None else self._start(call, axes)
-        result = call.result
-        if call.layout is None:  # no image: as the model made them
-            return native
-        return result[0] if native.dim() == 2 else result
-
-    def _start(self, call: Call, native: Tensor) -> Tensor:
+            return [native - offset[:, None] for offset in call.state.offset]
+        whole = native.expand(-1, call.rows, -1)
         layout = call.layout or layouts.text(call.rows, call.columns)
-        moves = assign.carry(layout, self.scheme).to(native.device)
-        moved = assign.balance(native, moves)
-        call.next = State(self.scheme, layout, moved.raster_end - call.columns, moved.native_end - moved.end)
-        return moved.positions
-
-    def _resume(self, call: Call, native: Tensor) -> Tensor:
-        if call.layout is None or call.state is None:
-            raise ModelError("nothing to resume: the call brings neither a layout nor a state")
-        moves = assign.carry(call.layout, self.scheme).to(native.device)
-        columns = torch.arange(call.past, call.past + call.columns, device=native.device)
-        positions = call.state.origin[:, None] + columns - moves.last(call.columns).tokens
-        end = call.state.origin + call.past + call.columns - moves.shift[:, -1]
-        call.next = State(self.scheme, call.layout, call.state.origin, assign.native_end(native) - end)
-        return positions.expand(len(native), -1, -1) if len(positions) < len(native) else positions
+        if call.state is None:
+            found = [assign.balance(whole, layout, rule) for rule in self.rules]
+            origin = found[0].raster_end - call.columns
+            offset = torch.stack([balanced.native_end - balanced.end for balanced in found])
+            positions = [balanced.positions for balanced in found]
+        else:
+            origin = call.state.origin
+            resumed = [assign.resume(origin, call.past, layout, rule) for rule in self.rules]
+            offset = torch.stack([assign.native_end(whole) - end for _, end in resumed])
+            positions = [found for found, _ in resumed]
+        call.next = State(self.scheme, layout, origin, offset)
+        if call.layout is None:
+            return [native + rule.shift for rule in self.rules]
+        return positions
 
     def _layout(self, call: dict[str, Any], past: int) -> Layout | None:
-        """The images this call brings in; None where it brings none, whatever its ids (a model may sample an image token)."""
+        """The images this call brings in; None where it brings none, whatever its ids (models may sample them)."""
         brings = any(_given(call.get(name)) for name in self.pictures)
         if call.get("input_ids") is not None:
             ids = call["input_ids"]
@@ -166,11 +182,33 @@ class Attachment:
         return layouts.read(types > 0)
 
     def _embedded(self, embeds: Tensor) -> Tensor:
-        """Image tokens of a call that brings embeddings instead of ids: those that equal the placeholder's, as
-        transformers itself does.
+        """Image tokens of a call that brings embeddings: those equal to the placeholder's, as transformers itself
+        does.
         """
         placeholders = self.embedding()(self.tokens.to(embeds.device)).to(embeds.dtype)
         return (embeds[..., None, :] == placeholders).all(-1).any(-1)
+
+
+@dataclass
+class LayerHook:
+    """Hands a decoder layer the rotary embedding of its own rule."""
+
+    attachment: Attachment
+    rule: int
+
+    def choose(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Swap ``position_embeddings``, recognised by identity among the embeddings of the running call."""
+        call = self.attachment.calls.get(_thread())
+        given = kwargs.get("position_embeddings")
+        for first, others in call.embeddings if call else ():
+            if first is given:
+                return args, {**kwargs, "position_embeddings": others[self.rule - 1]}
+        raise ModelError(
+            f"{self.attachment.scheme} gives each layer its own positions, but a {type(module).__name__} missed them; "
+            "switch gradient checkpointing off, or use a scheme with one rule for all layers"
+        )
 
 
 def _given(value: Any) -> bool:

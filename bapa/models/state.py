@@ -21,8 +21,9 @@ class State:
     """The state of one generation after its last prefill.
 
     ``scheme``: the scheme it runs under. ``layout``: every column up to that prefill; columns decoded since are text.
-    ``origin``: (rows,), raster position minus column. ``offset``: (rows,), the model's own position of the next text
-    token minus its balanced one. It has a fixed shape, so that a compiled decode step is one graph.
+    ``origin``: (rows,), raster position minus column. ``offset``: (rules, rows), for each rule of the scheme the
+    model's own position of the next text token minus its balanced one; of fixed shape, so that a compiled decode step
+    is one graph.
     """
 
     scheme: Scheme
@@ -44,7 +45,7 @@ class State:
             self,
             layout=self.layout.repeat(times),
             origin=self.origin.repeat_interleave(times, 0),
-            offset=self.offset.repeat_interleave(times, 0),
+            offset=self.offset.repeat_interleave(times, 1),
         )
 
 

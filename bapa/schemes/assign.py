@@ -22,32 +22,33 @@ class Carry:
     """How far a scheme moves each token of a batch from its raster position.
 
     ``tokens``: (axes, rows, columns), what to subtract from P. ``shift``: (rows, columns), what text standing right
-    behind that column would carry. ``image``: BoolTensor (rows, columns). Long where every value is whole, else
-    float32.
+    behind that column would carry. Long where every value is whole, else float32.
     """
 
     tokens: Tensor
     shift: Tensor
-    image: Tensor
 
     def to(self, device: torch.device) -> Carry:
-        return Carry(*(t.to(device, non_blocking=True) for t in (self.tokens, self.shift, self.image)))
-
-    def last(self, columns: int) -> Carry:
-        """The last ``columns`` columns."""
-        start = self.shift.shape[1] - columns
-        return Carry(self.tokens[..., start:], self.shift[:, start:], self.image[:, start:])
+        return Carry(*(t.to(device, non_blocking=True) for t in (self.tokens, self.shift)))
 
 
-def carry(layout: Layout, scheme: Scheme) -> Carry:
-    """What ``scheme`` makes every token of ``layout`` carry; see :class:`Carry` for shapes and dtypes."""
+def carry(layout: Layout, scheme: Scheme, place: Tensor | None = None, begin: Tensor | None = None) -> Carry:
+    """What ``scheme`` makes every token of ``layout`` carry; see :class:`Carry` for shapes and dtypes.
+
+    Only an ``absolute`` scheme needs the raster positions ``place`` and the columns ``begin`` at which the tokens'
+    sequences begin, LongTensors (rows, columns) on the CPU.
+    """
     shift = torch.zeros(layout.rows, layout.columns, dtype=torch.float64)
     placed = []
     for row in range(layout.rows):
         before = 0.0  # shift of the text in front of the image
         for image in layout.images(row):
-            placement = scheme.place(image)
             first = int(image.columns[0])
+            b = 0.0
+            if place is not None and begin is not None:
+                start = int(begin[row, first])
+                b = float(place[row, first]) - before + (float(shift[row, start - 1]) if start else 0.0)
+            placement = scheme.place(image, b)
             columns = torch.arange(first, layout.columns)
             seen = torch.searchsorted(image.columns, columns, right=True)  # tokens of this image so far
             shift[row, first:] = before + seen - placement.resume[seen - 1]
@@ -56,9 +57,10 @@ def carry(layout: Layout, scheme: Scheme) -> Carry:
     tokens = shift.repeat(max((len(moved) for *_, moved in placed), default=1), 1, 1)
     for row, columns, moved in placed:
         tokens[:, row, columns] = moved.to(tokens.dtype)
+    tokens, shift = tokens - scheme.shift, shift - scheme.shift
     whole = not bool(shift.frac().any() | tokens.frac().any())
     dtype = torch.long if whole else torch.float32
-    return Carry(tokens.to(dtype), shift.to(dtype), layout.mask)
+    return Carry(tokens.to(dtype), shift.to(dtype))
 
 
 def segments(native: Tensor, image: Tensor) -> Tensor:
@@ -89,8 +91,10 @@ def raster(native: Tensor, begin: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Balanced:
-    """A balanced batch. ``positions``: (axes, rows, columns). The others, (rows,), belong to the text that would
-    follow the last column: its raster position, the position the model itself would give it, and its balanced one.
+    """A balanced batch.
+
+    ``positions``: (axes, rows, columns). The others, (rows,), belong to the text that would follow the last column:
+    its raster position, the position the model itself would give it, and its balanced one.
     """
 
     positions: Tensor
@@ -99,24 +103,36 @@ class Balanced:
     end: Tensor
 
 
-def balance(native: Tensor, moves: Carry) -> Balanced:
-    """The positions a scheme gives a batch that starts at column 0.
+def balance(native: Tensor, layout: Layout, scheme: Scheme) -> Balanced:
+    """The positions ``scheme`` gives a batch that starts at column 0.
 
     ``native``: LongTensor (axes, rows, columns), the model's own positions.
     """
-    begin = segments(native, moves.image)
+    begin = segments(native, layout.mask.to(native.device))
     place = raster(native, begin)
-    earlier = torch.nn.functional.pad(moves.shift, (1, 0)).gather(
-        -1, begin
-    )  # shift by images of other sequences in a packed row
-    positions = place + earlier - moves.tokens
+    known = (place.cpu(), begin.cpu()) if scheme.absolute else ()
+    moves = carry(layout, scheme, *known).to(native.device)
+    # Images of earlier sequences in a packed row moved nothing in this one.
+    earlier = torch.nn.functional.pad(moves.shift + scheme.shift, (1, 0)).gather(-1, begin)
     raster_end = place[:, -1] + 1
     return Balanced(
-        positions=positions.expand(len(native), -1, -1) if len(positions) < len(native) else positions,
+        positions=place + earlier - moves.tokens,
         raster_end=raster_end,
         native_end=native_end(native),
         end=raster_end + earlier[:, -1] - moves.shift[:, -1],
     )
+
+
+def resume(origin: Tensor, past: int, layout: Layout, scheme: Scheme) -> tuple[Tensor, Tensor]:
+    """Positions of the columns from ``past`` on, for a batch whose earlier columns are cached.
+
+    ``origin``: (rows,), raster position minus column of the running sequences. Returns the positions, (axes, rows,
+    columns), and that of the text behind them, (rows,).
+    """
+    place = origin[:, None] + torch.arange(layout.columns, device=origin.device)
+    known = (place.cpu(), torch.zeros_like(layout.number)) if scheme.absolute else ()
+    moves = carry(layout, scheme, *known).to(origin.device)
+    return (place - moves.tokens)[..., past:], place[:, -1] + 1 - moves.shift[:, -1]
 
 
 def native_end(native: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class Bapa(Scheme):
                 f'distance={self.distance!r}: a positive number or "native" is accepted, e.g. "bapa:distance=native"'
             )
 
-    def place(self, image: Image) -> Placement:
+    def place(self, image: Image, b: float = 0) -> Placement:
         n = len(image)
         shared = torch.zeros(1, n, dtype=torch.long)
         if self.distance == "native":

@@ -10,39 +10,63 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
-from bapa.layout import Image
+from bapa.errors import SchemeError
+from bapa.layout import Grid, Image
 
 
 @dataclass(frozen=True)
 class Placement:
     """Where one image goes, counted from the position ``b`` its first token would take.
 
-    ``offsets``: Tensor (axes, tokens), long or float: token i of the image takes ``b + offsets[:, i]``. ``resume``:
-    Tensor (tokens,): after the first i + 1 tokens of the image the text goes on at ``b + resume[i]``. The last entry
-    places the text behind the image; the earlier ones matter only where tags stand inside an image, or where a prompt
-    is fed in chunks.
+    ``offsets``: Tensor (axes, tokens), long or float: token i of the image takes ``b + offsets[:, i]``. One axis
+    stands for all. ``resume``: Tensor (tokens,): after the first i + 1 tokens of the image the text goes on at ``b +
+    resume[i]``. The last entry places the text behind the image; the earlier ones matter only where tags stand inside
+    an image, or where a prompt is fed in chunks.
     """
 
     offsets: Tensor
     resume: Tensor
 
+    @classmethod
+    def after_last(cls, offsets: Tensor) -> Placement:
+        """The usual rule for the text: one after the largest position of the image so far, on any axis."""
+        return cls(offsets, offsets.amax(0).cummax(0).values + 1)
+
 
 @dataclass(frozen=True)
 class Scheme(ABC):
-    """A position rule for images in a rotary language model. Subclasses are frozen dataclasses whose fields are the
-    options.
+    """A position rule for images in a rotary language model.
+
+    Subclasses are frozen dataclasses whose fields are the options. ``axes``: rotary axes a model must have (3: M-RoPE);
+    1-axis rules put the same position on every axis. ``channels``: position sets dealt in turn over the rotary channels
+    (VRoPE: 4). ``absolute``: whether :meth:`place` reads ``b``.
     """
 
     name: ClassVar[str]
     paper: ClassVar[str]
+    axes: ClassVar[int] = 1
+    channels: ClassVar[int] = 1
+    absolute: ClassVar[bool] = False
 
     @abstractmethod
-    def place(self, image: Image) -> Placement:
-        """Positions of the tokens of ``image`` and of the text that follows, relative to its first token's native
-        position.
+    def place(self, image: Image, b: float = 0) -> Placement:
+        """Positions of the tokens of ``image`` and of the text behind it, relative to ``b``.
+
+        ``b`` is the position the image's first token takes natively. Rules shift with it, so it is given as 0 unless
+        the scheme is ``absolute``. Raises SchemeError where the rule needs a patch grid and the image has none.
         """
+
+    def at_layer(self, layer: int, layers: int) -> Scheme:
+        """The rule of decoder layer ``layer`` of ``layers``; the same on every layer unless a scheme says otherwise."""
+        return self
+
+    @property
+    def shift(self) -> int:
+        """A constant added to all positions, text included; a control, since rotary attention cannot see it."""
+        return 0
 
     @property
     def options(self) -> dict[str, object]:
@@ -51,11 +75,25 @@ class Scheme(ABC):
 
     @property
     def label(self) -> str:
-        """The scheme in text form: its name, then the options that differ from their defaults; ``parse(label)`` gives
-        it back.
+        """The scheme in text form: its name and the options that differ from their defaults; ``parse`` reads it
+        back.
         """
         options = ",".join(f"{key}={value}" for key, value in self.options.items())
         return f"{self.name}:{options}" if options else self.name
 
     def __str__(self) -> str:
         return self.label
+
+    def grid(self, image: Image) -> Grid:
+        """The patch grid of ``image``, where this rule needs one; SchemeError where it is not known."""
+        if image.grid is None:
+            raise SchemeError(
+                f"scheme {self.name!r} needs the patch grid of an image; none is known for {len(image)} tokens"
+            )
+        return image.grid
+
+
+def patches(grid: Grid) -> tuple[Tensor, Tensor]:
+    """Row and column of every patch in raster order: two LongTensors (rows * cols,)."""
+    i = torch.arange(grid.rows * grid.cols)
+    return i // grid.cols, i % grid.cols

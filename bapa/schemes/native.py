@@ -20,6 +20,6 @@ class Native(Scheme):
     name: ClassVar[str] = "native"
     paper: ClassVar[str] = ""
 
-    def place(self, image: Image) -> Placement:
+    def place(self, image: Image, b: float = 0) -> Placement:
         i = torch.arange(len(image))
         return Placement(offsets=i[None], resume=i + 1)

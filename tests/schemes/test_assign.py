@@ -27,9 +27,9 @@ def test_bapa_against_the_rule_told_token_by_token(
     parts: list[tuple[bool, int]], distance: float | str, start: int
 ) -> None:
     mask, spans, lengths = lay_out(parts)
-    moves = assign.carry(layout.read(mask, lengths), parse(f"bapa:distance={distance}"))
+    scheme = parse(f"bapa:distance={distance}")
     native = torch.arange(start, start + mask.shape[1])[None, None]
-    assert assign.balance(native, moves).positions.tolist()[0][0] == shared_positions(
+    assert assign.balance(native, layout.read(mask, lengths), scheme).positions.tolist()[0][0] == shared_positions(
         mask.shape[1], spans, distance, start
     )
 
@@ -39,16 +39,12 @@ def test_bapa_against_the_rule_told_token_by_token(
 def test_native_as_a_rule_is_the_raster(parts: list[tuple[bool, int]]) -> None:
     mask, _, lengths = lay_out(parts)
     native = torch.arange(mask.shape[1])[None, None]
-    assert torch.equal(
-        assign.balance(native, assign.carry(layout.read(mask, lengths), parse("native"))).positions, native
-    )
+    assert torch.equal(assign.balance(native, layout.read(mask, lengths), parse("native")).positions, native)
 
 
 def test_the_paper_in_one_line() -> None:
-    moves = assign.carry(
-        layout.read(torch.tensor([[False, False, True, True, True, True, False, False]])), parse("bapa")
-    )
-    found = assign.balance(torch.arange(8)[None, None], moves)
+    image = torch.tensor([[False, False, True, True, True, True, False, False]])
+    found = assign.balance(torch.arange(8)[None, None], layout.read(image), parse("bapa"))
     assert found.positions.tolist() == [[[0, 1, 2, 2, 2, 2, 3, 4]]]
     assert found.end.tolist() == [5]
     assert found.positions.dtype == torch.long
@@ -57,15 +53,13 @@ def test_the_paper_in_one_line() -> None:
 def test_padding_keeps_its_positions_and_does_not_count() -> None:
     mask = torch.tensor([[False, False, False, True, True, False]])
     native = torch.tensor([[[0, 0, 0, 1, 2, 3]]])  # two pads, then a row of four
-    assert assign.balance(native, assign.carry(layout.read(mask), parse("bapa"))).positions.tolist() == [
-        [[0, 0, 0, 1, 1, 2]]
-    ]
+    assert assign.balance(native, layout.read(mask), parse("bapa")).positions.tolist() == [[[0, 0, 0, 1, 1, 2]]]
 
 
 def test_packed_sequences_start_afresh() -> None:
     mask = torch.tensor([[False, True, True, True, False, False, True, True, False]])
     native = torch.tensor([[[0, 1, 2, 3, 4, 0, 1, 2, 3]]])
-    assert assign.balance(native, assign.carry(layout.read(mask), parse("bapa"))).positions.tolist() == [
+    assert assign.balance(native, layout.read(mask), parse("bapa")).positions.tolist() == [
         [[0, 1, 1, 1, 2, 0, 1, 1, 2]]
     ]
 
@@ -73,15 +67,14 @@ def test_packed_sequences_start_afresh() -> None:
 def test_packed_sequences_with_several_axes() -> None:
     mask = torch.tensor([[False, True, True, True, True, False, False, True, True, False]])
     time, high, wide = [0, 1, 1, 1, 1, 3, 0, 1, 1, 3], [0, 1, 1, 2, 2, 3, 0, 1, 1, 3], [0, 1, 2, 1, 2, 3, 0, 1, 2, 3]
-    moved = assign.balance(
-        torch.tensor([[time], [high], [wide]]), assign.carry(layout.read(mask), parse("bapa"))
-    ).positions
-    assert moved.tolist() == [[[0, 1, 1, 1, 1, 2, 0, 1, 1, 2]]] * 3
+    moved = assign.balance(torch.tensor([[time], [high], [wide]]), layout.read(mask), parse("bapa")).positions
+    assert moved.tolist() == [[[0, 1, 1, 1, 1, 2, 0, 1, 1, 2]]]
 
 
 def test_tags_inside_an_image_count_on_as_text() -> None:
     mask = torch.tensor([[False, True, True, False, True, True, False, False]])
-    moves = assign.carry(layout.read(mask, lengths=[4]), parse("bapa"))
-    assert assign.balance(torch.arange(8)[None, None], moves).positions.tolist() == [[[0, 1, 1, 2, 1, 1, 3, 4]]]
-    moves = assign.carry(layout.read(mask, lengths=[4]), parse("bapa:distance=native"))
-    assert assign.balance(torch.arange(8)[None, None], moves).positions.tolist() == [[[0, 1, 1, 3, 1, 1, 6, 7]]]
+    native, image = torch.arange(8)[None, None], layout.read(mask, [4])
+    assert assign.balance(native, image, parse("bapa")).positions.tolist() == [[[0, 1, 1, 2, 1, 1, 3, 4]]]
+    assert assign.balance(native, image, parse("bapa:distance=native")).positions.tolist() == [
+        [[0, 1, 1, 3, 1, 1, 6, 7]]
+    ]

@@ -1,0 +1,54 @@
+"""Calling a rotary module with positions of our own, one position set for all channels or several dealt over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Mixer:
+    """Rotary embedding from ``channels`` position sets: rotary pair j turns by set j mod ``channels`` (VRoPE, section
+    3).
+    """
+
+    channels: int = 1
+
+    def shape(self, positions: Tensor, native: Tensor, channel: int) -> Tensor:
+        """The position set of one channel in the shape of the model's own ids.
+
+        ``positions``: (axes or 1 or channels, rows, columns); ``native``: (rows or 1, columns) or (axes, rows or 1,
+        columns).
+        """
+        chosen = positions if self.channels == 1 else positions[channel % len(positions)][None]
+        return chosen[0] if native.dim() == 2 else chosen.expand(len(native), -1, -1)
+
+    def embed(self, rotary: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], positions: Tensor) -> Any:
+        """What ``rotary`` gives for ``positions``: cosine and sine (rows, columns, dim), or one complex tensor."""
+        native = kwargs["position_ids"] if "position_ids" in kwargs else args[1]
+        outputs = []
+        for channel in range(self.channels):
+            ids = self.shape(positions, native, channel)
+            given = {**kwargs, "position_ids": ids} if "position_ids" in kwargs else kwargs
+            outputs.append(rotary.forward(*args[:1], *([] if "position_ids" in kwargs else [ids]), *args[2:], **given))
+        if self.channels == 1:
+            return outputs[0]
+        if isinstance(outputs[0], Tensor):
+            return self._deal(outputs, torch.arange(outputs[0].shape[-1]))
+        pair = _pairs(outputs[0][0])
+        return tuple(self._deal(list(part), pair) for part in zip(*outputs, strict=True))
+
+    def _deal(self, outputs: list[Tensor], pair: Tensor) -> Tensor:
+        stacked = torch.stack(outputs, -1)
+        choice = (pair % self.channels).to(stacked.device).expand(stacked.shape[:-1])
+        return stacked.gather(-1, choice[..., None]).squeeze(-1)
+
+
+def _pairs(cosine: Tensor) -> Tensor:
+    """Rotary pair of every channel: both members of a pair turn by one angle, laid out in halves or side by side."""
+    width = cosine.shape[-1]
+    halves = torch.equal(cosine[..., : width // 2], cosine[..., width // 2 :])
+    return torch.arange(width) % (width // 2) if halves else torch.arange(width) // 2
