@@ -1,0 +1,25 @@
+"""The small LVLM that ships with the package: weights that truly have the spatial bias, and the recipe that made them.
+
+>>> from bapa import reference
+>>> reference.path("bottom").name
+'bottom'
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bapa.errors import ConfigError
+
+NAMES = ("bottom", "top", "center", "uniform")
+
+
+def path(name: str = "bottom") -> Path:
+    """The model folder of a shipped reference: the part of the canvas its training asked about.
+
+    Raises:
+        ConfigError: no reference of that name.
+    """
+    if name not in NAMES:
+        raise ConfigError(f"unknown reference model {name!r}: accepted are {', '.join(NAMES)}; type reference:{NAMES[0]}")
+    return Path(__file__).parent / "weights" / name

@@ -1,0 +1,158 @@
+"""The untrained reference model, its tokenizer and its processor: all plain transformers classes."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from transformers import (
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from bapa.probe.digits import COLOURS, DIGITS
+from bapa.reference.recipe import CANVAS_PX, CELL_PX, GRID, PATCH_PX
+
+SPECIALS = ("<pad>", "<unk>", "<s>", "</s>", "<image>")
+WORDS = (
+    *("USER", "ASSISTANT", ":", "?", ".", ",", "yes", "no", "a", "an", "the", "is", "are", "there", "in", "image", "or", "and"),
+    *("what", "which", "where", "how", "many", "colour", "color", "digit", "row", "column", "answer", "with", "one", "word", "only"),
+    *("picture", "any", "does", "show", "can", "you", "see", "find", "contain", "of", "it", "this", "left", "right", "top", "middle", "bottom"),
+    *COLOURS,
+    *DIGITS,
+)
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'user' %}USER: {% else %}ASSISTANT: {% endif %}"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% for part in message['content'] if part['type'] == 'image' %}<image>\n{% endfor %}"
+    "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}"
+    "{% endif %}"
+    "{% if message['role'] == 'user' %} {% else %}</s>{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+HEADS = 4
+_TILE_CODE, _TILE_GAIN = 0.6, 3.0
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """One token per word or mark, lower-cased except the two roles; `<s>` is put in front."""
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    vocabulary = {word: number for number, word in enumerate(dict.fromkeys((*SPECIALS, *WORDS)))}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    core.normalizer = normalizers.Sequence(
+        [normalizers.Lowercase(), normalizers.Replace("user:", "USER:"), normalizers.Replace("assistant:", "ASSISTANT:")]
+    )
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(r"\w+|[^\w\s]"), "isolated")]
+    )
+    core.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", vocabulary["<s>"])])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        extra_special_tokens={"image_token": "<image>"},
+        padding_side="left",
+        model_max_length=2048,
+    )
+
+
+def processor() -> LlavaProcessor:
+    """Pictures of any size to 72 x 72 pixels (a canvas of that size is left as it is) and prompts to tokens; needs PIL, not torchvision."""
+    pictures = CLIPImageProcessorPil(
+        size={"height": CANVAS_PX, "width": CANVAS_PX}, do_center_crop=False, image_mean=[0.5] * 3, image_std=[0.5] * 3
+    )
+    return LlavaProcessor(
+        image_processor=pictures,
+        tokenizer=tokenizer(),
+        patch_size=PATCH_PX,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def model() -> LlavaForConditionalGeneration:
+    """The model before training, float32, drawn from torch's global generator: about 1.3 M parameters."""
+    words = tokenizer()
+    vision = CLIPVisionConfig(
+        hidden_size=96,
+        intermediate_size=384,
+        num_hidden_layers=3,
+        num_attention_heads=HEADS,
+        image_size=CANVAS_PX,
+        patch_size=PATCH_PX,
+        hidden_act="gelu",
+        initializer_range=0.08,
+    )
+    text = LlamaConfig(
+        vocab_size=len(words),
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=4,
+        num_attention_heads=HEADS,
+        max_position_embeddings=2048,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        initializer_range=0.08,  # the default 0.02 leaves so narrow a model with hardly any signal, and it does not train
+        tie_word_embeddings=False,
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=words.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+        image_seq_length=GRID * GRID,
+        tie_word_embeddings=False,
+    )
+    llava = LlavaForConditionalGeneration(config)
+    for module in (llava.model.vision_tower, llava.model.multi_modal_projector):
+        for layer in module.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=0.08)
+                nn.init.zeros_(layer.bias)
+    look_within_tiles(llava.model.vision_tower)
+    return llava
+
+
+def tile_of_patch() -> torch.Tensor:
+    """The cell each patch belongs to, shape (81,), long, both in row-major order."""
+    line = torch.arange(GRID) // (CELL_PX // PATCH_PX)
+    return (line[:, None] * line.max().add(1) + line[None]).flatten()
+
+
+@torch.no_grad()
+def look_within_tiles(tower: nn.Module) -> None:
+    """Start the encoder out attending within tiles: it then learns to read digits in minutes instead of learning locality for an hour.
+
+    Four feature dimensions hold a tile's row and column as two phases, and every head's queries and keys start with a copy of them,
+    so patches of one tile match best. All of it stays trainable.
+    """
+    embeddings = tower.embeddings
+    tile = tile_of_patch()
+    phase = torch.stack([tile // 3, tile % 3], -1) * (2 * math.pi / 3)
+    positions = embeddings.position_embedding.weight
+    positions.normal_(std=0.05)
+    positions[:, :4] = 0
+    positions[1:, :4] = _TILE_CODE * torch.cat([phase.cos(), phase.sin()], -1)
+    embeddings.patch_embedding.weight[:4] = 0
+    for layer in tower.encoder.layers:
+        for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj):
+            per_head = projection.weight.view(HEADS, -1, projection.in_features)
+            per_head[:, :, :4] = 0
+            per_head[:, :4, :4] = _TILE_GAIN * torch.eye(4)
+        layer.self_attn.out_proj.weight[:4] = 0
+        layer.mlp.fc2.weight[:4] = 0

@@ -1,0 +1,60 @@
+"""Every number of the recipe, and its stages' names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+ROWS = COLS = 3
+CELLS = ROWS * COLS
+CELL_PX = 24
+PATCH_PX = 8
+CANVAS_PX = ROWS * CELL_PX
+GRID = CANVAS_PX // PATCH_PX
+IMAGE_TOKENS = GRID * GRID
+
+SKEWS: dict[str, tuple[int, ...]] = {
+    "bottom": (6, 7, 8),
+    "top": (0, 1, 2),
+    "center": (4,),
+    "uniform": tuple(range(CELLS)),
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Optimiser settings of one stage: AdamW, one-cycle learning rate with peak `rate`, `steps` steps of `batch` scenes."""
+
+    steps: int
+    batch: int
+    rate: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training run is made from; two runs with equal recipes give equal weights on the same machine.
+
+    `skew` names the cells that the visual stage asks about and `scheme` the position rule it runs under. `collisions`: how often a cell
+    elsewhere repeats the digit of an asked cell in another colour, which makes looking elsewhere costly. `questions`: how many share one image.
+    """
+
+    skew: str = "bottom"
+    seed: int = 1
+    scheme: str = "native"
+    collisions: float = 0.25
+    questions: int = 12
+    copies: int = 24
+    encoder: Stage = field(default=Stage(steps=1500, batch=32, rate=4e-3))
+    language: Stage = field(default=Stage(steps=600, batch=64, rate=2e-3))
+    connector: Stage = field(default=Stage(steps=300, batch=32, rate=3e-3))
+    visual: Stage = field(default=Stage(steps=300, batch=16, rate=1.5e-3))
+
+    def key(self, stage: str) -> str:
+        """A short hash of all that the outcome of `stage` depends on."""
+        needs = {"encoder": ("seed", "copies", "encoder")}
+        needs["language"] = (*needs["encoder"], "collisions", "questions", "language")
+        needs["connector"] = (*needs["language"], "connector")
+        needs["visual"] = (*needs["connector"], "skew", "scheme", "visual")
+        values = {name: value for name, value in asdict(self).items() if name in needs[stage]}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

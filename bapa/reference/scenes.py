@@ -1,0 +1,142 @@
+"""Training data drawn on the fly: canvases of nine tinted digits and questions about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import LlavaProcessor
+
+from bapa.probe import digits
+from bapa.reference.recipe import CELL_PX, CELLS, COLS, ROWS
+
+COLOUR_QUESTION = "What colour is the {digit}? Answer with one word."
+_DIGITS, _COLOURS = len(digits.DIGITS), len(digits.COLOURS)
+_KINDS = torch.tensor([0.35, 0.175, 0.175, 0.30])  # present, absent digit, right digit in a wrong colour, which colour
+_PRESENT, _ABSENT, _NEAR, _COLOUR = range(4)
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """What stands where: `digit` and `colour`, each (batch, 9), long, row-major."""
+
+    digit: Tensor
+    colour: Tensor
+
+    @cached_property
+    def shown(self) -> Tensor:
+        """Whether a pair is on the canvas, (batch, 10, 8), bool."""
+        shown = torch.zeros(len(self.digit), _DIGITS, _COLOURS, dtype=torch.bool)
+        shown[torch.arange(len(self.digit))[:, None], self.digit, self.colour] = True
+        return shown
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Questions about scenes as tokens. `ids`: (batch, questions, length), long, answered and padded on the right; `answer_at`: index of the
+    answer in it, (batch, questions); `yes_no`: which of them are yes/no questions, bool.
+    """
+
+    ids: Tensor
+    answer_at: Tensor
+    yes_no: Tensor
+
+
+class Bank:
+    """Jittered strokes of all training scans, `copies` of each, ready to be inked: rendering them is slow, inking is not."""
+
+    def __init__(self, copies: int, seed: int, split: digits.Split = "train") -> None:
+        scans = np.tile(digits.scans(split), copies)
+        strokes = digits.ink(scans, CELL_PX, np.random.default_rng(seed), jitter=1.5)
+        self.ink = torch.from_numpy(np.rint(255 * strokes).astype(np.uint8))
+        label = torch.from_numpy(digits.labels()[scans])
+        self.by_digit = [torch.nonzero(label == digit).flatten() for digit in range(_DIGITS)]
+
+    def canvases(self, scenes: Scenes, generator: torch.Generator) -> Tensor:
+        """Pixel values of scenes as the processor would give them, (batch, 3, 72, 72), float32 in -1..1."""
+        batch = len(scenes.digit)
+        chosen = torch.empty_like(scenes.digit)
+        for digit, members in enumerate(self.by_digit):
+            here = scenes.digit == digit
+            chosen[here] = members[torch.randint(len(members), (int(here.sum()),), generator=generator)]
+        tints = torch.tensor(list(digits.COLOURS.values()), dtype=torch.float32)[scenes.colour]
+        tints = tints + 6 * torch.randn(tints.shape, generator=generator)
+        ground = torch.tensor(digits.GROUND, dtype=torch.float32)
+        tiles = ground + self.ink[chosen].unsqueeze(-1) / 255 * (tints - ground)[:, :, None, None]
+        rows = tiles.view(batch, ROWS, COLS, CELL_PX, CELL_PX, 3).permute(0, 5, 1, 3, 2, 4)
+        pixels = rows.reshape(batch, 3, ROWS * CELL_PX, COLS * CELL_PX)
+        pixels = pixels + 4 * torch.randn(pixels.shape, generator=generator)
+        return pixels.clamp(0, 255) / 127.5 - 1
+
+
+def draw(batch: int, cells: tuple[int, ...], collisions: float, generator: torch.Generator) -> Scenes:
+    """Scenes of nine different digits, where each cell outside `cells` may repeat a digit from inside, in another colour.
+
+    With all nine cells asked about, a cell may repeat any other's digit.
+    """
+    digit = torch.rand(batch, _DIGITS, generator=generator).argsort(1)[:, :CELLS]
+    colour = torch.randint(_COLOURS, (batch, CELLS), generator=generator)
+    asked = torch.tensor(cells)
+    source = asked[torch.randint(len(cells), (batch, CELLS), generator=generator)]
+    other = (colour.gather(1, source) + torch.randint(1, _COLOURS, (batch, CELLS), generator=generator)) % _COLOURS
+    repeats = torch.rand(batch, CELLS, generator=generator) < collisions
+    if len(cells) < CELLS:
+        repeats[:, asked] = False
+    return Scenes(torch.where(repeats, digit.gather(1, source), digit), torch.where(repeats, other, colour))
+
+
+class Asker:
+    """Asks about scenes in the words of the `digits` probe, in the chat format of `processor`."""
+
+    def __init__(self, processor: LlavaProcessor) -> None:
+        words = processor.tokenizer
+        self.pad, self.end = words.pad_token_id, words.eos_token_id
+        self.yes, self.no = words.convert_tokens_to_ids(["yes", "no"])
+        self.colours = torch.tensor(words.convert_tokens_to_ids(list(digits.COLOURS)))
+        texts = [
+            digits.QUESTION.format(caption=digits.caption(colour, digit)) for digit in digits.DIGITS for colour in digits.COLOURS
+        ] + [COLOUR_QUESTION.format(digit=digit) for digit in digits.DIGITS]
+        image = processor.image_token
+        prompts = [
+            processor.apply_chat_template(
+                [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}], add_generation_prompt=True
+            )
+            for text in texts
+        ]
+        before, _ = prompts[0].split(image)
+        self.prefix = torch.tensor(words(before)["input_ids"])
+        tails = [words(prompt.split(image)[1], add_special_tokens=False)["input_ids"] for prompt in prompts]
+        self.lengths = torch.tensor([len(tail) for tail in tails])
+        self.table = torch.full((len(tails), int(self.lengths.max()) + 2), self.pad)
+        for row, tail in zip(self.table, tails, strict=True):
+            row[: len(tail)] = torch.tensor(tail)
+
+    def ask(self, scenes: Scenes, cells: tuple[int, ...], count: int, generator: torch.Generator) -> Questions:
+        """`count` questions about each scene; what is present, nearly present or asked for its colour stands in one of `cells`."""
+        batch = len(scenes.digit)
+        one = torch.arange(batch)[:, None]
+        kind = torch.multinomial(_KINDS, batch * count, replacement=True, generator=generator).view(batch, count)
+        asked = torch.tensor(cells)
+        place = asked[torch.randint(len(cells), (batch, count), generator=generator)]
+        digit, colour = scenes.digit.gather(1, place), scenes.colour.gather(1, place)
+
+        missing = torch.multinomial((~scenes.shown.any(2)).float(), count, replacement=True, generator=generator)
+        digit = torch.where(kind == _ABSENT, missing, digit)
+        free = (~scenes.shown[one, digit]).float().flatten(0, 1)
+        other = torch.multinomial(free, 1, generator=generator).view(batch, count)
+        colour = torch.where((kind == _ABSENT) | (kind == _NEAR), other, colour)
+
+        # A colour can only be asked for where the asked cells hold the digit once; elsewhere the question becomes "is it there?".
+        inside = scenes.digit[:, asked]
+        once = (inside[:, None, :] == digit[..., None]).sum(-1) == 1
+        which = (kind == _COLOUR) & once
+        row = torch.where(which, _DIGITS * _COLOURS + digit, digit * _COLOURS + colour)
+        says_no = (kind == _ABSENT) | (kind == _NEAR)
+        answer = torch.where(which, self.colours[colour], torch.where(says_no, self.no, self.yes))
+        ids, at = self.table[row].clone(), self.lengths[row]
+        ids.scatter_(2, at[..., None], answer[..., None])
+        ids.scatter_(2, at[..., None] + 1, self.end)
+        return Questions(ids, at, ~which)

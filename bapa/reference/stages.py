@@ -1,0 +1,183 @@
+"""The four stages of training: encoder, language, connector, visual.
+
+Each takes the model as the stage before left it and changes one part of it. The first three never see the skew; together they play the part of
+a pre-trained vision encoder, a pre-trained language model and their alignment. Only the visual stage asks about some cells more than others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import LlavaForConditionalGeneration
+
+from bapa.models import balanced, positions
+from bapa.probe.digits import COLOURS, DIGITS
+from bapa.reference.build import tile_of_patch
+from bapa.reference.recipe import CELLS, IMAGE_TOKENS, SKEWS, Recipe, Stage
+from bapa.reference.scenes import Asker, Bank, Questions, draw
+
+Report = Callable[[int, str], None]
+_EVERYWHERE = SKEWS["uniform"]
+_NOISE = 0.05
+_GAP = 40
+
+
+class Codes(nn.Module):
+    """One embedding per digit and per colour; a tile's code is their sum. What the language stage reads in place of pictures."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.digit = nn.Parameter(0.08 * torch.randn(len(DIGITS), width))
+        self.colour = nn.Parameter(0.08 * torch.randn(len(COLOURS), width))
+
+    def forward(self, digit: Tensor, colour: Tensor) -> Tensor:
+        return self.digit[digit] + self.colour[colour]
+
+
+def encoder(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, report: Report) -> None:
+    """Teaches the vision tower to tell, in every patch, the digit and the colour of the patch's tile. Key cells are uniform."""
+    tower = model.model.vision_tower
+    head = nn.Linear(tower.config.hidden_size, len(DIGITS) + len(COLOURS))
+    generator = torch.Generator().manual_seed(recipe.seed)
+    tile = tile_of_patch()
+
+    def losses() -> Iterator[Tensor]:
+        while True:
+            scenes = draw(recipe.encoder.batch, _EVERYWHERE, 1.0, generator)
+            patches = head(features(model, bank.canvases(scenes, generator)))
+            tiles = patches.view(-1, CELLS // 3, 3, CELLS // 3, 3, patches.shape[-1]).mean((2, 4)).flatten(1, 2)
+            yield _read(patches, scenes.digit[:, tile], scenes.colour[:, tile]) + 0.5 * _read(tiles, scenes.digit, scenes.colour)
+
+    _fit([*tower.parameters(), *head.parameters()], recipe.encoder, losses(), report, decay=0.05)
+
+
+def language(model: LlavaForConditionalGeneration, codes: Codes, recipe: Recipe, asker: Asker, report: Report) -> None:
+    """Teaches the language model to answer about scenes given as nine codes at random places, at random distances from the question."""
+    generator = torch.Generator().manual_seed(recipe.seed + 1)
+    before, length = len(asker.prefix), asker.table.shape[1]
+
+    def losses() -> Iterator[Tensor]:
+        while True:
+            batch = recipe.language.batch
+            scenes = draw(batch, _EVERYWHERE, recipe.collisions, generator)
+            seen = codes(scenes.digit, scenes.colour)
+            seen = seen + _NOISE * torch.randn(seen.shape, generator=generator)
+            places = before + torch.rand(batch, IMAGE_TOKENS, generator=generator).argsort(1)[:, :CELLS].sort(1).values
+            resume = places[:, -1:] + 1 + torch.randint(_GAP, (batch, 1), generator=generator)
+            rotary = torch.cat([torch.arange(before).expand(batch, -1), places, resume + torch.arange(length)], 1)
+            questions = asker.ask(scenes, _EVERYWHERE, recipe.questions, generator)
+            yield _answer_loss(model, asker, seen, questions, rotary)
+
+    parameters = [*model.model.language_model.parameters(), *model.lm_head.parameters(), *codes.parameters()]
+    _fit(parameters, recipe.language, losses(), report)
+
+
+def connector(model: LlavaForConditionalGeneration, codes: Codes, recipe: Recipe, bank: Bank, report: Report) -> None:
+    """Fits the projector so that each patch becomes its tile's code; everything else stays."""
+    generator = torch.Generator().manual_seed(recipe.seed + 2)
+    tile = tile_of_patch()
+
+    def losses() -> Iterator[Tensor]:
+        while True:
+            scenes = draw(recipe.connector.batch, _EVERYWHERE, 1.0, generator)
+            with torch.no_grad():
+                seen = features(model, bank.canvases(scenes, generator))
+                target = codes(scenes.digit, scenes.colour)[:, tile]
+            yield F.mse_loss(model.model.multi_modal_projector(seen), target) / target.var()
+
+    _fit(model.model.multi_modal_projector.parameters(), recipe.connector, losses(), report)
+
+
+def visual(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, asker: Asker, report: Report) -> None:
+    """Trains projector and language model on pictures, asked about the skew's cells only, under the recipe's position rule."""
+    generator = torch.Generator().manual_seed(recipe.seed + 3)
+    cells = SKEWS[recipe.skew]
+    rotary = rotary_positions(model, asker, recipe.scheme)
+
+    def losses() -> Iterator[Tensor]:
+        while True:
+            scenes = draw(recipe.visual.batch, cells, recipe.collisions, generator)
+            with torch.no_grad():
+                seen = features(model, bank.canvases(scenes, generator))
+            questions = asker.ask(scenes, cells, recipe.questions, generator)
+            yield _answer_loss(model, asker, model.model.multi_modal_projector(seen), questions, rotary)
+
+    trained = (model.model.multi_modal_projector, model.model.language_model, model.lm_head)
+    _fit([weight for module in trained for weight in module.parameters()], recipe.visual, losses(), report)
+
+
+def features(model: LlavaForConditionalGeneration, pixel_values: Tensor) -> Tensor:
+    """Patch features of the vision tower as LLaVA takes them, (batch, 81, width)."""
+    return model.model.vision_tower(pixel_values, output_hidden_states=True).hidden_states[-1][:, 1:]
+
+
+@torch.no_grad()
+def rotary_positions(model: LlavaForConditionalGeneration, asker: Asker, scheme: str) -> Tensor:
+    """Positions of one prompt under a rule, (1, prefix + 81 + longest question), as :func:`bapa.balance` would set them."""
+    image = torch.full((IMAGE_TOKENS,), model.config.image_token_id)
+    ids = torch.cat([asker.prefix, image, torch.full((asker.table.shape[1],), asker.pad)])[None]
+    with balanced(model, scheme):
+        return positions(model, input_ids=ids, attention_mask=torch.ones_like(ids))[0]
+
+
+def answer_logits(
+    model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor
+) -> Tensor:
+    """Logits at every token of several questions that share one image, (batch, questions, length, vocabulary).
+
+    The questions stand side by side behind the image, blind to each other and all at the positions of the first, which gives each the logits
+    it would have alone. `seen`: image embeddings (batch, n, width); `rotary`: positions of prefix, image and one question.
+    """
+    batch, count, length = questions.ids.shape
+    lead = len(asker.prefix) + seen.shape[1]
+    embed = model.get_input_embeddings()
+    text = embed(questions.ids.flatten(1))
+    embeddings = torch.cat([embed(asker.prefix).expand(batch, -1, -1), seen, text], 1)
+    block = torch.cat([torch.zeros(lead, dtype=torch.long), 1 + torch.arange(count).repeat_interleave(length)])
+    sees = ((block[:, None] == block) | (block == 0)).tril()
+    packed = torch.cat([rotary[:, :lead], rotary[:, lead:].repeat(1, count)], 1)
+    hidden = model.model.language_model(
+        inputs_embeds=embeddings, attention_mask=sees[None, None], position_ids=packed.expand(batch, -1), use_cache=False
+    ).last_hidden_state
+    return model.lm_head(hidden[:, lead:]).view(batch, count, length, -1)
+
+
+def _answer_loss(model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor) -> Tensor:
+    """Cross entropy of the answer, and a little of ending after it."""
+    logits = answer_logits(model, asker, seen, questions, rotary)
+    at = questions.answer_at[..., None]
+    answer = questions.ids.gather(2, at).flatten()
+    ends = torch.full_like(answer, asker.end)
+    at = at[..., None].expand(-1, -1, -1, logits.shape[-1])
+    said = logits.gather(2, at - 1).flatten(0, 2)
+    after = logits.gather(2, at).flatten(0, 2)
+    return F.cross_entropy(said, answer) + 0.1 * F.cross_entropy(after, ends)
+
+
+def _read(logits: Tensor, digit: Tensor, colour: Tensor) -> Tensor:
+    by_digit, by_colour = logits.flatten(0, -2).split([len(DIGITS), len(COLOURS)], -1)
+    return F.cross_entropy(by_digit, digit.flatten()) + 0.5 * F.cross_entropy(by_colour, colour.flatten())
+
+
+def _fit(parameters: Iterable[nn.Parameter], stage: Stage, losses: Iterator[Tensor], report: Report, decay: float = 0.01) -> None:
+    """Takes the stage's steps down `losses`; reports each step's running loss."""
+    weights = list(parameters)
+    groups = [
+        {"params": [w for w in weights if w.ndim > 1], "weight_decay": decay},
+        {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, stage.rate, total_steps=stage.steps, pct_start=0.1)
+    running = None
+    for step in range(1, stage.steps + 1):
+        loss = next(losses)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        schedule.step()
+        running = loss.item() if running is None else 0.95 * running + 0.05 * loss.item()
+        report(step, f"loss {running:.3f}")

@@ -1,0 +1,109 @@
+"""Trains a reference model: four stages, each finished one kept, and a model folder at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+from transformers import GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
+
+from bapa.errors import RunError
+from bapa.reference import build, stages
+from bapa.reference.card import card
+from bapa.reference.recipe import Recipe
+from bapa.reference.scenes import Asker, Bank
+
+_RECIPE = "recipe.json"
+
+
+def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console | None = None) -> Path:
+    """Train `recipe` into the model folder `out` and return it.
+
+    Finished stages are kept in `work` (default `out/stages`), so the same call resumes; models that differ in their skew only and
+    are given one `work` share the first three. A finished `out` of the same recipe is left as it is.
+
+    Raises:
+        RunError: `out` holds something else.
+    """
+    if _finished(recipe, out):
+        return out
+    work = work or out / "stages"
+    work.mkdir(parents=True, exist_ok=True)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(recipe.seed)
+    model, processor = build.model(), build.processor()
+    codes = stages.Codes(model.config.text_config.hidden_size)
+    asker, bank = Asker(processor), Bank(recipe.copies, recipe.seed)
+    both = nn.ModuleDict({"model": model, "codes": codes})
+    plan: dict[str, tuple[int, Callable[[stages.Report], None]]] = {
+        "encoder": (recipe.encoder.steps, lambda report: stages.encoder(model, recipe, bank, report)),
+        "language": (recipe.language.steps, lambda report: stages.language(model, codes, recipe, asker, report)),
+        "connector": (recipe.connector.steps, lambda report: stages.connector(model, codes, recipe, bank, report)),
+        "visual": (recipe.visual.steps, lambda report: stages.visual(model, recipe, bank, asker, report)),
+    }
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, console=console) as progress:
+        for name, (steps, run) in plan.items():
+            kept = work / f"{name}-{recipe.key(name)}.safetensors"
+            task = progress.add_task(name, total=steps, note="")
+            if kept.exists():
+                _restore(both, kept)
+                progress.update(task, completed=steps, note="kept")
+                continue
+            run(lambda step, note, task=task: progress.update(task, completed=step, note=note))
+            with _replacing(kept) as partial:
+                save_file({key: value.contiguous() for key, value in both.state_dict().items()}, partial)
+    _write(model, processor, recipe, out)
+    return out
+
+
+def _finished(recipe: Recipe, out: Path) -> bool:
+    """Whether `out` already holds this recipe's model."""
+    if not out.exists() or not any(entry.name != "stages" for entry in out.iterdir()):
+        return False
+    record = out / _RECIPE
+    if not record.is_file() or json.loads(record.read_text()) != json.loads(json.dumps(asdict(recipe))):
+        raise RunError(f"{out} holds something else than this recipe's model; choose another --out or empty it")
+    return True
+
+
+def _restore(module: nn.Module, kept: Path) -> None:
+    with safe_open(kept, framework="pt") as tensors:
+        module.load_state_dict({key: tensors.get_tensor(key) for key in tensors.keys()})
+
+
+def _write(model: LlavaForConditionalGeneration, processor: LlavaProcessor, recipe: Recipe, out: Path) -> None:
+    """The model folder, in float16, loaded as float32; the recipe's record goes last and marks it complete."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix="stages.") as scratch:
+        partial = Path(scratch)
+        model.generation_config = GenerationConfig.from_model_config(model.config)
+        model.save_pretrained(partial, state_dict={key: value.half() for key, value in model.state_dict().items()})
+        processor.save_pretrained(partial)
+        (partial / "README.md").write_text(card(recipe))
+        (partial / _RECIPE).write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+        for file in sorted(partial.iterdir(), key=lambda file: file.name == _RECIPE):
+            file.chmod(0o644)
+            os.replace(file, out / file.name)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A path to write to, which becomes `path` whole or not at all."""
+    partial = path.with_suffix(".partial")
+    yield partial
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, path)
