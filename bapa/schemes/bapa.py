@@ -27,6 +27,7 @@ class Bapa(Scheme):
     distance: float | Literal["native"] = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.distance != "native" and not (isinstance(self.distance, int | float) and 0 < self.distance < math.inf):
             raise SchemeError(
                 f'distance={self.distance!r}: a positive number or "native" is accepted, e.g. "bapa:distance=native"'

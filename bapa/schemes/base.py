@@ -7,14 +7,16 @@ Everything that all rules share (several images, batches, padding, tags inside a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import ClassVar
+from dataclasses import dataclass, field, fields
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from bapa.errors import SchemeError
 from bapa.layout import Grid, Image
+
+Scope = Literal["image", "tile", "frame", "global"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class Scheme(ABC):
     Subclasses are frozen dataclasses whose fields are the options. ``axes``: rotary axes a model must have (3: M-RoPE);
     1-axis rules put the same position on every axis. ``channels``: position sets dealt in turn over the rotary channels
     (VRoPE: 4). ``absolute``: whether :meth:`place` reads ``b``.
+
+    Every scheme has one option in common, ``scope``, what counts as one image: ``image`` a picture with all its tiles,
+    ``tile`` each unbroken block of its tokens, ``frame`` each frame of a video, ``global`` all of a prompt at once.
     """
 
     name: ClassVar[str]
@@ -50,6 +55,12 @@ class Scheme(ABC):
     axes: ClassVar[int] = 1
     channels: ClassVar[int] = 1
     absolute: ClassVar[bool] = False
+
+    scope: Scope = field(default="image", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.scope not in get_args(Scope):
+            raise SchemeError(f"scope={self.scope!r}: one of {', '.join(get_args(Scope))} is accepted")
 
     @abstractmethod
     def place(self, image: Image, b: float = 0) -> Placement:

@@ -21,8 +21,8 @@ def test_a_default_is_left_out_of_the_label() -> None:
     ("text", "message"),
     [
         ("bappa", r"unknown scheme 'bappa' \(did you mean 'bapa'\?\); known: native, bapa"),
-        ("bapa:distanse=1", r"no option 'distanse' \(did you mean 'distance'\?\); its options: distance"),
-        ("native:distance=1", r"it has no options"),
+        ("bapa:distanse=1", r"no option 'distanse' \(did you mean 'distance'\?\); its options: scope, distance"),
+        ("native:distance=1", r"no option 'distance'"),
         ("bapa:81", r"name:option=value"),
         ("bapa:distance=0", r"a positive number or \"native\""),
         ("bapa:distance=-3", r"a positive number"),
