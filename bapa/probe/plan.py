@@ -1,0 +1,159 @@
+"""Drawing the items of a probe: which pictures are keys, what surrounds them, which captions are asked about without being there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, islice
+from typing import NamedTuple
+
+import numpy as np
+
+from bapa.errors import ProbeError
+from bapa.probe.design import Design
+from bapa.probe.placement import EMPTY
+from bapa.probe.similar import Similar
+from bapa.probe.store import Item
+from bapa.probe.tile import caption_key
+
+
+class Label(NamedTuple):
+    """What the plan knows of a tile."""
+
+    caption: str
+    attributes: Mapping[str, str]
+
+
+class Planner:
+    """Draws items from labelled tiles.
+
+    All captions on a canvas differ, so the key is the only right answer. What is asked as absent is the caption of another item's key, each
+    about once: a model that likes some captions better than others gains nothing. Every kind of draw has a random stream of its own.
+    """
+
+    def __init__(self, labels: Sequence[Label], design: Design, group: str | None) -> None:
+        self.labels, self.design = labels, design
+        self.number: dict[str, int] = {}  # captions are numbered in order of appearance
+        self.word = [self.number.setdefault(caption_key(label.caption), len(self.number)) for label in labels]  # each tile's caption
+        self.tiles: dict[int, list[int]] = defaultdict(list)  # the tiles of each caption
+        for tile, word in enumerate(self.word):
+            self.tiles[word].append(tile)
+        first = [labels[tiles[0]] for tiles in self.tiles.values()]
+        self.caption = [label.caption for label in first]
+        # The group of each caption; without groups each is one of its own.
+        self.group = [label.attributes.get(group or "", str(word)) for word, label in enumerate(first)]
+        self.members: dict[str, list[int]] = defaultdict(list)
+        for word, name in enumerate(self.group):
+            self.members[name].append(word)
+        self.similar = None if group else Similar(self.caption)
+
+    def draw(self, count: int | None, backgrounds: Sequence[int] = ()) -> list[Item]:
+        """``count`` items, or as many as there are pictures; ``backgrounds`` are the tile ids of natural backgrounds, used in turn.
+
+        Raises:
+            ProbeError: too few pictures, or too few different captions for the canvas and what must be absent from it.
+        """
+        count = len(self.labels) if count is None else count
+        self._check_enough(count)
+        homes = self._rng("homes").permutation(np.arange(count) % self.design.cells).tolist()
+        keys = self._rng("keys").permutation(len(self.labels))[:count].tolist()
+        near, others = self._rng("near misses"), self._rng("distractors")
+        items = []
+        for number, (key, home) in enumerate(zip(keys, homes, strict=True)):
+            caption, attributes = self.labels[key]
+            miss = next(self._near(self.word[key], near), None) if self._wants_near_miss else None
+            around = self._surround(key, miss, others)
+            item = Item(
+                item=number,
+                key=key,
+                caption=caption,
+                home=home,
+                layout=(*around[:home], key, *around[home:]),
+                background=backgrounds[number % len(backgrounds)] if backgrounds else None,
+                near_miss=None if miss is None else self.caption[miss],
+                question=attributes.get("question", ""),
+                answer=attributes.get("answer", ""),
+            )
+            items.append(item)
+        if self.design.task == "match" and self.design.absent:
+            return list(self._with_absent(items))
+        return list(self._with_options(items)) if self.design.task == "choice" else items
+
+    @property
+    def _wants_near_miss(self) -> bool:
+        return self.design.near_miss and self.design.task in ("match", "choice")
+
+    def _rng(self, purpose: str) -> np.random.Generator:
+        return np.random.default_rng([self.design.seed, *purpose.encode()])
+
+    def _check_enough(self, count: int) -> None:
+        if count > len(self.labels):
+            raise ProbeError(f"{count} items asked, the source has {len(self.labels)} usable pictures; ask for fewer: --items {len(self.labels)}")
+        design = self.design
+        shown = 1 if design.distractors == "none" else design.cells
+        hidden = {"match": design.absent + design.near_miss, "choice": design.choices - 1}.get(design.task, 0)
+        if shown + hidden > len(self.caption):
+            raise ProbeError(
+                f"the source has {len(self.caption)} usable pictures with different captions; a canvas of {design.rows} x {design.cols} cells "
+                f"needs {shown + hidden} ({shown} to show, {hidden} to ask about without showing): add pictures, or choose a smaller grid or --distractors none"
+            )
+
+    def _near(self, word: int, rng: np.random.Generator) -> Iterator[int]:
+        """Captions that nearly fit: those of the same group in random order, or the most similar ones first."""
+        if self.similar:
+            yield from self.similar.ranked(word)
+        else:
+            yield from (other for other in rng.permutation(self.members[self.group[word]]).tolist() if other != word)
+
+    def _surround(self, key: int, miss: int | None, rng: np.random.Generator) -> tuple[int, ...]:
+        """Tiles for the other cells: no caption twice, none that is the key's or the near miss's."""
+        places = self.design.cells - 1
+        if self.design.distractors == "none":
+            return (EMPTY,) * places
+        candidates: Iterable[int] = rng.permutation(len(self.labels)).tolist()
+        if self.design.distractors == "similar":
+            near = (int(rng.choice(self.tiles[word])) for word in self._near(self.word[key], rng))
+            candidates = chain(near, candidates)
+        seen = {self.word[key], miss}
+        chosen: list[int] = []
+        for tile in candidates:
+            if len(chosen) == places:
+                break
+            if self.word[tile] not in seen:
+                seen.add(self.word[tile])
+                chosen.append(tile)
+        if self.design.distractors == "similar":  # the likest must not always stand first
+            chosen = rng.permutation(chosen).tolist()
+        return tuple(chosen)
+
+    def _shown(self, item: Item) -> set[int]:
+        """Captions that are on the canvas or already asked about."""
+        asked = [] if item.near_miss is None else [self.number[caption_key(item.near_miss)]]
+        return {self.word[tile] for tile in item.layout if tile != EMPTY}.union(asked)
+
+    def _with_absent(self, items: Sequence[Item]) -> Iterator[Item]:
+        """Each item with the caption of another's key that is not on its canvas; if possible, of a group that is not there either."""
+        rng = self._rng("absent")
+        keys = [self.word[items[index].key] for index in rng.permutation(len(items))]
+        everything = rng.permutation(len(self.caption)).tolist()
+        for item in items:
+            shown = self._shown(item)
+            groups = {self.group[word] for word in shown}
+            strange = (word for word in keys if word not in shown and self.group[word] not in groups)
+            missing = (word for word in chain(keys, everything) if word not in shown)
+            word = next(chain(strange, missing))
+            if word in keys:
+                keys.remove(word)
+            yield replace(item, absent=self.caption[word])
+
+    def _with_options(self, items: Sequence[Item]) -> Iterator[Item]:
+        """Each item with its caption among wrong ones, in random order."""
+        rng = self._rng("options")
+        for item in items:
+            shown = self._shown(item)
+            wrong = [item.near_miss] if item.near_miss else []
+            candidates = rng.permutation(len(self.caption)).tolist()
+            missing = (self.caption[word] for word in candidates if word not in shown)
+            options = [item.caption, *wrong, *islice(missing, self.design.choices - 1 - len(wrong))]
+            yield replace(item, options=tuple(options[index] for index in rng.permutation(len(options))))

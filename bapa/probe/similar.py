@@ -1,0 +1,28 @@
+"""Which captions are alike: cosine of TF-IDF word vectors (Salton and Buckley 1988), computed by scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+class Similar:
+    """Ranks captions by the words they share; words that most captions share ("a photo of") do not count."""
+
+    def __init__(self, captions: Sequence[str]) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        words = TfidfVectorizer(stop_words="english", max_df=0.5)
+        try:
+            self._vectors = words.fit_transform(captions)
+        except ValueError:  # no word is left
+            self._vectors = None
+
+    def ranked(self, index: int) -> list[int]:
+        """The captions that share a word with caption ``index``, the most similar first."""
+        if self._vectors is None:
+            return []
+        cosine = (self._vectors @ self._vectors[index].T).toarray().ravel()
+        order = np.argsort(-cosine, kind="stable")
+        return [int(other) for other in order[: int((cosine > 0).sum())] if other != index]

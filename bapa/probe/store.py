@@ -1,0 +1,198 @@
+"""A probe on disk.
+
+``probe.json``     design, source, counts, fingerprint
+``items.parquet``  one row per item: its tiles, where the key is at home, the captions it is asked about
+``tiles.parquet``  one row per picture: PNG bytes at the size it has in a cell, caption, attributes
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from bapa.errors import ProbeError
+from bapa.probe.compose import Pixels, compose, ground
+from bapa.probe.design import Design
+from bapa.probe.placement import EMPTY, arrange
+from bapa.probe.questions import Question, ask
+from bapa.probe.tile import LeftOut
+
+VERSION = 1
+_CACHE_BYTES = 256 * 2**20  # decoded tiles kept in memory, whatever the size of the probe
+
+
+@dataclass(frozen=True)
+class Item:
+    """One key and what surrounds it.
+
+    ``layout`` holds tile ids row by row (-1: empty) with the key standing at ``home``; ``background`` is the tile id of a natural background;
+    ``options`` are the captions of a multiple choice in the order of their letters; ``question`` and ``answer`` belong to free VQA.
+    """
+
+    item: int
+    key: int
+    caption: str
+    home: int
+    layout: tuple[int, ...]
+    background: int | None = None
+    absent: str | None = None
+    near_miss: str | None = None
+    options: tuple[str, ...] = ()
+    question: str = ""
+    answer: str = ""
+
+
+ITEMS = pa.schema(
+    [
+        ("item", pa.int32()),
+        ("key", pa.int32()),
+        ("caption", pa.string()),
+        ("home", pa.int16()),
+        ("layout", pa.list_(pa.int32())),
+        ("background", pa.int32()),
+        ("absent", pa.string()),
+        ("near_miss", pa.string()),
+        ("options", pa.list_(pa.string())),
+        ("question", pa.string()),
+        ("answer", pa.string()),
+    ]
+)
+
+
+class Items(Sequence[Item]):
+    """The items of a probe, made from their table when they are asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Items: ...
+    def __getitem__(self, index: int | slice) -> Item | Items:
+        if isinstance(index, slice):
+            return Items(self.table.take([*range(len(self))[index]]))
+        row = self.table.slice(range(len(self))[index], 1).to_pylist()[0]
+        return Item(**{**row, "layout": tuple(row["layout"]), "options": tuple(row["options"])})
+
+    @classmethod
+    def of(cls, items: Sequence[Item]) -> Items:
+        """Items in a table of their own."""
+        rows = [{f.name: getattr(item, f.name) for f in fields(Item)} for item in items]
+        return cls(pa.Table.from_pylist(rows, schema=ITEMS))
+
+
+class Probe:
+    """A saved probe. ``items`` are its items, ``design`` its design, ``source`` where the pictures come from, ``left_out`` those it does without."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any], items: Items) -> None:
+        self.path = path
+        self.items = items
+        self.design = Design(**manifest["design"])
+        self.source: dict[str, Any] = manifest["source"]
+        self.colour: tuple[int, int, int] = tuple(manifest["colour"])
+        self.tiles: int = manifest["tiles"]
+        self.left_out = [LeftOut(**entry) for entry in manifest["left_out"]]
+        self.fingerprint: str = manifest["fingerprint"]
+        self._reader = pq.ParquetFile(path / "tiles.parquet", memory_map=True)
+        self._lock = Lock()
+        self._ground = ground(self.height, self.width, self.colour)
+        self.tile = lru_cache(max(_CACHE_BYTES // (3 * self.cell_px**2), 2 * self.cells))(self._decode)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Probe:
+        """The probe in a folder.
+
+        Raises:
+            ProbeError: there is none, it was made by another version, or it was changed since.
+        """
+        path = Path(path)
+        try:
+            manifest = json.loads((path / "probe.json").read_text("utf-8"))
+            table = pq.read_table(path / "items.parquet", schema=ITEMS)
+        except FileNotFoundError as error:
+            raise ProbeError(f"no probe in {path} ({Path(error.filename).name} is missing); make one: bapa probe SOURCE --out {path}") from None
+        except (ValueError, OSError) as error:  # pyarrow's errors are ValueErrors
+            raise ProbeError(f"the probe in {path} cannot be read: {error}; make it again: bapa probe SOURCE --out FOLDER") from None
+        if manifest.get("version") != VERSION:
+            raise ProbeError(f"{path} holds a probe of version {manifest.get('version')}, this bapa reads {VERSION}; make it again")
+        items = Items(table)
+        if fingerprint(manifest, items) != manifest["fingerprint"]:
+            raise ProbeError(f"the probe in {path} was changed after it was made (its fingerprint does not fit); make it again")
+        return cls(path, manifest, items)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Probe.load, (self.path,)
+
+    @property
+    def rows(self) -> int:
+        """Rows of cells."""
+        return self.design.rows
+
+    @property
+    def cols(self) -> int:
+        """Columns of cells."""
+        return self.design.cols
+
+    @property
+    def cells(self) -> int:
+        """Number of cells; cell ``row * cols + col`` stands in that row and column, counted from the top left."""
+        return self.design.cells
+
+    @property
+    def cell_px(self) -> int:
+        """Side of a cell in pixels."""
+        if self.design.cell is None:
+            raise ProbeError(f"the probe in {self.path} names no cell size; make it again")
+        return self.design.cell
+
+    @property
+    def height(self) -> int:
+        """Height of a canvas in pixels."""
+        return self.rows * self.cell_px
+
+    @property
+    def width(self) -> int:
+        """Width of a canvas in pixels."""
+        return self.cols * self.cell_px
+
+    def compose(self, item: Item, cell: int) -> Pixels:
+        """The canvas of ``item`` with its key at ``cell``, uint8 (height, width, 3): the one that all its questions are asked about."""
+        canvas = self._ground if item.background is None else self.tile(item.background)
+        layout = arrange(item.layout, item.home, cell, self.design.placement)
+        return compose(canvas, (None if tile == EMPTY else self.tile(tile) for tile in layout), self.cols, self.cell_px)
+
+    def questions(self, item: Item, cell: int) -> list[Question]:
+        """What is asked about the canvas of ``item`` with its key at ``cell``."""
+        return ask(item, cell, self.design)
+
+    def _decode(self, tile: int) -> Pixels:
+        with self._lock:  # a parquet reader serves one thread at a time
+            png = self._reader.read_row_group(tile, columns=["image.bytes"])
+        pixels = np.asarray(Image.open(io.BytesIO(png["image"].combine_chunks().field("bytes")[0].as_buffer())))
+        pixels.flags.writeable = False  # shared by all canvases
+        return pixels
+
+
+def fingerprint(manifest: dict[str, Any], items: Items) -> str:
+    """SHA-256 of all that decides pixels and questions: design, ground colour, tiles and items; not of where the pictures came from."""
+    digest = hashlib.sha256()
+    decisive = {name: manifest[name] for name in ("version", "design", "colour", "tiles", "tiles_sha256")}
+    for part in (decisive, *items.table.to_pylist()):
+        digest.update(json.dumps(part, sort_keys=True).encode())
+    return digest.hexdigest()
