@@ -16,10 +16,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bapa.probe.build import build
+    from bapa.probe.builder import build
     from bapa.probe.design import Design
     from bapa.probe.questions import Question
-    from bapa.probe.render import render
+    from bapa.probe.rendering import render
     from bapa.probe.source import Columns
     from bapa.probe.store import Item, Probe
     from bapa.probe.tile import LeftOut, Tile
@@ -34,8 +34,8 @@ _HOME = {
     "Probe": "store",
     "Question": "questions",
     "Tile": "tile",
-    "build": "build",
-    "render": "render",
+    "build": "builder",
+    "render": "rendering",
 }
 
 
