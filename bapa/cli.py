@@ -1,0 +1,156 @@
+"""The command line: one thin command per verb. Whatever takes time to import is imported by the command that needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperGroup
+
+import bapa
+from bapa.errors import BapaError
+from bapa.probe.design import Background, Design, Distractors, Order, Task
+from bapa.probe.placement import Placement
+
+out = Console()
+err = Console(stderr=True)
+
+
+class Commands(TyperGroup):
+    """Commands whose errors for users are one line on stderr and exit code 2."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's Context is click's
+        try:
+            return super().invoke(ctx)
+        except BapaError as error:
+            if ctx.params["debug"]:
+                raise
+            err.print(f"[bold red]bapa:[/] {escape(' '.join(str(error).split()))}", soft_wrap=True, highlight=False)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Spatial bias in vision-language models: measure it, explain it, remove it. Start with: bapa demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(bapa.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+) -> None:
+    """Options that stand before the command."""
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Where everything goes; repeated, it resumes.")] = Path("bapa-demo"),
+    items: Annotated[int, typer.Option(min=10, help="Number of probe items.")] = 120,
+) -> None:
+    """Everything once, offline: probe, two shipped models, three schemes, one report."""
+    from bapa.demo import demo
+
+    result = demo(folder, items=items)
+    for sentence in result.sentences:
+        out.print(f"\n{escape(sentence)}", highlight=False)
+    out.print(f"\nThe report: [link={result.report.resolve().as_uri()}]{escape(str(result.report))}[/link]", highlight=False)
+
+
+def _says(field: str) -> str:
+    return (Design.model_fields[field].description or "").capitalize() + "."
+
+
+@app.command()
+def probe(
+    source: Annotated[str, typer.Argument(help="digits, a folder with metadata.jsonl, a parquet file, or a hub data set.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the probe.")],
+    rows: Annotated[int | None, typer.Option(help=_says("rows"))] = None,
+    cols: Annotated[int | None, typer.Option(help=_says("cols"))] = None,
+    cell: Annotated[int | None, typer.Option(help=_says("cell"))] = None,
+    items: Annotated[int | None, typer.Option(help=_says("items"))] = None,
+    seed: Annotated[int | None, typer.Option(help=_says("seed"))] = None,
+    task: Annotated[Task | None, typer.Option(help=_says("task"))] = None,
+    placement: Annotated[Placement | None, typer.Option(help=_says("placement"))] = None,
+    distractors: Annotated[Distractors | None, typer.Option(help=_says("distractors"))] = None,
+    background: Annotated[Background | None, typer.Option(help=_says("background"))] = None,
+    order: Annotated[Order | None, typer.Option(help=_says("order"))] = None,
+    prompts: Annotated[list[str] | None, typer.Option("--prompt", help=_says("prompts"))] = None,
+    choices: Annotated[int | None, typer.Option(help=_says("choices"))] = None,
+    patch: Annotated[int | None, typer.Option(help=_says("patch"))] = None,
+    absent: Annotated[bool | None, typer.Option(help=_says("absent"))] = None,
+    near_miss: Annotated[bool | None, typer.Option(help=_says("near_miss"))] = None,
+    image_column: Annotated[str | None, typer.Option(help="Column of the picture.")] = None,
+    caption_column: Annotated[str, typer.Option(help="Column of the caption.")] = "caption",
+    group_column: Annotated[str | None, typer.Option(help="Column whose equal values make near misses.")] = None,
+    question_column: Annotated[str, typer.Option(help="Vqa: column of the question.")] = "question",
+    answer_column: Annotated[str, typer.Option(help="Vqa: column of the answer.")] = "answer",
+    split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
+    strict: Annotated[bool, typer.Option(help="Make a picture that cannot be used an error.")] = False,
+) -> None:
+    """Build a probe: the same content to be asked about in every cell of a grid."""
+    from bapa.probe import Columns, build
+
+    given = {name: value for name, value in locals().items() if name in Design.model_fields and value is not None}
+    columns = Columns(image_column, caption_column, group_column, question_column, answer_column)
+    built = build(source, folder, Design(**given), columns=columns, split=split, strict=strict)
+    for entry in built.left_out:
+        err.print(f"left out: {escape(str(entry))}", highlight=False, soft_wrap=True)
+    out.print(f"{len(built.items)} items in {built.rows} x {built.cols} cells: {escape(str(folder))}", highlight=False)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders to show side by side.")],
+    page: Annotated[Path | None, typer.Option("--out", help="The page [default: report.html in the first RUN].")] = None,
+) -> None:
+    """Write one self-contained HTML page over any number of runs, and heat maps as PNG and SVG beside it."""
+    from bapa.report import write
+
+    out.print(escape(str(write(runs, page))), highlight=False)
+
+
+@app.command()
+def schemes() -> None:
+    """List the position schemes and their options."""
+    from rich.table import Table
+
+    from bapa.doctor import catalogue
+
+    table = Table("scheme", "options", "rule", "from", box=None, pad_edge=False, header_style="dim")
+    for row in catalogue():
+        table.add_row(*map(escape, row))
+    out.print(table)
+
+
+@app.command()
+def doctor(model: Annotated[str | None, typer.Argument(help="A model to look at: folder, hub id or reference:NAME.")] = None) -> None:
+    """Show what is installed; with MODEL, whether it can be balanced and where its tokens go."""
+    from rich.table import Table
+
+    from bapa.doctor import examine, installed
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in (*installed(), *(examine(model) if model else ())):
+        table.add_row(f"[dim]{escape(name)}[/]", escape(value))
+    out.print(table)

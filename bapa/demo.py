@@ -1,0 +1,36 @@
+"""The main job in one call: see a shipped model answer differently when content moves, and see what balanced positions do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bapa.probe import Design, build
+from bapa.report import words, write
+
+MODELS = ("bottom", "top")
+SCHEMES = ("native", "bapa", "bapa:distance=native")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """``report``: the HTML page. ``sentences``: what was seen, in words drawn from the figures."""
+
+    report: Path
+    sentences: list[str]
+
+
+def demo(out: Path, *, items: int) -> Demo:
+    """Build the digits probe, measure the two shipped models under three schemes and write one report, all in ``out``.
+
+    ``items``: number of probe items. Repeated, it resumes where it was stopped.
+    """
+    from bapa.measure import load_run, measure
+    from bapa.models import load
+
+    probe = build("digits", out / "probe", Design(items=items))
+    folders = [out / name for name in MODELS]
+    for name, folder in zip(MODELS, folders, strict=True):
+        measure(load(f"reference:{name}"), probe, SCHEMES, folder)
+    runs = [load_run(folder) for folder in folders]
+    return Demo(write(folders, out / "report.html"), words.summary([(run.bias["model"]["name"], run.bias) for run in runs]))

@@ -1,0 +1,101 @@
+"""Example items: the canvases themselves, with what each scheme saw and missed."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from PIL import Image
+
+if TYPE_CHECKING:
+    from bapa.probe import Probe
+
+RULE = (
+    "Three items, chosen by rule: put in order of how many cells {base} got right, they stand at one tenth, one half and nine tenths of the way."
+)
+_SIDE = 96  # pixels of a thumbnail; small canvases keep their own
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What one scheme made of an item: a hit or a miss per cell."""
+
+    scheme: str
+    hits: list[bool]
+    cols: int
+
+    @property
+    def spoken(self) -> str:
+        """The hits in words."""
+        right = [f"row {cell // self.cols + 1}, column {cell % self.cols + 1}" for cell, hit in enumerate(self.hits) if hit]
+        return "; ".join(right) or "no place"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One item in all its cells. ``pictures``: base64 PNG per cell, ``width`` x ``height`` pixels."""
+
+    id: str
+    question: str
+    why: str
+    rows: int
+    cols: int
+    width: int
+    height: int
+    pictures: list[str]
+    grids: list[Grid]
+
+
+def choose(hits: pd.Series, count: int = 3) -> list[int]:
+    """``count`` items spread evenly over the order of ``hits`` (index: item), from a tenth to nine tenths of the way."""
+    ordered = list(hits.sort_values(kind="stable").index)
+    steps = [0.1 + 0.8 * i / (count - 1) for i in range(count)]
+    return list(dict.fromkeys(ordered[round(step * (len(ordered) - 1))] for step in steps))
+
+
+def examples(answers: pd.DataFrame, probe: Probe, schemes: Sequence[str], base: str, name: str) -> list[Example]:
+    """Example items of a run. ``answers``: the rows of ``answers.parquet``; ``name``: starts the examples' ids, unique in the page."""
+    present = answers[(answers["kind"] == "present") & answers["correct"].notna()]
+    present = present[present["question"] == present["question"].iloc[0]] if len(present) else present
+    table = present.pivot_table(index="item", columns=["scheme", "cell"], values="correct", aggfunc="first")
+    table = table.reindex(columns=pd.MultiIndex.from_product([schemes, range(probe.cells)])).dropna()
+    if table.empty:
+        return []
+    right = table[base].astype(bool).sum(axis=1)
+    by_id = {item.item: item for item in probe.items}
+    found = []
+    for number in choose(right):
+        item = by_id[number]
+        canvases = [_thumbnail(probe.compose(item, cell)) for cell in range(probe.cells)]
+        text = next(question.text for question in probe.questions(item, 0) if question.kind == "present")
+        found.append(
+            Example(
+                id=f"{name}-{number}",
+                question=text,
+                why=f"item {number}: right in {right[number]} of {probe.cells} cells under {base}",
+                rows=probe.rows,
+                cols=probe.cols,
+                width=canvases[0].width,
+                height=canvases[0].height,
+                pictures=[_png(canvas) for canvas in canvases],
+                grids=[Grid(scheme, table.loc[number, scheme].astype(bool).tolist(), probe.cols) for scheme in schemes],
+            )
+        )
+    return found
+
+
+def _thumbnail(pixels: object) -> Image.Image:
+    canvas = Image.fromarray(pixels)  # type: ignore[arg-type]
+    if max(canvas.size) > _SIDE:
+        canvas.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    return canvas
+
+
+def _png(canvas: Image.Image) -> str:
+    buffer = io.BytesIO()
+    canvas.quantize(64).save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,139 @@
+"""What the figures say, in sentences. Every number and every verdict comes from ``bias.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bapa.report.view import interval, percent, signed
+
+Bias = Mapping[str, Any]
+
+COMPARED = {"hit": "mean hit rate", "range": "range over cells", "consistency": "consistency", "false_alarm": "false alarms"}
+
+
+def base(bias: Bias) -> str:
+    """The scheme the others are compared with: native where it was measured, else the first."""
+    return "native" if "native" in bias["schemes"] else next(iter(bias["schemes"]))
+
+
+def others(bias: Bias) -> list[str]:
+    """All schemes but the base."""
+    return [label for label in bias["schemes"] if label != base(bias)]
+
+
+def value(bias: Bias, scheme: str, quantity: str) -> float | None:
+    """An overall figure."""
+    number: float | None = bias["schemes"][scheme]["overall"][quantity]["value"]
+    return number
+
+
+def spread(bias: Bias) -> str:
+    """How far the place decides under the base scheme."""
+    scheme = base(bias)
+    cells = sorted(bias["schemes"][scheme]["cells"], key=lambda cell: cell["hit"]["value"])
+    worst, best = cells[0], cells[-1]
+    test = bias["schemes"][scheme]["tests"]["permutation_range"]
+    if test["p"] is not None and test["p"] >= 1 - bias["level"]:
+        return (
+            f"Under {scheme} the hit rate is {percent(value(bias, scheme, 'hit'))} %, and its cells differ no more than chance allows "
+            f"(range {percent(value(bias, scheme, 'range'))} points)."
+        )
+    return (
+        f"Under {scheme} the same content is found in {percent(worst['hit']['value'])} % of the pictures when it stands {place(worst, bias)} "
+        f"and in {percent(best['hit']['value'])} % when it stands {place(best, bias)}."
+    )
+
+
+def effect(bias: Bias, scheme: str) -> str:
+    """What ``scheme`` does to the map of the base scheme: to its unevenness and to its level."""
+    start = base(bias)
+    flat = _verdict(bias, scheme, "range", up="makes the map more uneven", down="flattens the map", same="leaves the map as uneven as it was")
+    level = _verdict(bias, scheme, "hit", up="raises the mean hit rate", down="lowers the mean hit rate", same="hardly moves the mean hit rate")
+    before, after = (percent(value(bias, label, "range")) for label in (start, scheme))
+    low, high = (percent(value(bias, label, "hit")) for label in (start, scheme))
+    return f"{scheme} {flat} (range {before} → {after} points) and {level} ({low} → {high} %)."
+
+
+def best(bias: Bias) -> str:
+    """The scheme with the highest balanced accuracy; with the highest hit rate where nothing absent was asked."""
+    quantity = "balanced_accuracy" if value(bias, base(bias), "balanced_accuracy") is not None else "hit"
+    return max(bias["schemes"], key=lambda scheme: value(bias, scheme, quantity) or 0.0)
+
+
+def findings(bias: Bias) -> list[str]:
+    """What a run shows: how far the place decides, and what each scheme does about it."""
+    return [spread(bias), *(effect(bias, scheme) for scheme in others(bias))]
+
+
+def verdict(runs: Sequence[tuple[str, Bias]]) -> str:
+    """Whether one scheme serves all the models of (name, bias) pairs; empty where there is nothing to choose between."""
+    if len(runs) < 2 or not all(others(bias) for _, bias in runs):
+        return ""
+    winners = {name: best(bias) for name, bias in runs}
+    if len(set(winners.values())) == 1:
+        return f"{next(iter(winners.values()))} does best on every model here."
+    each = ", ".join(f"{scheme} on {name}" for name, scheme in winners.items())
+    return f"No scheme is best everywhere ({each}): which one serves depends on where the model learned to look."
+
+
+def tests(bias: Bias) -> Iterator[tuple[str, str]]:
+    """The tests in plain words, as (subject, sentence): whether the place matters under each scheme, then whether the schemes differ."""
+    for scheme, found in bias["schemes"].items():
+        chance, cochran = found["tests"]["permutation_range"], found["tests"]["cochran_q"]
+        if chance["p"] is None:
+            continue
+        more = "more than" if chance["p"] < 1 - bias["level"] else "no more than"
+        said = (
+            f"the cells differ by {percent(chance['statistic'], 1)} points, {more} chance allows. Were the place to play no part, the same answers "
+            f"would differ by {percent(chance['floor'], 1)} on average and in 95 of 100 cases by at most {percent(chance['floor_high'], 1)} "
+            f"({p_value(chance['p'])}; Cochran's Q = {cochran['statistic']:.1f}, {cochran['df']} degrees of freedom, {p_value(cochran['p'])})."
+        )
+        row, col = found["slopes"]["row"], found["slopes"]["col"]
+        if row["value"] is not None and col["value"] is not None:
+            said += (
+                f" Each row further down changes the hit rate by {signed(row['value'], 1)} points {interval(row, 1)}, "
+                f"each column further right by {signed(col['value'], 1)} {interval(col, 1)}."
+            )
+        yield scheme, said
+    for scheme in others(bias):
+        compared = [row for row in _compared(bias, scheme) if row["quantity"] in COMPARED and row["p"] is not None]
+        if compared:
+            each = "; ".join(
+                f"{COMPARED[row['quantity']]} {signed(row['difference']['value'], 1)} points {interval(row['difference'], 1)}, {p_value(row['p_adjusted'])}"
+                for row in compared
+            )
+            subject = f"{compared[0]['b']} against {compared[0]['a']}"
+            yield subject, f"{each} (paired permutation tests, Holm-corrected over all comparisons)."
+
+
+def _compared(bias: Bias, scheme: str) -> Iterator[Mapping[str, Any]]:
+    """The comparisons over all cells between ``scheme`` and the base."""
+    return (row for row in bias["comparisons"] if "cell" not in row and {row["a"], row["b"]} == {base(bias), scheme})
+
+
+def p_value(p: float) -> str:
+    """``p = 0.03``, or ``p < 0.001``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def _verdict(bias: Bias, scheme: str, quantity: str, *, up: str, down: str, same: str) -> str:
+    """One of three wordings: whether the interval of the difference to the base lies above, below or around zero."""
+    for row in _compared(bias, scheme):
+        if row["quantity"] == quantity:
+            sign = 1 if row["b"] == scheme else -1
+            bounds = [sign * bound for bound in (row["difference"]["low"], row["difference"]["high"]) if bound is not None]
+            if bounds and min(bounds) > 0:
+                return up
+            if bounds and max(bounds) < 0:
+                return down
+    return same
+
+
+def place(cell: Mapping[str, Any], bias: Bias) -> str:
+    """Where a cell is, as people say it: ``at the bottom right``; ``in row 2, column 5`` on larger grids."""
+    names = {1: ("",), 2: ("top", "bottom"), 3: ("top", "middle", "bottom")}.get(bias["probe"]["rows"])
+    sides = {1: ("",), 2: ("left", "right"), 3: ("left", "centre", "right")}.get(bias["probe"]["cols"])
+    if names is None or sides is None:
+        return f"in row {cell['row'] + 1}, column {cell['col'] + 1}"
+    return f"at the {names[cell['row']]} {sides[cell['col']]}".replace("middle centre", "very centre").replace("  ", " ").rstrip()

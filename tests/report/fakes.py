@@ -1,0 +1,54 @@
+"""Run folders with chosen hit rates, in the form `bapa measure` writes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bapa.measure.statistics import Settings, bias
+
+SKEWED = [[0.33, 0.30, 0.23], [0.55, 0.57, 0.75], [0.98, 0.98, 0.98]]
+FLAT = [[0.98, 0.97, 0.98], [0.98, 0.98, 0.98], [0.97, 0.98, 0.98]]
+LOW = [[0.63, 0.57, 0.63], [0.57, 0.60, 0.60], [0.62, 0.65, 0.58]]
+
+
+def fake_answers(schemes: dict[str, list[list[float]]], items: int = 80, seed: int = 0) -> pd.DataFrame:
+    """Answers whose hit rate per cell is that of the table; an item is as easy or hard under every scheme and in every cell."""
+    rng = np.random.default_rng(seed)
+    ease = rng.random(items)
+    rows: list[dict[str, Any]] = []
+    for scheme, table in schemes.items():
+        cols = len(table[0])
+        for item in range(items):
+            for cell, rate in enumerate(np.ravel(table)):
+                for kind, yes in (("present", ease[item] < rate), ("absent", rng.random() < 0.02), ("near_miss", rng.random() < 0.04)):
+                    margin = float(np.clip(rng.normal(2, 1), 0.1, None)) * (1 if yes else -1)
+                    rows.append(
+                        {
+                            "item": item, "cell": cell, "row": cell // cols, "col": cell % cols, "question": kind, "kind": kind,
+                            "scheme": scheme, "answer": "yes" if yes else "no", "correct": bool(yes == (kind == "present")),
+                            "margin": margin, "error": None,
+                        }
+                    )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def fake_bias(schemes: dict[str, list[list[float]]], model: str = "reference:bottom", items: int = 80) -> dict[str, Any]:
+    table = next(iter(schemes.values()))
+    answers = fake_answers(schemes, items)
+    found = bias(answers, rows=len(table), cols=len(table[0]), settings=Settings(resamples=200))
+    found["model"] = {"name": model, "fingerprint": "f" * 64}
+    found["probe"] = {"rows": len(table), "cols": len(table[0]), "items": items, "source": "digits", "fingerprint": "0" * 64}
+    return found
+
+
+def fake_run(folder: Path, bias: dict[str, Any]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"version": 1, "model": bias["model"], "schemes": list(bias["schemes"]), "versions": {"bapa": "0.1.0"}}
+    (folder / "run.json").write_text(json.dumps(config))
+    (folder / "bias.json").write_text(json.dumps(bias))
+    return folder
