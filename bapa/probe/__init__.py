@@ -1,6 +1,6 @@
 """Probes: the same picture content asked about in every cell of a grid.
 
-A probe on disk is a manifest and its tiles; canvases are composed when they are read, the same pixels on every machine::
+A probe on disk is a manifest and its tiles. Canvases are composed when they are read, the same pixels everywhere::
 
     probe = bapa.probe.build("digits", "P")     # or bapa.probe.Probe.load("P")
     for item in probe.items:

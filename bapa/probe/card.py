@@ -1,12 +1,105 @@
-"""The data card of a probe."""
+"""The data card of a probe: a README for people, whose front matter tells `datasets` and the hub what to load."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bapa.probe.store import Probe
 
+_CARD = """\
+---
+pretty_name: {title}
+task_categories: [visual-question-answering]
+configs:
+- config_name: items
+  default: true
+  data_files: items.parquet
+- config_name: tiles
+  data_files: tiles.parquet
+---
+
+# The same content in every cell
+
+![Contact sheet](contact_sheet.png)
+
+{items:,} items. The key picture of each goes through {cells} cells ({rows} rows, {cols} columns): {canvases:,} canvases of
+{width} x {height} px. The other cells hold {distractors}. {placement}
+
+| | |
+|---|---|
+| source | {source} |
+| task | {task} |
+| items by question | {kinds} |
+| order | {order} |
+| cell | {cell} px |
+| background | {background} |
+| seed | {seed} |
+| fingerprint | `{fingerprint}` |
+
+Wording:
+
+{prompts}
+
+## Files
+
+`probe.json` is the design, `items.parquet` has one row per item, `tiles.parquet` one row per picture: PNG at the size it has in a cell.
+Canvases are composed when they are read, by copying pixels, so they are the same on every machine:
+
+    import bapa.probe
+    probe = bapa.probe.Probe.load("PROBE")
+    canvas = probe.compose(probe.items[0], cell=0)  # uint8 (height, width, 3)
+    questions = probe.questions(probe.items[0], cell=0)
+
+    import datasets
+    tiles = datasets.load_dataset("PROBE", "tiles", split="train")
+
+## What it does not tell
+
+- It compares answers about the same content in different places. It does not measure how able a model is.
+- "Absent" and "near miss" mean that no picture on the canvas has that caption. Where captions are vague, one may fit all the same.
+- Two pictures count as the same only if all their pixels are.
+- The pictures keep the rights and the biases of their source.
+
+## Left out of the source
+
+{left_out}
+"""
+
+_PLACEMENT = {
+    "swap": "To move the key, it changes places with the picture in its new cell; all others stay where they are.",
+    "latin": "To move the key, the whole layout is shifted around, so that each distractor visits each cell once.",
+    "insertion": "To move the key, it is taken out and inserted elsewhere, which shifts all pictures between: "
+    "for the reproduction of published figures, as it mixes the place of the key with that of the others.",
+}
+_DISTRACTORS = {"source": "other pictures of the source", "similar": "the pictures most like it", "none": "nothing"}
+
 
 def data_card(probe: Probe) -> str:
-    return ""
+    """The text of README.md."""
+    design, source = probe.design, probe.source
+    kinds = Counter(kind for item in probe.items for kind in {question.kind for question in probe.questions(item, 0)})
+    return _CARD.format(
+        title=json.dumps(f"Spatial probe: {source['name']}"),  # a JSON string is a YAML string
+        items=len(probe.items),
+        cells=probe.cells,
+        rows=probe.rows,
+        cols=probe.cols,
+        canvases=len(probe.items) * probe.cells,
+        width=probe.width,
+        height=probe.height,
+        distractors=_DISTRACTORS[design.distractors],
+        placement=_PLACEMENT[design.placement],
+        source=f"{source['kind']} `{source['name']}`",
+        task=design.task,
+        kinds=", ".join(f"{kind} {count:,}" for kind, count in kinds.items()),
+        order=design.order,
+        cell=probe.cell_px,
+        background=f"{design.background}, rgb{probe.colour}",
+        seed=design.seed,
+        fingerprint=probe.fingerprint,
+        prompts="\n\n".join("\n".join(f"    {line}" for line in prompt.splitlines()) for prompt in design.prompts),
+        left_out="\n".join(f"- {entry}" for entry in probe.left_out) or "Nothing.",
+    )

@@ -19,7 +19,7 @@ DISTRACTORS: tuple[str, ...] = get_args(Distractors)
 Order = Literal["image-first", "question-first"]
 ORDERS: tuple[str, ...] = get_args(Order)
 
-# The yes/no wording follows the probe of arXiv 2509.21984 (Section 3): does a sub-image match the text, answered Yes or No.
+# The yes/no question is that of the probe of arXiv 2509.21984: does a sub-image match the text, answered by yes or no.
 PROMPTS: dict[str, str] = {
     "match": "Does any of the sub-images in this image match the following text?\nText: {caption}\nAnswer yes or no.",
     "choice": "Which of these texts matches one of the sub-images?\n{options}\nAnswer with the letter only.",
@@ -47,16 +47,24 @@ class Design(BaseModel):
     rows: int = Field(3, ge=1, le=12, description="rows of cells")
     cols: int = Field(3, ge=1, le=12, description="columns of cells")
     cell: int | None = Field(None, ge=8, le=2048, description="side of a cell in pixels (digits: 24, pictures: 280)")
-    background: Background | None = Field(None, description="what shows between the pictures (digits: grey, pictures: white)")
-    distractors: Distractors = Field("source", description="what fills the other cells: any pictures, similar ones, or nothing")
+    background: Background | None = Field(
+        None, description="what shows between the pictures (digits: grey, pictures: white)"
+    )
+    distractors: Distractors = Field(
+        "source", description="what fills the other cells: any pictures, similar ones, or nothing"
+    )
     placement: Placement = Field("swap", description="how the others make room for the key")
     task: Task = Field("match", description="what is asked")
     absent: bool = Field(True, description="match: also ask about a caption that is not on the canvas")
-    near_miss: bool = Field(True, description="match: also ask about a caption that nearly fits the key and is not on the canvas")
+    near_miss: bool = Field(
+        True, description="match: also ask about a caption that nearly fits the key and is not on the canvas"
+    )
     choices: int = Field(4, ge=2, le=26, description="choice: number of options")
     prompts: tuple[str, ...] = Field((), description="wordings; every question is asked in each")
     order: Order = Field("image-first", description="question after or before the image")
-    patch: int | None = Field(None, ge=1, description="cells must be a whole number of these pixels (a model's patch, merged)")
+    patch: int | None = Field(
+        None, ge=1, description="cells must be a whole number of these pixels (a model's patch, merged)"
+    )
     items: int | None = Field(None, ge=1, description="number of keys (digits: 240, pictures: all)")
     seed: int = Field(0, ge=0, description="seed of every draw")
 
@@ -73,7 +81,9 @@ class Design(BaseModel):
         if self.patch and self.cell and self.cell % self.patch:
             below = self.cell - self.cell % self.patch
             near = " or ".join(str(px) for px in (below, below + self.patch) if px)
-            raise ValueError(f"cells of {self.cell} px are not whole patches of {self.patch} px; use a cell of {near} px")
+            raise ValueError(
+                f"cells of {self.cell} px are not whole patches of {self.patch} px; use a cell of {near} px"
+            )
         for prompt in self.prompts:
             _check_prompt(prompt, self.task)
         return self

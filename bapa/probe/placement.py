@@ -19,10 +19,10 @@ def arrange(layout: Sequence[int], home: int, cell: int, placement: Placement) -
         layout: the item's tiles in row-major order, the key among them.
         home: where the key stands in ``layout``.
         cell: where it shall stand.
-        placement: ``swap`` exchanges the key with the tile at ``cell``: all others stay put. ``latin`` shifts the whole layout around
-            cyclically, so that over all cells each distractor visits each cell once. ``insertion`` takes the key out and puts it back in at ``cell``, which
-            shifts every tile between (the order of the released samples of arXiv 2509.21984; for reproduction only: it mixes
-            the key's place with that of the distractors).
+        placement: ``swap`` exchanges the key with the tile at ``cell``: all others stay put. ``latin`` shifts the whole
+            layout around cyclically, so that over all cells each distractor visits each cell once. ``insertion`` takes
+            the key out and puts it back in at ``cell``, which shifts every tile between (the order of the released
+            samples of arXiv 2509.21984; for reproduction only: it mixes the key's place with that of the distractors).
     """
     tiles = list(layout)
     if placement == "swap":

@@ -1,4 +1,4 @@
-"""Drawing the items of a probe: which pictures are keys, what surrounds them, which captions are asked about without being there."""
+"""Drawing the items: which pictures are keys, what surrounds them, which captions are asked about but not shown."""
 
 from __future__ import annotations
 
@@ -28,17 +28,25 @@ class Label(NamedTuple):
 class Planner:
     """Draws items from labelled tiles.
 
-    All captions on a canvas differ, so the key is the only right answer. What is asked as absent is the caption of another item's key, each
-    about once: a model that likes some captions better than others gains nothing. Every kind of draw has a random stream of its own.
+    All captions on a canvas differ, so the key is the only right answer. What is asked as absent is the caption of
+    another item's key, each about once: a model that likes some captions better than others gains nothing. Every kind of
+    draw has a random stream of its own. Tiles of one ``scene`` (ready-made canvases) stay together, the captioned one
+    is their key.
     """
 
     def __init__(self, labels: Sequence[Label], design: Design, group: str | None) -> None:
         self.labels, self.design = labels, design
-        self.number: dict[str, int] = {}  # captions are numbered in order of appearance
-        self.word = [self.number.setdefault(caption_key(label.caption), len(self.number)) for label in labels]  # each tile's caption
+        self.number: dict[str, int] = {}  # captions by their order of appearance
         self.tiles: dict[int, list[int]] = defaultdict(list)  # the tiles of each caption
-        for tile, word in enumerate(self.word):
-            self.tiles[word].append(tile)
+        self.word: dict[int, int] = {}  # the caption of each captioned tile
+        self.scenes: dict[str, list[int]] = defaultdict(list)
+        for tile, label in enumerate(labels):
+            if label.caption:
+                word = self.number.setdefault(caption_key(label.caption), len(self.number))
+                self.word[tile] = word
+                self.tiles[word].append(tile)
+            if scene := label.attributes.get("scene"):
+                self.scenes[scene].append(tile)
         first = [labels[tiles[0]] for tiles in self.tiles.values()]
         self.caption = [label.caption for label in first]
         # The group of each caption; without groups each is one of its own.
@@ -48,16 +56,16 @@ class Planner:
             self.members[name].append(word)
         self.similar = None if group else Similar(self.caption)
 
-    def draw(self, count: int | None, backgrounds: Sequence[int] = ()) -> list[Item]:
-        """``count`` items, or as many as there are pictures; ``backgrounds`` are the tile ids of natural backgrounds, used in turn.
+    def draw(self, backgrounds: Sequence[int] = ()) -> list[Item]:
+        """The items of the design, or as many as there are keys; ``backgrounds`` are tile ids of natural backgrounds.
 
         Raises:
             ProbeError: too few pictures, or too few different captions for the canvas and what must be absent from it.
         """
-        count = len(self.labels) if count is None else count
+        count = self.design.items or len(self.word)
         self._check_enough(count)
+        keys = self._rng("keys").permutation(list(self.word))[:count].tolist()
         homes = self._rng("homes").permutation(np.arange(count) % self.design.cells).tolist()
-        keys = self._rng("keys").permutation(len(self.labels))[:count].tolist()
         near, others = self._rng("near misses"), self._rng("distractors")
         items = []
         for number, (key, home) in enumerate(zip(keys, homes, strict=True)):
@@ -88,15 +96,19 @@ class Planner:
         return np.random.default_rng([self.design.seed, *purpose.encode()])
 
     def _check_enough(self, count: int) -> None:
-        if count > len(self.labels):
-            raise ProbeError(f"{count} items asked, the source has {len(self.labels)} usable pictures; ask for fewer: --items {len(self.labels)}")
+        if count > len(self.word):
+            raise ProbeError(
+                f"{count} items asked, the source has {len(self.word)} usable pictures; "
+                f"ask for fewer: --items {len(self.word)}"
+            )
         design = self.design
-        shown = 1 if design.distractors == "none" else design.cells
+        shown = 1 if self.scenes or design.distractors == "none" else design.cells
         hidden = {"match": design.absent + design.near_miss, "choice": design.choices - 1}.get(design.task, 0)
         if shown + hidden > len(self.caption):
             raise ProbeError(
-                f"the source has {len(self.caption)} usable pictures with different captions; a canvas of {design.rows} x {design.cols} cells "
-                f"needs {shown + hidden} ({shown} to show, {hidden} to ask about without showing): add pictures, or choose a smaller grid or --distractors none"
+                f"the source has {len(self.caption)} usable pictures with different captions; a canvas of "
+                f"{design.rows} x {design.cols} cells needs {shown + hidden} ({shown} to show, {hidden} to ask about "
+                "without showing): add pictures, or choose a smaller grid or --distractors none"
             )
 
     def _near(self, word: int, rng: np.random.Generator) -> Iterator[int]:
@@ -111,6 +123,8 @@ class Planner:
         places = self.design.cells - 1
         if self.design.distractors == "none":
             return (EMPTY,) * places
+        if scene := self.labels[key].attributes.get("scene"):
+            return tuple(tile for tile in self.scenes[scene] if tile != key)
         candidates: Iterable[int] = rng.permutation(len(self.labels)).tolist()
         if self.design.distractors == "similar":
             near = (int(rng.choice(self.tiles[word])) for word in self._near(self.word[key], rng))
@@ -123,17 +137,15 @@ class Planner:
             if self.word[tile] not in seen:
                 seen.add(self.word[tile])
                 chosen.append(tile)
-        if self.design.distractors == "similar":  # the likest must not always stand first
-            chosen = rng.permutation(chosen).tolist()
-        return tuple(chosen)
+        return tuple(rng.permutation(chosen).tolist())  # the most similar must not always stand first
 
     def _shown(self, item: Item) -> set[int]:
         """Captions that are on the canvas or already asked about."""
         asked = [] if item.near_miss is None else [self.number[caption_key(item.near_miss)]]
-        return {self.word[tile] for tile in item.layout if tile != EMPTY}.union(asked)
+        return {self.word[tile] for tile in item.layout if tile in self.word}.union(asked)
 
     def _with_absent(self, items: Sequence[Item]) -> Iterator[Item]:
-        """Each item with the caption of another's key that is not on its canvas; if possible, of a group that is not there either."""
+        """Each item with the caption of another's key that it does not show, best one of a group not shown either."""
         rng = self._rng("absent")
         keys = [self.word[items[index].key] for index in rng.permutation(len(items))]
         everything = rng.permutation(len(self.caption)).tolist()

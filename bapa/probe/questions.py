@@ -19,9 +19,9 @@ YES_NO = ("yes", "no")
 class Question:
     """One question about one canvas.
 
-    ``question_id`` names it within its item (the kind, and the prompt's number where there are several); ``kind`` is ``present``, ``absent``,
-    ``near_miss``, ``choice``, ``where_row``, ``where_col`` or ``vqa``; ``answer`` is the right answer, one of ``choices``; where ``choices`` is
-    empty the answer is free text.
+    ``question_id`` names it within its item: the kind, and the prompt's number where there are several. ``kind`` is
+    ``present``, ``absent``, ``near_miss``, ``choice``, ``where_row``, ``where_col`` or ``vqa``. ``answer`` is the right
+    one of ``choices``; where these are empty it is free text.
     """
 
     question_id: str

@@ -1,4 +1,4 @@
-"""Sources that are tables with one picture a row: a folder with its metadata, a parquet file, a Hugging Face data set."""
+"""Sources with one picture a row: a folder with its metadata, a parquet file, a Hugging Face data set."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import repeat
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bapa.errors import ProbeError
 from bapa.probe.compose import Pixels
 from bapa.probe.design import PROMPTS, Design
+from bapa.probe.source import Columns, pool_size
 from bapa.probe.tile import LeftOut, Tile
-
-if TYPE_CHECKING:
-    from bapa.probe.source import Columns
 
 Row = Mapping[str, Any]
 METADATA = ("metadata.jsonl", "metadata.csv")
@@ -52,7 +51,7 @@ def read_picture(data: Path | bytes, side: int) -> Pixels:
     except FileNotFoundError:
         raise UnusableError("no such file") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow's readers raise
-        reason = "unknown format" if isinstance(error, Image.UnidentifiedImageError) else error
+        reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
         raise UnusableError(f"not a readable picture: {reason}") from None
     return np.asarray(fitted)
 
@@ -65,7 +64,7 @@ def inside(folder: Path, name: str) -> Path:
 
 
 class Table(ABC):
-    """One picture a row; rows are visited in an order drawn from the seed and decoded by as many threads as there are cores."""
+    """One picture a row, visited in an order drawn from the seed and decoded by as many threads as there are cores."""
 
     kind: str
     name: str
@@ -92,6 +91,9 @@ class Table(ABC):
     def filled(self, design: Design) -> Design:
         return design.filled(cell=280, background="white", prompts=(PROMPTS[design.task],))
 
+    def wanted(self, design: Design) -> int:
+        return len(self) if design.items is None else pool_size(design.items, design)
+
     def describe(self) -> dict[str, Any]:
         return {"kind": self.kind, "name": self.name, "columns": asdict(self.columns), "stamp": self.stamp()}
 
@@ -99,8 +101,8 @@ class Table(ABC):
         order = np.random.default_rng(design.seed).permutation(len(self)).tolist()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(order), _BATCH):
-                rows = [self.row(index) for index in order[start : start + _BATCH]]
-                yield from pool.map(lambda entry: self._tile(*entry, design), rows)
+                names, rows = zip(*map(self.row, order[start : start + _BATCH]), strict=True)
+                yield from pool.map(self._tile, names, rows, repeat(design))
 
     def _tile(self, where: str, row: Row, design: Design) -> Tile | LeftOut:
         wanted = {"group": self.columns.group}
@@ -132,11 +134,12 @@ class Folder(Table):
         self.folder = folder
         self.name = folder.resolve().name
         self.metadata = next(folder / name for name in METADATA if (folder / name).is_file())
-        self.rows = _read_jsonl(self.metadata) if self.metadata.suffix == ".jsonl" else _read_csv(self.metadata)
+        self.rows = read_jsonl(self.metadata) if self.metadata.suffix == ".jsonl" else _read_csv(self.metadata)
         self.column = columns.image or "file_name"
         named = {str(row.get(self.column)) for row in self.rows}
-        found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-        self.rows += [{self.column: name} for name in found if name not in named]  # listed as pictures without a caption
+        pictures = (path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+        found = sorted(path.relative_to(folder).as_posix() for path in pictures)
+        self.rows += [{self.column: name} for name in found if name not in named]  # to be listed: they have no caption
 
     @staticmethod
     def recognise(folder: Path) -> bool:
@@ -162,7 +165,8 @@ class Folder(Table):
         return digest.hexdigest()
 
 
-def _read_jsonl(path: Path) -> list[dict[str, Any]]:
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines; ProbeError names a line that holds none."""
     rows = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         if line.strip():
@@ -171,7 +175,8 @@ def _read_jsonl(path: Path) -> list[dict[str, Any]]:
             except ValueError as error:
                 raise ProbeError(f"{path}, line {number}: not JSON ({error})") from None
             if not isinstance(row, dict):
-                raise ProbeError(f'{path}, line {number}: expected an object such as {{"file_name": "a.jpg", "caption": "a cat"}}')
+                example = '{"file_name": "a.jpg", "caption": "a cat"}'
+                raise ProbeError(f"{path}, line {number}: expected an object such as {example}")
             rows.append(row)
     return rows
 
@@ -195,19 +200,21 @@ class Dataset(Table):
         for option, column in (("image", self.column), ("caption", columns.caption), ("group", columns.group)):
             if column and column not in data.column_names:
                 raise ProbeError(
-                    f"{name} has no column {column!r}, its columns: {', '.join(data.column_names)}; name the right one: --{option}-column NAME"
+                    f"{name} has no column {column!r}, its columns: {', '.join(data.column_names)}; "
+                    f"name the right one: --{option}-column NAME"
                 )
         if isinstance(data.features[self.column], datasets.Image):
-            data = data.cast_column(self.column, datasets.Image(decode=False))  # we decode, so that one bad picture is one bad picture
+            # Decoding is ours, so that a bad picture costs that picture only.
+            data = data.cast_column(self.column, datasets.Image(decode=False))
         self.data = data
-        self.labels = {name: feature for name, feature in data.features.items() if isinstance(feature, datasets.ClassLabel)}
+        self.labels = {key: label for key, label in data.features.items() if isinstance(label, datasets.ClassLabel)}
 
     def __len__(self) -> int:
         return len(self.data)
 
     def row(self, index: int) -> tuple[str, Row]:
         row = self.data[index]
-        named = {name: label.int2str(row[name]) for name, label in self.labels.items() if row[name] is not None}
+        named = {key: label.int2str(row[key]) for key, label in self.labels.items() if row[key] is not None}
         return f"{self.name}, row {index}", {**row, **named}
 
     def picture(self, row: Row) -> Path | bytes:
@@ -244,8 +251,9 @@ def open_dataset(source: str, columns: Columns, split: str) -> Dataset:
         else:
             data = datasets.load_dataset(source, split=split)
     except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())[:200]
         raise ProbeError(
-            f"cannot open {source!r}: {reason[:200]}; SOURCE is 'digits', a folder with metadata.jsonl, a parquet file or a data set of the hub"
+            f"cannot open {source!r} ({reason}); accepted are 'digits', a folder with metadata.jsonl, a parquet file "
+            "or a data set of the hub"
         ) from None
     return Dataset(path.name if path.exists() else source, data, path.parent if path.is_file() else path, columns)

@@ -1,9 +1,9 @@
-"""Where captioned pictures come from: the built-in digits, a folder, a parquet file, a Hugging Face data set."""
+"""Where captioned pictures come from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,9 +14,10 @@ from bapa.probe.tile import LeftOut, Tile
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a source hold what; ``image`` defaults to ``file_name`` in a folder and to ``image`` elsewhere.
+    """Which columns of a source hold what; ``image`` is ``file_name`` in a folder and ``image`` elsewhere.
 
-    ``group`` names a column whose equal values make two pictures near misses of each other (e.g. a class); without it, similar captions do.
+    ``group`` names a column whose equal values make two pictures near misses of each other (e.g. a class); without it,
+    similar captions do.
     """
 
     image: str | None = None
@@ -27,16 +28,18 @@ class Columns:
 
 
 class Source(Protocol):
-    """Captioned pictures in an order drawn from the design's seed. ``group`` is the attribute that near misses share, if there is one."""
+    """Captioned pictures in an order drawn from the design's seed.
 
-    kind: str
-    name: str
+    ``group`` is the attribute that near misses share, if there is one.
+    """
+
     group: str | None
-
-    def __len__(self) -> int: ...
 
     def filled(self, design: Design) -> Design:
         """The design with what suits this source where nothing was chosen."""
+
+    def wanted(self, design: Design) -> int:
+        """How many tiles serve the design; reading stops there."""
 
     def describe(self) -> dict[str, Any]:
         """What identifies the source: the same description, the same pictures."""
@@ -48,14 +51,7 @@ class Source(Protocol):
 class Digits:
     """Tinted handwritten digits, drawn from scans that the reference models have never seen."""
 
-    kind = name = "digits"
     group: str | None = "digit"
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
 
     def filled(self, design: Design) -> Design:
         from bapa.probe.digits import QUESTION
@@ -63,13 +59,21 @@ class Digits:
         prompt = QUESTION if design.task == "match" else PROMPTS[design.task]
         return design.filled(cell=24, background="grey", items=240, prompts=(prompt,))
 
+    def wanted(self, design: Design) -> int:
+        return pool_size(design.items or 0, design)
+
     def describe(self) -> dict[str, Any]:
-        return {"kind": self.kind, "name": self.name, "count": self.count}
+        return {"kind": "digits", "name": "digits"}
 
     def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
         from bapa.probe import digits
 
-        return digits.source(split="probe", tiles=self.count, size=design.cell, seed=design.seed)
+        return digits.source("probe", tiles=self.wanted(design), size=design.cell or 0, seed=design.seed)
+
+
+def pool_size(items: int, design: Design) -> int:
+    """Pictures that give ``items`` keys a varied company."""
+    return 2 * items + 2 * design.cells
 
 
 def open_source(source: str, design: Design, columns: Columns, split: str) -> Source:
@@ -77,14 +81,21 @@ def open_source(source: str, design: Design, columns: Columns, split: str) -> So
 
     Raises:
         ProbeError: nothing of that name, or it holds no captioned pictures.
-        ConfigError: a task that the source cannot serve.
+        ConfigError: a design that the source cannot serve.
     """
-    from bapa.probe import records
+    from bapa.probe import canvases, records
 
     if source == "digits":
         if design.task == "vqa":
-            raise ConfigError("digits come without questions of their own: the task vqa needs a source with the columns question and answer")
-        return Digits(count=2 * (design.items or 240) + 2 * design.cells)
-    if records.Folder.recognise(Path(source)):
-        return records.Folder(Path(source), columns)
+            raise ConfigError(
+                "digits have no questions of their own; vqa needs a source with columns question and answer"
+            )
+        if design.background == "natural":
+            raise ConfigError("digits have no natural background; accepted are white, grey and mean")
+        return Digits()
+    path = Path(source)
+    if canvases.recognise(path):
+        return canvases.Canvases(path, design)
+    if records.Folder.recognise(path):
+        return records.Folder(path, columns)
     return records.open_dataset(source, columns, split)

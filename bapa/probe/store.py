@@ -37,8 +37,9 @@ _CACHE_BYTES = 256 * 2**20  # decoded tiles kept in memory, whatever the size of
 class Item:
     """One key and what surrounds it.
 
-    ``layout`` holds tile ids row by row (-1: empty) with the key standing at ``home``; ``background`` is the tile id of a natural background;
-    ``options`` are the captions of a multiple choice in the order of their letters; ``question`` and ``answer`` belong to free VQA.
+    ``layout`` holds tile ids row by row (-1: empty) with the key standing at ``home``; ``background`` is the tile id of
+    a natural background; ``options`` are the captions of a multiple choice in the order of their letters; ``question``
+    and ``answer`` belong to free VQA.
     """
 
     item: int
@@ -98,7 +99,11 @@ class Items(Sequence[Item]):
 
 
 class Probe:
-    """A saved probe. ``items`` are its items, ``design`` its design, ``source`` where the pictures come from, ``left_out`` those it does without."""
+    """A saved probe.
+
+    ``design`` says what it looks like and asks, ``source`` where its pictures come from, ``left_out`` which of them it does
+    without, ``tiles`` how many it has; ``fingerprint`` is that of :func:`fingerprint`.
+    """
 
     def __init__(self, path: Path, manifest: dict[str, Any], items: Items) -> None:
         self.path = path
@@ -126,14 +131,22 @@ class Probe:
             manifest = json.loads((path / "probe.json").read_text("utf-8"))
             table = pq.read_table(path / "items.parquet", schema=ITEMS)
         except FileNotFoundError as error:
-            raise ProbeError(f"no probe in {path} ({Path(error.filename).name} is missing); make one: bapa probe SOURCE --out {path}") from None
+            raise ProbeError(
+                f"no probe in {path} ({Path(error.filename).name} is missing); make one: bapa probe SOURCE --out {path}"
+            ) from None
         except (ValueError, OSError) as error:  # pyarrow's errors are ValueErrors
-            raise ProbeError(f"the probe in {path} cannot be read: {error}; make it again: bapa probe SOURCE --out FOLDER") from None
+            raise ProbeError(
+                f"the probe in {path} cannot be read: {error}; make it again: bapa probe SOURCE --out FOLDER"
+            ) from None
         if manifest.get("version") != VERSION:
-            raise ProbeError(f"{path} holds a probe of version {manifest.get('version')}, this bapa reads {VERSION}; make it again")
+            raise ProbeError(
+                f"{path} holds a probe of version {manifest.get('version')}, this bapa reads {VERSION}; make it again"
+            )
         items = Items(table)
         if fingerprint(manifest, items) != manifest["fingerprint"]:
-            raise ProbeError(f"the probe in {path} was changed after it was made (its fingerprint does not fit); make it again")
+            raise ProbeError(
+                f"the probe in {path} was changed after it was made (its fingerprint does not fit); make it again"
+            )
         return cls(path, manifest, items)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -172,7 +185,10 @@ class Probe:
         return self.cols * self.cell_px
 
     def compose(self, item: Item, cell: int) -> Pixels:
-        """The canvas of ``item`` with its key at ``cell``, uint8 (height, width, 3): the one that all its questions are asked about."""
+        """The canvas of ``item`` with its key at ``cell``, uint8 (height, width, 3).
+
+        All questions about the item in that cell are about this canvas, absent ones too.
+        """
         canvas = self._ground if item.background is None else self.tile(item.background)
         layout = arrange(item.layout, item.home, cell, self.design.placement)
         return compose(canvas, (None if tile == EMPTY else self.tile(tile) for tile in layout), self.cols, self.cell_px)
@@ -190,7 +206,10 @@ class Probe:
 
 
 def fingerprint(manifest: dict[str, Any], items: Items) -> str:
-    """SHA-256 of all that decides pixels and questions: design, ground colour, tiles and items; not of where the pictures came from."""
+    """SHA-256 of all that decides pixels and questions: design, ground colour, tiles, items.
+
+    Where the pictures came from does not count.
+    """
     digest = hashlib.sha256()
     decisive = {name: manifest[name] for name in ("version", "design", "colour", "tiles", "tiles_sha256")}
     for part in (decisive, *items.table.to_pylist()):

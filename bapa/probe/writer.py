@@ -20,7 +20,13 @@ from bapa.probe.tile import Tile
 
 _BATCH = 64  # pictures encoded at a time
 _TEXT = {"dtype": "string", "_type": "Value"}
-_FEATURES = {"tile": {"dtype": "int32", "_type": "Value"}, "image": {"_type": "Image"}, "caption": _TEXT, "where": _TEXT, "attributes": _TEXT}
+_FEATURES = {
+    "tile": {"dtype": "int32", "_type": "Value"},
+    "image": {"_type": "Image"},
+    "caption": _TEXT,
+    "where": _TEXT,
+    "attributes": _TEXT,
+}
 SCHEMA = pa.schema(
     [
         ("tile", pa.int32()),
@@ -34,7 +40,10 @@ SCHEMA = pa.schema(
 
 
 class TileWriter:
-    """Numbers tiles and writes them as PNG. ``labels`` holds what the plan needs; ``sha256`` is that of all pixels, captions and attributes."""
+    """Numbers tiles and writes them as PNG.
+
+    ``labels`` holds what the plan needs; ``sha256`` is that of all pixels, captions and attributes.
+    """
 
     def __init__(self, path: Path) -> None:
         self.labels: list[Label] = []
@@ -46,7 +55,9 @@ class TileWriter:
     def __enter__(self) -> TileWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is None:
             self._flush()
         self._pool.shutdown()

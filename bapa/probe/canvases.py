@@ -1,0 +1,116 @@
+"""Ready-made canvases as a source: the layout of the probe released with arXiv 2509.21984.
+
+A file of JSON lines with ``image``, ``caption`` and ``position`` beside the pictures (or their folder ``images``): 3 x 3
+canvases, the nine of a group named ``GROUP_0`` to ``GROUP_8``, the key at ``position`` and the other eight in an order that
+does not change. Each group is cut into its nine tiles, so that every placement can be had from it;
+``placement="insertion"`` gives the canvases back, up to the loss of their own JPEG files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bapa.errors import ConfigError, ProbeError
+from bapa.probe.compose import Pixels
+from bapa.probe.design import PROMPTS, Design
+from bapa.probe.records import UnusableError, inside, read_jsonl, read_picture
+from bapa.probe.tile import LeftOut, Tile
+
+# The names of the nine positions, row by row.
+POSITIONS = (
+    *("top_left", "top_center", "top_right"),
+    *("left", "center", "right"),
+    *("bottom_left", "bottom_center", "bottom_right"),
+)
+_SIDE = 3
+_NOISE = 12.0  # mean difference in grey levels up to which two JPEG copies count as the same picture
+
+
+def recognise(path: Path) -> bool:
+    """Whether a file holds such lines."""
+    if path.suffix not in (".json", ".jsonl") or not path.is_file():
+        return False
+    with path.open(encoding="utf-8") as lines:
+        try:
+            first = json.loads(lines.readline())
+        except ValueError:
+            return False
+    return isinstance(first, dict) and {"image", "caption", "position"} <= first.keys()
+
+
+class Canvases:
+    """Groups of canvases, each given back as nine tiles: the key with its caption, then the others without."""
+
+    group: str | None = None
+
+    def __init__(self, path: Path, design: Design) -> None:
+        if (design.rows, design.cols, design.task == "vqa") != (_SIDE, _SIDE, False):
+            raise ConfigError(
+                f"{path} holds 3 x 3 canvases without questions of their own: drop --rows, --cols and vqa"
+            )
+        self.path = path
+        self.folder = path.parent / "images" if (path.parent / "images").is_dir() else path.parent
+        self.groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in read_jsonl(path):
+            if row.get("answer") != "No":  # absent captions are drawn anew
+                self.groups[str(row.get("image")).rpartition("_")[0]].append(row)
+
+    def filled(self, design: Design) -> Design:
+        name = str(next(iter(self.groups.values()))[0]["image"])
+        try:
+            with Image.open(inside(self.folder, name)) as canvas:
+                side = canvas.width // _SIDE
+        except (OSError, UnusableError) as error:
+            raise ProbeError(f"{self.path}: its first canvas {name} cannot be opened ({error})") from None
+        if design.cell not in (None, side):
+            raise ConfigError(f"the canvases of {self.path} have cells of {side} px, {design.cell} asked: drop --cell")
+        return design.filled(cell=side, background="white", prompts=(PROMPTS[design.task],))
+
+    def wanted(self, design: Design) -> int:
+        return _SIDE**2 * min(design.items or len(self.groups), len(self.groups))
+
+    def describe(self) -> dict[str, Any]:
+        stamp = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        return {"kind": "canvases", "name": self.path.name, "stamp": stamp}
+
+    def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
+        names = list(self.groups)
+        for index in np.random.default_rng(design.seed).permutation(len(names)).tolist():
+            try:
+                yield from self._cut(names[index], design.cell or 0)
+            except UnusableError as why:
+                yield LeftOut(f"{self.path}, group {names[index]}", str(why))
+
+    def _cut(self, name: str, cell: int) -> list[Tile]:
+        """The nine tiles of a group, after a look whether its first and last canvas hold the same pictures."""
+        rows = self.groups[name]
+        caption = str(rows[0].get("caption") or "").strip()
+        if not caption:
+            raise UnusableError("no caption")
+        tiles, again = (self._order(row, cell) for row in (rows[0], rows[-1]))
+        if any(np.abs(a.astype(int) - b).mean() > _NOISE for a, b in zip(tiles, again, strict=True)):
+            raise UnusableError("its canvases do not show the same nine pictures in insertion order")
+        return [
+            Tile(tile, caption if number == 0 else "", f"{name}, tile {number}", {"scene": name})
+            for number, tile in enumerate(tiles)
+        ]
+
+    def _order(self, row: dict[str, Any], cell: int) -> Sequence[Pixels]:
+        """The nine pictures of a canvas, the key first, the others row by row."""
+        if row.get("position") not in POSITIONS:
+            raise UnusableError(f"position {row.get('position')!r} is none of {', '.join(POSITIONS)}")
+        canvas = read_picture(inside(self.folder, str(row.get("image"))), _SIDE * cell)
+        if canvas.shape[:2] != (_SIDE * cell, _SIDE * cell):
+            raise UnusableError(
+                f"a canvas of {canvas.shape[1]} x {canvas.shape[0]} px, not {_SIDE * cell} x {_SIDE * cell}"
+            )
+        pictures = list(canvas.reshape(_SIDE, cell, _SIDE, cell, 3).swapaxes(1, 2).reshape(-1, cell, cell, 3))
+        return [pictures.pop(POSITIONS.index(row["position"])), *pictures]
