@@ -7,7 +7,7 @@ tags, row breaks) are text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -102,18 +102,30 @@ def text(rows: int, columns: int) -> Layout:
     return Layout(torch.zeros(rows, columns, dtype=torch.long))
 
 
-def read(mask: Tensor, lengths: Sequence[int] = (), grids: Sequence[Grid | None] = ()) -> Layout:
+def read(
+    mask: Tensor,
+    lengths: Sequence[int] = (),
+    grids: Sequence[Grid | None] = (),
+    joined: Callable[[int, int, int], bool] | None = None,
+) -> Layout:
     """The layout of a batch, from its image tokens.
 
     ``mask``: BoolTensor (rows, columns), True on image tokens. ``lengths``: token count of every image in reading
     order over the whole batch; it tells images apart that stand side by side without a separator and joins the pieces
     of one that comes in tiles. Without it every unbroken run is an image. ``grids``: the patch grid of every image,
-    in the same order.
+    in the same order. ``joined``: whether two neighbouring runs are pieces of one image, from the row, the column
+    behind the first run and the first column of the second.
 
     Raises ModelError where the lengths do not fill the rows.
     """
     mask = mask.cpu()
     begins = mask & ~torch.nn.functional.pad(mask, (1, 0))[:, :-1]
+    if joined is not None:
+        ends = mask & ~torch.nn.functional.pad(mask, (0, 1))[:, 1:]
+        for row in range(len(mask)):
+            first, stops = begins[row].nonzero().flatten().tolist(), (ends[row].nonzero().flatten() + 1).tolist()
+            for stop, start in zip(stops, first[1:], strict=False):
+                begins[row, start] = not joined(row, stop, start)
     number = begins.cumsum(1) * mask
     if len(lengths):
         number = _number(mask, lengths)

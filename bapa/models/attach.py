@@ -20,6 +20,7 @@ from bapa.errors import ModelError
 from bapa.layout import Layout
 from bapa.models import state as states
 from bapa.models.anatomy import Anatomy
+from bapa.models.families import JOINED
 from bapa.models.rotary import Mixer
 from bapa.models.state import State
 from bapa.schemes import Scheme, assign
@@ -53,6 +54,7 @@ class Attachment:
         self.scheme = scheme
         self.tokens = anatomy.tokens
         self.pictures = anatomy.pictures
+        self.joined = JOINED.get(anatomy.model.config.model_type)
         self.arguments = list(inspect.signature(anatomy.outer.forward).parameters)
         self.embedding = anatomy.model.get_input_embeddings  # a bound method, so that a copied model brings its own
         self.calls: dict[int, Call] = {}  # by thread: one model may serve several
@@ -168,11 +170,10 @@ class Attachment:
         """The images this call brings in; None where it brings none, whatever its ids (models may sample them)."""
         brings = any(_given(call.get(name)) for name in self.pictures)
         if call.get("input_ids") is not None:
-            ids = call["input_ids"]
-            return layouts.read(torch.isin(ids, self.tokens.to(ids.device))) if brings or self.trust_ids else None
-        if brings:
+            return self._read(call["input_ids"]) if brings or self.trust_ids else None
+        if brings and self.joined is None:
             return layouts.read(self._embedded(call["inputs_embeds"]))
-        if past:
+        if past and not brings:
             return None
         if (types := call.get("mm_token_type_ids")) is None:
             raise ModelError(
@@ -180,6 +181,13 @@ class Attachment:
                 "pass input_ids, or mm_token_type_ids (1 on image tokens, 0 on text)"
             )
         return layouts.read(types > 0)
+
+    def _read(self, ids: Tensor) -> Layout:
+        mask = torch.isin(ids, self.tokens.to(ids.device))
+        if self.joined is None:
+            return layouts.read(mask)
+        joined, rows = self.joined, ids.cpu()
+        return layouts.read(mask, joined=lambda row, end, start: joined(rows[row], end, start))
 
     def _embedded(self, embeds: Tensor) -> Tensor:
         """Image tokens of a call that brings embeddings: those equal to the placeholder's, as transformers itself

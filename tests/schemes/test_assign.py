@@ -30,7 +30,7 @@ def test_bapa_against_the_rule_told_token_by_token(
     scheme = parse(f"bapa:distance={distance}")
     native = torch.arange(start, start + mask.shape[1])[None, None]
     assert assign.balance(native, layout.read(mask, lengths), scheme).positions.tolist()[0][0] == shared_positions(
-        mask.shape[1], spans, distance, start
+        mask[0].tolist(), spans, distance, start
     )
 
 
