@@ -1,8 +1,8 @@
 """Ready-made canvases as a source: the layout of the probe released with arXiv 2509.21984.
 
-A file of JSON lines with ``image``, ``caption`` and ``position`` beside the pictures (or their folder ``images``): 3 x 3
-canvases, the nine of a group named ``GROUP_0`` to ``GROUP_8``, the key at ``position`` and the other eight in an order that
-does not change. Each group is cut into its nine tiles, so that every placement can be had from it;
+A file of JSON lines with ``image``, ``caption`` and ``position`` beside the pictures (or their folder ``images``):
+3 x 3 canvases, the nine of a group named ``GROUP_0`` to ``GROUP_8``, the key at ``position`` and the other eight in an
+order that does not change. Each group is cut into its nine tiles, so that every placement can be had from it;
 ``placement="insertion"`` gives the canvases back, up to the loss of their own JPEG files.
 """
 

@@ -25,14 +25,15 @@ configs:
 
 ![Contact sheet](contact_sheet.png)
 
-{items:,} items. The key picture of each goes through {cells} cells ({rows} rows, {cols} columns): {canvases:,} canvases of
-{width} x {height} px. The other cells hold {distractors}. {placement}
+{items:,} items. The key picture of each goes through {cells} cells ({rows} rows, {cols} columns):
+{canvases:,} canvases of {width} x {height} px. The other cells hold {distractors}.
+{placement}
 
 | | |
 |---|---|
 | source | {source} |
 | task | {task} |
-| items by question | {kinds} |
+| questions per cell | {kinds} |
 | order | {order} |
 | cell | {cell} px |
 | background | {background} |
@@ -45,8 +46,8 @@ Wording:
 
 ## Files
 
-`probe.json` is the design, `items.parquet` has one row per item, `tiles.parquet` one row per picture: PNG at the size it has in a cell.
-Canvases are composed when they are read, by copying pixels, so they are the same on every machine:
+`probe.json` is the design, `items.parquet` has one row per item, `tiles.parquet` one row per picture: PNG at the size
+it has in a cell. Canvases are composed when they are read, by copying pixels, so they are the same on every machine:
 
     import bapa.probe
     probe = bapa.probe.Probe.load("PROBE")
@@ -59,7 +60,8 @@ Canvases are composed when they are read, by copying pixels, so they are the sam
 ## What it does not tell
 
 - It compares answers about the same content in different places. It does not measure how able a model is.
-- "Absent" and "near miss" mean that no picture on the canvas has that caption. Where captions are vague, one may fit all the same.
+- "Absent" and "near miss" mean that no picture on the canvas has that caption. Where captions are vague, one may fit
+  all the same.
 - Two pictures count as the same only if all their pixels are.
 - The pictures keep the rights and the biases of their source.
 
@@ -80,7 +82,7 @@ _DISTRACTORS = {"source": "other pictures of the source", "similar": "the pictur
 def data_card(probe: Probe) -> str:
     """The text of README.md."""
     design, source = probe.design, probe.source
-    kinds = Counter(kind for item in probe.items for kind in {question.kind for question in probe.questions(item, 0)})
+    kinds = Counter(question.kind for item in probe.items for question in probe.questions(item, 0))
     return _CARD.format(
         title=json.dumps(f"Spatial probe: {source['name']}"),  # a JSON string is a YAML string
         items=len(probe.items),

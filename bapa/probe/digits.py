@@ -139,12 +139,12 @@ def source(split: Split = "probe", *, tiles: int, size: int = 24, seed: int = 0)
     """
     from bapa.probe.tile import Tile
 
-    rng = np.random.default_rng((_SPLIT_SEED, seed))
+    order_rng, colour_rng = np.random.default_rng((_SPLIT_SEED, seed)).spawn(2)
     ids = scans(split)
     rounds = -(-tiles // len(ids))
-    order = np.concatenate([rng.permutation(ids) for _ in range(rounds)])[:tiles]
+    order = np.concatenate([order_rng.permutation(ids) for _ in range(rounds)])[:tiles]
     for number, scan in enumerate(order.tolist()):
-        digit, colour = DIGITS[labels()[scan]], str(rng.choice(list(COLOURS)))
+        digit, colour = DIGITS[labels()[scan]], str(colour_rng.choice(list(COLOURS)))
         image = render(scan, colour, size=size, seed=seed + number)
         attributes = {"digit": digit, "colour": colour, "scan": str(scan)}
         yield Tile(image, caption(colour, digit), f"digit scan {scan}", attributes)

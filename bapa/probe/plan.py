@@ -29,9 +29,9 @@ class Planner:
     """Draws items from labelled tiles.
 
     All captions on a canvas differ, so the key is the only right answer. What is asked as absent is the caption of
-    another item's key, each about once: a model that likes some captions better than others gains nothing. Every kind of
-    draw has a random stream of its own. Tiles of one ``scene`` (ready-made canvases) stay together, the captioned one
-    is their key.
+    another item's key, each about once: a model that likes some captions better than others gains nothing. Every kind
+    of draw has a random stream of its own. Tiles of one ``scene`` (ready-made canvases) stay together, the captioned
+    one is their key.
     """
 
     def __init__(self, labels: Sequence[Label], design: Design, group: str | None) -> None:

@@ -39,8 +39,9 @@ def contact_sheet(probe: Probe) -> Image.Image:
 
 def _summary(probe: Probe) -> str:
     design, count = probe.design, len(probe.items)
+    size = f"{probe.width} x {probe.height} px"
     parts = [
-        f"{count:,} items x {probe.cells} cells = {count * probe.cells:,} canvases of {probe.width} x {probe.height} px",
+        f"{count:,} items x {probe.cells} cells = {count * probe.cells:,} canvases of {size}",
         f"placement {design.placement}",
         f"distractors {design.distractors}",
         f"seed {design.seed}",

@@ -101,8 +101,8 @@ class Items(Sequence[Item]):
 class Probe:
     """A saved probe.
 
-    ``design`` says what it looks like and asks, ``source`` where its pictures come from, ``left_out`` which of them it does
-    without, ``tiles`` how many it has; ``fingerprint`` is that of :func:`fingerprint`.
+    ``design`` says what it looks like and asks, ``source`` where its pictures come from, ``left_out`` which of them it
+    does without, ``tiles`` how many it has; ``fingerprint`` is that of :func:`fingerprint`.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any], items: Items) -> None:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 class Tile:
     """A captioned picture, ready to be laid into a cell.
 
-    ``image``: uint8 (height, width, 3), no side longer than the cell's. ``where``: what to call it in messages (a path, a
-    row, a scan). ``attributes``: what else the source says about it, e.g. ``digit`` and ``colour``, or ``question`` and
-    ``answer``.
+    ``image``: uint8 (height, width, 3), no side longer than the cell's. ``where``: what to call it in messages (a path,
+    a row, a scan). ``attributes``: what else the source says about it, e.g. ``digit`` and ``colour``, or ``question``
+    and ``answer``.
     """
 
     image: NDArray[np.uint8]
