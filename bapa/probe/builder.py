@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from bapa.errors import ConfigError, ProbeError
@@ -24,7 +25,7 @@ from bapa.probe.store import VERSION, Items, Probe, fingerprint
 from bapa.probe.tile import LeftOut, Tile, caption_key
 from bapa.probe.writer import TileWriter
 
-_GROUND = {"white": (255, 255, 255), "grey": (128, 128, 128), "natural": (255, 255, 255)}
+_GROUND = {"white": [(255, 255, 255)], "grey": [(128, 128, 128)], "natural": [(255, 255, 255)]}
 _BACKDROPS = 8  # pictures set aside as natural backgrounds
 
 
@@ -87,7 +88,7 @@ def _write(folder: Path, source: Source, design: Design, config: dict[str, Any],
     wanted = source.wanted(design)
     left_out: list[LeftOut] = []
     backdrops: dict[str, Tile] = {}
-    colours = []
+    colours: list[NDArray[np.float64]] = []
     with TileWriter(folder / "tiles.parquet") as tiles:
         for tile in progress(_unlike(source.tiles(design)), wanted, "reading pictures"):
             if isinstance(tile, LeftOut):
@@ -98,7 +99,8 @@ def _write(folder: Path, source: Source, design: Design, config: dict[str, Any],
                 backdrops[caption_key(tile.caption)] = tile
             else:
                 tiles.add(tile)
-                colours.append(_GROUND.get(design.background or "", tile.image.mean((0, 1))))
+                if design.background == "mean":
+                    colours.append(tile.image.mean((0, 1)))
             if len(tiles.labels) == wanted:
                 break
         if strict and left_out:
@@ -111,7 +113,7 @@ def _write(folder: Path, source: Source, design: Design, config: dict[str, Any],
             tiles.add(replace(tile, image=_cover(tile.image, design)))
     manifest = {
         **config,
-        "colour": np.rint(np.mean(colours, axis=0)).astype(int).tolist(),
+        "colour": np.rint(np.mean(colours or _GROUND[design.background or "white"], axis=0)).astype(int).tolist(),
         "tiles": len(tiles.labels),
         "tiles_sha256": tiles.sha256,
         "left_out": [asdict(entry) for entry in left_out],

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -96,5 +97,5 @@ class TileWriter:
 
 def _png(image: Pixels) -> bytes:
     encoded = io.BytesIO()
-    Image.fromarray(image).save(encoded, "png", compress_level=1)  # twice as fast as the default, files 3 % larger
+    Image.fromarray(image).save(encoded, "png", compress_level=1, compress_type=zlib.Z_RLE)  # 3 times as fast as the default, files 5 % larger
     return encoded.getvalue()
