@@ -1,4 +1,4 @@
-"""The command line: one thin command per verb. Whatever takes time to import is imported by the command that needs it."""
+"""The command line: one thin command per verb. What takes time to import is imported by the command that needs it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def options(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option("--out", help="Where everything goes; repeated, it resumes.")] = Path("bapa-demo"),
+    folder: Annotated[Path, typer.Option("--out", help="Where everything goes; repeated, it resumes.")] = Path(
+        "bapa-demo"
+    ),
     items: Annotated[int, typer.Option(min=10, help="Number of probe items.")] = 120,
 ) -> None:
     """Everything once, offline: probe, two shipped models, three schemes, one report."""
@@ -74,7 +76,9 @@ def demo(
     result = demo(folder, items=items)
     for sentence in result.sentences:
         out.print(f"\n{escape(sentence)}", highlight=False)
-    out.print(f"\nThe report: [link={result.report.resolve().as_uri()}]{escape(str(result.report))}[/link]", highlight=False)
+    out.print(
+        f"\nThe report: [link={result.report.resolve().as_uri()}]{escape(str(result.report))}[/link]", highlight=False
+    )
 
 
 def _says(field: str) -> str:
@@ -83,7 +87,9 @@ def _says(field: str) -> str:
 
 @app.command()
 def probe(
-    source: Annotated[str, typer.Argument(help="digits, a folder with metadata.jsonl, a parquet file, or a hub data set.")],
+    source: Annotated[
+        str, typer.Argument(help="digits, a folder with metadata.jsonl, a parquet file, or a hub data set.")
+    ],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the probe.")],
     rows: Annotated[int | None, typer.Option(help=_says("rows"))] = None,
     cols: Annotated[int | None, typer.Option(help=_says("cols"))] = None,
@@ -122,7 +128,9 @@ def probe(
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders to show side by side.")],
-    page: Annotated[Path | None, typer.Option("--out", help="The page [default: report.html in the first RUN].")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--out", help="The page [default: report.html in the first RUN].")
+    ] = None,
 ) -> None:
     """Write one self-contained HTML page over any number of runs, and heat maps as PNG and SVG beside it."""
     from bapa.report import write
@@ -144,7 +152,9 @@ def schemes() -> None:
 
 
 @app.command()
-def doctor(model: Annotated[str | None, typer.Argument(help="A model to look at: folder, hub id or reference:NAME.")] = None) -> None:
+def doctor(
+    model: Annotated[str | None, typer.Argument(help="A model to look at: folder, hub id or reference:NAME.")] = None,
+) -> None:
     """Show what is installed; with MODEL, whether it can be balanced and where its tokens go."""
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""The main job in one call: see a shipped model answer differently when content moves, and see what balanced positions do about it."""
+"""The main job in one call: a shipped model answers differently when content moves, and what balanced positions do."""
 
 from __future__ import annotations
 
@@ -33,4 +33,6 @@ def demo(out: Path, *, items: int) -> Demo:
     for name, folder in zip(MODELS, folders, strict=True):
         measure(load(f"reference:{name}"), probe, SCHEMES, folder)
     runs = [load_run(folder) for folder in folders]
-    return Demo(write(folders, out / "report.html"), words.summary([(run.bias["model"]["name"], run.bias) for run in runs]))
+    return Demo(
+        write(folders, out / "report.html"), words.summary([(run.bias["model"]["name"], run.bias) for run in runs])
+    )

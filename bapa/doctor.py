@@ -40,7 +40,7 @@ def installed() -> Iterator[tuple[str, str]]:
 
 
 def examine(name: str) -> Iterator[tuple[str, str]]:
-    """How the model called ``name`` takes a blank picture: whether it can be balanced, and its positions before and after.
+    """How the model called ``name`` takes a blank picture: can it be balanced, and which positions before and after.
 
     Raises:
         ModelError: no such model.
@@ -55,7 +55,9 @@ def examine(name: str) -> Iterator[tuple[str, str]]:
     try:
         text = loaded.processor.apply_chat_template([question], add_generation_prompt=True)
     except (AttributeError, ValueError) as error:
-        raise ModelError(f"{name}: its processor has no chat template to put a picture into a prompt ({error})") from error
+        raise ModelError(
+            f"{name}: its processor has no chat template to put a picture into a prompt ({error})"
+        ) from error
     inputs = loaded.processor(text=text, images=Image.new("RGB", (_SIDE, _SIDE), "grey"), return_tensors="pt")
     yield "prompt", f"{inputs['input_ids'].shape[1]} tokens with one picture of {_SIDE} x {_SIDE} pixels"
     for scheme in ("native", "bapa"):
@@ -78,5 +80,8 @@ def spell(ids: list[int] | list[float], parts: int = 12) -> str:
             runs[-1] = (runs[-1][0], number, 1)
         else:
             runs.append((number, number, times))
-    said = [f"{first:g} × {times}" if times > 1 else f"{first:g}–{last:g}" if last > first else f"{first:g}" for first, last, times in runs]
+    said = [
+        f"{first:g} × {times}" if times > 1 else f"{first:g}–{last:g}" if last > first else f"{first:g}"
+        for first, last, times in runs
+    ]
     return ", ".join(said[:parts]) + (", …" if len(said) > parts else "")

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from bapa.probe import Probe
 
 RULE = (
-    "Three items, chosen by rule: put in order of how many cells {base} got right, they stand at one tenth, one half and nine tenths of the way."
+    "Three items, chosen by rule: put in order of how many cells {base} got right, they stand at one tenth, one half "
+    "and nine tenths of the way."
 )
 _SIDE = 96  # pixels of a thumbnail; small canvases keep their own
 
@@ -31,7 +32,9 @@ class Grid:
     @property
     def spoken(self) -> str:
         """The hits in words."""
-        right = [f"row {cell // self.cols + 1}, column {cell % self.cols + 1}" for cell, hit in enumerate(self.hits) if hit]
+        right = [
+            f"row {cell // self.cols + 1}, column {cell % self.cols + 1}" for cell, hit in enumerate(self.hits) if hit
+        ]
         return "; ".join(right) or "no place"
 
 
@@ -51,14 +54,14 @@ class Example:
 
 
 def choose(hits: pd.Series, count: int = 3) -> list[int]:
-    """``count`` items spread evenly over the order of ``hits`` (index: item), from a tenth to nine tenths of the way."""
+    """``count`` items spread evenly over the order of ``hits`` (index: item), from one tenth to nine tenths."""
     ordered = list(hits.sort_values(kind="stable").index)
     steps = [0.1 + 0.8 * i / (count - 1) for i in range(count)]
     return list(dict.fromkeys(ordered[round(step * (len(ordered) - 1))] for step in steps))
 
 
 def examples(answers: pd.DataFrame, probe: Probe, schemes: Sequence[str], base: str, name: str) -> list[Example]:
-    """Example items of a run. ``answers``: the rows of ``answers.parquet``; ``name``: starts the examples' ids, unique in the page."""
+    """Example items of a run. ``answers``: the rows of ``answers.parquet``; ``name``: begins ids unique in the page."""
     present = answers[(answers["kind"] == "present") & answers["correct"].notna()]
     present = present[present["question"] == present["question"].iloc[0]] if len(present) else present
     table = present.pivot_table(index="item", columns=["scheme", "cell"], values="correct", aggfunc="first")

@@ -19,7 +19,9 @@ _PAPER = {False: ("#ffffff", "#1b1e27", "#5a6070"), True: ("#0d1117", "#e9e6df",
 _UNIT = 0.62  # inches per cell
 
 
-def heatmaps(runs: Sequence[tuple[str, Mapping[str, Any]]], quantity: Quantity = MAPPED[0], *, dark: bool = False) -> Figure:
+def heatmaps(
+    runs: Sequence[tuple[str, Mapping[str, Any]]], quantity: Quantity = MAPPED[0], *, dark: bool = False
+) -> Figure:
     """Maps of ``quantity`` for (name, bias) pairs. ``dark``: for a dark page."""
     ground, ink, soft = _PAPER[dark]
     labels = list(dict.fromkeys(label for _, bias in runs for label in bias["schemes"]))
@@ -36,12 +38,20 @@ def heatmaps(runs: Sequence[tuple[str, Mapping[str, Any]]], quantity: Quantity =
             overall = bias["schemes"][label]["overall"]
             ax.set_title(label, color=ink, fontsize=9, loc="left", family="monospace")
             if ax is line[0]:
-                ax.annotate(name, (0, 1), (0, 24), "axes fraction", "offset points", color=ink, fontsize=12, fontweight="bold")
+                ax.annotate(
+                    name, (0, 1), (0, 24), "axes fraction", "offset points", color=ink, fontsize=12, fontweight="bold"
+                )
             note = f"mean {percent(overall[quantity.key]['value'])}"
             if quantity.key == "hit":
                 note += f" · range {percent(overall['range']['value'])}"
             ax.text(0, -0.04, note, transform=ax.transAxes, color=soft, fontsize=8.5, va="top")
-    bar = figure.colorbar(mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 100), RATE.name), ax=axes, orientation="horizontal", shrink=0.4, aspect=40)
+    bar = figure.colorbar(
+        mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 100), RATE.name),
+        ax=axes,
+        orientation="horizontal",
+        shrink=0.4,
+        aspect=40,
+    )
     bar.set_label(f"{quantity.name.lower()}, %", color=soft, fontsize=8.5)
     bar.ax.tick_params(colors=soft, labelsize=8)
     bar.outline.set_visible(False)
@@ -52,14 +62,29 @@ def _map(ax: Any, bias: Mapping[str, Any], label: str, quantity: Quantity) -> No
     shown = rate_map(bias, label, quantity)
     ax.set(xlim=(0, shown.cols), ylim=(shown.rows, 0), aspect="equal")
     for cell in shown.cells:
-        box = FancyBboxPatch((cell.col + 0.02, cell.row + 0.02), 0.96, 0.96, boxstyle="round,pad=0,rounding_size=0.05", fc=cell.fill, ec="none")
+        box = FancyBboxPatch(
+            (cell.col + 0.02, cell.row + 0.02),
+            0.96,
+            0.96,
+            boxstyle="round,pad=0,rounding_size=0.05",
+            fc=cell.fill,
+            ec="none",
+        )
         ax.add_patch(box)
-        ax.text(cell.col + 0.5, cell.row + 0.5, cell.text, color=cell.ink, ha="center", va="center_baseline", fontsize=12, fontweight="bold")
+        ax.text(
+            cell.col + 0.5,
+            cell.row + 0.5,
+            cell.text,
+            color=cell.ink,
+            ha="center",
+            va="center_baseline",
+            fontsize=12,
+            fontweight="bold",
+        )
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write ``figure`` in the format that the name of ``path`` asks for (png, svg, pdf); the same figure gives the same bytes."""
+    """Write ``figure`` in the format that the name of ``path`` asks for (png, svg); the same figure, the same bytes."""
     with mpl.rc_context({"svg.hashsalt": "bapa"}):
         FigureCanvasAgg(figure)
-        metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None} if path.suffix == ".png" else {"CreationDate": None}
-        figure.savefig(path, dpi=200, metadata=metadata)
+        figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})

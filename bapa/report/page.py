@@ -16,10 +16,16 @@ from bapa.report.scale import DIFFERENCE, RATE
 def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:
     """The page over ``runs``, each as :func:`section` gives it. ``command``: the one that makes the page again."""
     environment = Environment(
-        loader=PackageLoader("bapa.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("bapa.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update(percent=view.percent, interval=view.interval)
-    shown = {quantity.key for run in runs for scheme in run["schemes"] for quantity in (m.quantity for m in scheme["maps"])}
+    shown = {
+        quantity.key for run in runs for scheme in run["schemes"] for quantity in (m.quantity for m in scheme["maps"])
+    }
     return environment.get_template("page.html.j2").render(
         title=f"Spatial bias: {', '.join(run['name'] for run in runs)}",
         labels=list(dict.fromkeys(scheme["label"] for run in runs for scheme in run["schemes"])),
@@ -34,7 +40,9 @@ def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:
     )
 
 
-def section(name: str, bias: Mapping[str, Any], config: Mapping[str, Any], commands: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
+def section(
+    name: str, bias: Mapping[str, Any], config: Mapping[str, Any], commands: Sequence[str], examples: Sequence[Example]
+) -> dict[str, Any]:
     """What the page shows of one run."""
     base = words.base(bias)
     probe = bias["probe"]
@@ -44,7 +52,7 @@ def section(name: str, bias: Mapping[str, Any], config: Mapping[str, Any], comma
         "base": base,
         "level": f"{view.percent(bias['level'])} %",
         "interval_method": "bootstrap over items",
-        "facts": f"{probe['items']} items in each of {probe['rows']} × {probe['cols']} cells, probe made from {probe['source']}",
+        "facts": f"{probe['items']} items in each of {probe['rows']} × {probe['cols']} cells, from {probe['source']}",
         "findings": words.findings(bias),
         "schemes": [_scheme(bias, base, label) for label in bias["schemes"]],
         "table": list(view.table(bias)),
@@ -59,12 +67,17 @@ def section(name: str, bias: Mapping[str, Any], config: Mapping[str, Any], comma
 def _scheme(bias: Mapping[str, Any], base: str, label: str) -> dict[str, Any]:
     quantities = view.mapped(bias)
     overall = bias["schemes"][label]["overall"]
-    parts = [f"{name} {view.percent(overall[key]['value'])}" for name, key in (("mean", "hit"), ("range", "range"), ("consistency", "consistency"))]
+    parts = [
+        f"{name} {view.percent(overall[key]['value'])}"
+        for name, key in (("mean", "hit"), ("range", "range"), ("consistency", "consistency"))
+    ]
     return {
         "label": label,
         "cells": bias["schemes"][label]["cells"],
         "maps": [view.rate_map(bias, label, quantity) for quantity in quantities],
-        "differences": [view.difference_map(bias, base, label, quantity) for quantity in quantities] if label != base else [],
+        "differences": [view.difference_map(bias, base, label, quantity) for quantity in quantities]
+        if label != base
+        else [],
         "summary": " · ".join(parts),
     }
 

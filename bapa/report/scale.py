@@ -1,7 +1,7 @@
 """One colour scale for every map of a report: viridis for rates, orange to purple for differences.
 
-Viridis is perceptually uniform and keeps its order for colour-blind readers and in grey print (van der Walt and Smith, SciPy 2015);
-PuOr is ColorBrewer's diverging scale that needs neither red nor green.
+Viridis is perceptually uniform and keeps its order for colour-blind readers and in grey print (van der Walt and Smith,
+SciPy 2015); PuOr is ColorBrewer's diverging scale that needs neither red nor green.
 """
 
 from __future__ import annotations

@@ -22,7 +22,11 @@ class Quantity:
 
 MAPPED = (
     Quantity("hit", "Hit rate", "asked about what is there: how often the answer is yes"),
-    Quantity("balanced_accuracy", "Balanced accuracy", "mean of the hit rate and of the rate of right refusals; guessing gives 50"),
+    Quantity(
+        "balanced_accuracy",
+        "Balanced accuracy",
+        "mean of the hit rate and of the rate of right refusals; guessing gives 50",
+    ),
     Quantity("auc", "AUC", "how well the margin tells present from absent, whatever the threshold; guessing gives 50"),
     Quantity("false_alarm", "False alarms", "asked about what is not there: how often the answer is yes all the same"),
 )
@@ -30,11 +34,17 @@ TABLED = (
     Quantity("hit", "Mean hit rate", "over all cells"),
     Quantity("worst_cell", "Worst cell", "lowest hit rate of a cell"),
     Quantity("range", "Range", "best cell minus worst cell, in points of the hit rate; above 0 by chance alone"),
-    Quantity("range_split_half", "Range, split half", "cells picked on one half of the items, measured on the other: free of that chance"),
+    Quantity(
+        "range_split_half",
+        "Range, split half",
+        "cells picked on one half of the items, measured on the other: free of that chance",
+    ),
     Quantity("consistency", "Consistency", "items with the same answer in all cells"),
     Quantity("flip_rate", "Flip rate", "chance that moving the content from one cell to another flips the answer"),
     Quantity("false_alarm", "False alarms", "yes to what is not there"),
-    Quantity("near_miss", "Near misses taken", "yes to something almost there, e.g. the right digit in the wrong colour"),
+    Quantity(
+        "near_miss", "Near misses taken", "yes to something almost there, e.g. the right digit in the wrong colour"
+    ),
     Quantity("balanced_accuracy", "Balanced accuracy", "hits and right refusals, averaged"),
     Quantity("auc", "AUC", "present told from absent, whatever the threshold"),
 )
@@ -120,7 +130,9 @@ def _cell(cell: Mapping[str, Any], text: str, value: float | None, quantity: Qua
         if other != quantity and cell[other.key]["value"] is not None
     )
     bounds = interval(cell[quantity.key])
-    tip = f"{_place(cell)}: {quantity.name.lower()} {text} {bounds}, n = {cell['n']}" + (f"; {others}" if others else "")
+    tip = f"{_place(cell)}: {quantity.name.lower()} {text} {bounds}, n = {cell['n']}" + (
+        f"; {others}" if others else ""
+    )
     return _square(cell, text, bounds, tip, value, scale)
 
 

@@ -9,7 +9,12 @@ from bapa.report.view import interval, percent, signed
 
 Bias = Mapping[str, Any]
 
-COMPARED = {"hit": "mean hit rate", "range": "range over cells", "consistency": "consistency", "false_alarm": "false alarms"}
+COMPARED = {
+    "hit": "mean hit rate",
+    "range": "range over cells",
+    "consistency": "consistency",
+    "false_alarm": "false alarms",
+}
 
 
 def base(bias: Bias) -> str:
@@ -35,21 +40,34 @@ def spread(bias: Bias) -> str:
     worst, best = cells[0], cells[-1]
     test = bias["schemes"][scheme]["tests"]["permutation_range"]
     if test["p"] is not None and test["p"] >= 1 - bias["level"]:
-        return (
-            f"Under {scheme} the hit rate is {percent(value(bias, scheme, 'hit'))} %, and its cells differ no more than chance allows "
-            f"(range {percent(value(bias, scheme, 'range'))} points)."
-        )
+        rate, range_ = (percent(value(bias, scheme, quantity)) for quantity in ("hit", "range"))
+        return f"Under {scheme} the hit rate is {rate} %; its cells differ by no more than chance ({range_} points)."
+    low, high = (f"{percent(cell['hit']['value'])} %" for cell in (worst, best))
     return (
-        f"Under {scheme} the same content is found in {percent(worst['hit']['value'])} % of the pictures when it stands {place(worst, bias)} "
-        f"and in {percent(best['hit']['value'])} % when it stands {place(best, bias)}."
+        f"Under {scheme} the same content is found in {low} of the pictures when it stands {place(worst, bias)} "
+        f"and in {high} when it stands {place(best, bias)}."
     )
 
 
 def effect(bias: Bias, scheme: str) -> str:
     """What ``scheme`` does to the map of the base scheme: to its unevenness and to its level."""
     start = base(bias)
-    flat = _verdict(bias, scheme, "range", up="makes the map more uneven", down="flattens the map", same="leaves the map as uneven as it was")
-    level = _verdict(bias, scheme, "hit", up="raises the mean hit rate", down="lowers the mean hit rate", same="hardly moves the mean hit rate")
+    flat = _verdict(
+        bias,
+        scheme,
+        "range",
+        up="makes the map more uneven",
+        down="flattens the map",
+        same="leaves the map as uneven as it was",
+    )
+    level = _verdict(
+        bias,
+        scheme,
+        "hit",
+        up="raises the mean hit rate",
+        down="lowers the mean hit rate",
+        same="hardly moves the mean hit rate",
+    )
     before, after = (percent(value(bias, label, "range")) for label in (start, scheme))
     low, high = (percent(value(bias, label, "hit")) for label in (start, scheme))
     return f"{scheme} {flat} (range {before} → {after} points) and {level} ({low} → {high} %)."
@@ -67,7 +85,7 @@ def findings(bias: Bias) -> list[str]:
 
 
 def verdict(runs: Sequence[tuple[str, Bias]]) -> str:
-    """Whether one scheme serves all the models of (name, bias) pairs; empty where there is nothing to choose between."""
+    """Whether one scheme serves all the models of (name, bias) pairs; empty where there is nothing to choose."""
     if len(runs) < 2 or not all(others(bias) for _, bias in runs):
         return ""
     winners = {name: best(bias) for name, bias in runs}
@@ -77,34 +95,52 @@ def verdict(runs: Sequence[tuple[str, Bias]]) -> str:
     return f"No scheme is best everywhere ({each}): which one serves depends on where the model learned to look."
 
 
+def summary(runs: Sequence[tuple[str, Bias]]) -> list[str]:
+    """The findings of each of the (name, bias) pairs, a paragraph each, and the verdict."""
+    said = [f"{name}: {' '.join(findings(bias))}" for name, bias in runs]
+    return [*said, *filter(None, [verdict(runs)])]
+
+
 def tests(bias: Bias) -> Iterator[tuple[str, str]]:
-    """The tests in plain words, as (subject, sentence): whether the place matters under each scheme, then whether the schemes differ."""
+    """The tests in plain words, as (subject, sentence): does the place matter under a scheme, do schemes differ?"""
     for scheme, found in bias["schemes"].items():
-        chance, cochran = found["tests"]["permutation_range"], found["tests"]["cochran_q"]
-        if chance["p"] is None:
-            continue
-        more = "more than" if chance["p"] < 1 - bias["level"] else "no more than"
-        said = (
-            f"the cells differ by {percent(chance['statistic'], 1)} points, {more} chance allows. Were the place to play no part, the same answers "
-            f"would differ by {percent(chance['floor'], 1)} on average and in 95 of 100 cases by at most {percent(chance['floor_high'], 1)} "
-            f"({p_value(chance['p'])}; Cochran's Q = {cochran['statistic']:.1f}, {cochran['df']} degrees of freedom, {p_value(cochran['p'])})."
-        )
-        row, col = found["slopes"]["row"], found["slopes"]["col"]
-        if row["value"] is not None and col["value"] is not None:
-            said += (
-                f" Each row further down changes the hit rate by {signed(row['value'], 1)} points {interval(row, 1)}, "
-                f"each column further right by {signed(col['value'], 1)} {interval(col, 1)}."
-            )
-        yield scheme, said
+        if found["tests"]["permutation_range"]["p"] is not None:
+            yield scheme, f"{_chance(found['tests'], bias['level'])} {_trend(found['slopes'])}".rstrip()
     for scheme in others(bias):
-        compared = [row for row in _compared(bias, scheme) if row["quantity"] in COMPARED and row["p"] is not None]
-        if compared:
-            each = "; ".join(
-                f"{COMPARED[row['quantity']]} {signed(row['difference']['value'], 1)} points {interval(row['difference'], 1)}, {p_value(row['p_adjusted'])}"
-                for row in compared
+        tested = [row for row in _compared(bias, scheme) if row["quantity"] in COMPARED and row["p"] is not None]
+        if tested:
+            each = "; ".join(map(_difference, tested))
+            yield (
+                f"{scheme} and {base(bias)}",
+                f"{each} (paired permutation tests, Holm-corrected over all comparisons).",
             )
-            subject = f"{compared[0]['b']} against {compared[0]['a']}"
-            yield subject, f"{each} (paired permutation tests, Holm-corrected over all comparisons)."
+
+
+def _chance(found: Mapping[str, Any], level: float) -> str:
+    span, cochran = found["permutation_range"], found["cochran_q"]
+    more = "more than" if span["p"] < 1 - level else "no more than"
+    statistic, floor, high = (percent(span[name], 1) for name in ("statistic", "floor", "floor_high"))
+    return (
+        f"the cells differ by {statistic} points, {more} chance allows. If the place played no part, the same answers "
+        f"would differ by {floor} on average and in 95 of 100 cases by at most {high} ({p_value(span['p'])}; "
+        f"Cochran's Q {cochran['statistic']:.1f}, {cochran['df']} degrees of freedom, {p_value(cochran['p'])})."
+    )
+
+
+def _trend(slopes: Mapping[str, Any]) -> str:
+    row, col = slopes["row"], slopes["col"]
+    if row["value"] is None or col["value"] is None:
+        return ""
+    return (
+        f"Each row further down changes the hit rate by {signed(row['value'], 1)} points {interval(row, 1)}, "
+        f"each column further right by {signed(col['value'], 1)} {interval(col, 1)}."
+    )
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    change = row["difference"]
+    size = f"{signed(change['value'], 1)} points {interval(change, 1)}"
+    return f"{COMPARED[row['quantity']]} {size} from {row['a']} to {row['b']}, {p_value(row['p_adjusted'])}"
 
 
 def _compared(bias: Bias, scheme: str) -> Iterator[Mapping[str, Any]]:
@@ -122,7 +158,9 @@ def _verdict(bias: Bias, scheme: str, quantity: str, *, up: str, down: str, same
     for row in _compared(bias, scheme):
         if row["quantity"] == quantity:
             sign = 1 if row["b"] == scheme else -1
-            bounds = [sign * bound for bound in (row["difference"]["low"], row["difference"]["high"]) if bound is not None]
+            bounds = [
+                sign * bound for bound in (row["difference"]["low"], row["difference"]["high"]) if bound is not None
+            ]
             if bounds and min(bounds) > 0:
                 return up
             if bounds and max(bounds) < 0:
@@ -136,4 +174,8 @@ def place(cell: Mapping[str, Any], bias: Bias) -> str:
     sides = {1: ("",), 2: ("left", "right"), 3: ("left", "centre", "right")}.get(bias["probe"]["cols"])
     if names is None or sides is None:
         return f"in row {cell['row'] + 1}, column {cell['col'] + 1}"
-    return f"at the {names[cell['row']]} {sides[cell['col']]}".replace("middle centre", "very centre").replace("  ", " ").rstrip()
+    return (
+        f"at the {names[cell['row']]} {sides[cell['col']]}".replace("middle centre", "very centre")
+        .replace("  ", " ")
+        .rstrip()
+    )

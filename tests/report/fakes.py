@@ -14,35 +14,45 @@ from bapa.measure.statistics import Settings, bias
 SKEWED = [[0.33, 0.30, 0.23], [0.55, 0.57, 0.75], [0.98, 0.98, 0.98]]
 FLAT = [[0.98, 0.97, 0.98], [0.98, 0.98, 0.98], [0.97, 0.98, 0.98]]
 LOW = [[0.63, 0.57, 0.63], [0.57, 0.60, 0.60], [0.62, 0.65, 0.58]]
+COLUMNS = ["item", "cell", "row", "col", "question", "kind", "scheme", "answer", "correct", "margin", "error"]
 
 
 def fake_answers(schemes: dict[str, list[list[float]]], items: int = 80, seed: int = 0) -> pd.DataFrame:
-    """Answers whose hit rate per cell is that of the table; an item is as easy or hard under every scheme and in every cell."""
+    """Answers whose hit rate per cell is that of the table; an item is equally easy everywhere."""
     rng = np.random.default_rng(seed)
     ease = rng.random(items)
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
     for scheme, table in schemes.items():
         cols = len(table[0])
         for item in range(items):
             for cell, rate in enumerate(np.ravel(table)):
-                for kind, yes in (("present", ease[item] < rate), ("absent", rng.random() < 0.02), ("near_miss", rng.random() < 0.04)):
+                for kind, yes in (
+                    ("present", ease[item] < rate),
+                    ("absent", rng.random() < 0.02),
+                    ("near_miss", rng.random() < 0.04),
+                ):
                     margin = float(np.clip(rng.normal(2, 1), 0.1, None)) * (1 if yes else -1)
-                    rows.append(
-                        {
-                            "item": item, "cell": cell, "row": cell // cols, "col": cell % cols, "question": kind, "kind": kind,
-                            "scheme": scheme, "answer": "yes" if yes else "no", "correct": bool(yes == (kind == "present")),
-                            "margin": margin, "error": None,
-                        }
-                    )  # fmt: skip
-    return pd.DataFrame(rows)
+                    row, col = divmod(cell, cols)
+                    correct = bool(yes == (kind == "present"))
+                    answer = "yes" if yes else "no"
+                    rows.append((item, cell, row, col, kind, kind, scheme, answer, correct, margin, None))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def fake_bias(schemes: dict[str, list[list[float]]], model: str = "reference:bottom", items: int = 80) -> dict[str, Any]:
+def fake_bias(
+    schemes: dict[str, list[list[float]]], model: str = "reference:bottom", items: int = 80
+) -> dict[str, Any]:
     table = next(iter(schemes.values()))
     answers = fake_answers(schemes, items)
     found = bias(answers, rows=len(table), cols=len(table[0]), settings=Settings(resamples=200))
     found["model"] = {"name": model, "fingerprint": "f" * 64}
-    found["probe"] = {"rows": len(table), "cols": len(table[0]), "items": items, "source": "digits", "fingerprint": "0" * 64}
+    found["probe"] = {
+        "rows": len(table),
+        "cols": len(table[0]),
+        "items": items,
+        "source": "digits",
+        "fingerprint": "0" * 64,
+    }
     return found
 
 

@@ -1,0 +1,5 @@
+"""``python -m bapa`` is ``bapa``."""
+
+from bapa.cli import main
+
+main()

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from bapa.report import words
+from tests.report.fakes import FLAT, LOW, SKEWED, fake_bias
+
+UNIFORM = [[0.9] * 3] * 3
+
+
+@pytest.fixture(scope="module")
+def bottom() -> dict:
+    return fake_bias({"native": SKEWED, "bapa": FLAT, "bapa:distance=native": LOW})
+
+
+@pytest.fixture(scope="module")
+def top() -> dict:
+    return fake_bias({"native": SKEWED[::-1], "bapa": LOW, "bapa:distance=native": FLAT}, model="reference:top")
+
+
+def test_the_promise(bottom: dict) -> None:
+    uneven, promise, limit = words.findings(bottom)
+    assert "at the top right" in uneven
+    assert "at the bottom" in uneven
+    assert promise.startswith("bapa flattens the map")
+    assert "raises the mean hit rate" in promise
+    assert "raises" not in limit
+
+
+def test_the_verdict_follows_the_figures(bottom: dict, top: dict) -> None:
+    both = words.verdict([("reference:bottom", bottom), ("reference:top", top)])
+    assert both.startswith(
+        "No scheme is best everywhere (bapa on reference:bottom, bapa:distance=native on reference:top)"
+    )
+    assert words.verdict([("one", bottom), ("two", bottom)]) == "bapa does best on every model here."
+    assert words.verdict([("one", bottom)]) == ""
+
+
+def test_no_claim_where_the_interval_holds_zero(bottom: dict) -> None:
+    changed = copy.deepcopy(bottom)
+    for row in changed["comparisons"]:
+        row["difference"] = {"value": 0.2, "low": -0.1, "high": 0.5}
+    said = words.effect(changed, "bapa")
+    assert "leaves the map as uneven as it was" in said
+    assert "hardly moves" in said
+
+
+def test_an_even_model_is_called_even() -> None:
+    even = fake_bias({"native": UNIFORM})
+    assert "by no more than chance" in words.spread(even)
+    assert words.findings(even) == [words.spread(even)]
+
+
+def test_the_base_is_native_where_there_is_one(bottom: dict) -> None:
+    assert words.base(bottom) == "native"
+    assert words.base(fake_bias({"bapa": FLAT, "bapa:distance=native": LOW})) == "bapa"
+
+
+def test_tests_name_scheme_size_and_chance(bottom: dict) -> None:
+    said = dict(words.tests(bottom))
+    assert list(said) == [
+        "native",
+        "bapa",
+        "bapa:distance=native",
+        "bapa and native",
+        "bapa:distance=native and native",
+    ]
+    assert "more than chance" in said["native"]
+    assert "Cochran" in said["native"]
+    assert "Holm" in said["bapa and native"]
+    floor = bottom["schemes"]["native"]["tests"]["permutation_range"]["floor"]
+    assert f"{100 * floor:.1f} on average" in said["native"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "cell", "said"),
+    [
+        (3, 3, (1, 1), "at the very centre"),
+        (2, 2, (1, 0), "at the bottom left"),
+        (1, 3, (0, 2), "at the right"),
+        (4, 5, (3, 4), "in row 4, column 5"),
+    ],
+)
+def test_places_are_named_as_people_do(rows: int, cols: int, cell: tuple[int, int], said: str) -> None:
+    bias = {"probe": {"rows": rows, "cols": cols}}
+    assert words.place({"row": cell[0], "col": cell[1]}, bias) == said
+
+
+@pytest.mark.parametrize(("p", "said"), [(0.0001, "p < 0.001"), (0.034, "p = 0.034"), (1.0, "p = 1")])
+def test_p_values(p: float, said: str) -> None:
+    assert words.p_value(p) == said

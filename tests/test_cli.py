@@ -1,0 +1,128 @@
+"""The command line: every verb has help, errors are one line, nothing heavy is imported to say so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import bapa
+from bapa.cli import app
+from bapa.errors import BapaError, ProbeError
+
+VERBS = {"demo", "probe", "measure", "report", "schemes", "doctor"}
+
+
+def bapa_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "bapa", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_help_is_quick_and_names_every_verb() -> None:
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        shown = bapa_command("--help")
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1
+    assert shown.returncode == 0
+    assert {command.name or command.callback.__name__ for command in app.registered_commands} == VERBS
+    assert all(verb in shown.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_has_help(verb: str) -> None:
+    shown = CliRunner().invoke(app, [verb, "--help"])
+    assert shown.exit_code == 0
+    assert f" {verb} [OPTIONS]" in shown.output
+
+
+def test_version() -> None:
+    assert bapa_command("--version").stdout.strip() == bapa.__version__
+
+
+def test_an_error_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
+    failed = bapa_command("report", str(tmp_path / "none"))
+    assert failed.returncode == 2
+    assert failed.stdout == ""
+    assert failed.stderr.startswith("bapa: ")
+    assert failed.stderr.count("\n") == 1
+    assert str(tmp_path / "none") in failed.stderr
+
+
+def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
+    failed = bapa_command("--debug", "report", str(tmp_path / "none"))
+    assert failed.returncode != 0
+    assert "Traceback" in failed.stderr
+
+
+def test_an_error_is_shown_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ProbeError("row [bold]3[/bold]:\n  no caption")
+
+    monkeypatch.setattr("bapa.doctor.catalogue", fail)
+    failed = CliRunner().invoke(app, ["schemes"])
+    assert failed.exit_code == 2
+    assert failed.stderr == "bapa: row [bold]3[/bold]: no caption\n"
+
+
+def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("bapa.doctor.catalogue", fail)
+    assert not issubclass(ZeroDivisionError, BapaError)
+    assert isinstance(CliRunner().invoke(app, ["schemes"]).exception, ZeroDivisionError)
+
+
+def test_schemes_lists_every_scheme() -> None:
+    from bapa.schemes import names
+
+    shown = CliRunner().invoke(app, ["schemes"])
+    assert shown.exit_code == 0
+    assert all(name in shown.output for name in names())
+
+
+def test_probe_options_are_those_of_the_design(tmp_path: Path) -> None:
+    from bapa.probe import Design, Probe
+
+    arguments = [
+        "probe",
+        "digits",
+        "--out",
+        str(tmp_path / "p"),
+        "--rows",
+        "2",
+        "--cols",
+        "2",
+        "--items",
+        "4",
+        "--no-absent",
+    ]
+    built = CliRunner().invoke(app, arguments)
+    assert built.exit_code == 0, built.output
+    design = Probe.load(tmp_path / "p").design
+    assert (design.rows, design.cols, design.items, design.absent, design.near_miss) == (2, 2, 4, False, True)
+    refused = CliRunner().invoke(app, ["probe", "digits", "--out", str(tmp_path / "q"), "--rows", "99"])
+    assert refused.exit_code == 2
+    assert "rows" in refused.stderr
+    assert not (tmp_path / "q").exists()
+    given = {parameter.name for parameter in app_options("probe")}
+    assert set(Design.model_fields) <= given
+
+
+def app_options(verb: str) -> list:
+    from typer.main import get_command
+
+    return get_command(app).commands[verb].params  # type: ignore[attr-defined]
+
+
+def test_doctor_tells_positions_in_short() -> None:
+    from bapa.doctor import spell
+
+    assert spell([*range(5), *[5] * 81, *range(6, 12)]) == "0–4, 5 × 81, 6–11"
+    assert spell([0, 1, 1.5, 2.5]) == "0–1, 1.5–2.5"
+    assert spell([0, 0, 1, 1, 2, 2], parts=2) == "0 × 2, 1 × 2, …"
