@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from bapa.schemes.base import Placement, Scheme
-from bapa.schemes.registry import SCHEMES, make, names, parse
+from bapa.schemes.distance import Profile, profile, ptd
+from bapa.schemes.registry import SCHEMES, Option, Row, make, names, parse, table
 
-__all__ = ["SCHEMES", "Placement", "Scheme", "make", "names", "parse"]
+__all__ = [
+    "SCHEMES",
+    "Option",
+    "Placement",
+    "Profile",
+    "Row",
+    "Scheme",
+    "make",
+    "names",
+    "parse",
+    "profile",
+    "ptd",
+    "table",
+]

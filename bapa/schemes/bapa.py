@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 
-from bapa.errors import SchemeError
 from bapa.layout import Image
-from bapa.schemes.base import Placement, Scheme
+from bapa.schemes.base import Placement, Scheme, is_number
 
 
 @dataclass(frozen=True)
@@ -28,10 +26,8 @@ class Bapa(Scheme):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.distance != "native" and not (isinstance(self.distance, int | float) and 0 < self.distance < math.inf):
-            raise SchemeError(
-                f'distance={self.distance!r}: a positive number or "native" is accepted, e.g. "bapa:distance=native"'
-            )
+        valid = self.distance == "native" or (is_number(self.distance) and self.distance > 0)
+        self.require("distance", valid, 'a positive number or "native"')
 
     def place(self, image: Image, b: float = 0) -> Placement:
         n = len(image)

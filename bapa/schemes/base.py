@@ -6,6 +6,7 @@ Everything that all rules share (several images, batches, padding, tags inside a
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Literal, get_args
@@ -17,6 +18,7 @@ from bapa.errors import SchemeError
 from bapa.layout import Grid, Image
 
 Scope = Literal["image", "tile", "frame", "global"]
+Attention = Literal["native", "ranked", "bidirectional"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Scheme(ABC):
 
     Subclasses are frozen dataclasses whose fields are the options. ``axes``: rotary axes a model must have (3: M-RoPE);
     1-axis rules put the same position on every axis. ``channels``: position sets dealt in turn over the rotary channels
-    (VRoPE: 4). ``absolute``: whether :meth:`place` reads ``b``.
+    (VRoPE: 4). ``absolute``: whether :meth:`place` reads ``b``. ``attention``: the mask inside the image that the paper
+    pairs with the rule (``ranked``: a patch sees those at its own and at lower positions); nothing sets it silently.
 
     Every scheme has one option in common, ``scope``, what counts as one image: ``image`` a picture with all its tiles,
     ``tile`` each unbroken block of its tokens, ``frame`` each frame of a video, ``global`` all of a prompt at once.
@@ -55,12 +58,17 @@ class Scheme(ABC):
     axes: ClassVar[int] = 1
     channels: ClassVar[int] = 1
     absolute: ClassVar[bool] = False
+    attention: ClassVar[Attention] = "native"
 
     scope: Scope = field(default="image", kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.scope not in get_args(Scope):
-            raise SchemeError(f"scope={self.scope!r}: one of {', '.join(get_args(Scope))} is accepted")
+        self.require("scope", self.scope in get_args(Scope), f"one of {', '.join(get_args(Scope))}")
+
+    def require(self, option: str, valid: bool, accepted: str) -> None:
+        """Raise SchemeError, naming what is ``accepted``, where the value of ``option`` is not ``valid``."""
+        if not valid:
+            raise SchemeError(f"{option}={getattr(self, option)!r}: {accepted} is accepted")
 
     @abstractmethod
     def place(self, image: Image, b: float = 0) -> Placement:
@@ -101,10 +109,46 @@ class Scheme(ABC):
             raise SchemeError(
                 f"scheme {self.name!r} needs the patch grid of an image; none is known for {len(image)} tokens"
             )
+        if len(image) > image.grid.rows * image.grid.cols:
+            raise SchemeError(f"{len(image)} image tokens do not fit on {image.grid.rows} x {image.grid.cols} patches")
         return image.grid
+
+    def count(self, image: Image) -> int:
+        """Patches of the whole ``image``; where its grid is not known, the tokens it has brought so far."""
+        if image.grid is None:
+            return len(image)
+        grid = self.grid(image)
+        return grid.rows * grid.cols
+
+
+class GridScheme(Scheme):
+    """A rule told patch by patch on the grid; the text resumes one after the largest position on any axis."""
+
+    @abstractmethod
+    def offsets(self, grid: Grid, b: float = 0) -> Tensor:
+        """What to add to ``b`` for every patch in raster order: Tensor (axes, rows * cols), long or float."""
+
+    def place(self, image: Image, b: float = 0) -> Placement:
+        return Placement.after_last(self.offsets(self.grid(image), b)[:, : len(image)])
 
 
 def patches(grid: Grid) -> tuple[Tensor, Tensor]:
     """Row and column of every patch in raster order: two LongTensors (rows * cols,)."""
     i = torch.arange(grid.rows * grid.cols)
     return i // grid.cols, i % grid.cols
+
+
+def rings(grid: Grid) -> Tensor:
+    """Ring of every patch in raster order, LongTensor (rows * cols,): 0 on the border, growing to the centre."""
+    r, c = patches(grid)
+    return torch.stack([r, grid.rows - 1 - r, c, grid.cols - 1 - c]).amin(0)
+
+
+def is_number(value: object, least: float = -math.inf) -> bool:
+    """Whether an option is a finite number, ``least`` or larger."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= least
+
+
+def is_whole(value: object, least: float = -math.inf) -> bool:
+    """Whether an option is a whole number, ``least`` or larger."""
+    return isinstance(value, int) and is_number(value, least)

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bapa.errors import SchemeError
 from bapa.schemes.bapa import Bapa
-from bapa.schemes.base import Scheme
+from bapa.schemes.base import Attention, Scheme
+from bapa.schemes.circle import Circle
+from bapa.schemes.concentric import Concentric
+from bapa.schemes.diagonal import Diagonal
+from bapa.schemes.manhattan import Manhattan
+from bapa.schemes.mrope import MRope
 from bapa.schemes.native import Native
+from bapa.schemes.null import Null
+from bapa.schemes.pyramid import Pyramid
+from bapa.schemes.reverse import Reverse
+from bapa.schemes.shuffle import Shuffle
+from bapa.schemes.spatial_reset import SpatialReset
+from bapa.schemes.stride import Stride
+from bapa.schemes.vrope import VRope
 
-SCHEMES: dict[str, type[Scheme]] = {scheme.name: scheme for scheme in (Native, Bapa)}
+_ONE_AXIS = (Native, Bapa, Stride, Concentric, Manhattan, Pyramid, VRope)
+_THREE_AXES = (MRope, SpatialReset, Diagonal, Circle)
+_CONTROLS = (Reverse, Shuffle, Null)
+
+SCHEMES: dict[str, type[Scheme]] = {scheme.name: scheme for scheme in (*_ONE_AXIS, *_THREE_AXES, *_CONTROLS)}
 
 
 def names() -> list[str]:
@@ -36,13 +54,60 @@ def parse(text: str | Scheme) -> Scheme:
     if isinstance(text, Scheme):
         return text
     name, _, rest = text.strip().partition(":")
-    options = {}
+    options: dict[str, object] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")
         if not equals:
             raise SchemeError(f"{part!r} in scheme {text!r}: write options as name:option=value,option=value")
-        options[key.strip()] = _value(value.strip())
+        if (key := key.strip()) in options:
+            raise SchemeError(f"option {key!r} stands twice in scheme {text!r}")
+        options[key] = _value(value.strip())
     return make(name, **options)
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a scheme: its name, what it accepts in words, its default."""
+
+    name: str
+    accepts: str
+    default: object
+
+
+@dataclass(frozen=True)
+class Row:
+    """A scheme in a table. ``axes``: rotary axes it needs; ``attention``: the mask its paper pairs it with."""
+
+    name: str
+    options: tuple[Option, ...]
+    paper: str
+    axes: int
+    attention: Attention
+    summary: str
+
+
+def table() -> list[Row]:
+    """All schemes, one row each, as their classes declare them."""
+    return [
+        Row(name, tuple(_options(kind)), kind.paper, kind.axes, kind.attention, _summary(kind))
+        for name, kind in SCHEMES.items()
+    ]
+
+
+def _options(kind: type[Scheme]) -> Iterator[Option]:
+    hints = get_type_hints(kind)
+    for f in fields(kind):
+        yield Option(f.name, _accepts(hints[f.name]), f.default)
+
+
+def _accepts(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return " | ".join(map(str, get_args(hint)))
+    return " | ".join(map(_accepts, get_args(hint))) or str(hint.__name__)
+
+
+def _summary(kind: type[Scheme]) -> str:
+    return (kind.__doc__ or "").splitlines()[0].replace("``", "")
 
 
 def _value(text: str) -> int | float | bool | str:
