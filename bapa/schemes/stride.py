@@ -19,8 +19,8 @@ class Stride(Scheme):
     """Image token k = 1, 2, .. at ``b - 1 + delta k``; the text resumes at the next whole number, plus one.
 
     ``delta``: the paper's S / 256 with S in 1, 2, 4, .. 256 (256 tokens a tile); the default is its evaluation setting,
-    S = 64. 1 is the raster, bit for bit; towards 0 the rule tends to ``bapa``. On M-RoPE models every axis takes the
-    one position.
+    S = 64. 1 is the raster, bit for bit; towards 0 all image tokens share a position, the one before BaPA's. On M-RoPE
+    models every axis takes the one position.
     """
 
     name: ClassVar[str] = "stride"

@@ -1,0 +1,80 @@
+"""Options: their text form, what they accept, the grid a rule needs, the table of all schemes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bapa.errors import SchemeError
+from bapa.layout import Grid, Image
+from bapa.schemes import SCHEMES, names, parse, table
+from bapa.schemes.base import GridScheme
+from bapa.schemes.null import Null
+from tests.schemes.placing import EVERY, GRID, placed
+
+
+@pytest.mark.parametrize("scheme", EVERY)
+def test_labels_round_trip(scheme: str) -> None:
+    rule = parse(scheme)
+    assert parse(rule.label) == rule
+    assert parse(rule.label).label == rule.label
+    assert {k: type(v) for k, v in parse(rule.label).options.items()} == {k: type(v) for k, v in rule.options.items()}
+
+
+def test_a_label_that_drops_an_option_is_caught() -> None:
+    assert parse(Null(k=-3).label.partition(":")[0]) != Null(k=-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stride:delta=0", "delta=0: a number from 1e-6 on"),
+        ("stride:delta=nan", "delta=nan"),
+        ("stride:delta=true", "delta=True"),
+        ("bapa:distance=true", "distance=True: a positive number"),
+        ("concentric:merged=-1", "merged=-1: a whole number from 0 on"),
+        ("pyramid:interval=0", "interval=0: a whole number of layers from 1 on"),
+        ("pyramid:interval=1.5", "interval=1.5"),
+        ("circle:radius=0", 'radius=0: a positive number or "auto"'),
+        ("circle:radius=wide", "radius='wide'"),
+        ("circle:alpha=1.1", "alpha=1.1: a number from 0 to 1"),
+        ("circle:layers=odd", "layers='odd': one of even, first, last, all"),
+        ("shuffle:seed=-1", "seed=-1: a whole number from 0 on"),
+        ("null:k=0.5", "k=0.5: a whole number"),
+        ("vrope:scope=row", "scope='row': one of image, tile, frame, global"),
+        ("stride:delta=1,delta=2", "'delta' stands twice"),
+    ],
+)
+def test_options_out_of_range(text: str, message: str) -> None:
+    with pytest.raises(SchemeError, match=message):
+        parse(text)
+
+
+ON_A_GRID = [name for name, kind in SCHEMES.items() if issubclass(kind, GridScheme)]
+
+
+@pytest.mark.parametrize("scheme", ON_A_GRID)
+def test_rules_on_a_grid_need_one_that_fits(scheme: str) -> None:
+    with pytest.raises(SchemeError, match=f"{scheme!r} needs the patch grid of an image; none is known for 12 tokens"):
+        parse(scheme).place(Image(torch.arange(12)))
+    with pytest.raises(SchemeError, match="13 image tokens do not fit on 3 x 4 patches"):
+        parse(scheme).place(Image(torch.arange(13), GRID))
+
+
+@pytest.mark.parametrize("grid", [Grid(1, 6), Grid(6, 1), Grid(1, 1)])
+def test_circle_refuses_grids_without_directions(grid: Grid) -> None:
+    with pytest.raises(SchemeError, match="needs two rows and two columns"):
+        placed("circle", grid)
+
+
+def test_the_table_lists_every_scheme_as_its_class_declares_it() -> None:
+    rows = {row.name: row for row in table()}
+    assert list(rows) == names()
+    assert {name for name, row in rows.items() if row.axes == 3} == {"mrope", "spatial_reset", "diagonal", "circle"}
+    ranked = {"concentric", "manhattan", "pyramid", "reverse"}
+    assert {name for name, row in rows.items() if row.attention == "ranked"} == ranked
+    options = {o.name: (o.accepts, o.default) for o in rows["circle"].options}
+    assert options["radius"] == ("float | auto", 10)
+    assert options["layers"] == ("even | first | last | all", "even")
+    assert all(row.summary.endswith(".") and "`" not in row.summary for row in rows.values())
+    assert all("arXiv" in row.paper for name, row in rows.items() if name not in ("native", "shuffle", "null"))
