@@ -11,7 +11,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 import bapa
-from bapa.errors import BapaError
+from bapa.errors import BapaError, ConfigError
 from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
 
@@ -126,6 +126,52 @@ def probe(
 
 
 @app.command()
+def measure(
+    model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the run; repeated, it resumes.")],
+    probe_folder: Annotated[Path, typer.Option("--probe", help="Folder of the probe.")],
+    scheme: Annotated[list[str], typer.Option(help="Scheme, e.g. native or bapa:distance=native; repeatable.")],
+    items: Annotated[int | None, typer.Option(help="Only the first so many items.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Canvases per forward.")] = 36,
+    generate: Annotated[int, typer.Option(help="Let the model write so many tokens; 0 reads logits.")] = 0,
+    audit: Annotated[int, typer.Option(help="Canvases asked again one by one, with nothing shared.")] = 16,
+    fail_on_error: Annotated[str, typer.Option(help="Answers that may fail: a count, or a fraction below 1.")] = "0",
+    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap draws.")] = 1000,
+    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
+) -> None:
+    """Ask a model every question of a probe under every scheme, and say how far the place decides."""
+    from bapa.measure import Settings, measure, table
+    from bapa.models import load
+    from bapa.probe import Probe
+
+    run = measure(
+        load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code),
+        Probe.load(probe_folder),
+        scheme,
+        folder,
+        batch_size=batch_size,
+        items=items,
+        generate=generate,
+        audit=audit,
+        fail_on_error=_number(fail_on_error),
+        statistics=Settings(resamples=resamples, level=level, seed=seed),
+    )
+    out.print(table(run))
+    out.print(f"bapa report {escape(str(folder))}", style="dim", highlight=False)
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text) if text.isdigit() else float(text)
+    except ValueError:
+        raise ConfigError(f"--fail-on-error {text}: a count (10) or a fraction below 1 (0.01) is accepted") from None
+
+
+@app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders to show side by side.")],
     page: Annotated[
@@ -143,12 +189,14 @@ def schemes() -> None:
     """List the position schemes and their options."""
     from rich.table import Table
 
-    from bapa.doctor import catalogue
+    from bapa.schemes import table
 
-    table = Table("scheme", "options", "rule", "from", box=None, pad_edge=False, header_style="dim")
-    for row in catalogue():
-        table.add_row(*map(escape, row))
-    out.print(table)
+    shown = Table("scheme", "rule", "from", box=None, pad_edge=False, header_style="dim")
+    for row in table():
+        options = "".join(f"\n  {o.name}={o.default}" for o in row.options if o.name != "scope")
+        shown.add_row(f"[bold]{row.name}[/]{escape(options)}", escape(row.summary), escape(row.paper))
+    out.print(shown)
+    out.print("\nWrite options as bapa:distance=native. Every scheme takes scope=image|tile|frame|global.", style="dim")
 
 
 @app.command()

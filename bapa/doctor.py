@@ -1,11 +1,10 @@
-"""What is here: the position schemes, the installed parts, and how one model takes its images."""
+"""What is installed, and how one model takes its images."""
 
 from __future__ import annotations
 
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 
@@ -14,15 +13,6 @@ from bapa.errors import ModelError, UnsupportedModelError
 
 _PARTS = ("torch", "torchvision", "transformers", "datasets", "peft", "trl", "vllm", "lmms-eval")
 _SIDE = 336  # pixels of the blank picture shown to a model; processors resize it to their own
-
-
-def catalogue() -> Iterator[tuple[str, str, str, str]]:
-    """Each scheme: name, options with their defaults, rule, source."""
-    from bapa.schemes import SCHEMES
-
-    for name, scheme in SCHEMES.items():
-        options = ", ".join(f"{option.name}={option.default}" for option in fields(scheme))
-        yield name, options, (scheme.__doc__ or "").strip().split("\n\n")[0].replace("``", ""), scheme.paper
 
 
 def installed() -> Iterator[tuple[str, str]]:

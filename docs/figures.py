@@ -38,7 +38,7 @@ def main(folder: Path) -> None:
     """Fill README.md from the demo in ``folder``."""
     runs = [(run.bias["model"]["name"], run.bias) for run in map(load_run, (folder / "bottom", folder / "top"))]
     for theme in ("light", "dark"):
-        save(heatmaps(runs, dark=theme == "dark"), HERE / f"heatmaps-{theme}.svg")
+        save(heatmaps(runs, dark=theme == "dark"), HERE / f"heatmaps-{theme}.svg", "svg")
     text, found = MARKS.subn(
         lambda marks: f"{marks[1]}\n{table(runs, 'make demo')}\n{marks[2]}", README.read_text("utf-8")
     )

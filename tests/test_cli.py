@@ -63,7 +63,7 @@ def test_an_error_is_shown_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> 
     def fail() -> None:
         raise ProbeError("row [bold]3[/bold]:\n  no caption")
 
-    monkeypatch.setattr("bapa.doctor.catalogue", fail)
+    monkeypatch.setattr("bapa.schemes.table", fail)
     failed = CliRunner().invoke(app, ["schemes"])
     assert failed.exit_code == 2
     assert failed.stderr == "bapa: row [bold]3[/bold]: no caption\n"
@@ -73,7 +73,7 @@ def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("bapa.doctor.catalogue", fail)
+    monkeypatch.setattr("bapa.schemes.table", fail)
     assert not issubclass(ZeroDivisionError, BapaError)
     assert isinstance(CliRunner().invoke(app, ["schemes"]).exception, ZeroDivisionError)
 

@@ -83,8 +83,8 @@ def _map(ax: Any, bias: Mapping[str, Any], label: str, quantity: Quantity) -> No
         )
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write ``figure`` in the format that the name of ``path`` asks for (png, svg); the same figure, the same bytes."""
+def save(figure: Figure, path: Path, kind: str) -> None:
+    """Write ``figure`` to ``path`` as ``kind``, png or svg; the same figure gives the same bytes."""
     with mpl.rc_context({"svg.hashsalt": "bapa"}):
         FigureCanvasAgg(figure)
-        figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
+        figure.savefig(path, format=kind, dpi=200, metadata={"svg": {"Date": None}, "png": {"Software": None}}[kind])

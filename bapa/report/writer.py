@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bapa.errors import ProbeError, RunError
-from bapa.report import examples, figures, words
+from bapa.measure import Run, load_run
+from bapa.measure.store import replacing
+from bapa.probe import Columns, Design, Probe
+from bapa.report import figures, words
+from bapa.report.examples import examples
 from bapa.report.page import render, section
-
-if TYPE_CHECKING:
-    from bapa.measure import Run
 
 
 def write(folders: Sequence[Path], page: Path | None = None) -> Path:
@@ -25,52 +25,62 @@ def write(folders: Sequence[Path], page: Path | None = None) -> Path:
     Raises:
         RunError: a folder holds no finished run, or the page cannot be written.
     """
-    from bapa.measure import load_run
-
     runs = [load_run(folder) for folder in folders]
     page = page or folders[0] / "report.html"
-    names = _names(runs, folders)
-    sections = [
-        section(name, run.bias, run.config, run.commands, _examples(run, f"run{number}"))
-        for number, (name, run) in enumerate(zip(names, runs, strict=True))
-    ]
+    names = _names(runs)
+    sections = [_section(name, run, f"run{number}") for number, (name, run) in enumerate(zip(names, runs, strict=True))]
     maps = figures.heatmaps([(name, run.bias) for name, run in zip(names, runs, strict=True)])
     command = shlex.join(["bapa", "report", *map(str, folders), "--out", str(page)])
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        for suffix in (".png", ".svg"):
-            figures.save(maps, part := page.with_name(f".part{suffix}"))
-            _publish(part, page.with_name(f"heatmaps{suffix}"))
-        (part := page.with_name(".part.html")).write_text(render(sections, command), "utf-8")
-        _publish(part, page)
+        for kind in ("png", "svg"):
+            with replacing(page.with_name(f"heatmaps.{kind}")) as part:
+                figures.save(maps, part, kind)
+        with replacing(page) as part:
+            part.write_text(render(sections, command), "utf-8")
     except OSError as error:
         raise RunError(f"cannot write {page}: {error.strerror or error}; choose another place: --out FILE") from error
     return page
 
 
-def _publish(part: Path, path: Path) -> None:
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
-def _names(runs: Sequence[Run], folders: Sequence[Path]) -> list[str]:
+def _names(runs: Sequence[Run]) -> list[str]:
     """Each run by its model, with its folder where several runs are of one model."""
     models = [str(run.bias["model"]["name"]) for run in runs]
     return [
-        f"{model} ({folder.name})" if models.count(model) > 1 else model
-        for model, folder in zip(models, folders, strict=True)
+        f"{model} ({run.path.name})" if models.count(model) > 1 else model
+        for model, run in zip(models, runs, strict=True)
     ]
 
 
-def _examples(run: Run, name: str) -> list[examples.Example]:
-    """Pictures of the run's probe; none where its folder is gone or holds another probe by now."""
-    from bapa.probe import Probe
+def _section(name: str, run: Run, prefix: str) -> dict[str, object]:
+    probe = _probe(run)
+    commands = [shlex.join(_command(probe)), run.config["command"]] if probe else [run.config["command"]]
+    shown = examples(run.answers(), probe, list(run.bias["schemes"]), words.base(run.bias), prefix) if probe else []
+    provenance = {**run.config["config"], **run.config}
+    for key in ("config", "command", "version"):
+        del provenance[key]
+    return section(name, run.bias, provenance, commands, shown)
 
+
+def _probe(run: Run) -> Probe | None:
+    """The probe of a run; None where its folder is gone or holds another probe by now."""
     try:
-        probe = Probe.load(run.config["probe"]["path"])
+        probe = Probe.load(run.bias["probe"]["path"])
     except ProbeError:
-        return []
-    if probe.fingerprint != run.config["probe"]["fingerprint"]:
-        return []
-    return examples.examples(run.answers().to_pandas(), probe, list(run.bias["schemes"]), words.base(run.bias), name)
+        return None
+    return probe if probe.fingerprint == run.bias["probe"]["fingerprint"] else None
+
+
+def _command(probe: Probe) -> Iterator[str]:
+    """The command that builds a probe, with every option that is not at its default."""
+    yield from ("bapa", "probe", probe.source["name"], "--out", str(probe.path))
+    standard, columns = Design(), asdict(Columns())
+    for name, value in probe.design:
+        flag = name.replace("_", "-")
+        if name == "prompts":
+            yield from (word for prompt in value for word in ("--prompt", prompt))
+        elif value != getattr(standard, name):
+            yield from (f"--no-{flag}",) if value is False else (f"--{flag}", str(value))
+    for name, column in probe.source.get("columns", {}).items():
+        if column != columns[name]:
+            yield from (f"--{name}-column", column)

@@ -22,21 +22,21 @@ def test_a_map_for_every_run_and_scheme(runs: list, tmp_path: Path) -> None:
     assert [f"{100 * cell['hit']['value']:.0f}" for cell in cells] == written[0][:9]
     assert written[3] == []  # the second run was not measured under bapa
     for name in ("map.png", "map.svg"):
-        save(figure, tmp_path / name)
+        save(figure, tmp_path / name, name[-3:])
     assert Image.open(tmp_path / "map.png").width > 600
     assert ElementTree.parse(tmp_path / "map.svg").getroot().tag.endswith("svg")
 
 
 def test_the_same_run_gives_the_same_bytes(runs: list, tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg", "a.png", "b.png"):
-        save(heatmaps(runs), tmp_path / name)
+        save(heatmaps(runs), tmp_path / name, name[-3:])
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_dark_differs_in_ground_only(runs: list, tmp_path: Path) -> None:
     for name, dark in (("light.png", False), ("dark.png", True)):
-        save(heatmaps(runs, dark=dark), tmp_path / name)
+        save(heatmaps(runs, dark=dark), tmp_path / name, "png")
     light, dark_picture = (Image.open(tmp_path / name).convert("L") for name in ("light.png", "dark.png"))
     assert light.size == dark_picture.size
     assert light.getpixel((2, 2)) > 200
