@@ -33,8 +33,8 @@ def bootstrap(
 ) -> Sample[Key]:
     """Percentile bootstrap over items.
 
-    ``statistic``: item weights (n, items) -> key -> (n,). Of fewer than two items, or of what does not exist, there are neither
-    bounds nor draws.
+    ``statistic``: item weights (n, items) -> key -> (n,). Of fewer than two items, or of what does not exist, there
+    are neither bounds nor draws.
     """
     observed = {key: float(value[0]) for key, value in statistic(np.ones((1, items))).items()}
     estimates = {key: estimate(value, np.nan, np.nan) for key, value in observed.items()}

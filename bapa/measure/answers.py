@@ -1,0 +1,120 @@
+"""The answer set: which tokens stand for each answer, and what their logits, or a generated text, say."""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bapa.errors import ModelError
+from bapa.probe import Question
+
+YES_NO = ("yes", "no")
+_SPACES = str.maketrans(
+    {"▁": " ", "Ġ": " "}
+)  # how SentencePiece and byte-level tokenizers write a space in their tokens
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answered, or why it did not.
+
+    ``answer``: one of the choices, or the text of a free answer; None where there is an ``error``. ``margin``: logit
+    of yes minus logit of no; with other choices, logit of the expected one minus the best other one. ``mass``:
+    probability of the answer set as the next token; near zero, the model meant to say something else. Both are None
+    for generated text.
+    """
+
+    answer: str | None = None
+    correct: bool | None = None
+    margin: float | None = None
+    mass: float | None = None
+    error: str | None = None
+
+
+class AnswerSet:
+    """The answers a tokenizer can give in one token."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._ids: dict[str, list[int]] = defaultdict(list)
+        for token, number in tokenizer.get_vocab().items():
+            self._ids[token.translate(_SPACES).strip()].append(number)
+
+    def tokens(self, choices: Sequence[str]) -> list[Tensor]:
+        """For each choice the ids of all tokens that say it, LongTensor (tokens,): with and without a space; words in
+        any case.
+
+        Raises ModelError where a choice has no token of its own.
+        """
+        found = []
+        for choice in choices:
+            forms = {choice, choice.lower(), choice.capitalize(), choice.upper()} if len(choice) > 1 else {choice}
+            ids = sorted({number for form in forms for number in self._ids.get(form, ())})
+            if not ids:
+                raise ModelError(
+                    f"the tokenizer has no single token for the answer {choice!r} (looked for {', '.join(sorted(forms))}); "
+                    "ask for answers of one token, such as yes and no or letters, or let the model write: --generate 16"
+                )
+            found.append(torch.tensor(ids))
+        if len(torch.cat(found).unique()) < sum(map(len, found)):
+            raise ModelError(
+                f"the answers {', '.join(choices)} share tokens; use answers that differ by more than case"
+            )
+        return found
+
+    def read(self, logits: Tensor, questions: Sequence[Question]) -> list[Answer]:
+        """The answers to questions. ``logits``: (questions, vocabulary), of the token that follows each.
+
+        The logit of a choice is the log of the summed exponentials of its tokens' logits, so that the margin is a log
+        odds ratio.
+        """
+        logits = logits.float()
+        alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for index, question in enumerate(questions):
+            alike[question.choices].append(index)
+        found: dict[int, Answer] = {}
+        for choices, rows in alike.items():
+            scores = torch.stack([logits[rows][:, ids].logsumexp(-1) for ids in self.tokens(choices)], -1)
+            mass = (scores.logsumexp(-1) - logits[rows].logsumexp(-1)).exp()
+            for index, score, share in zip(rows, scores.tolist(), mass.tolist(), strict=True):
+                found[index] = _chosen(dict(zip(choices, score, strict=True)), share, questions[index].answer)
+        return [found[index] for index in range(len(questions))]
+
+
+def _chosen(scores: dict[str, float], mass: float, expected: str) -> Answer:
+    if not all(map(math.isfinite, (*scores.values(), mass))):
+        return Answer(error="the logits are not finite")
+    best = max(scores, key=scores.__getitem__)
+    for_, against = ("yes", "no") if tuple(scores) == YES_NO else (expected, None)
+    rest = scores[against] if against else max(score for choice, score in scores.items() if choice != expected)
+    return Answer(best, best == expected, scores[for_] - rest, mass)
+
+
+def from_text(text: str, question: Question) -> Answer:
+    """The answer a generated text gives.
+
+    Of several choices the one that is named first counts; letters must be capital. A free answer is right if it holds
+    the expected words, case, punctuation and articles aside.
+    """
+    if not text.strip():
+        return Answer(error="the model wrote nothing")
+    if not question.choices:
+        return Answer(text.strip(), f" {_plain(question.answer)} " in f" {_plain(text)} ")
+    letters = all(len(choice) == 1 for choice in question.choices)
+    named = re.search(rf"\b({'|'.join(map(re.escape, question.choices))})\b", text, 0 if letters else re.IGNORECASE)
+    if not named:
+        return Answer(error=f"none of {', '.join(question.choices)} in {text.strip()[:80]!r}")
+    answer = next(choice for choice in question.choices if choice.lower() == named[0].lower())
+    return Answer(answer, answer == question.answer)
+
+
+def _plain(text: str) -> str:
+    words = text.lower().translate(str.maketrans("", "", string.punctuation)).split()
+    return " ".join(word for word in words if word not in ("a", "an", "the"))

@@ -1,0 +1,154 @@
+"""Questions about a canvas as token ids, through the model's own processor and chat template.
+
+The processor turns a picture's placeholder into as many tokens as the picture takes. That expansion is the same for
+all canvases of a probe (they have one size), so it is read off one prompt and spliced into the others, which then
+cost no picture processing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from bapa.errors import ModelError
+
+Ids = list[int]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """``ids``: the tokens of a question about one canvas.
+
+    ``types``: what the processor writes beside them, by name, one value per token.
+    """
+
+    ids: Ids
+    types: dict[str, Ids]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class _Splice:
+    """``short``: a placeholder as the tokenizer writes it.
+
+    ``long``: what the processor makes of it. ``end``: where it ends there.
+    """
+
+    short: Ids
+    long: Prompt
+    end: int
+
+
+class Prompts:
+    """Prompts of one processor for canvases of one size.
+
+    ``size``: (height, width) of a canvas in pixels. ``question_first``: the question stands before the image.
+    """
+
+    def __init__(self, processor: Any, size: tuple[int, int], *, question_first: bool = False) -> None:
+        if getattr(processor, "chat_template", None) is None:
+            raise ModelError(
+                f"{type(processor).__name__} has no chat template; add chat_template.jinja to the model's folder"
+            )
+        self.processor = processor
+        self.question_first = question_first
+        self._blank = np.full((*size, 3), 128, np.uint8)
+        self._splice: _Splice | None = None
+        self._lock = Lock()  # a fast tokenizer serves one thread at a time
+
+    def learn(self, texts: Sequence[str]) -> int | None:
+        """Read the image's expansion off the first text, and keep it if it gives the processor's own tokens for all
+        ``texts``.
+
+        Returns how many tokens the first prompt has up to the end of its image; None where the expansion cannot be
+        read off.
+        """
+        self._splice = None
+        whole = [self(text) for text in texts]
+        splice = self._splice = _difference(self._unexpanded(texts[0]), whole[0])
+        if any(self(text) != right for text, right in zip(texts, whole, strict=True)):
+            self._splice = None
+            return None
+        return splice.end
+
+    def __call__(self, text: str) -> Prompt:
+        """The prompt that asks ``text``."""
+        if self._splice is not None:
+            ids = self._unexpanded(text)
+            short, long = self._splice.short, self._splice.long
+            places = [i for i in range(len(ids) - len(short) + 1) if ids[i : i + len(short)] == short]
+            if len(places) == 1:
+                start, end = places[0], places[0] + len(short)
+                rest = len(ids) - end
+                return Prompt(
+                    ids[:start] + long.ids + ids[end:],
+                    {name: [0] * start + values + [0] * rest for name, values in long.types.items()},
+                )
+        inputs = self.inputs([self._blank], [text])
+        types = token_types(inputs)
+        return Prompt(inputs["input_ids"][0].tolist(), {name: inputs[name][0].tolist() for name in types})
+
+    def inputs(self, canvases: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> dict[str, Any]:
+        """What the processor makes of canvases, uint8 (height, width, 3), each with one question: the arguments of a
+        forward.
+        """
+        chats = [self._chat(text, Image.fromarray(canvas)) for canvas, text in zip(canvases, texts, strict=True)]
+        with self._lock:
+            batch = self.processor.apply_chat_template(
+                chats,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                add_generation_prompt=True,
+                processor_kwargs={"padding": True},
+            )
+        return dict(batch)
+
+    def _chat(self, text: str, image: Image.Image | None = None) -> list[dict[str, Any]]:
+        parts = [{"type": "image", **({} if image is None else {"image": image})}, {"type": "text", "text": text}]
+        return [{"role": "user", "content": parts[::-1] if self.question_first else parts}]
+
+    def _unexpanded(self, text: str) -> Ids:
+        prompt = self.processor.apply_chat_template(self._chat(text), tokenize=False, add_generation_prompt=True)
+        tokenizer = self.processor.tokenizer
+        starts = tokenizer.bos_token is not None and prompt.startswith(
+            tokenizer.bos_token
+        )  # as the processor itself decides
+        with self._lock:
+            return tokenizer(prompt, add_special_tokens=not starts)["input_ids"]
+
+
+def token_types(inputs: dict[str, Any]) -> list[str]:
+    """Names of the inputs that hold one value per token, other than the tokens and their mask."""
+    shape = inputs["input_ids"].shape
+    return [
+        name
+        for name, value in inputs.items()
+        if isinstance(value, Tensor) and value.shape == shape and name not in ("input_ids", "attention_mask")
+    ]
+
+
+def _difference(short: Ids, long: Prompt) -> _Splice:
+    head = common(short, long.ids)
+    tail = min(common(short[::-1], long.ids[::-1]), len(short) - head)
+    head -= head + tail == len(short)  # a placeholder that is itself the repeated token
+    end = len(long) - tail
+    return _Splice(
+        short[head : len(short) - tail],
+        Prompt(long.ids[head:end], {name: values[head:end] for name, values in long.types.items()}),
+        end,
+    )
+
+
+def common(one: Sequence[int], two: Sequence[int]) -> int:
+    """How many tokens two sequences begin with in common."""
+    return next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))

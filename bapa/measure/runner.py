@@ -1,0 +1,193 @@
+"""Running a model over a probe."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import bapa
+from bapa.errors import ConfigError, RunError
+from bapa.measure import store as stores
+from bapa.measure.batches import ahead, plan
+from bapa.measure.block import Asker
+from bapa.measure.forward import Forward
+from bapa.measure.processes import Processes
+from bapa.measure.prompts import Prompts
+from bapa.measure.run import Run, load_run
+from bapa.measure.statistics import Settings, bias
+from bapa.measure.store import Store
+from bapa.models import Loaded, balanced
+from bapa.probe import Probe
+from bapa.schemes import Scheme, parse
+
+
+def measure(
+    model: Loaded,
+    probe: Probe,
+    schemes: Sequence[str | Scheme],
+    out: str | Path,
+    *,
+    batch_size: int = 36,
+    items: int | None = None,
+    generate: int = 0,
+    audit: int = 16,
+    fail_on_error: int | float = 0,
+    statistics: Settings | None = None,
+) -> Run:
+    """Ask ``model`` every question of ``probe`` under every scheme, and write the run to the folder ``out``.
+
+    Repeated after an interruption, it goes on where it was; at most one batch is lost. Started by ``accelerate
+    launch``, the processes share the work and one writes the result.
+
+    Args:
+        model: from :func:`bapa.models.load`. probe: from :func:`bapa.probe.build` or ``Probe.load``. schemes: in text
+        form or as schemes, each once. out: new, empty, or holding the same run. batch_size: canvases per forward.
+        items: only the first so many items. generate: let the model write so many tokens and read the answer from the
+        text; 0 reads it from the logits of the next token. audit: how many canvases, spread over the run, are asked
+        again one question at a time with nothing shared. fail_on_error: how many answers may fail: a count, or a
+        fraction below 1. statistics: bootstrap draws, level and seed.
+
+    Raises:
+        ConfigError: an option out of range.
+        SchemeError, UnsupportedModelError, ModelError: a scheme that does not exist, or does not go with the model.
+        RunError: ``out`` holds something else, the disk is full, or more answers failed than ``fail_on_error`` allows.
+    """
+    labels = _labels(schemes)
+    items = _checked(probe, batch_size, items, generate, fail_on_error)
+    for label in labels:
+        with balanced(model.model, label):  # an error now rather than after the first batch
+            pass
+    settings = statistics or Settings()
+    processes = Processes(model.model)
+    config = {
+        "model": {"name": model.name, "fingerprint": model.fingerprint},
+        "probe": {"fingerprint": probe.fingerprint, "items": items},
+        "schemes": labels,
+        "run": {"batch_size": batch_size, "generate": generate, "audit": audit, **processes.numerics},
+        "statistics": vars(settings),
+    }
+    store = Store(Path(out), config, process=processes.index)
+    if not processes.first(store.open):
+        return load_run(out)
+    store.mend()
+    prompts = Prompts(
+        model.processor, (probe.height, probe.width), question_first=probe.design.order == "question-first"
+    )
+    cut = plan(probe, prompts, items, batch_size)
+    forward = Forward(model.model, prompts, 0 if generate else cut.shared)
+    asker = Asker(forward, probe, cut, labels, generate=generate, audit=audit)
+    if forward.shared and not asker.sharing_holds():
+        forward.shared = 0
+    _answer(asker, store, processes, fail_on_error)
+    processes.wait()
+    if processes.main:
+        _seal(asker, store, settings, fail_on_error)
+    processes.wait()
+    return load_run(out)
+
+
+def _answer(asker: Asker, store: Store, processes: Processes, fail_on_error: float) -> None:
+    """Ask all blocks of this process that are not answered yet; those with failures are asked again."""
+    done = {number for number, block in store.blocks().items() if not stores.errors(block)}
+    todo = [number for number in range(processes.index, len(asker.cut), processes.count) if number not in done]
+    failed: list[str] = []
+    with _progress(len(asker.cut), len(asker.cut) - len(todo), shown=processes.main) as advance:
+        for number, prepared in ahead(lambda number: asker.prepare(asker.cut.block(number)), todo):
+            block = asker.ask(number, prepared)
+            store.append(block)
+            failed += stores.errors(block)
+            _check(failed, asker, fail_on_error)
+            advance()
+
+
+def _check(failed: Sequence[str], asker: Asker, fail_on_error: float) -> None:
+    total = asker.cut.questions * len(asker.labels)
+    allowed = int(fail_on_error * total if isinstance(fail_on_error, float) else fail_on_error)
+    if len(failed) > allowed:
+        raise RunError(
+            f"{len(failed)} of {total} answers failed so far, {allowed} may; the first: {failed[0]}. "
+            "Mend it and run the same command again, or allow more: --fail-on-error 0.01"
+        )
+
+
+def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float) -> None:
+    blocks = store.blocks()
+    failed = [error for _, block in sorted(blocks.items()) for error in stores.errors(block)]
+    _check(failed, asker, fail_on_error)
+    probe, answers = asker.probe, stores.table(blocks)
+    first = probe.design.order == "question-first"
+    found = bias(answers.to_pandas(), rows=probe.rows, cols=probe.cols, question_first=first, settings=settings)
+    about = {
+        "model": store.config["model"],
+        "probe": {
+            **store.config["probe"],
+            "rows": probe.rows,
+            "cols": probe.cols,
+            "source": probe.source["name"],
+            "path": str(probe.path),
+        },
+    }
+    command = ["bapa", *sys.argv[1:]] if Path(sys.argv[0]).name == "bapa" else sys.argv
+    record = {
+        **about,
+        "schemes": asker.labels,
+        "command": shlex.join(command),
+        "versions": {
+            "bapa": bapa.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "transformers", "numpy", "scipy")},
+        },
+        "prefill": "shared" if asker.forward.shared else "separate",
+        "answers": answers.num_rows,
+        "failed": len(failed),
+        "audit": _audit([entry for block in blocks.values() for entry in block["audit"]]),
+    }
+    store.seal(answers, {**found, **about}, record)
+
+
+def _audit(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How far asking in batches changed the answers: every flip, and the largest difference of a margin."""
+    margins = [(entry["margin"], entry["alone"]["margin"]) for entry in entries]
+    return {
+        "answers": len(entries),
+        "flips": [entry for entry in entries if entry["answer"] != entry["alone"]["answer"]],
+        "largest_margin_difference": max((abs(a - b) for a, b in margins if None not in (a, b)), default=None),
+    }
+
+
+def _labels(schemes: Sequence[str | Scheme]) -> list[str]:
+    labels = [parse(scheme).label for scheme in schemes]
+    if not labels or len(set(labels)) < len(labels):
+        raise ConfigError(f"schemes {', '.join(labels) or '(none)'}: name at least one, and each once")
+    return labels
+
+
+def _checked(probe: Probe, batch_size: int, items: int | None, generate: int, fail_on_error: float) -> int:
+    wanted = len(probe.items) if items is None else items
+    if not 1 <= wanted <= len(probe.items):
+        raise ConfigError(f"items = {wanted}: the probe has {len(probe.items)}; use 1 to {len(probe.items)}")
+    if batch_size < 1:
+        raise ConfigError(f"batch_size = {batch_size}: use 1 or more")
+    if fail_on_error < 0 or (isinstance(fail_on_error, float) and fail_on_error >= 1):
+        raise ConfigError(f"fail_on_error = {fail_on_error}: use a count (0, 10) or a fraction below 1 (0.01)")
+    if not generate and any(not question.choices for question in probe.questions(probe.items[0], 0)):
+        raise ConfigError("this probe asks for free answers; let the model write them: --generate 16")
+    return wanted
+
+
+@contextmanager
+def _progress(total: int, done: int, *, shown: bool) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as bar:
+        task = bar.add_task("measuring", total=total, completed=done)
+        yield lambda: bar.advance(task)
