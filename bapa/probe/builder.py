@@ -122,7 +122,7 @@ def _write(folder: Path, source: Source, design: Design, config: dict[str, Any],
     pq.write_table(items.table, folder / "items.parquet", compression="zstd")
     (folder / "probe.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", "utf-8")
     probe = Probe.load(folder)
-    contact_sheet(probe).save(folder / "contact_sheet.png", optimize=True)
+    contact_sheet(probe).save(folder / "contact_sheet.png")
     (folder / "README.md").write_text(data_card(probe), "utf-8")
 
 

@@ -97,5 +97,6 @@ class TileWriter:
 
 def _png(image: Pixels) -> bytes:
     encoded = io.BytesIO()
-    Image.fromarray(image).save(encoded, "png", compress_level=1, compress_type=zlib.Z_RLE)  # 3 times as fast as the default, files 5 % larger
+    # Three times as fast as Pillow's defaults, files 5 % larger (photos of 280 px).
+    Image.fromarray(image).save(encoded, "png", compress_level=1, compress_type=zlib.Z_RLE)
     return encoded.getvalue()
