@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from tests.tiny import mrope, one_dim, tiles
-from tests.tiny.base import Family, extend
+from tests.tiny import mrope, one_dim, single, tiles
+from tests.tiny.base import Family
 
-FAMILIES: dict[str, Family] = {family.name: family for module in (one_dim, mrope, tiles) for family in module.FAMILIES}
+ALL: dict[str, Family] = {
+    family.name: family for module in (one_dim, single, tiles, mrope) for family in module.FAMILIES
+}
 
-__all__ = ["FAMILIES", "Family", "extend"]
+# One image of these comes in pieces, and bapa has no rule yet that joins them: built and checked natively only.
+PENDING = ("aya_vision", "cohere2_vision", "fuyu", "lfm2_vl", "llama4", "mistral3", "molmo2", "ovis2")
+
+FAMILIES: dict[str, Family] = {name: family for name, family in ALL.items() if name not in PENDING}
+
+__all__ = ["ALL", "FAMILIES", "PENDING", "Family"]

@@ -111,10 +111,11 @@ class Family:
 
     ``config``: arguments of the model's config class. ``pictures``: the words a prompt may use. ``crowded``: how the
     same words read in a row of several images, where that differs. ``collate``: how the tensors of a batch are joined,
-    by row and image. ``types``: the argument that carries token types, if the model reads one. ``mrope``: three rotary
-    axes. ``start_index``: native position of the first token. ``bidirectional``: image tokens see each other both
-    ways. ``gain``: factor on the random weights, so that positions show in the logits. ``prepare``: last changes to
-    the built model. ``skip``: checks that the model fails natively, with the reason.
+    by row and image. ``types``: the argument that carries token types, if the model reads one; generated tokens are of
+    ``suffix_type``. ``derive``: further inputs made from the others. ``mrope``: three rotary axes. ``start_index``:
+    native position of the first token. ``bidirectional``: image tokens see each other both ways. ``eager_tower``: the
+    vision tower knows no sdpa. ``gain``: factor on the random weights, so that positions show in the logits.
+    ``skip``: checks that the model fails natively, with the reason.
     """
 
     name: str
@@ -126,11 +127,13 @@ class Family:
     image_token_id: int = IMAGE
     video_token_id: int | None = None
     types: str | None = None
+    suffix_type: int = 0
+    derive: Callable[[Tensors], Tensors] = lambda inputs: {}
     mrope: bool = False
     start_index: int = 0
     bidirectional: bool = False
+    eager_tower: bool = False
     gain: float = 4.0
-    prepare: Callable[[PreTrainedModel], None] = lambda model: None
     skip: Mapping[str, str] = field(default_factory=dict)
 
     def build(self, attn: Literal["sdpa", "eager"] = "sdpa", seed: int = 0) -> PreTrainedModel:
@@ -139,12 +142,12 @@ class Family:
             torch.manual_seed(seed)
             model_class = getattr(transformers, self.model_class)
             config = model_class.config_class(**copy.deepcopy(dict(self.config)))
-            model = model_class._from_config(config, attn_implementation=attn)
+            implementation = {"": "eager", "text_config": attn} if self.eager_tower else attn
+            model = model_class._from_config(config, attn_implementation=implementation)
             for parameter in model.parameters():
                 if parameter.dim() > 1:
                     weights = parameter if parameter.any() else parameter.normal_(std=0.02)  # some start at zero
                     weights.mul_(self.gain)
-            self.prepare(model)
         # A sampled image token has no features: recomputing without a cache would fail natively.
         features = [token for token in (self.image_token_id, self.video_token_id) if token is not None]
         model.generation_config = transformers.GenerationConfig(
@@ -166,7 +169,15 @@ class Family:
         }
         if self.types:
             inputs[self.types] = _pad(types, padding)
-        return inputs
+        return inputs | self.derive(inputs)
+
+    def extend(self, inputs: Tensors, tokens: Tensor) -> Tensors:
+        """``inputs`` with generated text tokens, a LongTensor (rows, tokens), at the end of every row."""
+        ends = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+        if self.types:
+            ends[self.types] = torch.full_like(tokens, self.suffix_type)
+        longer = inputs | {name: torch.cat([inputs[name], end], 1) for name, end in ends.items()}
+        return longer | self.derive(longer)
 
     def image_mask(self, input_ids: Tensor) -> Tensor:
         """BoolTensor (rows, columns): True on tokens that carry picture features."""
@@ -225,14 +236,3 @@ def _pad(rows: Sequence[Sequence[int]], padding: str) -> Tensor:
     gaps = [[0] * (longest - len(row)) for row in rows]
     left = padding == "left"
     return torch.tensor([[*gap, *row] if left else [*row, *gap] for row, gap in zip(rows, gaps, strict=True)])
-
-
-def extend(inputs: Tensors, tokens: Tensor) -> Tensors:
-    """``inputs`` with further text tokens, a LongTensor (rows, tokens), at the end of every row."""
-    longer = dict(inputs)
-    longer["input_ids"] = torch.cat([inputs["input_ids"], tokens], 1)
-    longer["attention_mask"] = torch.cat([inputs["attention_mask"], torch.ones_like(tokens)], 1)
-    for name in ("mm_token_type_ids", "token_type_ids"):
-        if name in inputs:
-            longer[name] = torch.cat([inputs[name], torch.zeros_like(tokens)], 1)
-    return longer

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tests.tiny import FAMILIES, Family, extend
+from tests.tiny import ALL, Family
 
-TOLERANCE = 2e-5  # float32 logits of order 1
+TOLERANCE = 1e-4  # float32 logits of order 1; a wrong position shows with 5e-2 and more
 ONE = ["t3", "image", "t4"]
 TWO = ["t2", "image", "t3", "image", "t2"]
 
@@ -24,13 +24,13 @@ def families(check: str) -> list[object]:
             id=name,
             marks=[pytest.mark.xfail(strict=True, reason=family.skip[check])] if check in family.skip else [],
         )
-        for name, family in FAMILIES.items()
+        for name, family in ALL.items()
     ]
 
 
 @functools.cache
 def model_of(name: str, attn: str = "sdpa") -> PreTrainedModel:
-    return FAMILIES[name].build(attn)
+    return ALL[name].build(attn)
 
 
 @torch.no_grad()
@@ -71,7 +71,7 @@ def stretched(module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple
     return (args[0], args[1] * 2, *args[2:]), kwargs
 
 
-@pytest.mark.parametrize("family", families("sdpa_equals_eager"))
+@pytest.mark.parametrize("family", families("eager_equals_sdpa"))
 def test_sdpa_equals_eager(family: Family) -> None:
     inputs = family.inputs([ONE, TWO])
     seen = inputs["attention_mask"].bool()
@@ -84,7 +84,7 @@ def test_cached_decode_equals_recompute(family: Family) -> None:
     inputs = family.inputs(TWO)
     out = model.generate(**inputs, max_new_tokens=5, output_logits=True, return_dict_in_generate=True)
     prompt = inputs["input_ids"].shape[1]
-    whole = logits(model, extend(inputs, out.sequences[:, prompt:]))
+    whole = logits(model, family.extend(inputs, out.sequences[:, prompt:]))
     close(torch.stack(out.logits, 1), whole[:, prompt - 1 : -1])
 
 
@@ -114,12 +114,14 @@ def test_no_mask_equals_ones(family: Family) -> None:
     close(logits(model, inputs | {"attention_mask": None}), logits(model, inputs))
 
 
-@pytest.mark.parametrize("family", families("beams"))
+@pytest.mark.parametrize("family", families("beams_need_no_cache"))
 def test_cached_beams_equal_recompute(family: Family) -> None:
     model = model_of(family.name)
-    options = {"num_beams": 2, "max_new_tokens": 4}
+    options = {"num_beams": 2, "max_new_tokens": 4, "output_scores": True, "return_dict_in_generate": True}
     inputs = family.inputs([ONE, TWO])
-    assert torch.equal(model.generate(**inputs, **options), model.generate(**inputs, **options, use_cache=False))
+    cached, recomputed = (model.generate(**inputs, **options, use_cache=use) for use in (True, False))
+    assert torch.equal(cached.sequences, recomputed.sequences)
+    close(torch.stack(cached.scores), torch.stack(recomputed.scores))
 
 
 @pytest.mark.parametrize("family", families("two_images"))
