@@ -240,6 +240,14 @@ def test_text_that_does_not_count_on_is_caught() -> None:
         text_counts_on(TextTooEarly(merged=1))
 
 
+@pytest.mark.parametrize("k", [-3, 40])
+def test_null_moves_everything_by_k(k: int) -> None:
+    native, images = prompt()
+    found = assign.balance(native, images, parse(f"null:k={k}"))
+    assert torch.equal(found.positions, native + k)
+    assert torch.equal(found.end, native[0, :, -1] + 1 + k)
+
+
 @pytest.mark.parametrize("scheme", EVERY)
 def test_the_first_tokens_of_an_image_stand_as_in_the_whole(scheme: str) -> None:
     rule = parse(scheme)

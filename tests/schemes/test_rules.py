@@ -119,6 +119,7 @@ def test_pyramid_descends_to_the_shared_position() -> None:
     assert placed(last, Grid(24, 24), 0)[1] == 5
     text = [placed(parse("pyramid").at_layer(i, 32))[1] for i in range(3)]
     assert text == [7, 6, 6]
+    assert parse("pyramid:scope=tile").at_layer(1, 32) == Concentric(merged=1, scope="tile")
 
 
 def test_a_pyramid_that_never_descends_is_concentric() -> None:
