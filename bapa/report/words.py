@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bapa.report.view import interval, percent, signed
+from bapa.report.view import Estimate, interval, percent, signed
 
 Bias = Mapping[str, Any]
 
@@ -80,8 +80,19 @@ def best(bias: Bias) -> str:
 
 
 def findings(bias: Bias) -> list[str]:
-    """What a run shows: how far the place decides, and what each scheme does about it."""
-    return [spread(bias), *(effect(bias, scheme) for scheme in others(bias))]
+    """What a run shows: how far the place decides, what each scheme does about it, and where answers are guesses."""
+    return [spread(bias), *(effect(bias, scheme) for scheme in others(bias)), *filter(None, [guesses(bias)])]
+
+
+def guesses(bias: Bias) -> str:
+    """The schemes whose answers are no better than guesses; a high hit rate there is a habit of saying yes."""
+    accuracy = {scheme: found["overall"]["balanced_accuracy"] for scheme, found in bias["schemes"].items()}
+    found = [f"{scheme} ({percent(e['value'])} {interval(e)})" for scheme, e in accuracy.items() if _guess(e)]
+    return f"No better than guessing, by balanced accuracy: {', '.join(found)}." if found else ""
+
+
+def _guess(estimate: Estimate) -> bool:
+    return estimate["low"] is not None and estimate["low"] <= 0.5
 
 
 def verdict(runs: Sequence[tuple[str, Bias]]) -> str:

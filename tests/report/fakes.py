@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bapa.measure.statistics import Settings, bias
+from bapa.probe import Probe
 
 SKEWED = [[0.33, 0.30, 0.23], [0.55, 0.57, 0.75], [0.98, 0.98, 0.98]]
 FLAT = [[0.98, 0.97, 0.98], [0.98, 0.98, 0.98], [0.97, 0.98, 0.98]]
@@ -51,14 +52,25 @@ def fake_bias(
         "cols": len(table[0]),
         "items": items,
         "source": "digits",
+        "path": "gone",
         "fingerprint": "0" * 64,
     }
     return found
 
 
-def fake_run(folder: Path, bias: dict[str, Any]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {"version": 1, "model": bias["model"], "schemes": list(bias["schemes"]), "versions": {"bapa": "0.1.0"}}
-    (folder / "run.json").write_text(json.dumps(config))
+def fake_run(folder: Path, bias: dict[str, Any], answers: pd.DataFrame, probe: Probe | None = None) -> Path:
+    """A finished run; of ``probe``, where one is given."""
+    folder.mkdir(parents=True)
+    if probe:
+        bias = {**bias, "probe": {**bias["probe"], "path": str(probe.path), "fingerprint": probe.fingerprint}}
+    run = {
+        "version": 1,
+        "config": {"schemes": list(bias["schemes"]), "statistics": {"seed": 7}},
+        "model": bias["model"],
+        "command": "bapa measure MODEL",
+        "versions": {"torch": "2.13.0"},
+    }
+    (folder / "run.json").write_text(json.dumps(run))
     (folder / "bias.json").write_text(json.dumps(bias))
+    answers.to_parquet(folder / "answers.parquet")
     return folder

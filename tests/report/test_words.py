@@ -38,6 +38,13 @@ def test_the_verdict_follows_the_figures(bottom: dict, top: dict) -> None:
     assert words.verdict([("one", bottom)]) == ""
 
 
+def test_saying_yes_to_everything_is_called_guessing(bottom: dict) -> None:
+    assert words.guesses(bottom) == ""
+    changed = copy.deepcopy(bottom)
+    changed["schemes"]["bapa"]["overall"]["balanced_accuracy"] = {"value": 0.5, "low": 0.48, "high": 0.53}
+    assert words.findings(changed)[-1] == "No better than guessing, by balanced accuracy: bapa (50 [48, 53])."
+
+
 def test_no_claim_where_the_interval_holds_zero(bottom: dict) -> None:
     changed = copy.deepcopy(bottom)
     for row in changed["comparisons"]:

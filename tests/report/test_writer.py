@@ -1,0 +1,108 @@
+"""From run folders to a page: names, commands, example pictures, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bapa.errors import RunError
+from bapa.probe import Design, Probe, build
+from bapa.report import write
+from bapa.report.examples import choose
+from tests.report.fakes import FLAT, SKEWED, fake_answers, fake_bias, fake_run
+
+TABLES = {"native": SKEWED, "bapa": FLAT}
+ITEMS = 20
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    return build("digits", tmp_path_factory.mktemp("probe") / "p", Design(items=ITEMS, seed=3))
+
+
+@pytest.fixture
+def run(tmp_path: Path, probe: Probe) -> Path:
+    return fake_run(tmp_path / "run", fake_bias(TABLES, items=ITEMS), fake_answers(TABLES, ITEMS), probe)
+
+
+def test_page_and_heat_maps_and_nothing_else(run: Path) -> None:
+    before = {path.name for path in run.iterdir()}
+    assert write([run]) == run / "report.html"
+    assert {path.name for path in run.iterdir()} - before == {"report.html", "heatmaps.png", "heatmaps.svg"}
+
+
+def test_the_same_runs_give_the_same_page(run: Path) -> None:
+    first = write([run]).read_bytes()
+    assert write([run]).read_bytes() == first
+
+
+def test_commands_build_the_probe_again(run: Path, probe: Probe) -> None:
+    html = write([run]).read_text("utf-8")
+    assert f"bapa probe digits --out {probe.path} --cell 24 --background grey --prompt" in html
+    assert f"--items {ITEMS} --seed 3" in html
+    assert "bapa measure MODEL" in html
+    assert '<th scope="row">statistics.seed</th><td>7</td>' in html
+
+
+def test_pictures_are_those_of_the_probe(run: Path, probe: Probe) -> None:
+    html = write([run]).read_text("utf-8")
+    found = re.findall(r'id="run0-(\d+)-(\d)" width="72" height="72" href="data:image/png;base64,([^"]+)"', html)
+    assert len(found) == 3 * 9
+    for number, cell, png in found:
+        shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")).astype(int)
+        assert abs(shown - probe.compose(probe.items[int(number)], int(cell))).mean() < 6  # 64 colours
+    assert len({png for *_, png in found}) == 27
+
+
+def test_hits_and_misses_are_those_of_the_answers(run: Path) -> None:
+    html = write([run]).read_text("utf-8")
+    answers = fake_answers(TABLES, ITEMS)
+    present = answers[(answers["kind"] == "present") & answers["correct"]]
+    rights = present.groupby(["item", "scheme"]).size()
+    shown = re.findall(r"item (\d+): .*?<code>(native)</code> (\d) of 9", html, re.DOTALL)
+    assert len(shown) == 3
+    for number, scheme, right in shown:
+        assert rights.get((int(number), scheme), 0) == int(right)
+
+
+def test_no_pictures_where_the_probe_is_gone_or_another(tmp_path: Path) -> None:
+    other = build("digits", tmp_path / "other", Design(items=ITEMS, seed=4))
+    run = fake_run(tmp_path / "run", fake_bias(TABLES, items=ITEMS), fake_answers(TABLES, ITEMS), other)
+    assert "The pictures themselves" in write([run]).read_text("utf-8")
+    (run / "bias.json").write_text((run / "bias.json").read_text().replace(other.fingerprint, "1" * 64))
+    assert "The pictures themselves" not in write([run]).read_text("utf-8")
+
+
+def test_runs_of_one_model_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    bias, answers = fake_bias(TABLES, items=ITEMS), fake_answers(TABLES, ITEMS)
+    runs = [fake_run(tmp_path / name, bias, answers) for name in ("one", "two")]
+    html = write(runs, tmp_path / "deep" / "page.html").read_text("utf-8")
+    assert "reference:bottom (one)" in html
+    assert "reference:bottom (two)" in html
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path, run: Path) -> None:
+    with pytest.raises(RunError, match="no run in"):
+        write([run, tmp_path / "none"])
+    assert not (run / "report.html").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, run: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"cannot write .*file/page\.html"):
+        write([run], tmp_path / "file" / "page.html")
+
+
+def test_items_are_chosen_by_rule() -> None:
+    import pandas as pd
+
+    hits = pd.Series({item: item % 10 for item in range(101)})
+    chosen = choose(hits)
+    assert [hits[item] for item in chosen] == [0, 4, 8]
+    assert choose(pd.Series({5: 1})) == [5]
