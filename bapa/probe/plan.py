@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, islice, tee
 from typing import NamedTuple
 
 import numpy as np
@@ -116,7 +116,7 @@ class Planner:
         if self.similar:
             yield from self.similar.ranked(word)
         else:
-            yield from (other for other in rng.permutation(self.members[self.group[word]]).tolist() if other != word)
+            yield from (int(other) for other in rng.permutation(self.members[self.group[word]]) if other != word)
 
     def _surround(self, key: int, miss: int | None, rng: np.random.Generator) -> tuple[int, ...]:
         """Tiles for the other cells: no caption twice, none that is the key's or the near miss's."""
@@ -125,9 +125,9 @@ class Planner:
             return (EMPTY,) * places
         if scene := self.labels[key].attributes.get("scene"):
             return tuple(tile for tile in self.scenes[scene] if tile != key)
-        candidates: Iterable[int] = rng.permutation(len(self.labels)).tolist()
+        candidates: Iterable[int] = rng.permutation(len(self.labels))
         if self.design.distractors == "similar":
-            near = (int(rng.choice(self.tiles[word])) for word in self._near(self.word[key], rng))
+            near = (rng.choice(self.tiles[word]) for word in self._near(self.word[key], rng))
             candidates = chain(near, candidates)
         seen = {self.word[key], miss}
         chosen: list[int] = []
@@ -136,7 +136,7 @@ class Planner:
                 break
             if self.word[tile] not in seen:
                 seen.add(self.word[tile])
-                chosen.append(tile)
+                chosen.append(int(tile))
         return tuple(rng.permutation(chosen).tolist())  # the most similar must not always stand first
 
     def _shown(self, item: Item) -> set[int]:
@@ -152,9 +152,8 @@ class Planner:
         for item in items:
             shown = self._shown(item)
             groups = {self.group[word] for word in shown}
-            strange = (word for word in keys if word not in shown and self.group[word] not in groups)
-            missing = (word for word in chain(keys, everything) if word not in shown)
-            word = next(chain(strange, missing))
+            missing, strange = tee(word for word in chain(keys, everything) if word not in shown)
+            word = next(chain((word for word in strange if self.group[word] not in groups), missing))
             if word in keys:
                 keys.remove(word)
             yield replace(item, absent=self.caption[word])

@@ -93,7 +93,9 @@ def test_same_seed_same_probe_other_seed_another(folder: Path, tmp_path: Path) -
 
 def test_other_options_leave_keys_and_homes_as_they_were(folder: Path, tmp_path: Path) -> None:
     plain = build(str(folder), tmp_path / "A", SMALL)
-    changed = build(str(folder), tmp_path / "B", SMALL.model_copy(update={"near_miss": False, "distractors": "similar"}))
+    changed = build(
+        str(folder), tmp_path / "B", SMALL.model_copy(update={"near_miss": False, "distractors": "similar"})
+    )
     assert [(i.key, i.home) for i in plain.items] == [(i.key, i.home) for i in changed.items]
 
 
@@ -190,7 +192,7 @@ def test_unwritable_place_is_one_clear_line(folder: Path, tmp_path: Path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ProbeError, match="cannot write .*P: No space left on device"):
+    with pytest.raises(ProbeError, match=r"cannot write .*P: No space left on device"):
         build(str(folder), tmp_path / "P", SMALL)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures"]
 

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bapa.errors import ConfigError
+from bapa.probe import Design, build
+from bapa.probe.canvases import POSITIONS
+
+CELL = 40
+
+
+def tile(rng: np.random.Generator) -> Image.Image:
+    """Smooth random content, as JPEG likes it."""
+    blobs = Image.fromarray(rng.integers(0, 256, (3, 3, 3), dtype=np.uint8))
+    return blobs.resize((CELL, CELL), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Path:
+    """Four groups in the released layout: the key is inserted among eight others that keep their order."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    lines = []
+    for group in range(4):
+        key, others = tile(rng), [tile(rng) for _ in range(8)]
+        for cell, position in enumerate(POSITIONS):
+            canvas = Image.new("RGB", (3 * CELL, 3 * CELL))
+            for place, picture in enumerate([*others[:cell], key, *others[cell:]]):
+                canvas.paste(picture, (place % 3 * CELL, place // 3 * CELL))
+            name = f"{group:04}_{cell}.jpg"
+            canvas.save(tmp_path / "images" / name, quality=90)
+            lines.append({"image": name, "caption": f"caption {group}", "position": position})
+    path = tmp_path / "probe.json"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_insertion_gives_the_canvases_back(released: Path, tmp_path: Path) -> None:
+    probe = build(str(released), tmp_path / "P", Design(placement="insertion"))
+    assert (len(probe.items), probe.tiles, probe.cell_px) == (4, 36, CELL)
+    for item in probe.items:
+        group = item.caption.split()[-1]
+        for cell in range(9):
+            original = np.asarray(Image.open(released.parent / "images" / f"000{group}_{cell}.jpg")).astype(int)
+            assert np.abs(probe.compose(item, cell) - original).mean() < 4
+        assert item.absent.startswith("caption ")
+        assert item.absent != item.caption
+
+
+def test_other_placements_can_be_had_from_the_same_tiles(released: Path, tmp_path: Path) -> None:
+    probe = build(str(released), tmp_path / "P", Design(placement="swap", items=2, near_miss=False))
+    assert (len(probe.items), probe.tiles) == (2, 18)
+    item = probe.items[0]
+    home, away = probe.compose(item, item.home), probe.compose(item, (item.home + 4) % 9)
+    moved = (home != away).reshape(3, CELL, 3, CELL, 3).any((1, 3, 4)).sum()
+    assert moved == 2
+
+
+def test_a_group_of_unlike_canvases_is_left_out(released: Path, tmp_path: Path) -> None:
+    (released.parent / "images" / "0002_8.jpg").write_bytes((released.parent / "images" / "0001_8.jpg").read_bytes())
+    probe = build(str(released), tmp_path / "P")
+    assert len(probe.items) == 3
+    (entry,) = probe.left_out
+    assert entry.where.endswith("group 0002")
+    assert "do not show the same nine pictures" in entry.reason
+
+
+@pytest.mark.parametrize("options", [{"rows": 4}, {"cell": 50}])
+def test_the_grid_is_that_of_the_canvases(released: Path, tmp_path: Path, options: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="drop --"):
+        build(str(released), tmp_path / "P", Design(**options))

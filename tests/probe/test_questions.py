@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bapa.probe import Design, build
+
+
+def design(**options: object) -> Design:
+    return Design(**{"rows": 2, "cols": 3, "cell": 16, **options})
+
+
+def test_match_asks_about_what_is_there_and_what_is_not(folder: Path, tmp_path: Path) -> None:
+    probe = build(str(folder), tmp_path / "P", design())
+    item = probe.items[0]
+    questions = probe.questions(item, 4)
+    assert [(q.question_id, q.answer) for q in questions] == [("present", "yes"), ("absent", "no"), ("near_miss", "no")]
+    for question, caption in zip(questions, (item.caption, item.absent, item.near_miss), strict=True):
+        assert f"Text: {caption}\n" in question.text
+        assert question.choices == ("yes", "no")
+    assert probe.questions(item, 0) == questions
+
+
+def test_twins_can_be_left_out(folder: Path, tmp_path: Path) -> None:
+    probe = build(str(folder), tmp_path / "P", design(absent=False, near_miss=False))
+    assert [q.kind for q in probe.questions(probe.items[0], 0)] == ["present"]
+
+
+def test_every_question_comes_in_every_prompt(folder: Path, tmp_path: Path) -> None:
+    prompts = ("Is {caption} there?", "Do you see {caption} {{braces}}?")
+    probe = build(str(folder), tmp_path / "P", design(prompts=prompts, near_miss=False))
+    item = probe.items[0]
+    assert [(q.question_id, q.text) for q in probe.questions(item, 0)] == [
+        ("present/0", f"Is {item.caption} there?"),
+        ("present/1", f"Do you see {item.caption} {{braces}}?"),
+        ("absent/0", f"Is {item.absent} there?"),
+        ("absent/1", f"Do you see {item.absent} {{braces}}?"),
+    ]
+
+
+def test_choice_hides_the_caption_among_absent_ones(folder: Path, tmp_path: Path) -> None:
+    probe = build(str(folder), tmp_path / "P", design(task="choice", choices=4))
+    keys = {item.key: item.caption for item in probe.items}
+    for item in probe.items:
+        (question,) = probe.questions(item, 0)
+        lines = question.text.splitlines()[1:-1]
+        assert question.choices == ("A", "B", "C", "D")
+        assert [line for line in lines if line.startswith(question.answer)] == [f"{question.answer}. {item.caption}"]
+        shown = {keys[tile] for tile in item.layout}
+        assert len({line[3:] for line in lines} - shown) == 3
+    letters = Counter(probe.questions(item, 0)[0].answer for item in probe.items)
+    assert len(letters) == 4  # no letter is always right
+
+
+def test_where_is_answered_by_the_cell(folder: Path, tmp_path: Path) -> None:
+    probe = build(str(folder), tmp_path / "P", design(task="where"))
+    answers = [tuple(q.answer for q in probe.questions(probe.items[0], cell)) for cell in range(6)]
+    assert answers == [("A", "A"), ("A", "B"), ("A", "C"), ("B", "A"), ("B", "B"), ("B", "C")]
+    row, col = probe.questions(probe.items[0], 5)
+    assert (row.kind, row.choices, col.kind, col.choices) == ("where_row", ("A", "B"), "where_col", ("A", "B", "C"))
+    assert "rows are lettered from A (top) to B (bottom)" in row.text
+    assert "columns are lettered from A (left) to C (right)" in col.text
+
+
+def test_where_does_not_ask_for_the_only_row(folder: Path, tmp_path: Path) -> None:
+    probe = build(str(folder), tmp_path / "P", design(task="where", rows=1, cols=4))
+    assert [q.kind for q in probe.questions(probe.items[0], 2)] == ["where_col"]
+
+
+def test_vqa_asks_the_questions_of_the_source(folder: Path, tmp_path: Path) -> None:
+    probe = build(str(folder), tmp_path / "P", design(task="vqa"))
+    for item in probe.items:
+        (question,) = probe.questions(item, 0)
+        colour, noun = item.caption.split()[-2:]
+        assert (question.kind, question.answer, question.choices) == ("vqa", colour, ())
+        assert f"{item.caption}\nWhat colour is the {noun}?" in question.text
+
+
+def test_vqa_leaves_out_pictures_without_a_question(folder: Path, tmp_path: Path) -> None:
+    text = (folder / "metadata.jsonl").read_text().replace('"answer": "teal"', '"answer": ""')
+    (folder / "metadata.jsonl").write_text(text)
+    probe = build(str(folder), tmp_path / "P", design(task="vqa"))
+    assert len(probe.items) == 16
+    assert {entry.reason for entry in probe.left_out} == {"no answer"}
+
+
+@pytest.mark.parametrize("order", ["image-first", "question-first"])
+def test_order_is_kept_for_the_runner(folder: Path, tmp_path: Path, order: str) -> None:
+    assert build(str(folder), tmp_path / "P", design(order=order)).design.order == order
