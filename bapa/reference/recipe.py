@@ -43,10 +43,10 @@ class Recipe:
     seed: int = 1
     scheme: str = "native"
     collisions: float = 0.25
-    questions: int = 12
+    questions: int = 8
     copies: int = 24
     encoder: Stage = field(default=Stage(steps=1500, batch=32, rate=4e-3))
-    language: Stage = field(default=Stage(steps=600, batch=64, rate=2e-3))
+    language: Stage = field(default=Stage(steps=600, batch=32, rate=2e-3))
     connector: Stage = field(default=Stage(steps=300, batch=32, rate=3e-3))
     visual: Stage = field(default=Stage(steps=300, batch=16, rate=1.5e-3))
 

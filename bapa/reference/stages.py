@@ -126,7 +126,7 @@ def rotary_positions(model: LlavaForConditionalGeneration, asker: Asker, scheme:
 def answer_logits(
     model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor
 ) -> Tensor:
-    """Logits at every token of several questions that share one image, (batch, questions, length, vocabulary).
+    """Logits of the answer and of what follows it, for several questions that share one image: (batch, questions, 2, vocabulary).
 
     The questions stand side by side behind the image, blind to each other and all at the positions of the first, which gives each the logits
     it would have alone. `seen`: image embeddings (batch, n, width); `rotary`: positions of prefix, image and one question.
@@ -142,19 +142,17 @@ def answer_logits(
     hidden = model.model.language_model(
         inputs_embeds=embeddings, attention_mask=sees[None, None], position_ids=packed.expand(batch, -1), use_cache=False
     ).last_hidden_state
-    return model.lm_head(hidden[:, lead:]).view(batch, count, length, -1)
+    at = lead + torch.arange(count) * length + questions.answer_at
+    both = torch.stack([at - 1, at], -1).flatten(1)
+    states = hidden.gather(1, both[..., None].expand(-1, -1, hidden.shape[-1]))
+    return model.lm_head(states).view(batch, count, 2, -1)
 
 
 def _answer_loss(model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor) -> Tensor:
     """Cross entropy of the answer, and a little of ending after it."""
-    logits = answer_logits(model, asker, seen, questions, rotary)
-    at = questions.answer_at[..., None]
-    answer = questions.ids.gather(2, at).flatten()
-    ends = torch.full_like(answer, asker.end)
-    at = at[..., None].expand(-1, -1, -1, logits.shape[-1])
-    said = logits.gather(2, at - 1).flatten(0, 2)
-    after = logits.gather(2, at).flatten(0, 2)
-    return F.cross_entropy(said, answer) + 0.1 * F.cross_entropy(after, ends)
+    said, after = answer_logits(model, asker, seen, questions, rotary).flatten(0, 1).unbind(1)
+    answer = questions.ids.gather(2, questions.answer_at[..., None]).flatten()
+    return F.cross_entropy(said, answer) + 0.1 * F.cross_entropy(after, torch.full_like(answer, asker.end))
 
 
 def _read(logits: Tensor, digit: Tensor, colour: Tensor) -> Tensor:
