@@ -145,7 +145,7 @@ def measure(
 ) -> None:
     """Ask a model every question of a probe under every scheme, and say how far the place decides."""
     from bapa.measure import Settings, measure
-    from bapa.measure.table import table
+    from bapa.measure.terminal import table
     from bapa.models import load
     from bapa.probe import Probe
 

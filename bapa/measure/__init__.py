@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from bapa.measure.run import Run, load_run
     from bapa.measure.runner import measure
     from bapa.measure.statistics import Settings
-    from bapa.measure.table import table
+    from bapa.measure.terminal import table
 
 __all__ = ["Run", "Settings", "load_run", "measure", "table"]
 
-_HOME = {"Run": "run", "Settings": "statistics", "load_run": "run", "measure": "runner", "table": "table"}
+_HOME = {"Run": "run", "Settings": "statistics", "load_run": "run", "measure": "runner", "table": "terminal"}
 
 
 def __getattr__(name: str) -> object:

@@ -15,7 +15,7 @@ from bapa.measure.run import Run
 _COLUMNS = (
     ("mean", "hit"),
     ("range", "range"),
-    ("consistent", "consistency"),
+    ("consist.", "consistency"),
     ("false al.", "false_alarm"),
     ("AUC", "auc"),
 )
@@ -25,7 +25,7 @@ def table(run: Run) -> RenderableType:
     """One line per scheme: the hit rate of each cell as it stands on the canvas, then the figures over cells with intervals, in %."""
     bias = run.bias
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="bold")
-    shown.add_column("scheme")
+    shown.add_column("scheme", overflow="fold")
     shown.add_column("hits by cell", no_wrap=True)
     for title, _ in _COLUMNS:
         shown.add_column(title, justify="right", no_wrap=True)
