@@ -32,7 +32,7 @@ _TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 class Asked:
     """Canvases and their questions, ready for the model.
 
-    ``inputs``: what the processor made of the canvases, each with its first question; later the encoder's output in
+    ``inputs``: what the processor made of the canvases, each with the same question; later the encoder's output in
     place of the pictures. ``prompts``: for each canvas its questions, equally many.
     """
 
@@ -62,7 +62,7 @@ class Forward:
 
         Where a canvas has fewer questions than others, its last one is repeated.
         """
-        inputs = self.prompts.inputs(canvases, [asked[0] for asked in texts])
+        inputs = self.prompts.inputs(canvases, [texts[0][0]] * len(canvases))  # one text: no row is padded
         prompts = [[self.prompts(text) for text in asked] for asked in texts]
         most = max(map(len, prompts))
         return Asked(inputs, [row + row[-1:] * (most - len(row)) for row in prompts])
@@ -109,8 +109,10 @@ class Forward:
         return self.model(**inputs, logits_to_keep=1).logits[0, -1]
 
     def agrees(self, one: Tensor, two: Tensor) -> bool:
-        """Whether two logits differ by no more than arithmetic."""
-        return bool((one - two).abs().max() <= _TOLERANCE.get(self.dtype, 1e-2) * two.abs().max())
+        """Whether two logits differ by no more than arithmetic. Tokens that the model rules out do not count."""
+        there = two > torch.finfo(two.dtype).min / 2
+        tolerance = _TOLERANCE.get(self.dtype, 1e-2)
+        return bool(there.any() and (one - two)[there].abs().max() <= tolerance * two[there].abs().max())
 
     def _shared(self, asked: Asked) -> Tensor:
         canvases, questions = len(asked.prompts), len(asked.prompts[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -46,15 +47,18 @@ def bootstrap(
         found = statistic(weights(drawn))
         return np.stack([found[key] for key in keys]).reshape(-1, *drawn.shape[:-1])
 
-    result = stats.bootstrap(
-        (np.arange(items),),
-        resampled,
-        n_resamples=resamples,
-        batch=max(1, _AT_ONCE // items),
-        confidence_level=level,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
+    with warnings.catch_warnings():
+        # Of a few items, a draw may hold none that has a certain quantity: that one then gets no bounds.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        result = stats.bootstrap(
+            (np.arange(items),),
+            resampled,
+            n_resamples=resamples,
+            batch=max(1, _AT_ONCE // items),
+            confidence_level=level,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        )
     for key, low, high in zip(keys, *result.confidence_interval, strict=True):
         estimates[key] = estimate(observed[key], low, high)
     return Sample(estimates, dict(zip(keys, result.bootstrap_distribution, strict=True)))

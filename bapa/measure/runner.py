@@ -6,7 +6,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -72,23 +72,21 @@ def measure(
         "run": {"batch_size": batch_size, "generate": generate, "audit": audit, **processes.numerics},
         "statistics": vars(settings),
     }
-    store = Store(Path(out), config, process=processes.index)
-    if not processes.first(store.open):
-        return load_run(out)
-    store.mend()
-    prompts = Prompts(
-        model.processor, (probe.height, probe.width), question_first=probe.design.order == "question-first"
-    )
-    cut = plan(probe, prompts, items, batch_size)
-    forward = Forward(model.model, prompts, 0 if generate else cut.shared)
-    asker = Asker(forward, probe, cut, labels, generate=generate, audit=audit)
-    if forward.shared and not asker.sharing_holds():
-        forward.shared = 0
-    _answer(asker, store, processes, fail_on_error)
-    processes.wait()
-    if processes.main:
-        _seal(asker, store, settings, fail_on_error)
-    processes.wait()
+    with closing(Store(Path(out), config, process=processes.index)) as store:
+        if processes.first(store.open):
+            prompts = Prompts(
+                model.processor, (probe.height, probe.width), question_first=probe.design.order == "question-first"
+            )
+            cut = plan(probe, prompts, items, batch_size)
+            forward = Forward(model.model, prompts, 0 if generate else cut.shared)
+            asker = Asker(forward, probe, cut, labels, generate=generate, audit=audit)
+            if forward.shared and not asker.sharing_holds():
+                forward.shared = 0
+            _answer(asker, store, processes, fail_on_error)
+            processes.wait()
+            if processes.main:
+                _seal(asker, store, settings, fail_on_error)
+            processes.wait()
     return load_run(out)
 
 
@@ -97,6 +95,7 @@ def _answer(asker: Asker, store: Store, processes: Processes, fail_on_error: flo
     done = {number for number, block in store.blocks().items() if not stores.errors(block)}
     todo = [number for number in range(processes.index, len(asker.cut), processes.count) if number not in done]
     failed: list[str] = []
+    store.mend()
     with _progress(len(asker.cut), len(asker.cut) - len(todo), shown=processes.main) as advance:
         for number, prepared in ahead(lambda number: asker.prepare(asker.cut.block(number)), todo):
             block = asker.ask(number, prepared)

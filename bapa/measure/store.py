@@ -81,6 +81,10 @@ class Store:
             write_json(self.progress / "config.json", self.config)
         return True
 
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._lock.release()
+
     def append(self, block: Block) -> None:
         """Add a finished block; when this returns, it is on the disk."""
         with _readable_errors(self.shard):
@@ -119,7 +123,6 @@ class Store:
                 pq.write_table(answers, path, compression="zstd")
             write_json(self.out / BIAS, bias)
             write_json(self.out / RUN, {"version": 1, "config": self.config, **record})
-            self._lock.release()
             shutil.rmtree(self.progress)
 
     def _compare(self, there: Any) -> None:

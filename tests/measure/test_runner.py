@@ -1,0 +1,323 @@
+"""What a run writes, what it refuses, and how it fails."""
+
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from rich.console import Console
+
+import bapa
+from bapa.errors import ConfigError, ProbeError, RunError, SchemeError
+from bapa.measure import Settings, load_run, measure, table
+from bapa.measure import store as stores
+from bapa.measure.block import Asker
+from bapa.measure.forward import Forward
+from bapa.probe import Design, Probe, build
+
+QUICK = Settings(resamples=50)
+
+
+def measured(tiny, probe, out, schemes=("native", "bapa"), **options):
+    return measure(tiny, probe, schemes, out, **{"audit": 0, "statistics": QUICK, **options})
+
+
+@pytest.fixture(scope="module")
+def run(model_path, probe, tmp_path_factory):
+    return measured(bapa.models.load(str(model_path)), probe, tmp_path_factory.mktemp("run"), audit=5)
+
+
+def test_a_run_holds_every_answer_once_in_the_order_of_the_probe(run, probe):
+    answers = run.answers()
+    expected = [
+        (item.item, cell, question.question_id, scheme, question.answer)
+        for item in probe.items
+        for cell in range(9)
+        for question in probe.questions(item, cell)
+        for scheme in ("native", "bapa")
+    ]
+    found = answers[["item", "cell", "question", "scheme", "expected"]].itertuples(index=False, name=None)
+    assert list(found) == expected
+    assert (answers["row"] * 3 + answers["col"] == answers["cell"]).all()
+    assert ((answers["margin"] > 0) == (answers["answer"] == "yes")).all()
+    assert (answers["correct"] == (answers["answer"] == answers["expected"])).all()
+    assert answers["mass"].between(0, 1).all()
+    assert answers["error"].isna().all()
+
+
+def test_margins_are_those_of_the_plain_model(run, tiny, probe):
+    """Without any of our machinery: one chat, one forward, two logits."""
+    rows = run.answers().sample(12, random_state=0)
+    words = tiny.processor.tokenizer
+    for row in rows.itertuples():
+        question = next(q for q in probe.questions(probe.items[row.item], row.cell) if q.question_id == row.question)
+        content = [
+            {"type": "image", "image": probe.compose(probe.items[row.item], row.cell)},
+            {"type": "text", "text": question.text},
+        ]
+        inputs = tiny.processor.apply_chat_template(
+            [{"role": "user", "content": content}],
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            add_generation_prompt=True,
+        )
+        with bapa.balanced(tiny.model, row.scheme), torch.no_grad():
+            logits = tiny.model(**inputs).logits[0, -1]
+        yes, no = (logits[words.convert_tokens_to_ids(word)] for word in ("yes", "no"))
+        assert row.margin == pytest.approx(float(yes - no), abs=1e-4)
+        assert row.mass == pytest.approx(
+            float(logits.softmax(-1)[[words.convert_tokens_to_ids("yes"), words.convert_tokens_to_ids("no")]].sum()),
+            abs=1e-4,
+        )
+
+
+def test_schemes_differ_and_are_taken_off_again(run, tiny, probe, tmp_path):
+    answers = run.answers().pivot_table(index=["item", "cell", "question"], columns="scheme", values="margin")
+    assert (answers["native"] - answers["bapa"]).abs().max() > 0.01
+    bapa.balance(tiny.model, "bapa:distance=native")
+    measured(tiny, probe, tmp_path / "run", items=1)
+    assert bapa.scheme_of(tiny.model).label == "bapa:distance=native"
+
+
+def test_the_record_says_what_was_done(run, probe, tiny):
+    config = run.config
+    assert config["model"]["fingerprint"] == tiny.fingerprint
+    assert config["probe"]["fingerprint"] == probe.fingerprint
+    assert config["prefill"] == "shared"
+    assert config["audit"]["answers"] == 5 * 3 * 2
+    assert config["audit"]["flips"] == []
+    assert config["audit"]["largest_margin_difference"] < 1e-4
+    assert config["versions"]["bapa"] == bapa.__version__
+    assert run.bias["probe"]["rows"] == 3
+    assert list(run.bias["schemes"]) == ["native", "bapa"]
+
+
+def test_batches_and_ways_do_not_change_answers(run, tiny, probe, tmp_path, monkeypatch):
+    monkeypatch.setattr(Asker, "sharing_holds", lambda self: False)
+    other = measured(tiny, probe, tmp_path / "run", batch_size=7)
+    assert other.config["prefill"] == "separate"
+    one, two = run.answers(), other.answers()
+    pd.testing.assert_frame_equal(one.drop(columns=["margin", "mass"]), two.drop(columns=["margin", "mass"]))
+    np.testing.assert_allclose(one["margin"], two["margin"], atol=1e-4)
+
+
+def test_a_question_before_the_image_is_asked_separately(tiny, tmp_path):
+    probe = build("digits", tmp_path / "probe", Design(items=2, order="question-first"))
+    content = [
+        part["type"] for part in Forward(tiny.model, prompts_of(tiny, probe), 0).prompts._chat("x")[0]["content"]
+    ]
+    assert content == ["text", "image"]
+    assert measured(tiny, probe, tmp_path / "run", audit=3).config["audit"]["flips"] == []
+
+
+def prompts_of(tiny, probe):
+    from bapa.measure.prompts import Prompts
+
+    return Prompts(tiny.processor, (probe.height, probe.width), question_first=probe.design.order == "question-first")
+
+
+def test_sharing_that_does_not_hold_is_found_out(tiny, probe, tmp_path, monkeypatch):
+    shared = Forward._shared
+    monkeypatch.setattr(Forward, "_shared", lambda self, asked: shared(self, asked) + 0.01 * torch.randn(1))
+    assert measured(tiny, probe, tmp_path / "run").config["prefill"] == "separate"
+
+
+def test_every_flip_of_the_audit_is_reported(tiny, probe, tmp_path, monkeypatch):
+    alone = Forward.alone
+    monkeypatch.setattr(Asker, "sharing_holds", lambda self: True)
+    monkeypatch.setattr(Forward, "alone", lambda self, *asked: -alone(self, *asked))
+    audit = measured(tiny, probe, tmp_path / "run", audit=2).config["audit"]
+    assert len(audit["flips"]) == audit["answers"] == 2 * 3 * 2
+    assert audit["flips"][0]["answer"] != audit["flips"][0]["alone"]["answer"]
+
+
+def test_choices_are_read_from_their_letters(tiny, tmp_path):
+    tiny = with_letters(tiny)
+    probe = build("digits", tmp_path / "probe", Design(items=3, task="where"))
+    answers = measured(tiny, probe, tmp_path / "run", audit=2).answers()
+    assert set(answers["kind"]) == {"where_row", "where_col"}
+    assert set(answers["answer"]) <= {"A", "B", "C"}
+    assert (answers["correct"] == (answers["margin"] > 0)).all()
+
+
+def with_letters(tiny):
+    words = tiny.processor.tokenizer
+    vocabulary = words.get_vocab()
+    renamed = {"picture": "A", "any": "B", "does": "C"}
+    words.get_vocab = lambda: {renamed.get(word, word): number for word, number in vocabulary.items()}
+    return tiny
+
+
+def test_a_model_may_write_its_answers(tiny, probe, tmp_path):
+    with torch.no_grad():  # random weights hardly ever say yes or no
+        tiny.model.lm_head.weight[tiny.processor.tokenizer.convert_tokens_to_ids(["yes", "no"])] *= 5
+    run = measured(tiny, probe, tmp_path / "run", items=2, generate=3, audit=2, fail_on_error=0.99)
+    answers = run.answers()
+    failed = answers["error"].notna()
+    print(answers["answer"].value_counts(), failed.mean())
+    assert answers[failed]["answer"].isna().all()
+    assert answers["margin"].isna().all()
+    assert run.config["audit"]["flips"] == []
+
+
+class Broken(Probe):
+    """A probe one of whose tiles is damaged."""
+
+    def compose(self, item, cell):
+        if (item.item, cell) == (2, 4):
+            raise ProbeError("tile 7 is damaged")
+        return super().compose(item, cell)
+
+
+def test_a_failure_is_a_row_with_its_reason(tiny, probe, tmp_path, run):
+    found = measured(tiny, Broken.load(probe.path), tmp_path / "run", fail_on_error=6)
+    answers = found.answers()
+    failed = answers[answers["error"].notna()]
+    assert len(failed) == 3 * 2
+    assert set(failed["error"]) == {"ProbeError: tile 7 is damaged"}
+    assert set(zip(failed["item"], failed["cell"], strict=True)) == {(2, 4)}
+    assert failed[["answer", "correct", "margin"]].isna().all(axis=None)
+    whole = run.answers()
+    np.testing.assert_allclose(
+        answers["margin"][answers["error"].isna()], whole["margin"][answers["error"].isna()], atol=1e-4
+    )
+    assert found.bias["schemes"]["native"]["cells"][4]["n"] == 3
+
+
+def test_too_many_failures_stop_the_run_and_are_asked_again(tiny, probe, tmp_path):
+    with pytest.raises(RunError, match=r"6 of 216 answers failed so far, 5 may.*item 2, cell 4.*tile 7 is damaged"):
+        measured(tiny, Broken.load(probe.path), tmp_path / "run", fail_on_error=5)
+    with pytest.raises(RunError, match="2 may"):
+        measured(tiny, Broken.load(probe.path), tmp_path / "run", fail_on_error=0.01)
+    with pytest.raises(RunError, match="not finished"):
+        load_run(tmp_path / "run")
+    assert measured(tiny, probe, tmp_path / "run").config["failed"] == 0
+
+
+def test_a_batch_too_large_for_the_memory_is_halved(tiny, probe, tmp_path, run, monkeypatch):
+    logits = Forward.logits
+
+    def small(self, asked):
+        if len(asked.prompts) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return logits(self, asked)
+
+    monkeypatch.setattr(Forward, "logits", small)
+    answers = measured(tiny, probe, tmp_path / "run").answers()
+    assert answers["error"].isna().all()
+    np.testing.assert_allclose(answers["margin"], run.answers()["margin"], atol=1e-4)
+
+
+def test_logits_that_are_not_finite_are_failures(tiny, probe, tmp_path):
+    with torch.no_grad():
+        tiny.model.lm_head.weight.fill_(float("nan"))
+    with pytest.raises(RunError, match="the logits are not finite"):
+        measured(tiny, probe, tmp_path / "run")
+
+
+def test_another_config_is_refused_with_the_difference(run, tiny, probe):
+    with pytest.raises(RunError, match=r"schemes: \['native', 'bapa'\] there, \['native'\] now.*--out"):
+        measured(tiny, probe, run.path, ["native"], audit=5)
+    with pytest.raises(RunError, match=r"run\.batch_size: 36 there, 4 now"):
+        measured(tiny, probe, run.path, batch_size=4, audit=5)
+    changed = replace(tiny, fingerprint="another")
+    with pytest.raises(RunError, match=r"model.fingerprint: .* now"):
+        measured(changed, probe, run.path, audit=5)
+
+
+def test_a_finished_run_is_not_run_again(run, tiny, probe, monkeypatch):
+    monkeypatch.setattr(Forward, "logits", lambda *_: pytest.fail("asked again"))
+    before = {path: path.stat().st_mtime_ns for path in run.path.iterdir()}
+    assert measured(tiny, probe, run.path, audit=5).bias == run.bias
+    assert {path: path.stat().st_mtime_ns for path in run.path.iterdir()} == before
+
+
+def test_a_folder_with_something_else_is_left_alone(tiny, probe, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(RunError, match="not empty"):
+        measured(tiny, probe, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_two_runs_do_not_write_to_one_folder(tiny, probe, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+
+    def second(self, number, prepared):
+        monkeypatch.undo()
+        measured(tiny, probe, out)
+
+    monkeypatch.setattr(Asker, "ask", second)
+    with pytest.raises(RunError, match="another process"):
+        measured(tiny, probe, out)
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tiny, probe, tmp_path, run, monkeypatch):
+    writes = []
+
+    def full(handle):
+        writes.append(handle)
+        if len(writes) > 8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(stores.os, "fsync", full)
+    with pytest.raises(RunError, match="No space left on device; nothing finished is lost"):
+        measured(tiny, probe, tmp_path / "run", batch_size=2)
+    monkeypatch.undo()
+    assert len(measured(tiny, probe, tmp_path / "run", batch_size=2).answers()) == len(run.answers())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"items": 0}, "the probe has 4"),
+        ({"items": 5}, "the probe has 4"),
+        ({"batch_size": 0}, "batch_size = 0"),
+        ({"fail_on_error": 1.5}, "fail_on_error = 1.5"),
+        ({"fail_on_error": -1}, "fail_on_error = -1"),
+        ({"schemes": []}, "at least one"),
+        ({"schemes": ["bapa", "bapa:distance=1"]}, "each once"),
+    ],
+)
+def test_options_out_of_range(tiny, probe, tmp_path, options, message):
+    with pytest.raises(ConfigError, match=message):
+        measured(tiny, probe, tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_scheme_is_named_before_anything_is_written(tiny, probe, tmp_path):
+    with pytest.raises(SchemeError, match="bapaa"):
+        measured(tiny, probe, tmp_path / "run", ["native", "bapaa"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_load_run_says_what_is_missing(run, tmp_path):
+    with pytest.raises(RunError, match=r"run\.json is missing"):
+        load_run(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    (tmp_path / "bias.json").write_text("{}")
+    (tmp_path / "answers.parquet").write_text("")
+    with pytest.raises(RunError, match="not JSON"):
+        load_run(tmp_path)
+    assert load_run(str(run.path)).bias == run.bias
+
+
+def test_the_table_shows_every_scheme(run):
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(table(run))
+    shown = capture.get()
+    hit = run.bias["schemes"]["bapa"]["overall"]["hit"]["value"]
+    assert "native" in shown
+    assert f"{100 * hit:.1f}" in shown
+    assert "hits by cell" in shown
+
+
+def test_json_files_hold_no_numbers_that_json_does_not_know(run):
+    for name in ("run.json", "bias.json"):
+        json.loads((run.path / name).read_text(), parse_constant=lambda constant: pytest.fail(constant))
