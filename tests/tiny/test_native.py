@@ -59,8 +59,7 @@ def test_positions_show_in_the_logits(family: Family) -> None:
     model = family.build()
     inputs = family.inputs(ONE)
     plain = logits(model, inputs)
-    rotaries = [m for name, m in model.named_modules() if "Rotary" in type(m).__name__ and "vis" not in name]
-    for rotary in rotaries:
+    for rotary in text_rotaries(model):
         rotary.register_forward_pre_hook(stretched, with_kwargs=True)
     assert (plain - logits(model, inputs)).abs().max() > 0.05
 
@@ -89,7 +88,7 @@ def test_cached_decode_equals_recompute(family: Family) -> None:
 
 
 @pytest.mark.parametrize("padding", ["left", "right"])
-@pytest.mark.parametrize("family", families("padded_equals_alone"))
+@pytest.mark.parametrize("family", families("native_rows_alone"))
 def test_padded_batch_equals_rows_alone(family: Family, padding: str) -> None:
     model = model_of(family.name)
     batch = family.inputs([ONE, TWO], padding)
@@ -98,13 +97,40 @@ def test_padded_batch_equals_rows_alone(family: Family, padding: str) -> None:
         close(together[row, batch["attention_mask"][row].bool()], logits(model, family.inputs(words))[0])
 
 
-@pytest.mark.parametrize("family", families("left_padded_generate"))
+@pytest.mark.parametrize("family", families("native_rows_alone"))
 def test_left_padded_generation_equals_rows_alone(family: Family) -> None:
     model = model_of(family.name)
     options = {"max_new_tokens": 4, "output_logits": True, "return_dict_in_generate": True}
     together = torch.stack(model.generate(**family.inputs([ONE, TWO]), **options).logits, 1)
     for row, words in enumerate([ONE, TWO]):
         close(together[row], torch.stack(model.generate(**family.inputs(words), **options).logits, 1)[0])
+
+
+@pytest.mark.parametrize("family", families("padded_positions_equal_alone"))
+def test_generation_counts_without_padding(family: Family) -> None:
+    batch = family.inputs([ONE, TWO])
+    together = positions(family, batch)
+    kept = batch["attention_mask"][0].bool()
+    assert torch.equal(together[:, 0][:, kept], positions(family, family.inputs(ONE))[:, 0])
+    assert (together[:, 0][:, kept][:, 0] == family.start_index).all()
+
+
+def positions(family: Family, inputs: dict[str, Tensor]) -> Tensor:
+    """What the rotary embedding sees of the prompt: LongTensor (axes, rows, tokens)."""
+    seen: list[Tensor] = []
+    rotary = text_rotaries(model_of(family.name))[0]
+    handle = rotary.register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(kwargs["position_ids"] if "position_ids" in kwargs else args[1]),
+        with_kwargs=True,
+    )
+    model_of(family.name).generate(**inputs, max_new_tokens=1)
+    handle.remove()
+    rows = seen[0] if seen[0].dim() == 3 else seen[0][None]
+    return rows.expand(-1, len(inputs["input_ids"]), -1)
+
+
+def text_rotaries(model: PreTrainedModel) -> list[torch.nn.Module]:
+    return [m for name, m in model.named_modules() if "Rotary" in type(m).__name__ and "vis" not in name]
 
 
 @pytest.mark.parametrize("family", families("no_mask_equals_ones"))
