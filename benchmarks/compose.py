@@ -76,14 +76,15 @@ def main() -> None:
             end="",
         )
         print(f"manifest {size / 1e6:.2f} MB, loaded in {loaded:.2f} s")
-        compare(probe, options.items)
+        compare(probe, source, options.items)
 
 
-def compare(probe: bapa.probe.Probe, items: int) -> None:
+def compare(probe: bapa.probe.Probe, source: Path, items: int) -> None:
     """Times both ways on the first items, starting with no tile decoded."""
     import pyarrow.parquet as pq
 
-    paths = [Path(name) for name in pq.read_table(probe.path / "tiles.parquet", columns=["where"])["where"].to_pylist()]
+    names = pq.read_table(probe.path / "tiles.parquet", columns=["where"])["where"].to_pylist()
+    paths = [source.resolve().parent / name for name in names]
     ours, plain = [], []
     for item in probe.items[: min(items, len(probe.items))]:
         start = time.process_time()

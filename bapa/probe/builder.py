@@ -17,7 +17,7 @@ from bapa.errors import ConfigError, ProbeError
 from bapa.probe.card import data_card
 from bapa.probe.compose import Pixels
 from bapa.probe.design import Design
-from bapa.probe.files import empty, new_folder, progress
+from bapa.probe.files import empty, new_folder, progress, sync
 from bapa.probe.plan import Planner
 from bapa.probe.sheet import contact_sheet
 from bapa.probe.source import Columns, Source, open_source
@@ -124,6 +124,7 @@ def _write(folder: Path, source: Source, design: Design, config: dict[str, Any],
     probe = Probe.load(folder)
     contact_sheet(probe).save(folder / "contact_sheet.png")
     (folder / "README.md").write_text(data_card(probe), "utf-8")
+    sync(folder)
 
 
 def _unlike(tiles: Iterator[Tile | LeftOut]) -> Iterator[Tile | LeftOut]:

@@ -87,7 +87,7 @@ class Canvases:
             try:
                 yield from self._cut(names[index], design.cell or 0)
             except UnusableError as why:
-                yield LeftOut(f"{self.path}, group {names[index]}", str(why))
+                yield LeftOut(f"{self.path.name}, group {names[index]}", str(why))
 
     def _cut(self, name: str, cell: int) -> list[Tile]:
         """The nine tiles of a group, after a look whether its first and last canvas hold the same pictures."""

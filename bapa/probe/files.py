@@ -16,18 +16,17 @@ T = TypeVar("T")
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to write into; it becomes ``out`` (new or empty) when all is written and is removed if that fails.
+    """A folder to write into: it becomes ``out`` (new or empty) after the block, and is removed if that fails.
 
     Raises:
         ProbeError: the disk is full, or ``out`` cannot be written.
     """
+    out = out.resolve()
     part = out.with_name(f".{out.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)  # of a build that was killed
         part.mkdir(parents=True)
         yield part
-        for path in (*part.iterdir(), part):
-            _sync(path)
         if out.exists():
             out.rmdir()
         part.replace(out)
@@ -51,9 +50,8 @@ def progress(steps: Iterable[T], total: int, label: str) -> Iterable[T]:
     return track(steps, label, total, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def sync(folder: Path) -> None:
+    """Waits until the files of a folder are on the disk."""
+    for path in folder.iterdir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,8 @@ from bapa.probe.tile import LeftOut, Tile
 
 Row = Mapping[str, Any]
 METADATA = ("metadata.jsonl", "metadata.csv")
+EXAMPLE = '{"file_name": "a.jpg", "caption": "a cat"}'
+_HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?(:[\w.-]+)?")
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 _BATCH = 64  # pictures in memory at a time
 
@@ -152,7 +155,7 @@ class Folder(Table):
     def row(self, index: int) -> tuple[str, Row]:
         row = self.rows[index]
         name = row.get(self.column)
-        return str(self.folder / str(name)) if name else f"{self.metadata}, row {index + 1}", row
+        return f"{self.name}/{name}" if name else f"{self.name}/{self.metadata.name}, row {index + 1}", row
 
     def picture(self, row: Row) -> Path | bytes:
         return inside(self.folder, _text(row, self.column))
@@ -175,8 +178,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
             except ValueError as error:
                 raise ProbeError(f"{path}, line {number}: not JSON ({error})") from None
             if not isinstance(row, dict):
-                example = '{"file_name": "a.jpg", "caption": "a cat"}'
-                raise ProbeError(f"{path}, line {number}: expected an object such as {example}")
+                raise ProbeError(f"{path}, line {number}: expected an object such as {EXAMPLE}")
             rows.append(row)
     return rows
 
@@ -233,7 +235,7 @@ class Dataset(Table):
 
 
 def open_dataset(source: str, columns: Columns, split: str) -> Dataset:
-    """A parquet file, a data set saved on disk, or one of the hub.
+    """A parquet file, a data set saved on disk, or one of the hub (``owner/name`` or ``owner/name:config``).
 
     Raises:
         ProbeError: nothing of that name, or it lacks a column.
@@ -241,6 +243,11 @@ def open_dataset(source: str, columns: Columns, split: str) -> Dataset:
     import datasets
 
     path = Path(source)
+    if path.is_dir() and any(file.suffix.lower() in _SUFFIXES for file in path.iterdir()):
+        raise ProbeError(f"{path} has pictures but no metadata.jsonl; write one with a line like {EXAMPLE} for each")
+    accepted = "accepted are 'digits', a folder with metadata.jsonl, a parquet file or a data set of the hub"
+    if not path.exists() and not _HUB_NAME.fullmatch(source):
+        raise ProbeError(f"there is no {source!r}; {accepted}")
     try:
         if path.suffix == ".parquet" and path.is_file():
             data = datasets.load_dataset("parquet", data_files={split: str(path)}, split=split)
@@ -248,12 +255,12 @@ def open_dataset(source: str, columns: Columns, split: str) -> Dataset:
             data = datasets.load_from_disk(str(path))[split]
         elif (path / "state.json").is_file():
             data = datasets.load_from_disk(str(path))
-        else:
+        elif path.exists():
             data = datasets.load_dataset(source, split=split)
+        else:
+            name, _, config = source.partition(":")
+            data = datasets.load_dataset(name, config or None, split=split)
     except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ProbeError(
-            f"cannot open {source!r} ({reason}); accepted are 'digits', a folder with metadata.jsonl, a parquet file "
-            "or a data set of the hub"
-        ) from None
+        raise ProbeError(f"cannot open {source!r} ({reason}); {accepted}") from None
     return Dataset(path.name if path.exists() else source, data, path.parent if path.is_file() else path, columns)

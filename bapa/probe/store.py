@@ -200,9 +200,7 @@ class Probe:
     def _decode(self, tile: int) -> Pixels:
         with self._lock:  # a parquet reader serves one thread at a time
             png = self._reader.read_row_group(tile, columns=["image.bytes"])
-        pixels = np.asarray(Image.open(io.BytesIO(png["image"].combine_chunks().field("bytes")[0].as_buffer())))
-        pixels.flags.writeable = False  # shared by all canvases
-        return pixels
+        return np.asarray(Image.open(io.BytesIO(png["image"].combine_chunks().field("bytes")[0].as_buffer())))
 
 
 def fingerprint(manifest: dict[str, Any], items: Items) -> str:

@@ -64,7 +64,8 @@ def test_canvas_is_the_pictures_pasted_by_hand(folder: Path, tmp_path: Path, pla
     import pyarrow.parquet as pq
 
     probe = build(str(folder), tmp_path / "P", Design(rows=2, cols=3, cell=32, placement=placement))
-    paths = pq.read_table(probe.path / "tiles.parquet", columns=["where"])["where"].to_pylist()
+    names = pq.read_table(probe.path / "tiles.parquet", columns=["where"])["where"].to_pylist()
+    paths = [tmp_path / name for name in names]
     item = probe.items[3]
     for cell in range(6):
         order = [tile for tile in item.layout if tile != item.key]

@@ -84,6 +84,18 @@ def test_no_such_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         build("no/such", tmp_path / "P")
 
 
+def test_no_such_folder_is_not_looked_for_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "load_dataset", None)
+    with pytest.raises(ProbeError, match=r"there is no '\.\./fotos'; accepted are"):
+        build("../fotos", tmp_path / "P")
+
+
+def test_pictures_without_metadata_say_what_to_write(folder: Path, tmp_path: Path) -> None:
+    (folder / "metadata.jsonl").unlink()
+    with pytest.raises(ProbeError, match=r'no metadata\.jsonl; write one with a line like \{"file_name": "a\.jpg"'):
+        build(str(folder), tmp_path / "P")
+
+
 def test_broken_metadata_names_the_line(folder: Path, tmp_path: Path) -> None:
     with (folder / "metadata.jsonl").open("a") as file:
         file.write("{oops\n")
