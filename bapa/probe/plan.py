@@ -65,7 +65,7 @@ class Planner:
         count = self.design.items or len(self.word)
         self._check_enough(count)
         keys = self._rng("keys").permutation(list(self.word))[:count].tolist()
-        homes = self._rng("homes").permutation(np.arange(count) % self.design.cells).tolist()
+        homes = self._homes(count)
         near, others = self._rng("near misses"), self._rng("distractors")
         items = []
         for number, (key, home) in enumerate(zip(keys, homes, strict=True)):
@@ -91,6 +91,12 @@ class Planner:
     @property
     def _wants_near_miss(self) -> bool:
         return self.design.near_miss and self.design.task in ("match", "choice")
+
+    def _homes(self, count: int) -> list[int]:
+        """Each cell in turn, in an order drawn anew for every round."""
+        cells = self.design.cells
+        rounds = np.tile(np.arange(cells), (-(-count // cells), 1))
+        return self._rng("homes").permuted(rounds, axis=1).ravel()[:count].tolist()
 
     def _rng(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng([self.design.seed, *purpose.encode()])

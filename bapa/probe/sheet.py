@@ -58,8 +58,8 @@ def _item(sheet: Image.Image, draw: ImageDraw.ImageDraw, probe: Probe, item: Ite
     gap = 12
     side = (_CANVAS - gap * 2) // 3
     for (y, row), (x, col) in ((a, b) for a in enumerate(rows) for b in enumerate(cols)):
-        place = (left + x * (side + gap), top + y * (side + gap))
-        sheet.paste(_thumbnail(probe, item, row * probe.cols + col, side, 2), place)
+        small = _thumbnail(probe, item, row * probe.cols + col, side, 2)
+        sheet.paste(small, (left + x * (side + gap), top + y * (small.height + gap)))
     left += _CANVAS + _GAP + 8
     width = _WIDTH - _MARGIN - _GAP - left
     for question in probe.questions(item, cell)[:3]:
@@ -67,7 +67,7 @@ def _item(sheet: Image.Image, draw: ImageDraw.ImageDraw, probe: Probe, item: Ite
 
 
 def _thumbnail(probe: Probe, item: Item, cell: int, side: int, line: int) -> Image.Image:
-    """A canvas fitted into a square, its key outlined."""
+    """A canvas fitted into a square, its key outlined by a line of up to ``line`` pixels."""
     canvas = Image.fromarray(probe.compose(item, cell))
     scale = side / max(canvas.size)
     how = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS
@@ -77,10 +77,8 @@ def _thumbnail(probe: Probe, item: Item, cell: int, side: int, line: int) -> Ima
     box = (round(col * px), round(row * px), round((col + 1) * px) - 1, round((row + 1) * px) - 1)
     draw = ImageDraw.Draw(canvas)
     draw.rectangle((0, 0, canvas.width - 1, canvas.height - 1), outline=_LINE)
-    draw.rectangle(box, outline=_ACCENT, width=line)
-    square = Image.new("RGB", (side, side), _CARD)
-    square.paste(canvas, ((side - canvas.width) // 2, (side - canvas.height) // 2))
-    return square
+    draw.rectangle(box, outline=_ACCENT, width=max(1, min(line, round(px / 10))))
+    return canvas
 
 
 def _question(draw: ImageDraw.ImageDraw, question: Question, left: int, top: int, width: int) -> int:
