@@ -144,7 +144,7 @@ def measure(
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
 ) -> None:
     """Ask a model every question of a probe under every scheme, and say how far the place decides."""
-    from bapa.measure import Settings, measure
+    from bapa.measure import Settings, measure, table
     from bapa.measure.terminal import table
     from bapa.models import load
     from bapa.probe import Probe

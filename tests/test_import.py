@@ -31,12 +31,9 @@ def test_a_public_name_brings_torch() -> None:
 
 
 def test_import_takes_less_than_half_a_second() -> None:
-    clock = "import time; t = time.perf_counter(); import bapa; print(time.perf_counter() - t)"
-    times = [
-        float(subprocess.run([sys.executable, "-c", clock], capture_output=True, text=True, check=True).stdout)
-        for _ in range(3)
-    ]
-    assert min(times) < 0.5
+    # Time of the processor, not of the wall: other tests run at the same time.
+    clock = "import time; t = time.process_time(); import bapa; print(time.process_time() - t)"
+    assert float(subprocess.run([sys.executable, "-c", clock], capture_output=True, text=True, check=True).stdout) < 0.5
 
 
 def test_public_names() -> None:
