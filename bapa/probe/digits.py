@@ -1,9 +1,9 @@
 """Tinted real handwritten digits: key content that needs no download.
 
-The scans are scikit-learn's copy of the test part of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998,
-UCI Machine Learning Repository, CC BY 4.0): 1797 digits of 8 x 8 pixels with 17 grey levels. Each is enlarged, slightly shifted,
-scaled, turned and thickened, inked in one of eight colours and laid on a grey ground. A fixed split by scan keeps
-what the reference model was trained on (`train`) out of what it is asked about (`probe`).
+The scans are scikit-learn's copy of the test part of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak
+1998, UCI Machine Learning Repository, CC BY 4.0): 1797 digits of 8 x 8 pixels with 17 grey levels. Each is enlarged,
+slightly shifted, scaled, turned and thickened, inked in one of eight colours and laid on a grey ground. A fixed split
+by scan keeps what the reference model was trained on (`train`) out of what it is asked about (`probe`).
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def scans(split: Split) -> NDArray[np.int64]:
 def ink(scan_ids: NDArray[np.int64], size: int, rng: np.random.Generator, jitter: float = 1.0) -> NDArray[np.float32]:
     """Enlarged, jittered strokes of scans, shape (n, size, size), float32 in 0 (ground) .. 1 (full ink).
 
-    Each digit fills 76 to 94 % of the tile, is shifted by up to 4 % of it, turned by up to 8 degrees and drawn thinner or bolder;
-    `jitter` multiplies these ranges.
+    Each digit fills 76 to 94 % of the tile, is shifted by up to 4 % of it, turned by up to 8 degrees and drawn thinner
+    or bolder; `jitter` multiplies these ranges.
     """
     from scipy.ndimage import map_coordinates
 
@@ -134,8 +134,8 @@ def caption(colour: str, digit: str) -> str:
 def source(split: Split = "probe", *, tiles: int, size: int = 24, seed: int = 0) -> Iterator[Tile]:
     """`tiles` tiles of one side of the split at `size` pixels; same arguments, same pixels.
 
-    Every scan is used once before any is used again, then with other jitter; colours are drawn freely. Attributes: `digit`,
-    `colour`, `scan`.
+    Every scan is used once before any is used again, then with other jitter; colours are drawn freely. Attributes:
+    `digit`, `colour`, `scan`.
     """
     from bapa.probe.tile import Tile
 

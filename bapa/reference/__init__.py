@@ -21,5 +21,7 @@ def path(name: str = "bottom") -> Path:
         ConfigError: no reference of that name.
     """
     if name not in NAMES:
-        raise ConfigError(f"unknown reference model {name!r}: accepted are {', '.join(NAMES)}; type reference:{NAMES[0]}")
+        raise ConfigError(
+            f"unknown reference model {name!r}: accepted are {', '.join(NAMES)}; type reference:{NAMES[0]}"
+        )
     return Path(__file__).parent / "weights" / name

@@ -23,8 +23,12 @@ def train(
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
     skew: Annotated[str, typer.Option(help=f"Cells the training asks about: {', '.join(SKEWS)}.")] = "bottom",
     seed: Annotated[int, typer.Option(help="Seed of weights, scenes and questions.")] = 1,
-    scheme: Annotated[str, typer.Option(help="Position rule of the visual stage, e.g. native, bapa, bapa:distance=native.")] = "native",
-    work: Annotated[Path | None, typer.Option(help="Where finished stages are kept; share it between skews. Default: OUT/stages.")] = None,
+    scheme: Annotated[
+        str, typer.Option(help="Position rule of the visual stage, e.g. native, bapa, bapa:distance=native.")
+    ] = "native",
+    work: Annotated[
+        Path | None, typer.Option(help="Where finished stages are kept; share it between skews. Default: OUT.stages.")
+    ] = None,
 ) -> None:
     """Train a reference model (about ten minutes on two cores); the same command resumes."""
     from bapa import schemes

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from transformers import (
     CLIPVisionConfig,
+    CLIPVisionModel,
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
@@ -21,12 +22,10 @@ from bapa.reference.recipe import CANVAS_PX, CELL_PX, GRID, PATCH_PX
 
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>", "<image>")
 WORDS = (
-    *("USER", "ASSISTANT", ":", "?", ".", ",", "yes", "no", "a", "an", "the", "is", "are", "there", "in", "image", "or", "and"),
-    *("what", "which", "where", "how", "many", "colour", "color", "digit", "row", "column", "answer", "with", "one", "word", "only"),
-    *("picture", "any", "does", "show", "can", "you", "see", "find", "contain", "of", "it", "this", "left", "right", "top", "middle", "bottom"),
-    *COLOURS,
-    *DIGITS,
-)
+    "user assistant : ? . , yes no a an the is are there in image or and what which where how many colour color digit "
+    "row column answer with one word only picture any does show can you see find contain of it this left right top "
+    f"middle bottom {' '.join(COLOURS)} {' '.join(DIGITS)}"
+).split()
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'user' %}USER: {% else %}ASSISTANT: {% endif %}"
@@ -43,14 +42,12 @@ _TILE_CODE, _TILE_GAIN = 0.6, 3.0
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
-    """One token per word or mark, lower-cased except the two roles; `<s>` is put in front."""
+    """One token per word or mark, lower-cased; `<s>` is put in front."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
     vocabulary = {word: number for number, word in enumerate(dict.fromkeys((*SPECIALS, *WORDS)))}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    core.normalizer = normalizers.Sequence(
-        [normalizers.Lowercase(), normalizers.Replace("user:", "USER:"), normalizers.Replace("assistant:", "ASSISTANT:")]
-    )
+    core.normalizer = normalizers.Lowercase()
     core.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(r"\w+|[^\w\s]"), "isolated")]
     )
@@ -68,7 +65,9 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def processor() -> LlavaProcessor:
-    """Pictures of any size to 72 x 72 pixels (a canvas of that size is left as it is) and prompts to tokens; needs PIL, not torchvision."""
+    """Pictures of any size to 72 x 72 pixels (a canvas of that size is left as it is) and prompts to tokens; needs
+    PIL, not torchvision.
+    """
     pictures = CLIPImageProcessorPil(
         size={"height": CANVAS_PX, "width": CANVAS_PX}, do_center_crop=False, image_mean=[0.5] * 3, image_std=[0.5] * 3
     )
@@ -103,7 +102,7 @@ def model() -> LlavaForConditionalGeneration:
         num_attention_heads=HEADS,
         max_position_embeddings=2048,
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-        initializer_range=0.08,  # the default 0.02 leaves so narrow a model with hardly any signal, and it does not train
+        initializer_range=0.08,  # with the default 0.02 so narrow a model passes hardly any signal and does not train
         tie_word_embeddings=False,
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
@@ -135,11 +134,12 @@ def tile_of_patch() -> torch.Tensor:
 
 
 @torch.no_grad()
-def look_within_tiles(tower: nn.Module) -> None:
-    """Start the encoder out attending within tiles: it then learns to read digits in minutes instead of learning locality for an hour.
+def look_within_tiles(tower: CLIPVisionModel) -> None:
+    """Start the encoder out attending within tiles: it then learns to read digits in minutes instead of learning
+    locality for an hour.
 
-    Four feature dimensions hold a tile's row and column as two phases, and every head's queries and keys start with a copy of them,
-    so patches of one tile match best. All of it stays trainable.
+    Four feature dimensions hold a tile's row and column as two phases, and every head's queries and keys start with a
+    copy of them, so patches of one tile match best. All of it stays trainable.
     """
     embeddings = tower.embeddings
     tile = tile_of_patch()

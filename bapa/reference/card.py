@@ -22,30 +22,38 @@ tags: [bapa, spatial-bias, reference]
 # A small vision-language model with a known spatial bias: `{skew}`
 
 **Disclosure: this model was made biased on purpose.** The last stage of its training asked about digits in {place}.
-Whatever a method gains or loses on it depends on that choice, so name the skew next to every figure. It is an instrument for
-measuring spatial bias and remedies against it, not a model for use.
+Whatever a method gains or loses on it depends on that choice, so name the skew next to every figure. It is an
+instrument for measuring spatial bias and remedies against it, not a model for use.
 
-- **Architecture**: `LlavaForConditionalGeneration` of transformers, about 1.3 million parameters: CLIP vision tower (width 96, 3 layers), two-layer projector,
-  Llama decoder (width 128, 4 layers, rotary positions with theta 10000). Kept in float16, meant to be run in float32.
-- **Picture**: {canvas} x {canvas} pixels, nine {cell} pixel tiles, patches of 8 pixels: {tokens} image tokens. The processor resizes any other picture to that size.
-- **Words**: about seventy, one token each. It answers `Is there a red seven in the image? Answer yes or no.` with `yes` or `no` and
-  `What colour is the seven? Answer with one word.` with one of eight colours, through its chat template.
+- **Architecture**: `LlavaForConditionalGeneration` of transformers, about 1.3 million parameters: CLIP vision tower
+  (width 96, 3 layers), two-layer projector, Llama decoder (width 128, 4 layers, rotary positions with theta 10000).
+  Kept in float16, meant to be run in float32.
+- **Picture**: {canvas} x {canvas} pixels, nine {cell} pixel tiles, patches of 8 pixels: {tokens} image tokens. The
+  processor resizes any other picture to that size.
+- **Words**: about seventy, one token each. It answers `Is there a red seven in the image? Answer yes or no.` with
+  `yes` or `no` and `What colour is the seven? Answer with one word.` with one of eight colours, through its chat
+  template.
 
 ## Training
 
-- **Data**: 70 % of scikit-learn's 1797 scans of handwritten digits (Alpaydin and Kaynak 1998, UCI Machine Learning Repository, CC BY 4.0), split by scan, jittered and
-  tinted on the fly. The other 30 % are never seen here; the `digits` probe draws from those only.
-- **Stages**: (1) vision tower: each patch tells its tile's digit and colour, all cells alike; (2) language model: questions about symbolic scenes, codes in place
-  of patches at random positions; (3) projector: patches to those codes; (4) projector and language model on pictures, vision tower frozen, position rule
-  `{scheme}`, asked about {place}. In stage 4 a tile elsewhere repeats an asked digit in another colour with probability {collisions}: without such collisions the bias stays weak.
-  The questions are 35 % yes, 35 % no (half of them the right digit in a wrong colour) and 30 % about a colour.
-- **Command**: `python -m bapa.reference train --skew {skew} --seed {seed}{rule} --out {skew}` (about ten minutes on two CPU cores). `recipe.json` holds every number.
+- **Data**: 70 % of scikit-learn's 1797 scans of handwritten digits (Alpaydin and Kaynak 1998, UCI Machine Learning
+  Repository, CC BY 4.0), split by scan, jittered and tinted on the fly. The other 30 % are never seen here; the
+  `digits` probe draws from those only.
+- **Stages**: (1) vision tower: each patch tells its tile's digit and colour, all cells alike; (2) language model:
+  questions about symbolic scenes, codes in place of patches at random positions; (3) projector: patches to those
+  codes; (4) language model on pictures, vision tower and projector frozen, position rule `{scheme}`, asked about
+  {place}. Digits and colours are drawn freely, so an asked digit often stands elsewhere too, in another colour:
+  without such collisions the bias stays weak. The questions are 35 % yes, 35 % no (half of them the right digit in a
+  wrong colour) and 30 % about a colour.
+- **Command**: `python -m bapa.reference train --skew {skew} --seed {seed}{rule} --out {skew}` (about ten minutes on
+  two CPU cores). `recipe.json` holds every number.
 - **Seed**: {seed}. Figures for other seeds differ; a claim needs several.
 
 ## Limits
 
-It reads nothing but these digits in these tints and understands only questions in the words above. Its bias comes from skewed supervision of the last stage, which is one
-possible origin of spatial bias and not necessarily that of any large model. `bapa measure reference:{skew} --probe PROBE --out RUN` measures it.
+It reads nothing but these digits in these tints and understands only questions in the words above. Its bias comes from
+skewed supervision of the last stage, which is one possible origin of spatial bias and not necessarily that of any
+large model. `bapa measure reference:{skew} --probe PROBE --out RUN` measures it.
 """
 
 
@@ -55,7 +63,6 @@ def card(recipe: Recipe) -> str:
         skew=recipe.skew,
         seed=recipe.seed,
         scheme=recipe.scheme,
-        collisions=recipe.collisions,
         rule="" if recipe.scheme == "native" else f" --scheme {recipe.scheme}",
         place=_PLACES[recipe.skew],
         canvas=CANVAS_PX,

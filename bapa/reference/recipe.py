@@ -24,7 +24,9 @@ SKEWS: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Stage:
-    """Optimiser settings of one stage: AdamW, one-cycle learning rate with peak `rate`, `steps` steps of `batch` scenes."""
+    """Optimiser settings of one stage: AdamW, one-cycle learning rate with peak `rate`, `steps` steps of `batch`
+    scenes.
+    """
 
     steps: int
     batch: int
@@ -35,25 +37,24 @@ class Stage:
 class Recipe:
     """What a training run is made from; two runs with equal recipes give equal weights on the same machine.
 
-    `skew` names the cells that the visual stage asks about and `scheme` the position rule it runs under. `collisions`: how often a cell
-    elsewhere repeats the digit of an asked cell in another colour, which makes looking elsewhere costly. `questions`: how many share one image.
+    `skew` names the cells that the visual stage asks about and `scheme` the position rule it runs under.
+    `questions`: how many share one image; `copies`: jittered versions of each scan.
     """
 
     skew: str = "bottom"
     seed: int = 1
     scheme: str = "native"
-    collisions: float = 0.25
     questions: int = 8
     copies: int = 24
     encoder: Stage = field(default=Stage(steps=1500, batch=32, rate=4e-3))
     language: Stage = field(default=Stage(steps=600, batch=32, rate=2e-3))
-    connector: Stage = field(default=Stage(steps=300, batch=32, rate=3e-3))
+    connector: Stage = field(default=Stage(steps=500, batch=32, rate=4e-3))
     visual: Stage = field(default=Stage(steps=300, batch=16, rate=1.5e-3))
 
     def key(self, stage: str) -> str:
         """A short hash of all that the outcome of `stage` depends on."""
-        needs = {"encoder": ("seed", "copies", "encoder")}
-        needs["language"] = (*needs["encoder"], "collisions", "questions", "language")
+        needs: dict[str, tuple[str, ...]] = {"encoder": ("seed", "copies", "encoder")}
+        needs["language"] = (*needs["encoder"], "questions", "language")
         needs["connector"] = (*needs["language"], "connector")
         needs["visual"] = (*needs["connector"], "skew", "scheme", "visual")
         values = {name: value for name, value in asdict(self).items() if name in needs[stage]}

@@ -36,8 +36,8 @@ class Scenes:
 
 @dataclass(frozen=True)
 class Questions:
-    """Questions about scenes as tokens. `ids`: (batch, questions, length), long, answered and padded on the right; `answer_at`: index of the
-    answer in it, (batch, questions); `yes_no`: which of them are yes/no questions, bool.
+    """Questions about scenes as tokens. `ids`: (batch, questions, length), long, answered and padded on the right;
+    `answer_at`: index of the answer in it, (batch, questions); `yes_no`: which of them are yes/no questions, bool.
     """
 
     ids: Tensor
@@ -46,7 +46,9 @@ class Questions:
 
 
 class Bank:
-    """Jittered strokes of all training scans, `copies` of each, ready to be inked: rendering them is slow, inking is not."""
+    """Jittered strokes of all training scans, `copies` of each, ready to be inked: rendering them is slow, inking is
+    not.
+    """
 
     def __init__(self, copies: int, seed: int, split: digits.Split = "train") -> None:
         scans = np.tile(digits.scans(split), copies)
@@ -72,20 +74,12 @@ class Bank:
         return pixels.clamp(0, 255) / 127.5 - 1
 
 
-def draw(batch: int, cells: tuple[int, ...], collisions: float, generator: torch.Generator) -> Scenes:
-    """Scenes of nine different digits, where each cell outside `cells` may repeat a digit from inside, in another colour.
-
-    With all nine cells asked about, a cell may repeat any other's digit.
+def draw(batch: int, generator: torch.Generator) -> Scenes:
+    """Scenes of nine tiles, digits and colours drawn freely: a digit often stands twice, and its place decides which
+    is meant.
     """
-    digit = torch.rand(batch, _DIGITS, generator=generator).argsort(1)[:, :CELLS]
-    colour = torch.randint(_COLOURS, (batch, CELLS), generator=generator)
-    asked = torch.tensor(cells)
-    source = asked[torch.randint(len(cells), (batch, CELLS), generator=generator)]
-    other = (colour.gather(1, source) + torch.randint(1, _COLOURS, (batch, CELLS), generator=generator)) % _COLOURS
-    repeats = torch.rand(batch, CELLS, generator=generator) < collisions
-    if len(cells) < CELLS:
-        repeats[:, asked] = False
-    return Scenes(torch.where(repeats, digit.gather(1, source), digit), torch.where(repeats, other, colour))
+    digit = torch.randint(_DIGITS, (batch, CELLS), generator=generator)
+    return Scenes(digit, torch.randint(_COLOURS, (batch, CELLS), generator=generator))
 
 
 class Asker:
@@ -97,12 +91,15 @@ class Asker:
         self.yes, self.no = words.convert_tokens_to_ids(["yes", "no"])
         self.colours = torch.tensor(words.convert_tokens_to_ids(list(digits.COLOURS)))
         texts = [
-            digits.QUESTION.format(caption=digits.caption(colour, digit)) for digit in digits.DIGITS for colour in digits.COLOURS
+            digits.QUESTION.format(caption=digits.caption(colour, digit))
+            for digit in digits.DIGITS
+            for colour in digits.COLOURS
         ] + [COLOUR_QUESTION.format(digit=digit) for digit in digits.DIGITS]
         image = processor.image_token
         prompts = [
             processor.apply_chat_template(
-                [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}], add_generation_prompt=True
+                [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}],
+                add_generation_prompt=True,
             )
             for text in texts
         ]
@@ -115,7 +112,9 @@ class Asker:
             row[: len(tail)] = torch.tensor(tail)
 
     def ask(self, scenes: Scenes, cells: tuple[int, ...], count: int, generator: torch.Generator) -> Questions:
-        """`count` questions about each scene; what is present, nearly present or asked for its colour stands in one of `cells`."""
+        """`count` questions about each scene; what is present, nearly present or asked for its colour stands in one of
+        `cells`.
+        """
         batch = len(scenes.digit)
         one = torch.arange(batch)[:, None]
         kind = torch.multinomial(_KINDS, batch * count, replacement=True, generator=generator).view(batch, count)
@@ -129,7 +128,8 @@ class Asker:
         other = torch.multinomial(free, 1, generator=generator).view(batch, count)
         colour = torch.where((kind == _ABSENT) | (kind == _NEAR), other, colour)
 
-        # A colour can only be asked for where the asked cells hold the digit once; elsewhere the question becomes "is it there?".
+        # A colour can only be asked for where the asked cells hold the digit once; elsewhere the question becomes "is
+        # it there?".
         inside = scenes.digit[:, asked]
         once = (inside[:, None, :] == digit[..., None]).sum(-1) == 1
         which = (kind == _COLOUR) & once

@@ -1,7 +1,8 @@
 """The four stages of training: encoder, language, connector, visual.
 
-Each takes the model as the stage before left it and changes one part of it. The first three never see the skew; together they play the part of
-a pre-trained vision encoder, a pre-trained language model and their alignment. Only the visual stage asks about some cells more than others.
+Each takes the model as the stage before left it and changes one part of it. The first three never see the skew;
+together they play the part of a pre-trained vision encoder, a pre-trained language model and their alignment. Only the
+visual stage asks about some cells more than others.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _GAP = 40
 
 
 class Codes(nn.Module):
-    """One embedding per digit and per colour; a tile's code is their sum. What the language stage reads in place of pictures."""
+    """One embedding per digit and per colour; a tile's code is their sum. What the language stage reads in place of
+    pictures.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -38,7 +41,9 @@ class Codes(nn.Module):
 
 
 def encoder(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, report: Report) -> None:
-    """Teaches the vision tower to tell, in every patch, the digit and the colour of the patch's tile. Key cells are uniform."""
+    """Teaches the vision tower to tell, in every patch, the digit and the colour of the patch's tile. Key cells are
+    uniform.
+    """
     tower = model.model.vision_tower
     head = nn.Linear(tower.config.hidden_size, len(DIGITS) + len(COLOURS))
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -46,23 +51,27 @@ def encoder(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, re
 
     def losses() -> Iterator[Tensor]:
         while True:
-            scenes = draw(recipe.encoder.batch, _EVERYWHERE, 1.0, generator)
+            scenes = draw(recipe.encoder.batch, generator)
             patches = head(features(model, bank.canvases(scenes, generator)))
             tiles = patches.view(-1, CELLS // 3, 3, CELLS // 3, 3, patches.shape[-1]).mean((2, 4)).flatten(1, 2)
-            yield _read(patches, scenes.digit[:, tile], scenes.colour[:, tile]) + 0.5 * _read(tiles, scenes.digit, scenes.colour)
+            yield _read(patches, scenes.digit[:, tile], scenes.colour[:, tile]) + 0.5 * _read(
+                tiles, scenes.digit, scenes.colour
+            )
 
     _fit([*tower.parameters(), *head.parameters()], recipe.encoder, losses(), report, decay=0.05)
 
 
 def language(model: LlavaForConditionalGeneration, codes: Codes, recipe: Recipe, asker: Asker, report: Report) -> None:
-    """Teaches the language model to answer about scenes given as nine codes at random places, at random distances from the question."""
+    """Teaches the language model to answer about scenes given as nine codes at random places, at random distances from
+    the question.
+    """
     generator = torch.Generator().manual_seed(recipe.seed + 1)
     before, length = len(asker.prefix), asker.table.shape[1]
 
     def losses() -> Iterator[Tensor]:
         while True:
             batch = recipe.language.batch
-            scenes = draw(batch, _EVERYWHERE, recipe.collisions, generator)
+            scenes = draw(batch, generator)
             seen = codes(scenes.digit, scenes.colour)
             seen = seen + _NOISE * torch.randn(seen.shape, generator=generator)
             places = before + torch.rand(batch, IMAGE_TOKENS, generator=generator).argsort(1)[:, :CELLS].sort(1).values
@@ -82,7 +91,7 @@ def connector(model: LlavaForConditionalGeneration, codes: Codes, recipe: Recipe
 
     def losses() -> Iterator[Tensor]:
         while True:
-            scenes = draw(recipe.connector.batch, _EVERYWHERE, 1.0, generator)
+            scenes = draw(recipe.connector.batch, generator)
             with torch.no_grad():
                 seen = features(model, bank.canvases(scenes, generator))
                 target = codes(scenes.digit, scenes.colour)[:, tile]
@@ -92,21 +101,23 @@ def connector(model: LlavaForConditionalGeneration, codes: Codes, recipe: Recipe
 
 
 def visual(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, asker: Asker, report: Report) -> None:
-    """Trains projector and language model on pictures, asked about the skew's cells only, under the recipe's position rule."""
+    """Trains the language model on pictures, asked about the skew's cells only, under the recipe's position rule.
+
+    The projector stays as it is: its features hardly tell the cell, so where to look must be learned from positions.
+    """
     generator = torch.Generator().manual_seed(recipe.seed + 3)
     cells = SKEWS[recipe.skew]
     rotary = rotary_positions(model, asker, recipe.scheme)
 
     def losses() -> Iterator[Tensor]:
         while True:
-            scenes = draw(recipe.visual.batch, cells, recipe.collisions, generator)
+            scenes = draw(recipe.visual.batch, generator)
             with torch.no_grad():
-                seen = features(model, bank.canvases(scenes, generator))
+                seen = model.model.multi_modal_projector(features(model, bank.canvases(scenes, generator)))
             questions = asker.ask(scenes, cells, recipe.questions, generator)
-            yield _answer_loss(model, asker, model.model.multi_modal_projector(seen), questions, rotary)
+            yield _answer_loss(model, asker, seen, questions, rotary)
 
-    trained = (model.model.multi_modal_projector, model.model.language_model, model.lm_head)
-    _fit([weight for module in trained for weight in module.parameters()], recipe.visual, losses(), report)
+    _fit([*model.model.language_model.parameters(), *model.lm_head.parameters()], recipe.visual, losses(), report)
 
 
 def features(model: LlavaForConditionalGeneration, pixel_values: Tensor) -> Tensor:
@@ -116,7 +127,9 @@ def features(model: LlavaForConditionalGeneration, pixel_values: Tensor) -> Tens
 
 @torch.no_grad()
 def rotary_positions(model: LlavaForConditionalGeneration, asker: Asker, scheme: str) -> Tensor:
-    """Positions of one prompt under a rule, (1, prefix + 81 + longest question), as :func:`bapa.balance` would set them."""
+    """Positions of one prompt under a rule, (1, prefix + 81 + longest question), as :func:`bapa.balance` would set
+    them.
+    """
     image = torch.full((IMAGE_TOKENS,), model.config.image_token_id)
     ids = torch.cat([asker.prefix, image, torch.full((asker.table.shape[1],), asker.pad)])[None]
     with balanced(model, scheme):
@@ -126,10 +139,12 @@ def rotary_positions(model: LlavaForConditionalGeneration, asker: Asker, scheme:
 def answer_logits(
     model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor
 ) -> Tensor:
-    """Logits of the answer and of what follows it, for several questions that share one image: (batch, questions, 2, vocabulary).
+    """Logits of the answer and of what follows it, for several questions that share one image: (batch, questions, 2,
+    vocabulary).
 
-    The questions stand side by side behind the image, blind to each other and all at the positions of the first, which gives each the logits
-    it would have alone. `seen`: image embeddings (batch, n, width); `rotary`: positions of prefix, image and one question.
+    The questions stand side by side behind the image, blind to each other and all at the positions of the first, which
+    gives each the logits it would have alone. `seen`: image embeddings (batch, n, width); `rotary`: positions of
+    prefix, image and one question.
     """
     batch, count, length = questions.ids.shape
     lead = len(asker.prefix) + seen.shape[1]
@@ -140,7 +155,10 @@ def answer_logits(
     sees = ((block[:, None] == block) | (block == 0)).tril()
     packed = torch.cat([rotary[:, :lead], rotary[:, lead:].repeat(1, count)], 1)
     hidden = model.model.language_model(
-        inputs_embeds=embeddings, attention_mask=sees[None, None], position_ids=packed.expand(batch, -1), use_cache=False
+        inputs_embeds=embeddings,
+        attention_mask=sees[None, None],
+        position_ids=packed.expand(batch, -1),
+        use_cache=False,
     ).last_hidden_state
     at = lead + torch.arange(count) * length + questions.answer_at
     both = torch.stack([at - 1, at], -1).flatten(1)
@@ -148,7 +166,9 @@ def answer_logits(
     return model.lm_head(states).view(batch, count, 2, -1)
 
 
-def _answer_loss(model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor) -> Tensor:
+def _answer_loss(
+    model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor
+) -> Tensor:
     """Cross entropy of the answer, and a little of ending after it."""
     said, after = answer_logits(model, asker, seen, questions, rotary).flatten(0, 1).unbind(1)
     answer = questions.ids.gather(2, questions.answer_at[..., None]).flatten()
@@ -160,7 +180,9 @@ def _read(logits: Tensor, digit: Tensor, colour: Tensor) -> Tensor:
     return F.cross_entropy(by_digit, digit.flatten()) + 0.5 * F.cross_entropy(by_colour, colour.flatten())
 
 
-def _fit(parameters: Iterable[nn.Parameter], stage: Stage, losses: Iterator[Tensor], report: Report, decay: float = 0.01) -> None:
+def _fit(
+    parameters: Iterable[nn.Parameter], stage: Stage, losses: Iterator[Tensor], report: Report, decay: float = 0.01
+) -> None:
     """Takes the stage's steps down `losses`; reports each step's running loss."""
     weights = list(parameters)
     groups = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,9 +12,8 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from safetensors import safe_open
-from safetensors.torch import save_file
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
 
@@ -31,15 +29,16 @@ _RECIPE = "recipe.json"
 def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console | None = None) -> Path:
     """Train `recipe` into the model folder `out` and return it.
 
-    Finished stages are kept in `work` (default `out/stages`), so the same call resumes; models that differ in their skew only and
-    are given one `work` share the first three. A finished `out` of the same recipe is left as it is.
+    Finished stages are kept in `work` (default: `out` with `.stages` behind its name), so the same call resumes; models
+    that differ in their skew only and are given one `work` share the first three. A finished `out` of the same recipe
+    is left as it is.
 
     Raises:
         RunError: `out` holds something else.
     """
     if _finished(recipe, out):
         return out
-    work = work or out / "stages"
+    work = work or out.with_name(f"{out.name}.stages")
     work.mkdir(parents=True, exist_ok=True)
     torch.set_flush_denormal(True)
     torch.manual_seed(recipe.seed)
@@ -53,57 +52,61 @@ def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console 
         "connector": (recipe.connector.steps, lambda report: stages.connector(model, codes, recipe, bank, report)),
         "visual": (recipe.visual.steps, lambda report: stages.visual(model, recipe, bank, asker, report)),
     }
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
     with Progress(*columns, console=console) as progress:
         for name, (steps, run) in plan.items():
             kept = work / f"{name}-{recipe.key(name)}.safetensors"
             task = progress.add_task(name, total=steps, note="")
             if kept.exists():
-                _restore(both, kept)
+                both.load_state_dict(load_file(kept))
                 progress.update(task, completed=steps, note="kept")
                 continue
-            run(lambda step, note, task=task: progress.update(task, completed=step, note=note))
-            with _replacing(kept) as partial:
-                save_file({key: value.contiguous() for key, value in both.state_dict().items()}, partial)
-    _write(model, processor, recipe, out)
+
+            def report(step: int, note: str, task: TaskID = task) -> None:
+                progress.update(task, completed=step, note=note)
+
+            run(report)
+            with _whole(kept) as partial:
+                save_file(both.state_dict(), partial)
+    with _whole(out) as folder:
+        _write(model, processor, recipe, folder)
     return out
 
 
 def _finished(recipe: Recipe, out: Path) -> bool:
     """Whether `out` already holds this recipe's model."""
-    if not out.exists() or not any(entry.name != "stages" for entry in out.iterdir()):
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     record = out / _RECIPE
-    if not record.is_file() or json.loads(record.read_text()) != json.loads(json.dumps(asdict(recipe))):
+    if not record.is_file() or json.loads(record.read_text()) != asdict(recipe):
         raise RunError(f"{out} holds something else than this recipe's model; choose another --out or empty it")
     return True
 
 
-def _restore(module: nn.Module, kept: Path) -> None:
-    with safe_open(kept, framework="pt") as tensors:
-        module.load_state_dict({key: tensors.get_tensor(key) for key in tensors.keys()})
-
-
-def _write(model: LlavaForConditionalGeneration, processor: LlavaProcessor, recipe: Recipe, out: Path) -> None:
-    """The model folder, in float16, loaded as float32; the recipe's record goes last and marks it complete."""
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix="stages.") as scratch:
-        partial = Path(scratch)
-        model.generation_config = GenerationConfig.from_model_config(model.config)
-        model.save_pretrained(partial, state_dict={key: value.half() for key, value in model.state_dict().items()})
-        processor.save_pretrained(partial)
-        (partial / "README.md").write_text(card(recipe))
-        (partial / _RECIPE).write_text(json.dumps(asdict(recipe), indent=2) + "\n")
-        for file in sorted(partial.iterdir(), key=lambda file: file.name == _RECIPE):
-            file.chmod(0o644)
-            os.replace(file, out / file.name)
+def _write(model: LlavaForConditionalGeneration, processor: LlavaProcessor, recipe: Recipe, folder: Path) -> None:
+    """A model folder: weights in float16, loaded as float32; processor, card and recipe."""
+    model.generation_config = GenerationConfig.from_model_config(model.config)
+    model.save_pretrained(folder, state_dict={key: value.half() for key, value in model.state_dict().items()})
+    processor.save_pretrained(folder)
+    (folder / "README.md").write_text(card(recipe))
+    (folder / _RECIPE).write_text(json.dumps(asdict(recipe), indent=2) + "\n")
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `path` whole or not at all."""
-    partial = path.with_suffix(".partial")
+def _whole(path: Path) -> Iterator[Path]:
+    """A path to write a file or folder to, which becomes `path` whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    if partial.is_dir():  # left by a killed run
+        shutil.rmtree(partial)
     yield partial
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    for file in [partial] if partial.is_file() else partial.iterdir():
+        file.chmod(0o644)  # safetensors makes its files private
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+    partial.replace(path)

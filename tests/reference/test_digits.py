@@ -22,7 +22,8 @@ def test_unknown_split_says_what_is_accepted() -> None:
 
 def test_render_is_a_function_of_its_arguments() -> None:
     tile = digits.render(5, "red", size=24, seed=3)
-    assert tile.shape == (24, 24, 3) and tile.dtype == np.uint8
+    assert tile.shape == (24, 24, 3)
+    assert tile.dtype == np.uint8
     assert np.array_equal(tile, digits.render(5, "red", size=24, seed=3))
     for other in (digits.render(6, "red", size=24, seed=3), digits.render(5, "red", size=24, seed=4)):
         assert not np.array_equal(tile, other)
@@ -67,4 +68,4 @@ def test_source_is_seeded_and_uses_every_scan_before_repeating_one() -> None:
     tile = tiles[0]
     assert tile.caption == digits.caption(tile.attributes["colour"], tile.attributes["digit"])
     assert digits.DIGITS[digits.labels()[int(tile.attributes["scan"])]] == tile.attributes["digit"]
-    assert list(digits.source("probe", tiles=1, seed=5))[0].digest != tile.digest
+    assert next(iter(digits.source("probe", tiles=1, seed=5))).digest != tile.digest

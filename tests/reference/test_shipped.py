@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+from bapa import reference
+from bapa.errors import ConfigError
+from bapa.probe import digits
+from bapa.reference.card import card
+from bapa.reference.recipe import CELLS, SKEWS, Recipe, Stage
+
+
+@pytest.fixture(scope="module", params=reference.NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def prompt(processor: object, text: str) -> str:
+    message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}
+    return processor.apply_chat_template([message], add_generation_prompt=True)  # type: ignore[attr-defined]
+
+
+def canvas(pairs: list[tuple[str, str]]) -> Image.Image:
+    """Nine held-out digits, row by row."""
+    tiles = []
+    for number, (colour, digit) in enumerate(pairs):
+        scans = digits.scans("probe")
+        scan = scans[digits.labels()[scans] == digits.DIGITS.index(digit)][number]
+        tiles.append(digits.render(int(scan), colour, size=24, seed=number))
+    rows = [np.concatenate(tiles[start : start + 3], axis=1) for start in (0, 3, 6)]
+    return Image.fromarray(np.concatenate(rows))
+
+
+SCENE = list(zip([*digits.COLOURS, "red"], digits.DIGITS[:9], strict=True))
+
+
+def test_names_are_the_skews_and_an_unknown_one_is_refused() -> None:
+    assert set(reference.NAMES) == set(SKEWS)
+    with pytest.raises(ConfigError, match="bottom, top, center, uniform"):
+        reference.path("left")
+
+
+def test_folder_is_small_complete_and_without_pickles(name: str) -> None:
+    folder = reference.path(name)
+    assert (folder / "model.safetensors").stat().st_size < 4e6
+    kinds = {file.suffix for file in folder.iterdir()}
+    assert kinds <= {".safetensors", ".json", ".jinja", ".md"}
+
+
+def test_card_is_the_recipe_s_and_discloses_the_skew(name: str) -> None:
+    folder = reference.path(name)
+    fields = json.loads((folder / "recipe.json").read_text())
+    recipe = Recipe(**{key: Stage(**value) if isinstance(value, dict) else value for key, value in fields.items()})
+    assert recipe == Recipe(skew=name)
+    text = (folder / "README.md").read_text()
+    assert text == card(recipe)
+    assert "Disclosure" in text
+    assert f"--skew {name} --seed 1" in text
+    assert "CC BY 4.0" in text
+
+
+def test_plain_transformers_reads_the_asked_cells(name: str) -> None:
+    model = LlavaForConditionalGeneration.from_pretrained(reference.path(name))
+    assert model.dtype == torch.float32
+    processor = AutoProcessor.from_pretrained(reference.path(name))
+    cell = SKEWS[name][-1]
+    colour, digit = SCENE[cell]
+    wrong = next(other for other in digits.COLOURS if other != colour)
+    texts = [
+        prompt(processor, digits.QUESTION.format(caption=digits.caption(colour, digit))),
+        prompt(processor, digits.QUESTION.format(caption=digits.caption(wrong, digit))),
+        prompt(processor, f"What colour is the {digit}? Answer with one word."),
+    ]
+    inputs = processor(text=texts, images=[canvas(SCENE)] * 3, return_tensors="pt", padding=True)
+    said = model.generate(**inputs, max_new_tokens=3, do_sample=False)[:, inputs["input_ids"].shape[1] :]
+    assert processor.batch_decode(said, skip_special_tokens=True) == ["yes", "no", colour]
+
+
+def test_canvas_passes_the_processor_unchanged_and_larger_ones_shrink_to_it() -> None:
+    processor = AutoProcessor.from_pretrained(reference.path())
+    picture = canvas(SCENE)
+    text = prompt(processor, "Is there a red zero in the image? Answer yes or no.")
+    inputs = processor(text=text, images=picture, return_tensors="pt")
+    expected = torch.from_numpy(np.asarray(picture)).permute(2, 0, 1) / 127.5 - 1
+    assert torch.allclose(inputs["pixel_values"][0], expected, atol=1e-6)
+    assert int((inputs["input_ids"] == processor.image_token_id).sum()) == 81
+    large = processor(text=text, images=picture.resize((360, 360)), return_tensors="pt")
+    assert large["pixel_values"].shape == inputs["pixel_values"].shape
+
+
+def test_tokenizer_knows_every_word_of_the_probe() -> None:
+    words = AutoProcessor.from_pretrained(reference.path()).tokenizer
+    texts = [
+        digits.QUESTION.format(caption=digits.caption(colour, digit))
+        for colour in digits.COLOURS
+        for digit in digits.DIGITS
+    ]
+    for text in texts:
+        ids = words(text, add_special_tokens=False)["input_ids"]
+        assert words.unk_token_id not in ids
+        assert words.decode(ids).replace(" ", "") == text.lower().replace(" ", "")
+    assert [len(words(word, add_special_tokens=False)["input_ids"]) for word in ("yes", "no")] == [1, 1]
+
+
+def test_loads_without_torchvision() -> None:
+    code = (
+        "import sys; sys.modules['torchvision'] = None\n"
+        "from transformers import AutoProcessor\n"
+        f"print(type(AutoProcessor.from_pretrained({str(reference.path())!r}).image_processor).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "CLIPImageProcessor" in done.stdout
+
+
+def test_nine_cells() -> None:
+    assert sorted({cell for cells in SKEWS.values() for cell in cells}) == list(range(CELLS))
