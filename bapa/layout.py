@@ -76,6 +76,27 @@ class Layout:
             found.append(Image(columns[order == k], grids[k - 1] if k <= len(grids) else None))
         return found
 
+    def with_grids(self, native: Tensor, past: int = 0) -> Layout:
+        """This layout with the grids that M-RoPE positions tell: images whose rows times columns give their tokens.
+
+        ``native``: LongTensor (axes, rows, columns from ``past`` on), time, height and width; with one axis nothing
+        is told.
+        """
+        if len(native) < 3:
+            return self
+        grids = []
+        for row in range(self.rows):
+            known: list[Grid | None] = []
+            for image in self.images(row):
+                grid = image.grid
+                if grid is None and int(image.columns[0]) >= past:
+                    _, high, wide = native[:3, row, image.columns - past].unbind()
+                    told = Grid(int(high.max() - high.min()) + 1, int(wide.max() - wide.min()) + 1)
+                    grid = told if told.rows * told.cols == len(image) else None
+                known.append(grid)
+            grids.append(tuple(known))
+        return Layout(self.number, tuple(grids))
+
     def join(self, after: Layout) -> Layout:
         """This layout followed by ``after``; an image cut by the seam goes on."""
         last = self.number.amax(1, keepdim=True)
@@ -123,17 +144,17 @@ def read(
     if joined is not None:
         ends = mask & ~torch.nn.functional.pad(mask, (0, 1))[:, 1:]
         for row in range(len(mask)):
-            first, stops = begins[row].nonzero().flatten().tolist(), (ends[row].nonzero().flatten() + 1).tolist()
-            for stop, start in zip(stops, first[1:], strict=False):
-                begins[row, start] = not joined(row, stop, start)
+            first, last = begins[row].nonzero().flatten().tolist(), ends[row].nonzero().flatten().tolist()
+            for end, start in zip(last, first[1:], strict=False):
+                begins[row, start] = not joined(row, end + 1, start)
     number = begins.cumsum(1) * mask
     if len(lengths):
         number = _number(mask, lengths)
     counts = number.amax(1).tolist()
     if sum(counts) != len(grids):
         return Layout(number)
-    ends = torch.tensor(counts).cumsum(0).tolist()
-    return Layout(number, tuple(tuple(grids[end - count : end]) for count, end in zip(counts, ends, strict=True)))
+    stops = torch.tensor(counts).cumsum(0).tolist()
+    return Layout(number, tuple(tuple(grids[end - count : end]) for count, end in zip(counts, stops, strict=True)))
 
 
 def _number(mask: Tensor, lengths: Sequence[int]) -> Tensor:

@@ -69,7 +69,10 @@ def find(model: nn.Module) -> Anatomy:
         raise UnsupportedModelError(
             f"{name} takes no pictures (text-only); image positions exist in vision-language models only"
         )
-    decoder = _owner(top, top.get_input_embeddings())
+    try:
+        decoder = _owner(top, top.get_input_embeddings())
+    except NotImplementedError as error:  # a contrastive model, say: pictures and text, no decoder
+        raise UnsupportedModelError(f"{name} has no text decoder that its images stand in") from error
     crossing = next(
         (type(m).__name__ for m in decoder.modules() if re.search("Cross|Sequence.*Align", type(m).__name__)), None
     )

@@ -20,10 +20,12 @@ from bapa.errors import ModelError
 from bapa.layout import Layout
 from bapa.models import state as states
 from bapa.models.anatomy import Anatomy
-from bapa.models.families import JOINED
+from bapa.models.pictures import Reader
 from bapa.models.rotary import Mixer
 from bapa.models.state import State
 from bapa.schemes import Scheme, assign
+from bapa.schemes.base import GridScheme
+from bapa.schemes.native import Native
 
 
 @dataclass
@@ -52,11 +54,8 @@ class Attachment:
     def __init__(self, anatomy: Anatomy, scheme: Scheme) -> None:
         anatomy.check(scheme)
         self.scheme = scheme
-        self.tokens = anatomy.tokens
-        self.pictures = anatomy.pictures
-        self.joined = JOINED.get(anatomy.model.config.model_type)
+        self.reader = Reader(anatomy, scheme)
         self.arguments = list(inspect.signature(anatomy.outer.forward).parameters)
-        self.embedding = anatomy.model.get_input_embeddings  # a bound method, so that a copied model brings its own
         self.calls: dict[int, Call] = {}  # by thread: one model may serve several
         self.trust_ids = False  # take image tokens as images even where no pictures come with them
         by_layer = [scheme.at_layer(i, len(anatomy.layers)) for i in range(len(anatomy.layers))] or [scheme]
@@ -81,6 +80,8 @@ class Attachment:
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Lay out the images of a forward."""
+        if isinstance(self.scheme, Native):  # its only wish, a constant, needs no layout
+            return
         call = {**dict(zip(self.arguments, args, strict=False)), **kwargs}
         rows, columns = (call["inputs_embeds"] if call.get("input_ids") is None else call["input_ids"]).shape[:2]
         cache = call.get("past_key_values")
@@ -90,7 +91,7 @@ class Attachment:
             self.calls[_thread()] = Call(0, state, None, rows, columns)
             return
         past = 0 if cache is None else int(cache.get_seq_length())
-        layout = self._layout(call, past)
+        layout = self.reader.read(call, past, self.trust_ids)
         if past == 0:
             state = None
         elif state is None:
@@ -112,12 +113,15 @@ class Attachment:
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Give the rotary embedding the scheme's positions instead of the model's own."""
         call = self.calls.get(_thread())
-        if call is None:  # the decoder was called on its own, without the module that sees pictures: text only
-            return None
         native = kwargs["position_ids"] if "position_ids" in kwargs else args[1]
-        if call.positions is None:
-            call.positions = self._positions(call, native if native.dim() == 3 else native[None])
-        positions = self.mixer.shape(call.positions[0], native, channel=0)
+        if isinstance(self.scheme, Native):
+            positions = native + self.scheme.shift
+        elif call is None:  # the decoder was called on its own, without the module that sees pictures: text only
+            return None
+        else:
+            if call.positions is None:
+                call.positions = self._positions(call, native if native.dim() == 3 else native[None])
+            positions = self.mixer.shape(call.positions[0], native, channel=0)
         if "position_ids" in kwargs:
             return args, {**kwargs, "position_ids": positions}
         return (args[0], positions, *args[2:]), kwargs
@@ -151,6 +155,8 @@ class Attachment:
             return [native - offset[:, None] for offset in call.state.offset]
         whole = native.expand(-1, call.rows, -1)
         layout = call.layout or layouts.text(call.rows, call.columns)
+        if isinstance(self.scheme, GridScheme):
+            layout = layout.with_grids(whole.cpu(), call.past)
         if call.state is None:
             found = [assign.balance(whole, layout, rule) for rule in self.rules]
             origin = found[0].raster_end - call.columns
@@ -163,38 +169,8 @@ class Attachment:
             positions = [found for found, _ in resumed]
         call.next = State(self.scheme, layout, origin, offset)
         if call.layout is None:
-            return [native + rule.shift for rule in self.rules]
+            return [native for _ in self.rules]
         return positions
-
-    def _layout(self, call: dict[str, Any], past: int) -> Layout | None:
-        """The images this call brings in; None where it brings none, whatever its ids (models may sample them)."""
-        brings = any(_given(call.get(name)) for name in self.pictures)
-        if call.get("input_ids") is not None:
-            return self._read(call["input_ids"]) if brings or self.trust_ids else None
-        if brings and self.joined is None:
-            return layouts.read(self._embedded(call["inputs_embeds"]))
-        if past and not brings:
-            return None
-        if (types := call.get("mm_token_type_ids")) is None:
-            raise ModelError(
-                "inputs_embeds without input_ids or pictures hide where the images stand; "
-                "pass input_ids, or mm_token_type_ids (1 on image tokens, 0 on text)"
-            )
-        return layouts.read(types > 0)
-
-    def _read(self, ids: Tensor) -> Layout:
-        mask = torch.isin(ids, self.tokens.to(ids.device))
-        if self.joined is None:
-            return layouts.read(mask)
-        joined, rows = self.joined, ids.cpu()
-        return layouts.read(mask, joined=lambda row, end, start: joined(rows[row], end, start))
-
-    def _embedded(self, embeds: Tensor) -> Tensor:
-        """Image tokens of a call that brings embeddings: those equal to the placeholder's, as transformers itself
-        does.
-        """
-        placeholders = self.embedding()(self.tokens.to(embeds.device)).to(embeds.dtype)
-        return (embeds[..., None, :] == placeholders).all(-1).any(-1)
 
 
 @dataclass
@@ -217,12 +193,6 @@ class LayerHook:
             f"{self.attachment.scheme} gives each layer its own positions, but a {type(module).__name__} missed them; "
             "switch gradient checkpointing off, or use a scheme with one rule for all layers"
         )
-
-
-def _given(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(part is not None for part in value.values())
-    return value is not None
 
 
 def _thread() -> int:

@@ -1,30 +1,84 @@
 """Facts about single families that structure alone does not tell.
 
 ``JOINED`` answers, for families that write one image in several pieces, whether two neighbouring runs of image tokens
-belong to the same image. It sees the row's token ids and the columns between the runs. Families without an entry
-write an image as one run.
+belong to the same image. It sees the row's token ids, the column behind the first run, the first column of the
+second, and the config. Families without an entry write an image as one run. Sources: the processors of transformers
+5.23.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
-Joined = Callable[[Tensor, int, int], bool]
+Joined = Callable[[Tensor, int, int, Any], bool]
 
 
-def _idefics3(ids: Tensor, end: int, start: int) -> bool:
-    """Tiles are announced by the fake-token border and a tag; a further image closes the border first, so it stands
-    twice.
+def _one_tag(ids: Tensor, end: int, start: int, config: Any) -> bool:
+    """One tag or break between pieces; a further image closes and opens, which takes two tokens at least."""
+    return start - end == 1
 
-    Idefics3Processor.replace_image_token, transformers 5.23.
+
+def _one_break(ids: Tensor, end: int, start: int, config: Any) -> bool:
+    """Pixtral ends every row with a break and the last with an end: the first image's break tells the two apart."""
+    features = ids == ids[end - 1]
+    first = int(features.nonzero()[0])
+    behind_first_row = ids[first + int((~features[first:]).nonzero()[0])]
+    return start - end == 1 and bool(ids[end] == behind_first_row)
+
+
+def _one_border(ids: Tensor, end: int, start: int, config: Any) -> bool:
+    """Idefics3: line ends, if any, then border and tag; a further image closes its border first or stands behind text.
+
+    Granite-Docling writes two single-tile images that follow each other at once like two tiles of one image.
     """
-    border = ids[start - 2]
-    return int((ids[end:start] == border).sum()) == 1
+    gap = ids[end:start]
+    line_ends = gap[:-2]
+    return len(line_ends) <= 2 and bool((line_ends == gap[0]).all()) and int((gap == gap[-2]).sum()) == 1
+
+
+def _not_closed(ids: Tensor, end: int, start: int, config: Any) -> bool:
+    """Llama 4: at most a row separator and the mark of the whole picture between tiles, no end of image."""
+    return start - end <= 2 and not bool((ids[end:start] == config.eoi_token_index).any())
+
+
+def _not_opened(ids: Tensor, end: int, start: int, config: Any) -> bool:
+    """Molmo2: a break between rows; end, start and a break between whole picture and crops; a further image opens
+    anew.
+    """
+    return start - end <= 3 and not bool((ids[end:start] == config.low_res_image_start_token_id).any())
 
 
 JOINED: dict[str, Joined] = {
-    "idefics3": _idefics3,
-    "smolvlm": _idefics3,
+    "aya_vision": _one_tag,
+    "cohere2_vision": _one_tag,
+    "fuyu": _one_tag,
+    "granite_docling": _one_border,
+    "idefics3": _one_border,
+    "lfm2_vl": _one_tag,
+    "llama4": _not_closed,
+    "mistral3": _one_break,
+    "molmo2": _not_opened,
+    "ovis2": _one_tag,
+    "smolvlm": _one_border,
 }
+
+# Families whose image is written row by row with breaks between: the rows tell the grid.
+ROWS = {"fuyu", "mistral3"}
+
+# Families that write each picture as one run of one length, with nothing between pictures that stand side by side.
+SINGLE = {"deepseek_vl", "llava", "llava_next", "llava_onevision", "paligemma", "vipllava"}
+
+
+def squares(config: Any) -> set[int]:
+    """Token counts at which one picture fills a square: those of the vision tower's fixed image size."""
+    vision = getattr(config, "vision_config", None)
+    side, patch = (getattr(vision, name, None) for name in ("image_size", "patch_size"))
+    side, patch = (value[0] if isinstance(value, list | tuple) and value else value for value in (side, patch))
+    counts = {getattr(config, name, None) for name in ("image_seq_length", "mm_tokens_per_image")}
+    if isinstance(side, int) and isinstance(patch, int):
+        shrink = getattr(config, "scale_factor", getattr(config, "downsample_factor", 1))
+        counts.add((side // patch) ** 2 // (shrink**2 if isinstance(shrink, int) else 1))
+    return {count for count in counts if isinstance(count, int)}

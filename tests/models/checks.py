@@ -124,9 +124,9 @@ def decoding_counts_on(family: Family, attn: str) -> None:
     assert all((step == step[0]).all() for step in record)
 
 
-def cached_equals_recompute(family: Family, attn: str) -> None:
+def cached_equals_recompute(family: Family, attn: str, scheme: str = "bapa") -> None:
     model, inputs = family.build(attn=attn), family.inputs(TWO_IMAGES)
-    bapa.balance(model)
+    bapa.balance(model, scheme)
     answer = generate(model, family, inputs)
     prompt = inputs["input_ids"].shape[1]
     whole = logits(model, family.extend(inputs, answer.sequences[:, prompt:]))
@@ -134,9 +134,9 @@ def cached_equals_recompute(family: Family, attn: str) -> None:
         close(stepwise, whole[:, prompt - 1 + step].float())
 
 
-def padded_equals_alone(family: Family, attn: str) -> None:
+def padded_equals_alone(family: Family, attn: str, scheme: str = "bapa") -> None:
     model = family.build(attn=attn)
-    bapa.balance(model)
+    bapa.balance(model, scheme)
     alone = [family.inputs([row]) for row in ROWS]
     for side in ("left", "right"):
         batch = family.inputs(ROWS, padding=side)
@@ -202,9 +202,9 @@ def copies_are_independent(family: Family, attn: str) -> None:
     same(logits(twin, inputs), before)
 
 
-def checkpointing_gives_the_same_gradients(family: Family, attn: str) -> None:
+def checkpointing_gives_the_same_gradients(family: Family, attn: str, scheme: str = "bapa") -> None:
     model, inputs = family.build(attn=attn), family.inputs(TWO_IMAGES)
-    bapa.balance(model)
+    bapa.balance(model, scheme)
     model.train()
     gradients = []
     for checkpointing in (False, True):
@@ -213,7 +213,11 @@ def checkpointing_gives_the_same_gradients(family: Family, attn: str) -> None:
         torch.manual_seed(0)
         model.zero_grad()
         model(**inputs, use_cache=False).logits.square().mean().backward()
-        gradients.append(next(p.grad for n, p in model.named_parameters() if "q_proj" in n and _decoder(n)).clone())
+        gradients.append(
+            next(
+                p.grad for n, p in model.named_parameters() if ("q_proj" in n or "query_key" in n) and _decoder(n)
+            ).clone()
+        )
     assert gradients[0].abs().max() > 0
     close(gradients[0], gradients[1])
 

@@ -38,7 +38,7 @@ def balance_the_first_image_only(patch: pytest.MonkeyPatch) -> None:
 
 def merge_all_images(patch: pytest.MonkeyPatch) -> None:
     read = layouts.read
-    patch.setattr(layouts, "read", lambda mask: replace(found := read(mask), number=found.mask.long()))
+    patch.setattr(layouts, "read", lambda mask, *_, **__: replace(found := read(mask), number=found.mask.long()))
 
 
 def lose_a_step_behind_the_image(patch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def hand_ids_to_the_model(patch: pytest.MonkeyPatch) -> None:
     def enter(self: Attachment, module: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if kwargs.get("position_ids") is None and kwargs.get("input_ids") is not None:
             ids = kwargs["input_ids"]
-            layout = layouts.read(torch.isin(ids, self.tokens))
+            layout = layouts.read(torch.isin(ids, self.reader.tokens))
             native = torch.arange(ids.shape[1]).expand(1, *ids.shape)
             kwargs["position_ids"] = assign.balance(native, layout, self.scheme).positions[0]
         return args, kwargs

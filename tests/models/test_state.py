@@ -66,7 +66,7 @@ def test_a_cache_cropped_back_goes_on_where_it_stands(family: object, back: int)
     length = inputs["input_ids"].shape[1]
     with seen(model) as record, torch.no_grad():
         cache = model(**inputs, use_cache=True).past_key_values
-        cache.crop(length - back)
+        cache.crop(-back)
         tail = inputs["input_ids"][:, length - back :]
         positions = record[0].amax() - back + 1 + torch.arange(back)
         model(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tests.tiny import ALL, Family
+from tests.tiny import FAMILIES, Family
 
 TOLERANCE = 1e-4  # float32 logits of order 1; a wrong position shows with 5e-2 and more
 ONE = ["t3", "image", "t4"]
@@ -24,13 +24,13 @@ def families(check: str) -> list[object]:
             id=name,
             marks=[pytest.mark.xfail(strict=True, reason=family.skip[check])] if check in family.skip else [],
         )
-        for name, family in ALL.items()
+        for name, family in FAMILIES.items()
     ]
 
 
 @functools.cache
 def model_of(name: str, attn: str = "sdpa") -> PreTrainedModel:
-    return ALL[name].build(attn)
+    return FAMILIES[name].build(attn)
 
 
 @torch.no_grad()

@@ -1,0 +1,141 @@
+"""Every rule in running models: one axis (LLaVA) and three (Qwen2-VL), cached and padded; scopes; what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import bapa
+from bapa.errors import SchemeError, UnsupportedModelError
+from bapa.schemes import SCHEMES, assign, parse
+from tests.models import checks
+from tests.models.checks import TWO_IMAGES, close, logits, same
+from tests.tiny import FAMILIES
+
+RULES = [name for name in SCHEMES if name not in ("native", "bapa")]
+ON = [(rule, name) for rule in RULES for name in ("llava", "qwen2_vl") if parse(rule).axes == 1 or name == "qwen2_vl"]
+
+
+@pytest.mark.parametrize(("rule", "name"), ON)
+def test_rule_in_cached_decoding(rule: str, name: str) -> None:
+    checks.cached_equals_recompute(FAMILIES[name], "sdpa", rule)
+
+
+@pytest.mark.parametrize(("rule", "name"), ON)
+def test_rule_in_a_padded_batch(rule: str, name: str) -> None:
+    if parse(rule).absolute:
+        pytest.skip("its positions count from the start of the row, which padding moves in a plain forward")
+    checks.padded_equals_alone(FAMILIES[name], "sdpa", rule)
+
+
+@pytest.mark.parametrize(("rule", "name"), [pair for pair in ON if pair != ("mrope", "qwen2_vl")])
+def test_rule_moves_the_answer_unless_it_is_a_control(rule: str, name: str) -> None:
+    family = FAMILIES[name]
+    model, inputs = family.build(), family.inputs(TWO_IMAGES)
+    native = logits(model, inputs)
+    moved = (logits(bapa.balance(model, rule), inputs) - native).abs().max()
+    assert moved < 1e-4 if rule == "null" else moved > 1e-2
+
+
+def test_mrope_as_a_rule_is_what_qwen_does() -> None:
+    family = FAMILIES["qwen2_vl"]
+    model, inputs = family.build(), family.inputs(TWO_IMAGES)
+    native = bapa.positions(model, **inputs)
+    same(bapa.positions(bapa.balance(model, "mrope"), **inputs), native)
+
+
+def test_a_stride_of_one_is_native_bit_for_bit() -> None:
+    family = FAMILIES["llava"]
+    model, inputs = family.build(), family.inputs(TWO_IMAGES)
+    native = logits(model, inputs)
+    same(logits(bapa.balance(model, "stride:delta=1"), inputs), native)
+
+
+@pytest.mark.parametrize("name", ["llava", "gemma3", "internvl", "qwen2_vl", "qwen3_vl", "mistral3", "fuyu", "glm4v"])
+def test_the_grid_of_a_picture_is_known(name: str) -> None:
+    """Concentric positions as integers, from the grid written down with the tiny family's picture."""
+    family = FAMILIES[name]
+    rows, cols = family.pictures["image"].grid or (0, 0)
+    inputs = family.inputs([["t2", "image", "t3"]])
+    found = bapa.positions(bapa.balance(family.build(), "concentric"), **inputs)[0, 0]
+    feature = family.image_mask(inputs["input_ids"])[0]
+    rings = [min(r, rows - 1 - r, c, cols - 1 - c) for r in range(rows) for c in range(cols)]
+    assert (found[feature] - found[feature].min()).tolist() == rings
+
+
+def test_layers_of_the_pyramid_see_positions_of_their_own() -> None:
+    family = FAMILIES["llava"]
+    model, inputs = family.build(), family.inputs([["t2", "image", "t3"]])
+    both = [logits(bapa.balance(model, rule), inputs) for rule in ("concentric", "concentric:merged=1", "pyramid")]
+    assert all((both[2] - other).abs().max() > 1e-2 for other in both[:2])
+    checks.checkpointing_gives_the_same_gradients(family, "sdpa", "pyramid")
+
+
+def test_one_axis_cannot_carry_three() -> None:
+    with pytest.raises(
+        SchemeError, match=r"'circle' needs 3 rotary axes \(M-RoPE\); LlavaForConditionalGeneration has one"
+    ):
+        bapa.balance(FAMILIES["llava"].build(), "circle")
+
+
+def test_a_grid_nobody_knows_is_an_error() -> None:
+    family = FAMILIES["llava_next"]
+    with pytest.raises(SchemeError, match="needs the patch grid"):
+        logits(bapa.balance(family.build(), "concentric"), family.inputs(TWO_IMAGES))
+
+
+@pytest.mark.parametrize("name", ["llava", "paligemma"])
+def test_images_side_by_side(name: str) -> None:
+    """Two pictures with nothing between them are two images, in a plain forward too."""
+    family = FAMILIES[name]
+    inputs = family.inputs([["t2", "image", "image", "t3"]])
+    n, start = int(family.image_mask(inputs["input_ids"]).sum()) // 2, family.start_index
+    wanted = [start, start + 1] + [start + 2] * n + [start + 3] * n + [start + 4, start + 5, start + 6]
+    assert bapa.positions(bapa.balance(family.build()), **inputs)[0, 0].tolist()[: len(wanted)] == wanted
+
+
+def test_scopes() -> None:
+    family = FAMILIES["idefics3"]
+    inputs = family.inputs([["t1", "image", "t1", "image"]])
+    feature = family.image_mask(inputs["input_ids"])[0]
+    shared = {}
+    for scope in ("image", "tile", "global"):
+        model = bapa.balance(family.build(), "bapa", scope=scope)
+        shared[scope] = bapa.positions(model, **inputs)[0, 0][feature].unique().numel()
+    assert shared == {"image": 2, "tile": 6, "global": 1}
+
+
+def test_frames_of_a_video() -> None:
+    family = FAMILIES["qwen2_vl"]
+    inputs = family.inputs([["t2", "video", "t2"]])
+    frames = int(inputs["video_grid_thw"][0, 0])
+    assert frames > 1
+    feature = family.image_mask(inputs["input_ids"])[0]
+    for scope, positions in (("image", 1), ("frame", frames)):
+        model = bapa.balance(family.build(), "bapa", scope=scope)
+        assert bapa.positions(model, **inputs)[0, 0][feature].unique().numel() == positions
+
+
+def test_a_contrastive_model_is_refused() -> None:
+    from transformers import CLIPConfig, CLIPModel
+
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = CLIPModel(CLIPConfig(text_config=small, vision_config={**small, "image_size": 8, "patch_size": 4}))
+    with pytest.raises(UnsupportedModelError, match="no text decoder"):
+        bapa.balance(model)
+
+
+def test_the_sharing_of_rules_over_channels_is_not_trivial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """VRoPE deals four position sets over the rotary channels; dealing only the first gives another answer."""
+    family = FAMILIES["llava"]
+    model, inputs = bapa.balance(family.build(), "vrope"), family.inputs([["t2", "image", "t3"]])
+    right = logits(model, inputs)
+    balance = assign.balance
+
+    def first_only(native: torch.Tensor, *rest: object) -> assign.Balanced:
+        found = balance(native, *rest)
+        return assign.Balanced(found.positions[:1].expand(4, -1, -1), found.raster_end, found.native_end, found.end)
+
+    monkeypatch.setattr(assign, "balance", first_only)
+    with pytest.raises(AssertionError):
+        close(logits(model, inputs), right)
