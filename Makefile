@@ -33,7 +33,9 @@ format: $(READY)  ## sort imports and format
 	$(BIN)/ruff format .
 
 figures: demo  ## make the pictures and tables of README.md again
-	$(BIN)/python docs/figures.py bapa-demo
+	for name in center uniform; do $(BIN)/bapa measure reference:$$name --probe bapa-demo/probe \
+	  --scheme native --scheme bapa --scheme bapa:distance=native --out bapa-demo/$$name || exit 1; done
+	$(BIN)/python docs/figures.py bapa-demo/bottom bapa-demo/top bapa-demo/center bapa-demo/uniform
 
 reference: $(READY)  ## train the shipped reference models again (minutes each)
 	for skew in bottom top center uniform; do $(BIN)/python -m bapa.reference train --skew $$skew --seed 1 --out build/reference/$$skew || exit 1; done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +16,8 @@ from bapa.errors import BapaError, ConfigError
 from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
 
-out = Console()
-err = Console(stderr=True)
+out = Console(emoji=False)  # reference:top: is no emoji
+err = Console(stderr=True, emoji=False)
 
 
 class Commands(TyperGroup):
@@ -68,9 +69,11 @@ def demo(
     folder: Annotated[Path, typer.Option("--out", help="Where everything goes; repeated, it resumes.")] = Path(
         "bapa-demo"
     ),
-    items: Annotated[int, typer.Option(min=10, help="Number of probe items.")] = 120,
+    items: Annotated[int, typer.Option(min=10, help="Number of probe items.")] = 200,
 ) -> None:
     """Everything once, offline: probe, two shipped models, three schemes, one report."""
+    # One thread per operation: a model this small only waits for more of them.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from bapa.demo import demo
 
     result = demo(folder, items=items)
@@ -132,7 +135,7 @@ def measure(
     probe_folder: Annotated[Path, typer.Option("--probe", help="Folder of the probe.")],
     scheme: Annotated[list[str], typer.Option(help="Scheme, e.g. native or bapa:distance=native; repeatable.")],
     items: Annotated[int | None, typer.Option(help="Only the first so many items.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Canvases per forward.")] = 36,
+    batch_size: Annotated[int, typer.Option(help="Canvases per forward.")] = 18,
     generate: Annotated[int, typer.Option(help="Let the model write so many tokens; 0 reads logits.")] = 0,
     audit: Annotated[int, typer.Option(help="Canvases asked again one by one, with nothing shared.")] = 16,
     fail_on_error: Annotated[str, typer.Option(help="Answers that may fail: a count, or a fraction below 1.")] = "0",
@@ -145,7 +148,6 @@ def measure(
 ) -> None:
     """Ask a model every question of a probe under every scheme, and say how far the place decides."""
     from bapa.measure import Settings, measure, table
-    from bapa.measure.terminal import table
     from bapa.models import load
     from bapa.probe import Probe
 

@@ -25,14 +25,13 @@ def demo(out: Path, *, items: int) -> Demo:
 
     ``items``: number of probe items. Repeated, it resumes where it was stopped.
     """
-    from bapa.measure import load_run, measure
+    from transformers.utils.logging import disable_progress_bar
+
+    from bapa.measure import measure
     from bapa.models import load
 
+    disable_progress_bar()  # of loading weights, which takes no time here
     probe = build("digits", out / "probe", Design(items=items))
-    folders = [out / name for name in MODELS]
-    for name, folder in zip(MODELS, folders, strict=True):
-        measure(load(f"reference:{name}"), probe, SCHEMES, folder)
-    runs = [load_run(folder) for folder in folders]
-    return Demo(
-        write(folders, out / "report.html"), words.summary([(run.bias["model"]["name"], run.bias) for run in runs])
-    )
+    runs = [measure(load(f"reference:{name}"), probe, SCHEMES, out / name) for name in MODELS]
+    report = write([run.path for run in runs], out / "report.html")
+    return Demo(report, words.summary([(run.bias["model"]["name"], run.bias) for run in runs]))

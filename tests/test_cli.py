@@ -60,12 +60,12 @@ def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
 
 def test_an_error_is_shown_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
-        raise ProbeError("row [bold]3[/bold]:\n  no caption")
+        raise ProbeError("row [bold]3[/bold] of reference:top:\n  no caption")
 
     monkeypatch.setattr("bapa.schemes.table", fail)
     failed = CliRunner().invoke(app, ["schemes"])
     assert failed.exit_code == 2
-    assert failed.stderr == "bapa: row [bold]3[/bold]: no caption\n"
+    assert failed.stderr == "bapa: row [bold]3[/bold] of reference:top: no caption\n"
 
 
 def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,4 +88,4 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            yield f"{prefix}{name}", ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

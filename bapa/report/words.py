@@ -36,8 +36,7 @@ def value(bias: Bias, scheme: str, quantity: str) -> float | None:
 def spread(bias: Bias) -> str:
     """How far the place decides under the base scheme."""
     scheme = base(bias)
-    cells = sorted(bias["schemes"][scheme]["cells"], key=lambda cell: cell["hit"]["value"])
-    worst, best = cells[0], cells[-1]
+    worst, best = _extremes(bias)
     test = bias["schemes"][scheme]["tests"]["permutation_range"]
     if test["p"] is not None and test["p"] >= 1 - bias["level"]:
         rate, range_ = (percent(value(bias, scheme, quantity)) for quantity in ("hit", "range"))
@@ -47,6 +46,12 @@ def spread(bias: Bias) -> str:
         f"Under {scheme} the same content is found in {low} of the pictures when it stands {place(worst, bias)} "
         f"and in {high} when it stands {place(best, bias)}."
     )
+
+
+def _extremes(bias: Bias) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The worst and the best cell under the base scheme."""
+    cells = sorted(bias["schemes"][base(bias)]["cells"], key=lambda cell: cell["hit"]["value"])
+    return cells[0], cells[-1]
 
 
 def effect(bias: Bias, scheme: str) -> str:
@@ -103,13 +108,27 @@ def verdict(runs: Sequence[tuple[str, Bias]]) -> str:
     if len(set(winners.values())) == 1:
         return f"{next(iter(winners.values()))} does best on every model here."
     each = ", ".join(f"{scheme} on {name}" for name, scheme in winners.items())
-    return f"No scheme is best everywhere ({each}): which one serves depends on where the model learned to look."
+    return f"No scheme is best everywhere ({each}): what serves depends on where the model learned to look."
 
 
 def summary(runs: Sequence[tuple[str, Bias]]) -> list[str]:
-    """The findings of each of the (name, bias) pairs, a paragraph each, and the verdict."""
-    said = [f"{name}: {' '.join(findings(bias))}" for name, bias in runs]
-    return [*said, *filter(None, [verdict(runs)])]
+    """The (name, bias) pairs in a sentence each, and the verdict."""
+    return [*(in_brief(name, bias) for name, bias in runs), *filter(None, [verdict(runs)])]
+
+
+def in_brief(name: str, bias: Bias) -> str:
+    """One sentence about one run: the worst and the best cell, then range and level under every scheme."""
+    worst, best_cell = _extremes(bias)
+    start = base(bias)
+    each = ", ".join(
+        f"{percent(value(bias, scheme, 'range'))} points and {percent(value(bias, scheme, 'hit'))} % under {scheme}"
+        for scheme in (start, *others(bias))
+    )
+    return (
+        f"{name} under {start} finds the same content in {percent(worst['hit']['value'])} % of the pictures "
+        f"{place(worst, bias)} and in {percent(best_cell['hit']['value'])} % {place(best_cell, bias)}; range over the "
+        f"cells and mean hit rate are {each}."
+    )
 
 
 def tests(bias: Bias) -> Iterator[tuple[str, str]]:

@@ -38,6 +38,14 @@ def test_the_verdict_follows_the_figures(bottom: dict, top: dict) -> None:
     assert words.verdict([("one", bottom)]) == ""
 
 
+def test_in_brief_every_number_is_from_the_figures(bottom: dict) -> None:
+    said = words.in_brief("m", bottom)
+    for scheme, found in bottom["schemes"].items():
+        span, level = (f"{100 * found['overall'][key]['value']:.0f}" for key in ("range", "hit"))
+        assert f"{span} points and {level} % under {scheme}" in said
+    assert words.summary([("m", bottom)]) == [said]
+
+
 def test_saying_yes_to_everything_is_called_guessing(bottom: dict) -> None:
     assert words.guesses(bottom) == ""
     changed = copy.deepcopy(bottom)

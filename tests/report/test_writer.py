@@ -76,7 +76,9 @@ def test_no_pictures_where_the_probe_is_gone_or_another(tmp_path: Path) -> None:
     run = fake_run(tmp_path / "run", fake_bias(TABLES, items=ITEMS), fake_answers(TABLES, ITEMS), other)
     assert "The pictures themselves" in write([run]).read_text("utf-8")
     (run / "bias.json").write_text((run / "bias.json").read_text().replace(other.fingerprint, "1" * 64))
-    assert "The pictures themselves" not in write([run]).read_text("utf-8")
+    html = write([run]).read_text("utf-8")
+    assert "The pictures themselves" not in html
+    assert f"the folder {other.path} is not there" in html
 
 
 def test_runs_of_one_model_are_told_apart_by_their_folders(tmp_path: Path) -> None:
