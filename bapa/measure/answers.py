@@ -59,8 +59,9 @@ class AnswerSet:
             ids = sorted({number for form in forms for number in self._ids.get(form, ())})
             if not ids:
                 raise ModelError(
-                    f"the tokenizer has no single token for the answer {choice!r} (looked for {', '.join(sorted(forms))}); "
-                    "ask for answers of one token, such as yes and no or letters, or let the model write: --generate 16"
+                    f"the tokenizer has no single token for the answer {choice!r} (looked for "
+                    f"{', '.join(sorted(forms))}); ask for answers of one token, such as yes and no or letters, or let "
+                    "the model write: --generate 16"
                 )
             found.append(torch.tensor(ids))
         if len(torch.cat(found).unique()) < sum(map(len, found)):

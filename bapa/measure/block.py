@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bapa.measure.answers import Answer, AnswerSet, from_text
@@ -49,11 +51,10 @@ class Asker:
     def prepare(self, canvases: Sequence[Canvas]) -> Prepared | Exception:
         """Canvases ready for the model. It runs in a thread of its own, so an error is handed on instead of raised."""
         try:
-            questions = [self._asked(canvas)[1] for canvas in canvases]
-            pixels = [self.probe.compose(self._asked(canvas)[0], canvas.cell) for canvas in canvases]
-            return Prepared(
-                questions, pixels, self.forward.prepare(pixels, [[q.text for q in row] for row in questions])
-            )
+            items, questions = zip(*map(self._asked, canvases), strict=True)
+            pixels = [self.probe.compose(item, canvas.cell) for item, canvas in zip(items, canvases, strict=True)]
+            asked = self.forward.prepare(pixels, [[question.text for question in row] for row in questions])
+            return Prepared(list(questions), pixels, asked)
         except Exception as error:  # whatever it is: only the canvas it comes from shall fail
             return error
 
@@ -61,34 +62,25 @@ class Asker:
         """The answers to block ``number``, and the audit of those of its canvases that are to be audited."""
         canvases = self.cut.block(number)
         outcomes = self._outcomes(canvases, prepared)
-        rank, rows = [], []
-        for canvas, outcome in zip(canvases, outcomes, strict=True):
+        rank, rows, audit = [], [], []
+        for place, (canvas, outcome) in enumerate(
+            zip(canvases, outcomes, strict=True), start=number * self.cut.batch_size
+        ):
             item, questions = self._asked(canvas)
             rank += [canvas.index * self.cut.cells + canvas.cell] * len(questions) * len(self.labels)
             for index, question in enumerate(questions):
                 rows += [self._row(item, canvas, question, label, outcome[label][index]) for label in self.labels]
-        start = number * self.cut.batch_size
-        audited = [
-            self._audit(c, o)
-            for i, (c, o) in enumerate(zip(canvases, outcomes, strict=True), start)
-            if i in self.audited
-        ]
+            if place in self.audited:
+                audit += self._audit(canvas, outcome)
         columns = {name: [row[name] for row in rows] for name in SCHEMA.names}
-        return {
-            "block": number,
-            "rank": rank,
-            "answers": columns,
-            "audit": [entry for entries in audited for entry in entries],
-        }
+        return {"block": number, "rank": rank, "answers": columns, "audit": audit}
 
     def sharing_holds(self) -> bool:
-        """Whether the first canvases get the same logits when their questions share a prefill as when each is asked
-        alone.
-        """
+        """Whether questions that share a prefill get the logits they get alone, on the first canvases."""
         prepared = self.prepare(self.cut.block(0)[:2])
         if isinstance(prepared, Exception):
             return False
-        for label in {self.labels[0], self.labels[-1]}:
+        for label in self.labels:
             with balanced(self.forward.model, label):
                 try:
                     together = self.forward.logits(self.forward.see(prepared.asked))
@@ -124,15 +116,24 @@ class Asker:
         outcomes: list[Outcome] = [{} for _ in prepared.questions]
         for label in self.labels:
             with balanced(self.forward.model, label):
-                rows = self.forward.texts(seen, self.generate) if self.generate else self.forward.logits(seen)
-            for outcome, row, questions in zip(outcomes, rows, prepared.questions, strict=True):
-                outcome[label] = self._read(row, questions)
+                answers = iter(self._read(seen, prepared.questions))
+            for outcome, questions in zip(outcomes, prepared.questions, strict=True):
+                outcome[label] = list(islice(answers, len(questions)))
         return outcomes
 
-    def _read(self, given: Any, questions: list[Question]) -> list[Answer]:
+    def _read(self, seen: Asked, questions: Sequence[Sequence[Question]]) -> list[Answer]:
+        """The answers of all canvases in one row; of a canvas with fewer questions than others, the repeated ones are
+        left out.
+        """
+        flat = [question for row in questions for question in row]
         if self.generate:
-            return [from_text(text, question) for text, question in zip(given, questions, strict=False)]
-        return self.answers.read(given[: len(questions)], questions)
+            texts = self.forward.texts(seen, self.generate)
+            kept = [text for row, asked in zip(texts, questions, strict=True) for text in row[: len(asked)]]
+            return [from_text(text, question) for text, question in zip(kept, flat, strict=True)]
+        logits = self.forward.logits(seen)
+        return self.answers.read(
+            torch.cat([row[: len(asked)] for row, asked in zip(logits, questions, strict=True)]), flat
+        )
 
     def _row(self, item: Item, canvas: Canvas, question: Question, label: str, answer: Answer) -> dict[str, Any]:
         row, col = divmod(canvas.cell, self.probe.cols)
@@ -162,7 +163,5 @@ class Asker:
 
     def _alone(self, pixels: NDArray[np.uint8], question: Question) -> Answer:
         if self.generate:
-            return self._read(
-                self.forward.texts(self.forward.prepare([pixels], [[question.text]]), self.generate)[0], [question]
-            )[0]
-        return self._read(self.forward.alone(pixels, question.text)[None], [question])[0]
+            return self._read(self.forward.prepare([pixels], [[question.text]]), [[question]])[0]
+        return self.answers.read(self.forward.alone(pixels, question.text)[None], [question])[0]

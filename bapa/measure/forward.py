@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bapa.errors import ModelError
 from bapa.measure.prompts import Prompt, Prompts, token_types
 from bapa.models.anatomy import PICTURES, find
 
@@ -62,8 +63,12 @@ class Forward:
 
         Where a canvas has fewer questions than others, its last one is repeated.
         """
-        inputs = self.prompts.inputs(canvases, [texts[0][0]] * len(canvases))  # one text: no row is padded
-        prompts = [[self.prompts(text) for text in asked] for asked in texts]
+        inputs = self.prompts.inputs(canvases, texts[0][0])  # one text, so no row is padded
+        written = {text: self.prompts(text) for text in dict.fromkeys(text for asked in texts for text in asked)}
+        prompts = [[written[text] for text in asked] for asked in texts]
+        head = inputs["input_ids"][0, : self.shared].tolist()
+        if any(prompt.ids[: self.shared] != head for prompt in written.values()):
+            raise ModelError("a prompt does not begin like the others; this is an error of bapa, please report it")
         most = max(map(len, prompts))
         return Asked(inputs, [row + row[-1:] * (most - len(row)) for row in prompts])
 
@@ -105,7 +110,7 @@ class Forward:
         """Logits of the token that follows one question about one canvas, (vocabulary,): a plain forward that shares
         nothing.
         """
-        inputs = self._here(self.prompts.inputs([canvas], [text]))
+        inputs = self._here(self.prompts.inputs([canvas], text))
         return self.model(**inputs, logits_to_keep=1).logits[0, -1]
 
     def agrees(self, one: Tensor, two: Tensor) -> bool:

@@ -82,49 +82,41 @@ class Prompts:
 
     def __call__(self, text: str) -> Prompt:
         """The prompt that asks ``text``."""
-        if self._splice is not None:
-            ids = self._unexpanded(text)
-            short, long = self._splice.short, self._splice.long
-            places = [i for i in range(len(ids) - len(short) + 1) if ids[i : i + len(short)] == short]
-            if len(places) == 1:
-                start, end = places[0], places[0] + len(short)
-                rest = len(ids) - end
-                return Prompt(
-                    ids[:start] + long.ids + ids[end:],
-                    {name: [0] * start + values + [0] * rest for name, values in long.types.items()},
-                )
-        inputs = self.inputs([self._blank], [text])
-        types = token_types(inputs)
-        return Prompt(inputs["input_ids"][0].tolist(), {name: inputs[name][0].tolist() for name in types})
+        if self._splice is None:
+            inputs = self.inputs([self._blank], text)
+            types = token_types(inputs)
+            return Prompt(inputs["input_ids"][0].tolist(), {name: inputs[name][0].tolist() for name in types})
+        ids, short, long = self._unexpanded(text), self._splice.short, self._splice.long
+        start = next((i for i in range(len(ids)) if ids[i : i + len(short)] == short), None)
+        if start is None:
+            raise ModelError(f"the prompt {text!r} has lost its image; write it without the image's own tokens")
+        end = start + len(short)
+        return Prompt(
+            ids[:start] + long.ids + ids[end:],
+            {name: [0] * start + values + [0] * (len(ids) - end) for name, values in long.types.items()},
+        )
 
-    def inputs(self, canvases: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> dict[str, Any]:
-        """What the processor makes of canvases, uint8 (height, width, 3), each with one question: the arguments of a
-        forward.
-        """
-        chats = [self._chat(text, Image.fromarray(canvas)) for canvas, text in zip(canvases, texts, strict=True)]
+    def inputs(self, canvases: Sequence[NDArray[np.uint8]], text: str) -> dict[str, Any]:
+        """What the processor makes of canvases, uint8 (height, width, 3), with one question: a forward's arguments."""
+        pictures = [[Image.fromarray(canvas)] for canvas in canvases]
         with self._lock:
-            batch = self.processor.apply_chat_template(
-                chats,
-                tokenize=True,
-                return_dict=True,
-                return_tensors="pt",
-                add_generation_prompt=True,
-                processor_kwargs={"padding": True},
-            )
-        return dict(batch)
-
-    def _chat(self, text: str, image: Image.Image | None = None) -> list[dict[str, Any]]:
-        parts = [{"type": "image", **({} if image is None else {"image": image})}, {"type": "text", "text": text}]
-        return [{"role": "user", "content": parts[::-1] if self.question_first else parts}]
+            texts = [self._written(text)] * len(canvases)
+            return dict(self.processor(images=pictures, text=texts, return_tensors="pt", **self._special(texts[0])))
 
     def _unexpanded(self, text: str) -> Ids:
-        prompt = self.processor.apply_chat_template(self._chat(text), tokenize=False, add_generation_prompt=True)
-        tokenizer = self.processor.tokenizer
-        starts = tokenizer.bos_token is not None and prompt.startswith(
-            tokenizer.bos_token
-        )  # as the processor itself decides
         with self._lock:
-            return tokenizer(prompt, add_special_tokens=not starts)["input_ids"]
+            written = self._written(text)
+            return self.processor.tokenizer(written, **self._special(written))["input_ids"]
+
+    def _written(self, text: str) -> str:
+        parts = [{"type": "image"}, {"type": "text", "text": text}]
+        chat = [{"role": "user", "content": parts[::-1] if self.question_first else parts}]
+        return self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+
+    def _special(self, written: str) -> dict[str, bool]:
+        # A template may write the first token itself, as transformers' own apply_chat_template checks.
+        bos = self.processor.tokenizer.bos_token
+        return {"add_special_tokens": not (bos and written.startswith(bos))}
 
 
 def token_types(inputs: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import bapa
 from bapa.errors import ConfigError, RunError
 from bapa.measure import store as stores
+from bapa.measure.answers import AnswerSet
 from bapa.measure.batches import ahead, plan
 from bapa.measure.block import Asker
 from bapa.measure.forward import Forward
@@ -33,7 +34,7 @@ def measure(
     schemes: Sequence[str | Scheme],
     out: str | Path,
     *,
-    batch_size: int = 36,
+    batch_size: int = 18,
     items: int | None = None,
     generate: int = 0,
     audit: int = 16,
@@ -46,12 +47,17 @@ def measure(
     launch``, the processes share the work and one writes the result.
 
     Args:
-        model: from :func:`bapa.models.load`. probe: from :func:`bapa.probe.build` or ``Probe.load``. schemes: in text
-        form or as schemes, each once. out: new, empty, or holding the same run. batch_size: canvases per forward.
-        items: only the first so many items. generate: let the model write so many tokens and read the answer from the
-        text; 0 reads it from the logits of the next token. audit: how many canvases, spread over the run, are asked
-        again one question at a time with nothing shared. fail_on_error: how many answers may fail: a count, or a
-        fraction below 1. statistics: bootstrap draws, level and seed.
+        model: from :func:`bapa.models.load`.
+        probe: from :func:`bapa.probe.build` or ``Probe.load``.
+        schemes: in text form or as schemes, each once.
+        out: new, empty, or holding the same run.
+        batch_size: canvases per forward.
+        items: only the first so many items.
+        generate: let the model write so many tokens and read the answer from the text; 0 reads it from the logits of
+            the next token.
+        audit: how many canvases, spread over the run, are asked again one question at a time with nothing shared.
+        fail_on_error: how many answers may fail: a count, or a fraction below 1.
+        statistics: bootstrap draws, level and seed.
 
     Raises:
         ConfigError: an option out of range.
@@ -60,6 +66,8 @@ def measure(
     """
     labels = _labels(schemes)
     items = _checked(probe, batch_size, items, generate, fail_on_error)
+    if not generate:
+        _check_answers(model, probe)
     for label in labels:
         with balanced(model.model, label):  # an error now rather than after the first batch
             pass
@@ -175,9 +183,15 @@ def _checked(probe: Probe, batch_size: int, items: int | None, generate: int, fa
         raise ConfigError(f"batch_size = {batch_size}: use 1 or more")
     if fail_on_error < 0 or (isinstance(fail_on_error, float) and fail_on_error >= 1):
         raise ConfigError(f"fail_on_error = {fail_on_error}: use a count (0, 10) or a fraction below 1 (0.01)")
-    if not generate and any(not question.choices for question in probe.questions(probe.items[0], 0)):
-        raise ConfigError("this probe asks for free answers; let the model write them: --generate 16")
     return wanted
+
+
+def _check_answers(model: Loaded, probe: Probe) -> None:
+    answers = AnswerSet(model.processor.tokenizer)
+    for question in probe.questions(probe.items[0], 0):
+        if not question.choices:
+            raise ConfigError("this probe asks for free answers; let the model write them: --generate 16")
+        answers.tokens(question.choices)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ _COLUMNS = (
 
 
 def table(run: Run) -> RenderableType:
-    """One line per scheme: the hit rate of each cell as it stands on the canvas, then the figures over cells with intervals, in %."""
+    """One line per scheme: hit rates as the cells stand on the canvas, then figures over cells with intervals, in %."""
     bias = run.bias
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="bold")
     shown.add_column("scheme", overflow="fold")

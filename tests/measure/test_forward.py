@@ -17,9 +17,12 @@ from tests.tiny.base import FIRST_TEXT, LAST_TEXT, Family
 TEXTS = [["what", "where is it"], ["which of them", "who"], ["how", "why"]]
 CANVASES = [0.5, 1.0, 1.5]  # what the pixels are multiplied with
 PREFIX = ("t3", "image")
+# Natively without a usable cache: found out before a run, and asked separately.
 UNSHAREABLE = {
-    "video_llama_3"
-}  # natively wrong with a cache and no position ids; found out before a run, asked separately
+    "video_llama_3": "wrong with a cache and no position ids",
+    "granite4_vision": "a plain forward returns no cache",
+    "hunyuan_vl": "other positions with a cache",
+}
 
 
 class Tokenizer:
@@ -42,17 +45,16 @@ class FamilyPrompts:
         generator = torch.Generator().manual_seed(zlib.crc32(text.encode()))
         return torch.randint(FIRST_TEXT, LAST_TEXT, (1, len(text)), generator=generator)
 
-    def inputs(self, canvases, texts):
-        assert len(set(texts)) == 1
+    def inputs(self, canvases, text):
         inputs = self.family.inputs([PREFIX] * len(canvases))
         for name, value in inputs.items():
             if value.is_floating_point():
                 scale = torch.tensor(canvases).repeat_interleave(len(value) // len(canvases))
                 inputs[name] = value * scale.view(-1, *[1] * (value.dim() - 1))
-        return self.family.extend(inputs, self.suffix(texts[0]).expand(len(canvases), -1))
+        return self.family.extend(inputs, self.suffix(text).expand(len(canvases), -1))
 
     def __call__(self, text):
-        inputs = self.inputs([1.0], [text])
+        inputs = self.inputs([1.0], text)
         return Prompt(inputs["input_ids"][0].tolist(), {name: inputs[name][0].tolist() for name in token_types(inputs)})
 
 
@@ -74,13 +76,12 @@ def test_shared_and_separate_are_alone(name, scheme):
                 for canvas, row in zip(CANVASES, TEXTS, strict=True)
             ]
         )
-        shared = forward.logits(seen)
+        if name not in UNSHAREABLE:
+            assert forward.agrees(forward.logits(seen), alone)
         forward.shared = 0
-        separate = forward.logits(seen)
+        assert forward.agrees(forward.logits(seen), alone)
     assert not forward.agrees(alone[0], alone[1]), "the canvases must matter"
     assert not forward.agrees(alone[:, 0], alone[:, 1]), "the questions must matter"
-    assert forward.agrees(separate, alone)
-    assert forward.agrees(shared, alone) == (name not in UNSHAREABLE)
 
 
 @pytest.mark.parametrize("name", ["llava", "gemma3", "qwen2_5_vl", "idefics3"])

@@ -224,7 +224,7 @@ def test_logits_that_are_not_finite_are_failures(tiny, probe, tmp_path):
 def test_another_config_is_refused_with_the_difference(run, tiny, probe):
     with pytest.raises(RunError, match=r"schemes: \['native', 'bapa'\] there, \['native'\] now.*--out"):
         measured(tiny, probe, run.path, ["native"], audit=5)
-    with pytest.raises(RunError, match=r"run\.batch_size: 36 there, 4 now"):
+    with pytest.raises(RunError, match=r"run\.batch_size: 18 there, 4 now"):
         measured(tiny, probe, run.path, batch_size=4, audit=5)
     changed = replace(tiny, fingerprint="another")
     with pytest.raises(RunError, match=r"model.fingerprint: .* now"):
