@@ -37,21 +37,18 @@ class Scenes:
 @dataclass(frozen=True)
 class Questions:
     """Questions about scenes as tokens. `ids`: (batch, questions, length), long, answered and padded on the right;
-    `answer_at`: index of the answer in it, (batch, questions); `yes_no`: which of them are yes/no questions, bool.
+    `answer_at`: index of the answer in it, (batch, questions), long.
     """
 
     ids: Tensor
     answer_at: Tensor
-    yes_no: Tensor
 
 
 class Bank:
-    """Jittered strokes of all training scans, `copies` of each, ready to be inked: rendering them is slow, inking is
-    not.
-    """
+    """Jittered strokes of all training scans, `copies` of each: enlarging them is slow, inking them is not."""
 
-    def __init__(self, copies: int, seed: int, split: digits.Split = "train") -> None:
-        scans = np.tile(digits.scans(split), copies)
+    def __init__(self, copies: int, seed: int) -> None:
+        scans = np.tile(digits.scans("train"), copies)
         strokes = digits.ink(scans, CELL_PX, np.random.default_rng(seed), jitter=1.5)
         self.ink = torch.from_numpy(np.rint(255 * strokes).astype(np.uint8))
         label = torch.from_numpy(digits.labels()[scans])
@@ -75,9 +72,7 @@ class Bank:
 
 
 def draw(batch: int, generator: torch.Generator) -> Scenes:
-    """Scenes of nine tiles, digits and colours drawn freely: a digit often stands twice, and its place decides which
-    is meant.
-    """
+    """Scenes of nine tiles, digits and colours drawn freely, so that a digit often stands twice."""
     digit = torch.randint(_DIGITS, (batch, CELLS), generator=generator)
     return Scenes(digit, torch.randint(_COLOURS, (batch, CELLS), generator=generator))
 
@@ -112,9 +107,7 @@ class Asker:
             row[: len(tail)] = torch.tensor(tail)
 
     def ask(self, scenes: Scenes, cells: tuple[int, ...], count: int, generator: torch.Generator) -> Questions:
-        """`count` questions about each scene; what is present, nearly present or asked for its colour stands in one of
-        `cells`.
-        """
+        """`count` questions about each scene, all about `cells` except those about an absent digit."""
         batch = len(scenes.digit)
         one = torch.arange(batch)[:, None]
         kind = torch.multinomial(_KINDS, batch * count, replacement=True, generator=generator).view(batch, count)
@@ -128,8 +121,7 @@ class Asker:
         other = torch.multinomial(free, 1, generator=generator).view(batch, count)
         colour = torch.where((kind == _ABSENT) | (kind == _NEAR), other, colour)
 
-        # A colour can only be asked for where the asked cells hold the digit once; elsewhere the question becomes "is
-        # it there?".
+        # Where the asked cells hold a digit twice, its colour is ambiguous: the question becomes "is it there?".
         inside = scenes.digit[:, asked]
         once = (inside[:, None, :] == digit[..., None]).sum(-1) == 1
         which = (kind == _COLOUR) & once
@@ -139,4 +131,4 @@ class Asker:
         ids, at = self.table[row].clone(), self.lengths[row]
         ids.scatter_(2, at[..., None], answer[..., None])
         ids.scatter_(2, at[..., None] + 1, self.end)
-        return Questions(ids, at, ~which)
+        return Questions(ids, at)

@@ -27,9 +27,7 @@ _GAP = 40
 
 
 class Codes(nn.Module):
-    """One embedding per digit and per colour; a tile's code is their sum. What the language stage reads in place of
-    pictures.
-    """
+    """One embedding per digit and per colour; their sum stands for a tile where there is no picture."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -41,9 +39,7 @@ class Codes(nn.Module):
 
 
 def encoder(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, report: Report) -> None:
-    """Teaches the vision tower to tell, in every patch, the digit and the colour of the patch's tile. Key cells are
-    uniform.
-    """
+    """Teaches the vision tower to tell in every patch the digit and the colour of its tile, all cells alike."""
     tower = model.model.vision_tower
     head = nn.Linear(tower.config.hidden_size, len(DIGITS) + len(COLOURS))
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -54,17 +50,14 @@ def encoder(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, re
             scenes = draw(recipe.encoder.batch, generator)
             patches = head(features(model, bank.canvases(scenes, generator)))
             tiles = patches.view(-1, CELLS // 3, 3, CELLS // 3, 3, patches.shape[-1]).mean((2, 4)).flatten(1, 2)
-            yield _read(patches, scenes.digit[:, tile], scenes.colour[:, tile]) + 0.5 * _read(
-                tiles, scenes.digit, scenes.colour
-            )
+            by_patch = _read(patches, scenes.digit[:, tile], scenes.colour[:, tile])
+            yield by_patch + 0.5 * _read(tiles, scenes.digit, scenes.colour)
 
     _fit([*tower.parameters(), *head.parameters()], recipe.encoder, losses(), report, decay=0.05)
 
 
 def language(model: LlavaForConditionalGeneration, codes: Codes, recipe: Recipe, asker: Asker, report: Report) -> None:
-    """Teaches the language model to answer about scenes given as nine codes at random places, at random distances from
-    the question.
-    """
+    """Teaches the language model to answer about nine codes at random places, at a random distance from the text."""
     generator = torch.Generator().manual_seed(recipe.seed + 1)
     before, length = len(asker.prefix), asker.table.shape[1]
 
@@ -127,9 +120,7 @@ def features(model: LlavaForConditionalGeneration, pixel_values: Tensor) -> Tens
 
 @torch.no_grad()
 def rotary_positions(model: LlavaForConditionalGeneration, asker: Asker, scheme: str) -> Tensor:
-    """Positions of one prompt under a rule, (1, prefix + 81 + longest question), as :func:`bapa.balance` would set
-    them.
-    """
+    """Positions of one prompt as :func:`bapa.balance` sets them, (1, prefix + 81 + longest question)."""
     image = torch.full((IMAGE_TOKENS,), model.config.image_token_id)
     ids = torch.cat([asker.prefix, image, torch.full((asker.table.shape[1],), asker.pad)])[None]
     with balanced(model, scheme):
@@ -139,8 +130,7 @@ def rotary_positions(model: LlavaForConditionalGeneration, asker: Asker, scheme:
 def answer_logits(
     model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor
 ) -> Tensor:
-    """Logits of the answer and of what follows it, for several questions that share one image: (batch, questions, 2,
-    vocabulary).
+    """Logits of the answer and of what follows it, (batch, questions, 2, vocabulary), several questions to one image.
 
     The questions stand side by side behind the image, blind to each other and all at the positions of the first, which
     gives each the logits it would have alone. `seen`: image embeddings (batch, n, width); `rotary`: positions of
