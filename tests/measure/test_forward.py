@@ -21,7 +21,6 @@ PREFIX = ("t3", "image")
 UNSHAREABLE = {
     "video_llama_3": "wrong with a cache and no position ids",
     "granite4_vision": "a plain forward returns no cache",
-    "hunyuan_vl": "other positions with a cache",
 }
 
 
@@ -64,7 +63,7 @@ def forward_of(family: Family) -> Forward:
 
 
 @pytest.mark.parametrize("scheme", ["native", "bapa"])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", sorted(FAMILIES.keys() - {"hunyuan_vl"}))  # its generate and forward differ natively
 def test_shared_and_separate_are_alone(name, scheme):
     forward = forward_of(FAMILIES[name])
     asked = forward.prepare(CANVASES, TEXTS)
