@@ -99,6 +99,8 @@ class Layout:
 
     def join(self, after: Layout) -> Layout:
         """This layout followed by ``after``; an image cut by the seam goes on."""
+        if not after.columns:
+            return self
         last = self.number.amax(1, keepdim=True)
         cut = (self.number[:, -1:] > 0) & (after.number[:, :1] > 0)
         number = torch.where(after.mask, after.number + last - cut.long(), 0)

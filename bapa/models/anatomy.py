@@ -35,6 +35,7 @@ class Anatomy:
 
     model: PreTrainedModel
     outer: nn.Module
+    decoder: nn.Module
     rotaries: tuple[nn.Module, ...]
     layers: tuple[nn.Module, ...]
     axes: int
@@ -43,6 +44,12 @@ class Anatomy:
 
     def check(self, scheme: Scheme) -> None:
         """Raise SchemeError where this model cannot express ``scheme``."""
+        attention = self.model.config.get_text_config()._attn_implementation
+        if scheme.image_attention != "native" and attention not in ("sdpa", "eager"):
+            raise SchemeError(
+                f"image_attention={scheme.image_attention} needs a mask, which {attention} attention ignores; "
+                "load the model with attn_implementation='sdpa' or 'eager'"
+            )
         if scheme.axes > self.axes:
             raise SchemeError(
                 f"{scheme.name!r} needs {scheme.axes} rotary axes (M-RoPE); {type(self.model).__name__} has one"
@@ -101,7 +108,7 @@ def find(model: nn.Module) -> Anatomy:
     ]
     layers = next((m for m in decoder.children() if isinstance(m, nn.ModuleList)), nn.ModuleList())
     axes = 3 if any(hasattr(rotary, "mrope_section") for rotary in rotaries) else 1
-    return Anatomy(top, outer, rotaries, tuple(layers), axes, torch.tensor(tokens), _pictures(outer))
+    return Anatomy(top, outer, decoder, rotaries, tuple(layers), axes, torch.tensor(tokens), _pictures(outer))
 
 
 def _pictures(module: nn.Module) -> frozenset[str]:

@@ -15,6 +15,7 @@ from bapa.models import record
 from bapa.models.anatomy import Anatomy, find
 from bapa.models.attach import Attachment
 from bapa.schemes import Scheme, make, parse
+from bapa.schemes.native import Native
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -32,7 +33,7 @@ def balance(model: Model, scheme: str | Scheme = "bapa", **options: object) -> M
     chosen = _scheme(scheme, options)
     anatomy = find(model)
     _detach(anatomy)
-    if chosen.name == "native":
+    if chosen == Native():
         record.erase(anatomy.model.config)
     else:
         anatomy.outer._bapa = Attachment(anatomy, chosen)  # type: ignore[assignment]

@@ -1,7 +1,8 @@
 """The hooks that put a scheme into a running model.
 
 The outer module's hook sees the token ids and lays out the images; the rotary module's hook replaces the positions.
-Masks, caches and token order stay native: only the rotary embedding sees other positions.
+Masks, caches and token order stay native (unless ``image_attention`` asks otherwise): only the rotary embedding sees
+other positions.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from bapa.errors import ModelError
 from bapa.layout import Layout
 from bapa.models import state as states
 from bapa.models.anatomy import Anatomy
+from bapa.models.layers import LayerHook
 from bapa.models.pictures import Reader
 from bapa.models.rotary import Mixer
 from bapa.models.state import State
 from bapa.schemes import Scheme, assign
+from bapa.schemes.agci import Agci
 from bapa.schemes.base import GridScheme
 from bapa.schemes.native import Native
 
@@ -35,7 +38,7 @@ class Call:
     A call continues a cache (``past`` columns, ``state``) or starts at column 0; ``layout`` covers all columns
     including the cached ones, or is None where no image comes in. ``positions``, one tensor for each rule, and
     ``next`` are filled when the rotary embedding is reached; ``embeddings`` holds its outputs for the layers that
-    take another rule than the first.
+    take another rule than the first, ``masks`` the masks made so far (given, rule, made).
     """
 
     past: int
@@ -46,6 +49,7 @@ class Call:
     positions: list[Tensor] | None = None
     next: State | None = None
     embeddings: list[tuple[Any, list[Any]]] = field(default_factory=list)
+    masks: list[tuple[Tensor | None, int, Tensor]] = field(default_factory=list)
 
 
 class Attachment:
@@ -69,9 +73,37 @@ class Attachment:
         if len(self.rules) > 1 or scheme.channels > 1:
             self.handles += [r.register_forward_hook(self.embed, with_kwargs=True) for r in anatomy.rotaries]
         for layer, rule in zip(anatomy.layers, by_layer, strict=False):
-            if rule is not self.rules[0]:
+            if rule != self.rules[0] or scheme.image_attention != "native":
                 hook = LayerHook(self, self.rules.index(rule))
-                self.handles.append(layer.register_forward_pre_hook(hook.choose, with_kwargs=True))
+                self.handles.append(layer.register_forward_pre_hook(hook.enter, with_kwargs=True))
+        if isinstance(scheme, Agci):
+            self.handles.append(anatomy.decoder.register_forward_pre_hook(self.enrich, with_kwargs=True))
+
+    def running(self) -> Call | None:
+        """The forward this thread is in."""
+        return self.calls.get(_thread())
+
+    def enrich(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Change the image features on their way into the decoder (AGCI)."""
+        call = self.running()
+        if call is None or call.layout is None or not isinstance(self.scheme, Agci):
+            return None
+        if kwargs.get("inputs_embeds") is None:
+            raise ModelError(
+                f"{type(module).__name__} merges pictures inside its decoder; agci cannot reach the features"
+            )
+        embeds = kwargs["inputs_embeds"].clone()
+        number = call.layout.number[:, call.past :].to(embeds.device)
+        if self.scheme.mean == "call":
+            embeds[number > 0] = self.scheme.enrich(embeds[number > 0])
+        else:
+            for row in range(call.rows):
+                for k in number[row][number[row] > 0].unique().tolist():
+                    image = number[row] == k
+                    embeds[row, image] = self.scheme.enrich(embeds[row, image])
+        return args, {**kwargs, "inputs_embeds": embeds}
 
     def detach(self) -> None:
         """Take every hook off again."""
@@ -80,8 +112,6 @@ class Attachment:
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Lay out the images of a forward."""
-        if isinstance(self.scheme, Native):  # its only wish, a constant, needs no layout
-            return
         call = {**dict(zip(self.arguments, args, strict=False)), **kwargs}
         rows, columns = (call["inputs_embeds"] if call.get("input_ids") is None else call["input_ids"]).shape[:2]
         cache = call.get("past_key_values")
@@ -94,6 +124,8 @@ class Attachment:
         layout = self.reader.read(call, past, self.trust_ids)
         if past == 0:
             state = None
+        elif isinstance(self.scheme, Native):  # its positions go on by themselves
+            layout = layouts.text(rows, past).join(layout) if layout is not None else None
         elif state is None:
             raise ModelError("the cache was filled before the model was balanced; start with a fresh cache")
         elif state.scheme != self.scheme:
@@ -112,23 +144,20 @@ class Attachment:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Give the rotary embedding the scheme's positions instead of the model's own."""
-        call = self.calls.get(_thread())
-        native = kwargs["position_ids"] if "position_ids" in kwargs else args[1]
-        if isinstance(self.scheme, Native):
-            positions = native + self.scheme.shift
-        elif call is None:  # the decoder was called on its own, without the module that sees pictures: text only
+        call = self.running()
+        if call is None:  # the decoder was called on its own, without the module that sees pictures: text only
             return None
-        else:
-            if call.positions is None:
-                call.positions = self._positions(call, native if native.dim() == 3 else native[None])
-            positions = self.mixer.shape(call.positions[0], native, channel=0)
+        native = kwargs["position_ids"] if "position_ids" in kwargs else args[1]
+        if call.positions is None:
+            call.positions = self._positions(call, native if native.dim() == 3 else native[None])
+        positions = self.mixer.shape(call.positions[0], native, channel=0)
         if "position_ids" in kwargs:
             return args, {**kwargs, "position_ids": positions}
         return (args[0], positions, *args[2:]), kwargs
 
     def embed(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         """Compute the rotary embedding of the other channels and rules."""
-        call = self.calls.get(_thread())
+        call = self.running()
         if call is None or call.positions is None:
             return output
         first, *others = (self.mixer.embed(module, args, kwargs, positions) for positions in call.positions)
@@ -151,6 +180,8 @@ class Attachment:
 
         Each is a Tensor (axes or 1 or channels, rows or 1, columns), long or float32.
         """
+        if isinstance(self.scheme, Native):
+            return [native + self.scheme.shift]
         if call.state is not None and call.layout is None:
             return [native - offset[:, None] for offset in call.state.offset]
         whole = native.expand(-1, call.rows, -1)
@@ -171,28 +202,6 @@ class Attachment:
         if call.layout is None:
             return [native for _ in self.rules]
         return positions
-
-
-@dataclass
-class LayerHook:
-    """Hands a decoder layer the rotary embedding of its own rule."""
-
-    attachment: Attachment
-    rule: int
-
-    def choose(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        """Swap ``position_embeddings``, recognised by identity among the embeddings of the running call."""
-        call = self.attachment.calls.get(_thread())
-        given = kwargs.get("position_embeddings")
-        for first, others in call.embeddings if call else ():
-            if first is given:
-                return args, {**kwargs, "position_embeddings": others[self.rule - 1]}
-        raise ModelError(
-            f"{self.attachment.scheme} gives each layer its own positions, but a {type(module).__name__} missed them; "
-            "switch gradient checkpointing off, or use a scheme with one rule for all layers"
-        )
 
 
 def _thread() -> int:

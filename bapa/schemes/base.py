@@ -49,8 +49,10 @@ class Scheme(ABC):
     (VRoPE: 4). ``absolute``: whether :meth:`place` reads ``b``. ``attention``: the mask inside the image that the paper
     pairs with the rule (``ranked``: a patch sees those at its own and at lower positions); nothing sets it silently.
 
-    Every scheme has one option in common, ``scope``, what counts as one image: ``image`` a picture with all its tiles,
+    Every scheme has two options in common. ``scope``, what counts as one image: ``image`` a picture with all its tiles,
     ``tile`` each unbroken block of its tokens, ``frame`` each frame of a video, ``global`` all of a prompt at once.
+    ``image_attention``, the mask inside an image, apart from the positions: the model's own, ``bidirectional``, or
+    ``ranked``, where a token sees those at its own and at lower positions.
     """
 
     name: ClassVar[str]
@@ -61,9 +63,11 @@ class Scheme(ABC):
     attention: ClassVar[Attention] = "native"
 
     scope: Scope = field(default="image", kw_only=True)
+    image_attention: Attention = field(default="native", kw_only=True)
 
     def __post_init__(self) -> None:
-        self.require("scope", self.scope in get_args(Scope), f"one of {', '.join(get_args(Scope))}")
+        for option, kind in (("scope", Scope), ("image_attention", Attention)):
+            self.require(option, getattr(self, option) in get_args(kind), f"one of {', '.join(get_args(kind))}")
 
     def require(self, option: str, valid: bool, accepted: str) -> None:
         """Raise SchemeError, naming what is ``accepted``, where the value of ``option`` is not ``valid``."""

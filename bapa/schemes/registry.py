@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bapa.errors import SchemeError
+from bapa.schemes.agci import Agci
 from bapa.schemes.bapa import Bapa
 from bapa.schemes.base import Attention, Scheme
 from bapa.schemes.circle import Circle
@@ -24,7 +25,7 @@ from bapa.schemes.spatial_reset import SpatialReset
 from bapa.schemes.stride import Stride
 from bapa.schemes.vrope import VRope
 
-_ONE_AXIS = (Native, Bapa, Stride, Concentric, Manhattan, Pyramid, VRope)
+_ONE_AXIS = (Native, Bapa, Stride, Concentric, Manhattan, Pyramid, VRope, Agci)
 _THREE_AXES = (MRope, SpatialReset, Diagonal, Circle)
 _CONTROLS = (Reverse, Shuffle, Null)
 

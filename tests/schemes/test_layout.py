@@ -43,6 +43,13 @@ def test_chunks_join_to_the_whole(seam: int) -> None:
     assert columns(first.join(second)) == columns(layout.read(whole))
 
 
+def test_chunks_join_with_their_grids() -> None:
+    first = layout.read(mask("xx."), grids=[Grid(1, 2)])
+    second = layout.read(mask(".x"), grids=[Grid(1, 1)])
+    assert [image.grid for image in first.join(second).images(0)] == [Grid(1, 2), Grid(1, 1)]
+    assert first.join(layout.text(1, 0)) is first
+
+
 def test_crop_and_repeat() -> None:
     found = layout.read(mask("xx.x", ".xx."))
     assert columns(found.crop(3)) == [[[0, 1]], [[1, 2]]]

@@ -1,0 +1,60 @@
+"""Adapters that know the scheme they were trained under.
+
+An adapter run under another rule gives plausible wrong numbers, so its folder carries the scheme in ``bapa.json``
+beside PEFT's own files, and loading compares.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from bapa.errors import SchemeError
+from bapa.models.api import scheme_of
+from bapa.schemes import Scheme, parse
+from bapa.schemes.native import Native
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+FILE = "bapa.json"
+
+
+def save_adapter(model: PeftModel, folder: str | Path) -> None:
+    """Save a PEFT adapter and the scheme its base model runs under."""
+    model.save_pretrained(str(folder))
+    scheme = scheme_of(model) or Native()
+    (Path(folder) / FILE).write_text(json.dumps({"scheme": scheme.label}) + "\n")
+
+
+def load_adapter(model: nn.Module, folder: str | Path, *, is_trainable: bool = False) -> PeftModel:
+    """``model`` with the adapter in ``folder``.
+
+    Raises SchemeError where the adapter was trained under another scheme than ``model`` runs under, or does not say.
+    """
+    from peft import PeftModel
+
+    trained, running = adapter_scheme(folder), scheme_of(model) or Native()
+    if trained != running:
+        raise SchemeError(
+            f"{folder}: the adapter was trained under {trained}, the model runs under {running}; "
+            f'call bapa.balance(model, "{trained}") first'
+        )
+    return PeftModel.from_pretrained(model, str(folder), is_trainable=is_trainable)
+
+
+def adapter_scheme(folder: str | Path) -> Scheme:
+    """The scheme an adapter folder carries; SchemeError where it carries none."""
+    path = Path(folder) / FILE
+    if not path.is_file():
+        raise SchemeError(
+            f"{folder}: no {FILE}, so the scheme it was trained under is unknown; "
+            f"""if it was trained natively, write {{"scheme": "native"}} into it"""
+        )
+    try:
+        return parse(json.loads(path.read_text())["scheme"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SchemeError(f'{path}: not of the form {{"scheme": "bapa"}}') from error
