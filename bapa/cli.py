@@ -19,6 +19,8 @@ from bapa.probe.placement import Placement
 out = Console(emoji=False)  # reference:top: is no emoji
 err = Console(stderr=True, emoji=False)
 
+_COMMON = ("scope", "image_attention")  # options that every scheme takes
+
 
 class Commands(TyperGroup):
     """Commands whose errors for users are one line on stderr and exit code 2."""
@@ -188,18 +190,45 @@ def report(
 
 
 @app.command()
-def schemes() -> None:
-    """List the position schemes and their options."""
+def schemes(
+    grid: Annotated[str | None, typer.Option(help="Distances of the rules on a grid of patches, e.g. 24x24.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="With --grid: draw them into this .png, .svg or .pdf.")] = None,
+) -> None:
+    """List the position schemes and their options, or what they do to a grid of patches."""
     from rich.table import Table
 
-    from bapa.schemes import table
+    from bapa.schemes import make, table
 
-    shown = Table("scheme", "rule", "from", box=None, pad_edge=False, header_style="dim")
-    for row in table():
-        options = "".join(f"\n  {o.name}={o.default}" for o in row.options if o.name != "scope")
-        shown.add_row(f"[bold]{row.name}[/]{escape(options)}", escape(row.summary), escape(row.paper))
-    out.print(shown)
-    out.print("\nWrite options as bapa:distance=native. Every scheme takes scope=image|tile|frame|global.", style="dim")
+    if grid is None:
+        shown = Table("scheme", "rule", "from", box=None, pad_edge=False, header_style="dim")
+        for row in table():
+            options = "".join(f"\n  {o.name}={o.default}" for o in row.options if o.name not in _COMMON)
+            shown.add_row(f"[bold]{row.name}[/]{escape(options)}", escape(row.summary), escape(row.paper))
+        out.print(shown)
+        out.print(
+            "\nWrite options as bapa:distance=native. Every scheme takes scope=image|tile|frame|global", style="dim"
+        )
+        out.print("and image_attention=native|bidirectional|ranked, the mask inside an image.", style="dim")
+        return
+
+    from bapa.layout import Grid
+    from bapa.report import profiles
+
+    rows, _, cols = grid.lower().partition("x")
+    if not (rows.isdigit() and cols.isdigit() and int(rows) and int(cols)):
+        raise ConfigError(f"--grid {grid!r}: rows x columns are accepted, e.g. --grid 24x24")
+    lines = list(profiles.shown([make(row.name) for row in table()], Grid(int(rows), int(cols))))
+    distances = Table("scheme", box=None, pad_edge=False, header_style="dim")
+    for title in ("mean", "sd", "max", "PTD"):
+        distances.add_column(title, justify="right")
+    for line in lines:
+        found = (line.profile.mean, line.profile.sd, line.profile.max, line.ptd)
+        distances.add_row(line.scheme.label, *(f"{value:.3f}" for value in found))
+    out.print(distances)
+    out.print(f"\nDistance of the {grid} patches to the first text token, in positions.", style="dim")
+    if picture:
+        profiles.draw(lines).savefig(picture, dpi=200)
+        out.print(escape(str(picture)), highlight=False)
 
 
 @app.command()

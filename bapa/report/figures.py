@@ -15,7 +15,7 @@ from matplotlib.patches import FancyBboxPatch
 from bapa.report.scale import RATE
 from bapa.report.view import MAPPED, Quantity, percent, rate_map
 
-_PAPER = {False: ("#ffffff", "#1b1e27", "#5a6070"), True: ("#0d1117", "#e9e6df", "#a5abb8")}  # ground, ink, soft ink
+PAPER = {False: ("#ffffff", "#1b1e27", "#5a6070"), True: ("#0d1117", "#e9e6df", "#a5abb8")}  # ground, ink, soft ink
 _UNIT = 0.62  # inches per cell
 
 
@@ -23,7 +23,7 @@ def heatmaps(
     runs: Sequence[tuple[str, Mapping[str, Any]]], quantity: Quantity = MAPPED[0], *, dark: bool = False
 ) -> Figure:
     """Maps of ``quantity`` for (name, bias) pairs. ``dark``: for a dark page."""
-    ground, ink, soft = _PAPER[dark]
+    ground, ink, soft = PAPER[dark]
     labels = list(dict.fromkeys(label for _, bias in runs for label in bias["schemes"]))
     rows, cols = (max(bias["probe"][axis] for _, bias in runs) for axis in ("rows", "cols"))
     size = (len(labels) * (cols * _UNIT + 0.45) + 0.3, len(runs) * (rows * _UNIT + 0.95) + 0.55)
