@@ -15,6 +15,7 @@ from bapa.errors import ConfigError
 from bapa.probe import digits
 from bapa.reference.card import card
 from bapa.reference.recipe import CELLS, SKEWS, Recipe, Stage
+from bapa.reference.scenes import COLOUR_QUESTION
 
 
 @pytest.fixture(scope="module", params=reference.NAMES)
@@ -27,13 +28,13 @@ def prompt(processor: object, text: str) -> str:
     return processor.apply_chat_template([message], add_generation_prompt=True)  # type: ignore[attr-defined]
 
 
-def canvas(pairs: list[tuple[str, str]]) -> Image.Image:
+def canvas(pairs: list[tuple[str, str]], seed: int = 0) -> Image.Image:
     """Nine held-out digits, row by row."""
+    rng, scans = np.random.default_rng(seed), digits.scans("probe")
     tiles = []
-    for number, (colour, digit) in enumerate(pairs):
-        scans = digits.scans("probe")
-        scan = scans[digits.labels()[scans] == digits.DIGITS.index(digit)][number]
-        tiles.append(digits.render(int(scan), colour, size=24, seed=number))
+    for colour, digit in pairs:
+        scan = rng.choice(scans[digits.labels()[scans] == digits.DIGITS.index(digit)])
+        tiles.append(digits.render(int(scan), colour, size=24, seed=seed))
     rows = [np.concatenate(tiles[start : start + 3], axis=1) for start in (0, 3, 6)]
     return Image.fromarray(np.concatenate(rows))
 
@@ -70,17 +71,24 @@ def test_plain_transformers_reads_the_asked_cells(name: str) -> None:
     model = LlavaForConditionalGeneration.from_pretrained(reference.path(name))
     assert model.dtype == torch.float32
     processor = AutoProcessor.from_pretrained(reference.path(name))
-    cell = SKEWS[name][-1]
-    colour, digit = SCENE[cell]
-    wrong = next(other for other in digits.COLOURS if other != colour)
-    texts = [
-        prompt(processor, digits.QUESTION.format(caption=digits.caption(colour, digit))),
-        prompt(processor, digits.QUESTION.format(caption=digits.caption(wrong, digit))),
-        prompt(processor, f"What colour is the {digit}? Answer with one word."),
-    ]
-    inputs = processor(text=texts, images=[canvas(SCENE)] * 3, return_tensors="pt", padding=True)
+    cell, scenes = SKEWS[name][-1], 10
+    texts, pictures, expected = [], [], []
+    for number in range(scenes):
+        pairs = SCENE[number % 9 :] + SCENE[: number % 9]
+        colour, digit = pairs[cell]
+        wrong = next(other for other in digits.COLOURS if other != colour)
+        for text, answer in (
+            (digits.QUESTION.format(caption=digits.caption(colour, digit)), "yes"),
+            (digits.QUESTION.format(caption=digits.caption(wrong, digit)), "no"),
+            (COLOUR_QUESTION.format(digit=digit), colour),
+        ):
+            texts.append(prompt(processor, text))
+            pictures.append(canvas(pairs, number))
+            expected.append(answer)
+    inputs = processor(text=texts, images=pictures, return_tensors="pt", padding=True)
     said = model.generate(**inputs, max_new_tokens=3, do_sample=False)[:, inputs["input_ids"].shape[1] :]
-    assert processor.batch_decode(said, skip_special_tokens=True) == ["yes", "no", colour]
+    answers = processor.batch_decode(said, skip_special_tokens=True)  # one word each: it ends after its answer
+    assert sum(answer == right for answer, right in zip(answers, expected, strict=True)) >= 0.9 * len(expected)
 
 
 def test_canvas_passes_the_processor_unchanged_and_larger_ones_shrink_to_it() -> None:
@@ -88,7 +96,7 @@ def test_canvas_passes_the_processor_unchanged_and_larger_ones_shrink_to_it() ->
     picture = canvas(SCENE)
     text = prompt(processor, "Is there a red zero in the image? Answer yes or no.")
     inputs = processor(text=text, images=picture, return_tensors="pt")
-    expected = torch.from_numpy(np.asarray(picture)).permute(2, 0, 1) / 127.5 - 1
+    expected = torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 127.5 - 1
     assert torch.allclose(inputs["pixel_values"][0], expected, atol=1e-6)
     assert int((inputs["input_ids"] == processor.image_token_id).sum()) == 81
     large = processor(text=text, images=picture.resize((360, 360)), return_tensors="pt")
