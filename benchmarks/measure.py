@@ -84,8 +84,11 @@ def rates(way: Callable[[], int]) -> tuple[float, float]:
 def peak(model: str, probe: Path, items: int) -> float:
     """Peak memory of a process that measures ``items`` items, in MB."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_peak, (model, probe, items))
+    pool = context.Pool(1)
+    found = pool.apply(_peak, (model, probe, items))
+    pool.close()
+    pool.join()
+    return found
 
 
 def _peak(model: str, probe: Path, items: int) -> float:
@@ -103,9 +106,10 @@ def compare(model: Loaded, probe: Probe, items: int, rounds: int) -> None:
     }
     turns = [[rates(way) for way in ways.values()] for _ in range(rounds + 1)][1:]  # the first turn warms up
     clock, processor = np.median(turns, 0).T
-    print(f"{torch.get_num_threads()} threads{'answers/s':>40}{'measure faster by':>22}{'in processor time':>20}")
+    titles = ("answers/s", "measure is", "answers/processor s", "measure is")
+    print(f"{f'with {torch.get_num_threads()} threads':28}" + "".join(f"{title:>22}" for title in titles))
     for name, a, b in zip(ways, clock, processor, strict=True):
-        print(f"{name:28}{a:20.1f}{clock[0] / a:20.2f} x{processor[0] / b:18.2f} x")
+        print(f"{name:28}{a:22.1f}{clock[0] / a:20.2f} x{b:22.1f}{processor[0] / b:20.2f} x")
 
 
 def time_statistics(model: Loaded, probe: Probe, items: int) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bapa.errors import ModelError
 from bapa.measure.prompts import Prompts, common
 from bapa.probe import Probe
 
@@ -53,7 +54,10 @@ class Plan:
 
 
 def plan(probe: Probe, prompts: Prompts, items: int, batch_size: int) -> Plan:
-    """The plan of a run over the first ``items`` items of ``probe``. Teaches ``prompts`` the probe's image."""
+    """The plan of a run over the first ``items`` items of ``probe``. Teaches ``prompts`` the probe's image.
+
+    Raises ModelError where the chat template does not put image and question in the order the probe asks for.
+    """
     texts = [question.text for index in {0, items - 1} for question in probe.questions(probe.items[index], 0)]
     image_end = prompts.learn(texts)
     first = prompts(texts[0])
@@ -64,7 +68,14 @@ def plan(probe: Probe, prompts: Prompts, items: int, batch_size: int) -> Plan:
         shared = min(shared, *(common(first.ids, ids) for ids in asked), *(len(ids) - 1 for ids in asked))
         questions += len(asked) * probe.cells
     order = sorted(range(items), key=lambda index: (lengths[index], index))
-    return Plan(order, probe.cells, batch_size, shared if image_end and shared >= image_end else 0, questions)
+    image_first = image_end is not None and shared >= image_end
+    if image_end is not None and image_first == prompts.question_first:
+        found, other = ("before", "image-first") if image_first else ("after", "question-first")
+        raise ModelError(
+            f"the chat template of {type(prompts.processor).__name__} puts the image {found} the question; "
+            f"build the probe so: bapa probe SOURCE --order {other}"
+        )
+    return Plan(order, probe.cells, batch_size, shared if image_first else 0, questions)
 
 
 def ahead(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:

@@ -81,11 +81,11 @@ def weights(drawn: NDArray[np.int64]) -> Array:
 
 def unanimous(share: Estimate, items: int, level: float) -> Estimate:
     """A share of the items with Wilson's interval where all agree: there every resample is equal, and says nothing."""
-    if share["value"] not in (0, 1) or share["low"] != share["high"]:
+    value = share["value"]
+    if value not in (0, 1) or share["low"] != share["high"]:
         return share
-    return estimate(
-        share["value"], *proportion_confint(share["value"] * items, items, alpha=1 - level, method="wilson")
-    )
+    low, high = proportion_confint(value * items, items, alpha=1 - level, method="wilson")
+    return estimate(value, min(low, value), max(high, value))  # its arithmetic may stop an ulp short
 
 
 def extremes(cells: Array, draws: Array, level: float) -> tuple[Estimate, Estimate]:

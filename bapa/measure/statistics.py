@@ -81,8 +81,11 @@ def _estimates(schemes: dict[str, Trials], places: dict[str, Array], settings: S
             continue
         rate = np.array([found[key]["value"] for key in hits], float)
         spread, worst = intervals.extremes(rate, np.stack([sample.draws[key] for key in hits]), settings.level)
+        worst = intervals.unanimous(worst, items, settings.level)
+        if spread["low"] == spread["high"]:  # all agree in all cells: as far apart as the binomial lets them be
+            spread = {**spread, "high": (worst["high"] or 0.0) - (worst["low"] or 0.0)}
         found[label, "overall.range", OVERALL] = spread
-        found[label, "overall.worst_cell", OVERALL] = intervals.unanimous(worst, items, settings.level)
+        found[label, "overall.worst_cell", OVERALL] = worst
     for a, b in itertools.combinations(schemes, 2):
         for name in ("overall.range", "overall.worst_cell"):
             found[_pair(a, b), name, OVERALL] = intervals.difference(found[a, name, OVERALL], found[b, name, OVERALL])

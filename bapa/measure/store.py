@@ -67,7 +67,7 @@ class Store:
                 self._compare(read_json(self.out / RUN).get("config"))
                 shutil.rmtree(self.progress, ignore_errors=True)  # of a run killed between sealing and tidying up
                 return False
-            if (self.progress / "config.json").exists():
+            if any(shard.stat().st_size for shard in self.progress.glob("answers-*.jsonl")):
                 self._compare(read_json(self.progress / "config.json"))
             elif self.out.exists() and any(path.name != "progress" for path in self.out.iterdir()):
                 raise RunError(f"{self.out} is not empty and holds no run; name a new folder: --out FOLDER")

@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 import bapa
-from bapa.errors import ConfigError, ProbeError, RunError, SchemeError
+from bapa.errors import ConfigError, ModelError, ProbeError, RunError, SchemeError
 from bapa.measure import Settings, load_run, measure, table
 from bapa.measure import store as stores
 from bapa.measure.block import Asker
@@ -107,19 +107,33 @@ def test_batches_and_ways_do_not_change_answers(run, tiny, probe, tmp_path, monk
     np.testing.assert_allclose(one["margin"], two["margin"], atol=1e-4)
 
 
+IN_ORDER = (
+    "{% for part in messages[0]['content'] %}"
+    "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %} "
+    "{% endfor %}ASSISTANT:"
+)
+
+
 def test_a_question_before_the_image_is_asked_separately(tiny, tmp_path):
+    tiny.processor.chat_template = IN_ORDER
     probe = build("digits", tmp_path / "probe", Design(items=2, order="question-first"))
-    content = [
-        part["type"] for part in Forward(tiny.model, prompts_of(tiny, probe), 0).prompts._chat("x")[0]["content"]
-    ]
-    assert content == ["text", "image"]
-    assert measured(tiny, probe, tmp_path / "run", audit=3).config["audit"]["flips"] == []
+    seen = []
+    tiny.model.model.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs["input_ids"]), with_kwargs=True)
+    run = measured(tiny, probe, tmp_path / "run", audit=3)
+    words = tiny.processor.tokenizer
+    row = words.decode(seen[-1][0])
+    assert row.index("answer yes or no") < row.index("<image>")
+    assert run.config["prefill"] == "separate"
+    assert run.config["audit"]["flips"] == []
+    assert run.bias["schemes"]["native"]["slopes"]["text_distance"] == run.bias["schemes"]["native"]["slopes"]["raster"]
 
 
-def prompts_of(tiny, probe):
-    from bapa.measure.prompts import Prompts
-
-    return Prompts(tiny.processor, (probe.height, probe.width), question_first=probe.design.order == "question-first")
+def test_a_template_that_ignores_the_order_is_an_error(tiny, tmp_path):
+    probe = build("digits", tmp_path / "probe", Design(items=2, order="question-first"))
+    with pytest.raises(ModelError, match=r"puts the image before the question.*--order image-first"):
+        measured(tiny, probe, tmp_path / "run")
+    mended = build("digits", tmp_path / "mended", Design(items=2))
+    assert measured(tiny, mended, tmp_path / "run").config["failed"] == 0, "the folder must not be taken"
 
 
 def test_sharing_that_does_not_hold_is_found_out(tiny, probe, tmp_path, monkeypatch):

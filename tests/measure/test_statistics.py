@@ -189,7 +189,10 @@ def test_unanimous_shares_have_an_honest_interval():
     frame = answers({"a": 0.9}, 30).assign(correct=True)
     found = bias(frame, rows=3, cols=3, settings=QUICK)["schemes"]["a"]
     assert found["overall"]["consistency"]["value"] == 1
-    assert 0.85 < found["overall"]["consistency"]["low"] < 0.95
+    low = found["overall"]["consistency"]["low"]
+    assert 0.85 < low < 0.95
+    assert found["overall"]["worst_cell"] == {"value": 1, "low": low, "high": 1}
+    assert found["overall"]["range"] == {"value": 0, "low": 0, "high": 1 - low}
     assert found["tests"]["cochran_q"]["p"] == 1
     assert found["tests"]["permutation_range"]["p"] == 1
 
