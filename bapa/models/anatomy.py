@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import nn
@@ -112,7 +113,13 @@ def find(model: nn.Module) -> Anatomy:
 
 
 def _pictures(module: nn.Module) -> frozenset[str]:
-    arguments = inspect.signature(module.forward).parameters
+    return _taken_by(type(module))
+
+
+@cache
+def _taken_by(kind: type[nn.Module]) -> frozenset[str]:
+    # By class and once: reading signatures of all modules takes longer than a small model's forward.
+    arguments = inspect.signature(kind.forward).parameters
     return frozenset(a for a in arguments if PICTURES.match(a)) if "input_ids" in arguments else frozenset()
 
 
