@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check format figures reference build clean
+.PHONY: help demo test slow check format figures families reference bench build clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -36,6 +36,12 @@ figures: demo  ## make the pictures and tables of README.md again
 	for name in center uniform; do $(BIN)/bapa measure reference:$$name --probe bapa-demo/probe \
 	  --scheme native --scheme bapa --scheme bapa:distance=native --out bapa-demo/$$name || exit 1; done
 	$(BIN)/python docs/figures.py bapa-demo/bottom bapa-demo/top bapa-demo/center bapa-demo/uniform
+
+families: $(READY)  ## run every check on every family and write docs/families.md again
+	PYTHONPATH=. $(BIN)/python docs/families.py
+
+bench: $(READY)  ## speed and memory, as ratios measured side by side
+	for name in overhead measure compose; do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 reference: $(READY)  ## train the shipped reference models again (minutes each)
 	for skew in bottom top center uniform; do $(BIN)/python -m bapa.reference train --skew $$skew --seed 1 --out build/reference/$$skew || exit 1; done

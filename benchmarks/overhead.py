@@ -1,0 +1,140 @@
+"""What balancing costs in prefill and decode, native against BaPA, on random-weight models of over 100 M parameters.
+
+    python benchmarks/overhead.py                  # LLaVA and Qwen2.5-VL, about 600 image tokens, batches of 1 and 8
+    python benchmarks/overhead.py --rounds 5 --batch 1
+
+Each round times one native and one balanced step back to back, in alternating order; the median of the ratios counts.
+Seconds are those of the processor over all threads, which hardly depend on what else runs; on an accelerator, of the
+clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from torch import nn
+
+import bapa
+
+IMAGE, VIDEO, START, END = 1000, 1001, 1002, 1003
+WORDS = {
+    "vocab_size": 1024,
+    "hidden_size": 1024,
+    "intermediate_size": 2816,
+    "num_hidden_layers": 9,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+}
+
+
+def llava() -> tuple[nn.Module, dict[str, torch.Tensor], int]:
+    """The model, the pictures of one row, and how many tokens they take: 336 pixels in patches of 14."""
+    tower = {"model_type": "clip_vision_model", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    tower |= {"num_attention_heads": 2, "image_size": 336, "patch_size": 14}
+    config = transformers.LlavaConfig(
+        vision_config=tower, text_config={"model_type": "llama", **WORDS}, image_token_index=IMAGE
+    )
+    return transformers.LlavaForConditionalGeneration(config), {"pixel_values": torch.randn(1, 3, 336, 336)}, 576
+
+
+def qwen2_5_vl() -> tuple[nn.Module, dict[str, torch.Tensor], int]:
+    """The model, the pictures of one row, and how many tokens they take: 48 x 50 patches, merged 2 x 2."""
+    tower = {
+        "depth": 2,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_heads": 2,
+        "out_hidden_size": WORDS["hidden_size"],
+    }
+    rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [8, 12, 12]}
+    config = transformers.Qwen2_5_VLConfig(
+        text_config={**WORDS, "rope_parameters": rope},
+        vision_config=tower,
+        image_token_id=IMAGE,
+        video_token_id=VIDEO,
+        vision_start_token_id=START,
+        vision_end_token_id=END,
+    )
+    pictures = {"pixel_values": torch.randn(48 * 50, 1176), "image_grid_thw": torch.tensor([[1, 48, 50]])}
+    return transformers.Qwen2_5_VLForConditionalGeneration(config), pictures, 600
+
+
+def prompt(pictures: dict[str, torch.Tensor], tokens: int, batch: int) -> dict[str, torch.Tensor]:
+    """A batch of rows with one picture and forty words each."""
+    row = torch.cat([torch.arange(10, 30), torch.tensor([START]), torch.full((tokens,), IMAGE), torch.tensor([END])])
+    ids = torch.cat([row, torch.arange(30, 50)]).expand(batch, -1)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    inputs |= {name: value.repeat(batch, *[1] * (value.dim() - 1)) for name, value in pictures.items()}
+    return inputs | {"mm_token_type_ids": (ids == IMAGE).int()} if "image_grid_thw" in pictures else inputs
+
+
+def seconds(step: Callable[[], Any]) -> float:
+    """Processor seconds of one step, or seconds on the clock where an accelerator does the work."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        step()
+        torch.cuda.synchronize()
+        return time.perf_counter() - start
+    start = time.process_time()
+    step()
+    return time.process_time() - start
+
+
+def paired(model: nn.Module, step: Callable[[], Callable[[], Any]], rounds: int) -> tuple[float, float, float]:
+    """Median ratio balanced / native, median seconds of both. ``step`` prepares a step under the scheme in force."""
+    found: dict[str, list[float]] = {"native": [], "bapa": []}
+    for turn in range(rounds + 1):  # the first round warms up
+        for scheme in ("native", "bapa") if turn % 2 else ("bapa", "native"):
+            bapa.balance(model, scheme)
+            took = seconds(step())
+            if turn:
+                found[scheme].append(took)
+    native, balanced = np.array(found["native"]), np.array(found["bapa"])
+    return float(np.median(balanced / native)), float(np.median(native)), float(np.median(balanced))
+
+
+@torch.inference_mode()
+def main() -> None:
+    """Print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--steps", type=int, default=16, help="decode steps timed together")
+    options = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    for build in (llava, qwen2_5_vl):
+        torch.manual_seed(0)
+        model, pictures, tokens = build()
+        model = model.eval().to(device)
+        size = sum(p.numel() for p in model.parameters()) / 1e6
+        print(f"{type(model).__name__}, {size:.0f} M parameters, {tokens} image tokens, {device}")
+        for batch in options.batch:
+            inputs = {name: value.to(device) for name, value in prompt(pictures, tokens, batch).items()}
+
+            def prefill(inputs: dict[str, torch.Tensor] = inputs, model: nn.Module = model) -> Callable[[], Any]:
+                return lambda: model(**inputs, logits_to_keep=1, use_cache=True)
+
+            def decode(inputs: dict[str, torch.Tensor] = inputs, model: nn.Module = model) -> Callable[[], Any]:
+                cache = model(**inputs, logits_to_keep=1, use_cache=True).past_key_values
+                token = inputs["input_ids"][:, -1:]
+
+                def steps() -> None:
+                    for _ in range(options.steps):
+                        model(input_ids=token, past_key_values=cache, use_cache=True)
+
+                return steps
+
+            for name, step in (("prefill", prefill), (f"{options.steps} decode steps", decode)):
+                ratio, native, balanced = paired(model, step, options.rounds)
+                print(f"  batch {batch}, {name}: ratio {ratio:.4f} (native {native:.3f} s, bapa {balanced:.3f} s)")
+
+
+if __name__ == "__main__":
+    main()
