@@ -14,6 +14,7 @@ from bapa import layout as layouts
 from bapa.layout import Image, Layout
 from bapa.models import attach
 from bapa.models.attach import Attachment, Call
+from bapa.models.pictures import Reader
 from bapa.models.state import State
 from bapa.schemes import Placement, assign
 from bapa.schemes.bapa import Bapa
@@ -32,8 +33,13 @@ def count_padding(patch: pytest.MonkeyPatch) -> None:
 
 
 def balance_the_first_image_only(patch: pytest.MonkeyPatch) -> None:
-    whole = Layout.images
-    patch.setattr(Layout, "images", lambda self, row: whole(self, row)[:1])
+    read = Reader.read
+
+    def first(self: Reader, *call: Any) -> Layout | None:
+        found = read(self, *call)
+        return None if found is None else replace(found, number=found.number * (found.number == 1))
+
+    patch.setattr(Reader, "read", first)
 
 
 def merge_all_images(patch: pytest.MonkeyPatch) -> None:
