@@ -118,9 +118,11 @@ def probe(
     answer_column: Annotated[str, typer.Option(help="Vqa: column of the answer.")] = "answer",
     split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
     strict: Annotated[bool, typer.Option(help="Make a picture that cannot be used an error.")] = False,
+    render: Annotated[Path | None, typer.Option(help="Also write every canvas as a plain picture here.")] = None,
 ) -> None:
     """Build a probe: the same content to be asked about in every cell of a grid."""
     from bapa.probe import Columns, build
+    from bapa.probe import render as write_pictures
 
     given = {name: value for name, value in locals().items() if name in Design.model_fields and value is not None}
     columns = Columns(image_column, caption_column, group_column, question_column, answer_column)
@@ -128,6 +130,8 @@ def probe(
     for entry in built.left_out:
         err.print(f"left out: {escape(str(entry))}", highlight=False, soft_wrap=True)
     out.print(f"{len(built.items)} items in {built.rows} x {built.cols} cells: {escape(str(folder))}", highlight=False)
+    if render:
+        out.print(escape(str(write_pictures(built, render))), highlight=False)
 
 
 @app.command()

@@ -125,3 +125,12 @@ def test_doctor_tells_positions_in_short() -> None:
     assert spell([*range(5), *[5] * 81, *range(6, 12)]) == "0–4, 5 × 81, 6–11"
     assert spell([0, 1, 1.5, 2.5]) == "0–1, 1.5–2.5"
     assert spell([0, 0, 1, 1, 2, 2], parts=2) == "0 × 2, 1 × 2, …"
+
+
+def test_a_probe_as_plain_pictures(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    options = ["--out", str(tmp_path / "probe"), "--items", "2", "--render", str(pictures)]
+    result = CliRunner().invoke(app, ["probe", "digits", *options])
+    assert result.exit_code == 0, result.output
+    assert len(list(pictures.glob("**/*.png"))) == 2 * 9
+    assert (pictures / "metadata.jsonl").is_file()
