@@ -36,7 +36,7 @@ def _one_border(ids: Tensor, end: int, start: int, config: Any) -> bool:
     """
     gap = ids[end:start]
     line_ends = gap[:-2]
-    return len(line_ends) <= 2 and bool((line_ends == gap[0]).all()) and int((gap == gap[-2]).sum()) == 1
+    return 2 <= len(gap) <= 4 and bool((line_ends == gap[0]).all()) and int((gap == gap[-2]).sum()) == 1
 
 
 def _not_closed(ids: Tensor, end: int, start: int, config: Any) -> bool:

@@ -105,6 +105,13 @@ def test_scopes() -> None:
     assert shared == {"image": 2, "tile": 6, "global": 1}
 
 
+def test_one_word_between_pictures_of_a_tiled_family_is_no_tag() -> None:
+    family = FAMILIES["idefics3"]
+    ids = torch.tensor([[5, *[family.image_token_id] * 4, 6, *[family.image_token_id] * 4, 7]])
+    found = bapa.positions(bapa.balance(family.build()), input_ids=ids)[0, 0]
+    assert found.tolist() == [0, 1, 1, 1, 1, 2, 3, 3, 3, 3, 4]
+
+
 def test_frames_of_a_video() -> None:
     family = FAMILIES["qwen2_vl"]
     inputs = family.inputs([["t2", "video", "t2"]])
