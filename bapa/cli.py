@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
 import bapa
+from bapa.commands import err, out
 from bapa.errors import BapaError, ConfigError
 from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
-
-out = Console(emoji=False)  # reference:top: is no emoji
-err = Console(stderr=True, emoji=False)
 
 _COMMON = ("scope", "image_attention")  # options that every scheme takes
 
