@@ -140,7 +140,7 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float) 
             "path": str(probe.path),
         },
     }
-    command = ["bapa", *sys.argv[1:]] if Path(sys.argv[0]).name == "bapa" else sys.argv
+    command = ["bapa", *sys.argv[1:]] if Path(sys.argv[0]).name in ("bapa", "__main__.py") else sys.argv
     record = {
         **about,
         "schemes": asker.labels,
