@@ -183,7 +183,9 @@ def report(
     page: Annotated[
         Path | None, typer.Option("--out", help="The page [default: report.html in the first RUN].")
     ] = None,
-    paper: Annotated[Path | None, typer.Option(help="Also write figures (SVG, PDF) and tables (CSV, LaTeX) here.")] = None,
+    paper: Annotated[
+        Path | None, typer.Option(help="Also write figures (SVG, PDF) and tables (CSV, LaTeX) here.")
+    ] = None,
 ) -> None:
     """Write one self-contained HTML page over any number of runs, and heat maps as PNG and SVG beside it."""
     from bapa.report import write

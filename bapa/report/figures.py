@@ -63,9 +63,6 @@ def _sheet(lines: Lines, scale: Scale, caption: str, dark: bool) -> Figure:
     figure = Figure(figsize=size, facecolor=ground, layout=ConstrainedLayoutEngine(h_pad=0.12, hspace=0.06))
     axes = figure.subplots(len(lines), len(labels), squeeze=False)
     for (name, maps), line in zip(lines, axes, strict=True):
-        line[0].annotate(
-            name, (0, 1), (0, 24), "axes fraction", "offset points", color=ink, fontsize=12, fontweight="bold"
-        )
         for label, ax in zip(labels, line, strict=True):
             ax.axis("off")
             if label not in maps:
@@ -74,6 +71,9 @@ def _sheet(lines: Lines, scale: Scale, caption: str, dark: bool) -> Figure:
             _map(ax, shown)
             ax.set_title(label, color=ink, fontsize=9, loc="left", family="monospace")
             ax.text(0, -0.04, note, transform=ax.transAxes, color=soft, fontsize=8.5, va="top")
+        line[0].annotate(
+            name, (0, 1), (0, 24), "axes fraction", "offset points", color=ink, fontsize=12, fontweight="bold"
+        )
     norm = mpl.colors.Normalize(100 * scale.low, 100 * scale.high)
     bar = figure.colorbar(
         mpl.cm.ScalarMappable(norm, scale.name), ax=axes, orientation="horizontal", shrink=0.4, aspect=40

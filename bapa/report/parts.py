@@ -53,10 +53,12 @@ def picture(draw: Callable[[bool], Figure], words: str) -> Markup:
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
     """A table with row headings in its first column."""
     line = Markup('<tr><th scope="row">{}</th>{}</tr>')
-    body = Markup("").join(line.format(row[0], Markup("").join(map(Markup("<td>{}</td>").format, row[1:]))) for row in rows)
+    body = Markup("").join(
+        line.format(row[0], Markup("").join(map(Markup("<td>{}</td>").format, row[1:]))) for row in rows
+    )
     names = Markup("").join(map(Markup('<th scope="col">{}</th>').format, head))
     return Markup(
-        '<div class="scroll" tabindex="0" role="region" aria-label="{caption}"><table><caption>{caption}</caption>'
+        '<div class="scroll" tabindex="0" role="group" aria-label="{caption}"><table><caption>{caption}</caption>'
         "<thead><tr>{names}</tr></thead><tbody>{body}</tbody></table></div>"
     ).format(caption=caption, names=names, body=body)
 

@@ -100,7 +100,9 @@ def save(runs: Runs, folder: Path) -> list[Path]:
 
 
 def _points(estimate: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {name: None if estimate[name] is None else round(100 * estimate[name], 3) for name in ("value", "low", "high")}
+    return {
+        name: None if estimate[name] is None else round(100 * estimate[name], 3) for name in ("value", "low", "high")
+    }
 
 
 def _text(estimate: Mapping[str, float | None]) -> str:

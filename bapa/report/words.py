@@ -8,6 +8,7 @@ from typing import Any
 from bapa.report.compare import Bias, base, changes, others
 from bapa.report.view import Estimate, interval, percent
 
+
 def value(bias: Bias, scheme: str, quantity: str) -> float | None:
     """An overall figure."""
     number: float | None = bias["schemes"][scheme]["overall"][quantity]["value"]

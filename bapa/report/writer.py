@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from inspect import signature
 from pathlib import Path
@@ -35,20 +36,25 @@ def write(folders: Sequence[Path], page: Path | None = None, paper: Path | None 
     named = [(name, run.bias) for name, run in zip(names, runs, strict=True)]
     maps = figures.heatmaps(named)
     command = shlex.join(["bapa", "report", *map(str, folders), "--out", str(page)])
-    try:
+    with _writing(page, "--out FILE"):
         page.parent.mkdir(parents=True, exist_ok=True)
         for kind in ("png", "svg"):
             with replacing(page.with_name(f"heatmaps.{kind}")) as part:
                 figures.save(maps, part, kind)
         with replacing(page) as part:
             part.write_text(render(sections, command), "utf-8")
-        if paper:
+    if paper:
+        with _writing(paper, "--paper FOLDER"):
             tables.save(named, paper)
-    except OSError as error:
-        raise RunError(
-            f"cannot write {error.filename or page}: {error.strerror or error}; choose another place with --out or --paper"
-        ) from error
     return page
+
+
+@contextmanager
+def _writing(place: Path, option: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot write {place}: {error.strerror or error}; choose another place: {option}") from error
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
