@@ -136,7 +136,14 @@ def measure(
     model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the run; repeated, it resumes.")],
     probe_folder: Annotated[Path, typer.Option("--probe", help="Folder of the probe.")],
-    scheme: Annotated[list[str], typer.Option(help="Scheme, e.g. native or bapa:distance=native; repeatable.")],
+    scheme: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Scheme, e.g. native, bapa:distance=native or null (the noise floor); repeatable. "
+            "[default: native and the scheme the model's config records, else bapa]",
+            show_default=False,
+        ),
+    ] = None,
     items: Annotated[int | None, typer.Option(help="Only the first so many items.")] = None,
     batch_size: Annotated[int, typer.Option(help="Canvases per forward.")] = 18,
     generate: Annotated[int, typer.Option(help="Let the model write so many tokens; 0 reads logits.")] = 0,
@@ -154,10 +161,11 @@ def measure(
     from bapa.models import load
     from bapa.probe import Probe
 
+    probe = Probe.load(probe_folder)  # first: a mistyped folder must not wait for a model
     run = measure(
         load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code),
-        Probe.load(probe_folder),
-        scheme,
+        probe,
+        scheme or None,
         folder,
         batch_size=batch_size,
         items=items,

@@ -23,7 +23,7 @@ from bapa.measure.prompts import Prompts
 from bapa.measure.run import Run, load_run
 from bapa.measure.statistics import Settings, bias
 from bapa.measure.store import Store
-from bapa.models import Loaded, balanced
+from bapa.models import Loaded, balanced, scheme_of
 from bapa.probe import Probe
 from bapa.schemes import Scheme, parse
 
@@ -31,7 +31,7 @@ from bapa.schemes import Scheme, parse
 def measure(
     model: Loaded,
     probe: Probe,
-    schemes: Sequence[str | Scheme],
+    schemes: Sequence[str | Scheme] | None,
     out: str | Path,
     *,
     batch_size: int = 18,
@@ -49,7 +49,8 @@ def measure(
     Args:
         model: from :func:`bapa.models.load`.
         probe: from :func:`bapa.probe.build` or ``Probe.load``.
-        schemes: in text form or as schemes, each once.
+        schemes: in text form or as schemes, each once; None for native and the one that the model's config records,
+            BaPA where it records none.
         out: new, empty, or holding the same run.
         batch_size: canvases per forward.
         items: only the first so many items.
@@ -64,7 +65,7 @@ def measure(
         SchemeError, UnsupportedModelError, ModelError: a scheme that does not exist, or does not go with the model.
         RunError: ``out`` holds something else, the disk is full, or more answers failed than ``fail_on_error`` allows.
     """
-    labels = _labels(schemes)
+    labels = _labels(("native", scheme_of(model.model) or "bapa") if schemes is None else schemes)
     items = _checked(probe, batch_size, items, generate, fail_on_error)
     if not generate:
         _check_answers(model, probe)

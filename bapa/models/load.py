@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 
 from bapa.errors import ModelError
 from bapa.models.api import from_pretrained
+from bapa.models.locate import locate
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,13 @@ def load(
     """
     from transformers import AutoProcessor
 
-    path = _locate(name)
+    place = locate(name)
     if dtype is None:
         dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
     try:
-        processor = AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code)
-        model = from_pretrained(path, dtype=dtype, trust_remote_code=trust_remote_code)
+        options = {"trust_remote_code": trust_remote_code, "local_files_only": place.cached}
+        processor = AutoProcessor.from_pretrained(place.path, **options)
+        model = from_pretrained(place.path, dtype=dtype, **options)
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"cannot load {name!r} as a vision-language model: {reason}") from error
@@ -60,18 +61,3 @@ def fingerprint(model: nn.Module) -> str:
         digest.update(head.tobytes())
     return digest.hexdigest()
 
-
-def _locate(name: str) -> str:
-    kind, _, which = name.partition(":")
-    if kind == "reference":
-        from bapa import reference
-
-        return str(reference.path(which or "bottom"))
-    if name.startswith((".", "/", "~")) or Path(name).exists():
-        folder = Path(name).expanduser()
-        if not (folder / "config.json").is_file():
-            raise ModelError(
-                f"{name}: no config.json in it; pass a model folder, a hub id (llava-hf/llava-1.5-7b-hf) or reference"
-            )
-        return str(folder)
-    return name

@@ -85,6 +85,23 @@ def test_schemes_differ_and_are_taken_off_again(run, tiny, probe, tmp_path):
     assert bapa.scheme_of(tiny.model).label == "bapa:distance=native"
 
 
+def test_without_schemes_native_is_set_beside_the_one_on_record(tiny, probe, tmp_path, run):
+    bapa.balance(tiny.model, "bapa:distance=native")
+    tiny.model.save_pretrained(tmp_path / "model")
+    tiny.processor.save_pretrained(tmp_path / "model")
+    recorded = bapa.models.load(str(tmp_path / "model"))
+    found = measured(recorded, probe, tmp_path / "run", None)
+    assert list(found.bias["schemes"]) == ["native", "bapa:distance=native"]
+    assert bapa.scheme_of(recorded.model).label == "bapa:distance=native"
+    assert recorded.model.config.bapa["scheme"] == "bapa"
+    one, two = (each.answers().query("scheme == 'native'")["margin"].to_numpy() for each in (run, found))
+    np.testing.assert_array_equal(one, two, err_msg="native must be native, whatever the config records")
+
+
+def test_without_schemes_and_record_it_is_native_and_bapa(tiny, probe, tmp_path):
+    assert list(measured(tiny, probe, tmp_path / "run", None, items=1).bias["schemes"]) == ["native", "bapa"]
+
+
 def test_the_record_says_what_was_done(run, probe, tiny):
     config = run.config
     assert config["model"]["fingerprint"] == tiny.fingerprint
