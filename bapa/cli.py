@@ -191,11 +191,17 @@ def report(
     page: Annotated[
         Path | None, typer.Option("--out", help="The page [default: report.html in the first RUN].")
     ] = None,
+    noise_floor: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Run of the first RUN's model trained with another seed; repeatable. Its spread over seeds is shown."
+        ),
+    ] = None,
 ) -> None:
     """Write one self-contained HTML page over any number of runs, and heat maps as PNG and SVG beside it."""
     from bapa.report import write
 
-    out.print(escape(str(write(runs, page))), highlight=False)
+    out.print(escape(str(write(runs, page, seeds=noise_floor or ()))), highlight=False)
 
 
 @app.command()

@@ -60,4 +60,3 @@ def fingerprint(model: nn.Module) -> str:
         digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
         digest.update(head.tobytes())
     return digest.hexdigest()
-

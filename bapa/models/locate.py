@@ -52,20 +52,21 @@ def _on_hub(name: str) -> bool:
     """Whether the copy in the cache must do. One request, not repeated: transformers itself would ask for many files,
     each several times over.
     """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-    from huggingface_hub.errors import GatedRepoError, HFValidationError, HfHubHTTPError, HTTPError
+    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+
+    client: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # of whichever client the hub stands on
 
     try:
         cached = isinstance(try_to_load_from_cache(name, _CONFIG), str)
         get_hf_file_metadata(hf_hub_url(name, _CONFIG), timeout=_SECONDS)
         return False
-    except HFValidationError as error:
+    except errors.HFValidationError as error:
         reason = f"no such folder, and no hub id ({str(error).rstrip('.')})"
-    except GatedRepoError:
+    except errors.GatedRepoError:
         reason = "the hub has it behind a gate; ask for access on its page, then: hf auth login"
-    except HfHubHTTPError:
+    except errors.HfHubHTTPError:
         reason = "no such folder, and no such model on the hub (one that is private needs: hf auth login)"
-    except (HTTPError, OSError) as error:  # no network, or told to do without
+    except (client, OSError) as error:  # no network, or told to do without
         if cached:
             return True
         reason = f"no such folder, not in the cache, and the hub cannot be reached ({' '.join(str(error).split())})"
