@@ -36,7 +36,7 @@ def load(
     """
     from transformers import AutoProcessor
 
-    path = _locate(name)
+    path = locate(name)
     if dtype is None:
         dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
     try:
@@ -61,7 +61,8 @@ def fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _locate(name: str) -> str:
+def locate(name: str) -> str:
+    """The folder of a local or shipped model; a hub id as it is. ModelError where a folder holds no model."""
     kind, _, which = name.partition(":")
     if kind == "reference":
         from bapa import reference
