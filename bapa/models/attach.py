@@ -62,7 +62,8 @@ class Attachment:
         self.arguments = list(inspect.signature(anatomy.outer.forward).parameters)
         self.calls: dict[int, Call] = {}  # by thread: one model may serve several
         self.trust_ids = False  # take image tokens as images even where no pictures come with them
-        by_layer = [scheme.at_layer(i, len(anatomy.layers)) for i in range(len(anatomy.layers))] or [scheme]
+        fitted = scheme.on_axes(anatomy.axes)
+        by_layer = [fitted.at_layer(i, len(anatomy.layers)) for i in range(len(anatomy.layers))] or [fitted]
         self.rules = list(dict.fromkeys(by_layer))
         self.mixer = Mixer(scheme.channels)
         self.handles = [
@@ -186,7 +187,7 @@ class Attachment:
             return [native - offset[:, None] for offset in call.state.offset]
         whole = native.expand(-1, call.rows, -1)
         layout = call.layout or layouts.text(call.rows, call.columns)
-        if isinstance(self.scheme, GridScheme):
+        if any(isinstance(rule, GridScheme) for rule in self.rules):
             layout = layout.with_grids(whole.cpu(), call.past)
         if call.state is None:
             found = [assign.balance(whole, layout, rule) for rule in self.rules]

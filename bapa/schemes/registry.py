@@ -11,6 +11,7 @@ from bapa.errors import SchemeError
 from bapa.schemes.agci import Agci
 from bapa.schemes.bapa import Bapa
 from bapa.schemes.base import Attention, Scheme
+from bapa.schemes.calibrated import Calibrated
 from bapa.schemes.circle import Circle
 from bapa.schemes.concentric import Concentric
 from bapa.schemes.diagonal import Diagonal
@@ -25,7 +26,7 @@ from bapa.schemes.spatial_reset import SpatialReset
 from bapa.schemes.stride import Stride
 from bapa.schemes.vrope import VRope
 
-_ONE_AXIS = (Native, Bapa, Stride, Concentric, Manhattan, Pyramid, VRope, Agci)
+_ONE_AXIS = (Native, Bapa, Calibrated, Stride, Concentric, Manhattan, Pyramid, VRope, Agci)
 _THREE_AXES = (MRope, SpatialReset, Diagonal, Circle)
 _CONTROLS = (Reverse, Shuffle, Null)
 
