@@ -108,7 +108,8 @@ def find(model: nn.Module) -> Anatomy:
         -1
     ]
     layers = next((m for m in decoder.children() if isinstance(m, nn.ModuleList)), nn.ModuleList())
-    axes = 3 if any(hasattr(rotary, "mrope_section") for rotary in rotaries) else 1
+    words = getattr(top.config.get_text_config(), "rope_scaling", None) or {}  # where transformers 4 keeps the sections
+    axes = 3 if "mrope_section" in words or any(hasattr(rotary, "mrope_section") for rotary in rotaries) else 1
     return Anatomy(top, outer, decoder, rotaries, tuple(layers), axes, torch.tensor(tokens), _pictures(outer))
 
 
