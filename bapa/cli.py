@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 import bapa
 from bapa.commands import err, out
+from bapa.commands.origin import origin
 from bapa.errors import BapaError, ConfigError
 from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
@@ -175,6 +176,9 @@ def _number(text: str) -> int | float:
         return int(text) if text.isdigit() else float(text)
     except ValueError:
         raise ConfigError(f"--fail-on-error {text}: a count (10) or a fraction below 1 (0.01) is accepted") from None
+
+
+app.command()(origin)
 
 
 @app.command()
