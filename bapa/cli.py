@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 import bapa
 from bapa.commands import err, out
 from bapa.commands.calibrate import calibrate
+from bapa.commands.origin import origin
 from bapa.errors import BapaError, ConfigError
 from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
@@ -187,6 +188,7 @@ def _number(text: str) -> int | float:
 
 
 app.command()(calibrate)
+app.command()(origin)
 
 
 @app.command()

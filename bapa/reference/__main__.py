@@ -26,6 +26,9 @@ def train(
     scheme: Annotated[
         str, typer.Option(help="Position rule of the visual stage, e.g. native, bapa, bapa:distance=native.")
     ] = "native",
+    encoder_skew: Annotated[
+        str, typer.Option(help="Cells whose patches the encoder learns to read; the counter-example has bottom.")
+    ] = "uniform",
     work: Annotated[
         Path | None, typer.Option(help="Where finished stages are kept; share it between skews. Default: OUT.stages.")
     ] = None,
@@ -35,9 +38,10 @@ def train(
     from bapa.reference.train import train as run
 
     try:
-        if skew not in SKEWS:
-            raise ConfigError(f"unknown skew {skew!r}: accepted are {', '.join(SKEWS)}")
-        recipe = Recipe(skew=skew, seed=seed, scheme=schemes.parse(scheme).label)
+        for name in (skew, encoder_skew):
+            if name not in SKEWS:
+                raise ConfigError(f"unknown skew {name!r}: accepted are {', '.join(SKEWS)}")
+        recipe = Recipe(skew=skew, seed=seed, scheme=schemes.parse(scheme).label, encoder_skew=encoder_skew)
         typer.echo(run(recipe, out, work))
     except BapaError as error:
         typer.echo(f"error: {error}", err=True)

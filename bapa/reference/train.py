@@ -24,6 +24,7 @@ from bapa.reference.recipe import Recipe
 from bapa.reference.scenes import Asker, Bank
 
 _RECIPE = "recipe.json"
+_STANDARD = {"encoder_skew": "uniform"}  # records of the first models lack it
 
 
 def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console | None = None) -> Path:
@@ -84,7 +85,7 @@ def _finished(recipe: Recipe, out: Path) -> bool:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     record = out / _RECIPE
-    if not record.is_file() or json.loads(record.read_text()) != asdict(recipe):
+    if not record.is_file() or {**_STANDARD, **json.loads(record.read_text())} != asdict(recipe):
         raise RunError(f"{out} holds something else than this recipe's model; choose another --out or empty it")
     return True
 
