@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from bapa.errors import ModelError
-from bapa.models.api import from_pretrained
+from bapa.models.adapter import PEFT_FILE, adapter_base, adapter_scheme, load_adapter
+from bapa.models.api import balance, from_pretrained
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Loaded:
 def load(
     name: str, *, device: str = "cpu", dtype: torch.dtype | str | None = None, trust_remote_code: bool = False
 ) -> Loaded:
-    """Load ``name``: a local folder, a hub id, ``reference`` or ``reference:NAME``.
+    """Load ``name``: a local folder, a hub id, ``reference`` or ``reference:NAME``, or the folder of an adapter.
+
+    An adapter folder gives its base model under the scheme the adapter was trained under, with the adapter on it.
 
     ``dtype``: a torch dtype, or None for float32 on the CPU and the checkpoint's own elsewhere. A model whose config
     records a scheme comes back under it. Raises ModelError where nothing can be loaded under that name.
@@ -37,6 +40,8 @@ def load(
     from transformers import AutoProcessor
 
     path = _locate(name)
+    if (Path(path) / PEFT_FILE).is_file():
+        return _with_adapter(name, Path(path), device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     if dtype is None:
         dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
     try:
@@ -46,6 +51,22 @@ def load(
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"cannot load {name!r} as a vision-language model: {reason}") from error
     model = model.to(device).eval()
+    return Loaded(model, processor, name, fingerprint(model))
+
+
+def _with_adapter(name: str, folder: Path, **options: Any) -> Loaded:
+    """The adapter in ``folder`` on its base model, which must be the one it was made on."""
+    from transformers import AutoProcessor
+
+    scheme, made_on = adapter_scheme(folder), adapter_base(folder)
+    base = load(made_on["name"], **options)
+    if made_on["fingerprint"] not in (None, base.fingerprint):
+        raise ModelError(
+            f"{name}: the adapter was made on another model than {made_on['name']} is now (their weights differ)"
+        )
+    model = load_adapter(balance(base.model, scheme), folder).eval()
+    own = (folder / "tokenizer_config.json").is_file()
+    processor = AutoProcessor.from_pretrained(folder) if own else base.processor
     return Loaded(model, processor, name, fingerprint(model))
 
 
@@ -69,7 +90,7 @@ def _locate(name: str) -> str:
         return str(reference.path(which or "bottom"))
     if name.startswith((".", "/", "~")) or Path(name).exists():
         folder = Path(name).expanduser()
-        if not (folder / "config.json").is_file():
+        if not any((folder / file).is_file() for file in ("config.json", PEFT_FILE)):
             raise ModelError(
                 f"{name}: no config.json in it; pass a model folder, a hub id (llava-hf/llava-1.5-7b-hf) or reference"
             )
