@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import bapa
-from bapa.models.adapter import FILE
 from bapa.models.load import Loaded
 from bapa.schemes import Scheme
 
@@ -24,8 +23,8 @@ tags: [bapa, spatial-bias]
 
 Runs under the position scheme **`{scheme}`**: {summary}
 
-The scheme concerns where the tokens of an image stand in the language model's rotary positions; weights, masks and token
-order are those of the checkpoint's own class. It is recorded in `config.json` under `bapa`.
+The scheme concerns where the tokens of an image stand in the language model's rotary positions; weights, masks and
+token order are those of the checkpoint's own class. It is recorded in `config.json` under `bapa`.
 
 - **Made from**: `{base}` (fingerprint of config and weights `{fingerprint}`)
 - **Exported by**: bapa {version}

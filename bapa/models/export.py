@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from bapa.errors import RunError, SchemeError
 from bapa.models import card, families, remote
 from bapa.models.anatomy import Anatomy, find
@@ -59,7 +57,7 @@ def export(
         if code is not None:
             (folder / f"{CODE}.py").write_text(code, "utf-8")
             config = json.loads((folder / "config.json").read_text("utf-8"))
-            config["auto_map"] = {"AutoModelForImageTextToText": f"{CODE}.BalancedModel"}
+            config["auto_map"] = {"AutoModelForImageTextToText": f"{CODE}.{type(merged).__name__}"}
             (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
         (folder / "README.md").write_text(card.card(model, chosen, run, self_contained), "utf-8")
     return Path(out)
@@ -88,7 +86,8 @@ def _code(anatomy: Anatomy, scheme: Scheme) -> str:
         "SIDE_BY_SIDE": config.model_type in families.SINGLE,
     }
     source = Path(remote.__file__).read_text("utf-8")
-    source = source.replace(remote.Base.__name__, type(model).__name__)
+    for placeholder in (remote.Base.__name__, remote.BalancedModel.__name__):
+        source = source.replace(placeholder, type(model).__name__)
     for name, value in facts.items():
         source, found = re.subn(
             rf"^({name}\b[^=]*= ).*$", lambda line, value=value: f"{line[1]}{value!r}", source, flags=re.M

@@ -67,6 +67,11 @@ class BalancedModel(Base):  # type: ignore[misc, valid-type]
             *(self.get_submodule(name).register_forward_pre_hook(rotate, with_kwargs=True) for name in ROTARIES),
         ]
 
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """False: weights are named and initialised as those of the class it derives from."""
+        return False
+
     def unbalance(self) -> None:
         """Take the rule off: from now on the model is the plain class."""
         while self._bapa_handles:
@@ -137,7 +142,7 @@ def _carry(number: Tensor) -> tuple[Tensor, Tensor]:
             seen = torch.searchsorted(columns, torch.arange(first, len(line)), right=True).double()
             shift[row, first:] = before + (0 if DISTANCE == "native" else seen - DISTANCE)
             tokens[row, first:] = shift[row, first:]
-            tokens[row, columns] = columns - first + before
+            tokens[row, columns] = (columns - first + before).double()
             before += 0 if DISTANCE == "native" else count - DISTANCE
     whole = not bool(shift.frac().any() | tokens.frac().any())
     kind = torch.long if whole else torch.float32
@@ -153,7 +158,7 @@ def _begins(native: Tensor, image: Tensor) -> Tensor:
 
 
 def _images(ids: Tensor, call: dict[str, Any]) -> Tensor:
-    """0 on text, k on the row's k-th image: every unbroken run of image tokens, cut where pictures stand side by side."""
+    """0 on text, k on the row's k-th image: each run of image tokens, cut where pictures stand side by side."""
     mask = torch.isin(ids, torch.tensor(TOKENS))
     number = (mask & ~pad(mask, (1, 0))[:, :-1]).cumsum(1) * mask
     total, runs = int(mask.sum()), int(number.amax(1).sum())

@@ -15,7 +15,8 @@ from PIL import Image
 
 from bapa.errors import ConfigError
 from bapa.probe import Probe
-from bapa.tune.chat import BadRow, Message, Part, read as read_chat
+from bapa.tune.chat import BadRow, Message, Part
+from bapa.tune.chat import read as read_chat
 
 CHATS = ("messages", "conversations")
 PICTURES = ("images", "image")

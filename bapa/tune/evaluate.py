@@ -22,7 +22,7 @@ QUANTITIES = ("hit", "range", "consistency", "false_alarm", "balanced_accuracy",
 
 
 class Evaluation(TrainerCallback):
-    """Measures ``model`` on ``probe`` under ``schemes`` before the first step, every ``every`` steps and after the last.
+    """Measures ``model`` on ``probe`` under ``schemes`` before training, every ``every`` steps and after the last.
 
     Each measurement is a run of its own in ``folder``. It changes neither the weights nor the random numbers that
     training draws.

@@ -8,7 +8,10 @@ from typing import Any
 from bapa.errors import ConfigError
 
 # trl writes the position ids that tell packed rows apart for text only, and refuses pictures; said here in one line.
-_PACKED = "rows with pictures are padded, not packed: packed rows are told apart by position ids, which trl writes for text only"
+_PACKED = (
+    "rows with pictures are padded, not packed: packed rows are told apart by position ids, which trl writes for text "
+    "only"
+)
 REFUSED = {"packing": _PACKED, "padding_free": _PACKED}
 OWN = ("output_dir", "max_length", "remove_unused_columns", "model_init_kwargs", "dataset_kwargs")
 
@@ -18,9 +21,10 @@ class Settings:
     """How to train; the defaults are the paper's light tuning (LoRA rank 8 on all linear layers of the language
     model, one epoch, learning rate 1e-4).
 
-    ``full``: all weights of the language model and connector instead of an adapter. ``steps``: stop after so many,
-    whatever ``epochs`` says. ``batch``: rows per process and forward; ``accumulate``: forwards per step. ``save_every``:
-    steps between checkpoints, 0 for none. ``options``: further fields of ``trl.SFTConfig`` by name.
+    ``full``: all weights of the language model instead of an adapter; either way the vision encoder and the connector
+    stay. ``steps``: stop after so many, whatever ``epochs`` says. ``batch``: rows per process and forward;
+    ``accumulate``: forwards per step. ``save_every``: steps between checkpoints, 0 for none. ``options``: further
+    fields of ``trl.SFTConfig`` by name.
     """
 
     rank: int = 8
