@@ -143,7 +143,7 @@ def test_a_probe_in_chosen_cells(tmp_path: Path) -> None:
     assert first["messages"][1]["content"][0]["text"] == question.answer
     assert data.open("3/4").tobytes() == probe.compose(probe.items[3], 4).tobytes()
     assert len(read(tmp_path / "probe").rows) == 10 * 9 * 3
-    with pytest.raises(ConfigError, match="cell 9: .* has cells 0 to 8"):
+    with pytest.raises(ConfigError, match=r"cell 9: .* has cells 0 to 8"):
         read(tmp_path / "probe", cells=[9])
 
 

@@ -164,7 +164,7 @@ def test_an_adapter_on_another_model_is_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         other.lm_head.weight += 1
     other.save_pretrained(tmp_path / "base")
-    with pytest.raises(ModelError, match="made on another model than .* is now"):
+    with pytest.raises(ModelError, match=r"made on another model than .* is now"):
         load(str(out))
 
 
