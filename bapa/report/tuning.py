@@ -84,7 +84,9 @@ def curves(record: Mapping[str, Any], *, dark: bool = False) -> Figure:
                 )
         axes[1].set_title("probe, %", color=ink, fontsize=10, loc="left")
         axes[1].set_ylim(-3, 103)
-        axes[1].legend(frameon=False, fontsize=8, labelcolor=soft, loc="center left", bbox_to_anchor=(1, 0.5))
+        axes[1].legend(
+            frameon=False, fontsize=8, handlelength=3.2, labelcolor=soft, loc="center left", bbox_to_anchor=(1, 0.5)
+        )
     for ax in axes:
         ax.set_facecolor(ground)
         ax.set_xlabel("step", color=soft, fontsize=9)
@@ -94,7 +96,7 @@ def curves(record: Mapping[str, Any], *, dark: bool = False) -> Figure:
     return figure
 
 
-def _smooth(values: tuple[float, ...], weight: float = 0.9) -> list[float]:
+def _smooth(values: tuple[float, ...], weight: float = 0.8) -> list[float]:
     """A running mean that starts at the first value."""
     found: list[float] = []
     for value in values:

@@ -62,6 +62,8 @@ def tune(
         RunError: ``out`` holds something else.
     """
     settings, scheme = settings or Settings(), parse(scheme)
+    if hasattr(model.model, "peft_config"):
+        raise ConfigError(f"{model.name} is an adapter already; bapa export it, and tune what comes out")
     collator = Collator(model.processor, data.open)
     labels = list(dict.fromkeys([scheme.label, *also]))
     watched = {"probe": probe.fingerprint, "every": evaluate_every, "items": evaluate_items, "schemes": labels}
