@@ -28,8 +28,8 @@ from bapa.schemes import registry
 from bapa.tune import Settings, read, tune
 
 PAGE = Path(__file__).parent / "tuning.md"
-ITEMS = 100
-ROWS = 1920
+ITEMS = 60
+ROWS = 1280
 TUNING = Settings(rate=3e-3, batch=32, save_every=0)
 OVERALL = {
     "balanced_accuracy": "balanced accuracy",
@@ -38,6 +38,7 @@ OVERALL = {
     "false_alarm": "false alarms",
 }
 DRAWS = 2000
+DRAWN = Statistics(resamples=300)
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,17 @@ class Study:
                 continue
         return found
 
-    def before(self, seed: int, label: str) -> Path:
-        return self.home / self.skew / str(seed) / label.replace(":", "-") / "training-free"
+    def before(self, seed: int) -> Path:
+        """The run over all rules, training-free."""
+        return self.home / self.skew / str(seed) / "training-free"
 
     def after(self, seed: int, label: str) -> Path:
+        """The run after tuning under a rule: under it, and natively."""
         return self.home / self.skew / str(seed) / label.replace(":", "-") / "measured"
 
-    def measure(self, seed: int, label: str) -> None:
-        measure(
-            load(self.models[seed]), self.probe, [label], self.before(seed, label), audit=0, statistics=Statistics(300)
-        )
+    def measure(self, seed: int) -> None:
+        """Measure all rules, training-free."""
+        measure(load(self.models[seed]), self.probe, self.schemes(seed), self.before(seed), audit=0, statistics=DRAWN)
 
     def tune(self, seed: int, label: str) -> None:
         """Tune under ``label`` on questions about the skew's cells only; measure under it, and natively."""
@@ -84,7 +86,7 @@ class Study:
             dataset.write(data, skew=self.skew, rows=ROWS, seed=seed)
         tune(load(self.models[seed]), read(data), folder, scheme=label, settings=TUNING)
         labels = list(dict.fromkeys([label, "native"]))
-        measure(load(str(folder)), self.probe, labels, self.after(seed, label), audit=0, statistics=Statistics(300))
+        measure(load(str(folder)), self.probe, labels, self.after(seed, label), audit=0, statistics=DRAWN)
 
 
 def unseen(run: Run, label: str, skew: str) -> NDArray[np.float64]:
@@ -118,11 +120,12 @@ def finished(path: Path) -> Run | None:
 def rows(study: Study, labels: Sequence[str]) -> Iterator[str]:
     """Lines of the table: for each rule before and after tuning, the means over the seeds that are there."""
     for label in labels:
-        moments = [("training-free", study.before, label), ("tuned", study.after, label)]
+        moments = [("training-free", label), ("tuned", label)]
         if label != "native":
-            moments.append(("tuned, then run natively", study.after, "native"))
-        for moment, place, running in moments:
-            runs = [run for seed in study.models if (run := finished(place(seed, label))) is not None]
+            moments.append(("tuned, then run natively", "native"))
+        for moment, running in moments:
+            places = [study.before(n) if moment == "training-free" else study.after(n, label) for n in study.models]
+            runs = [run for place in places if (run := finished(place)) is not None]
             if not runs:
                 continue
             hits = [float(unseen(run, running, study.skew).mean()) for run in runs]
@@ -177,20 +180,21 @@ def main() -> None:
     parser.add_argument("--skew", default="center", choices=list(SKEWS))
     parser.add_argument("--model", action="append", default=[], metavar="SEED=MODEL")
     parser.add_argument("--home", type=Path, default=Path("build/tuning"))
-    parser.add_argument("--only", action="append", default=[], metavar="SEED/SCHEME", help="tune these; default all")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="SEED/SCHEME", help="a rule to tune under, or training-free"
+    )
     parser.add_argument("--write", action="store_true", help="measure and tune nothing, write the page")
     given = parser.parse_args()
     models = dict(entry.split("=", 1) for entry in given.model or ["1=reference:center"])
     study = Study(given.skew, {int(seed): name for seed, name in models.items()}, given.home)
     wanted = [tuple(entry.split("/", 1)) for entry in given.only]
-    for seed in study.models:
-        for label in [] if given.write else study.schemes(seed):
-            if wanted and (str(seed), label) not in wanted:
-                continue
-            for work, place in ((study.measure, study.before), (study.tune, study.after)):
-                if finished(place(seed, label)) is None:
-                    work(seed, label)
-                    print(f"{study.skew} {seed} {label}: {place(seed, label)}", flush=True)
+    for seed in [] if given.write else study.models:
+        if not wanted or (str(seed), "training-free") in wanted:
+            study.measure(seed)
+        for label in study.schemes(seed):
+            if (not wanted or (str(seed), label) in wanted) and finished(study.after(seed, label)) is None:
+                study.tune(seed, label)
+                print(study.after(seed, label), flush=True)
     if given.write or not wanted:
         PAGE.write_text(page([study], PAGE.read_text("utf-8")), "utf-8")
 

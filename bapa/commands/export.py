@@ -19,7 +19,9 @@ def export(
         bool, typer.Option("--self-contained", help="Add code that loads it balanced where bapa is not installed.")
     ] = False,
     run: Annotated[Path | None, typer.Option(help="A run folder whose figures go into the model card.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="Of the weights: float32, bfloat16 ...")] = None,
+    dtype: Annotated[
+        str, typer.Option(help="Of the weights: float32, bfloat16 ...; auto: the checkpoint's own.")
+    ] = "auto",
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
 ) -> None:
     """Write a checkpoint that carries its scheme: an adapter merged, config.bapa, a model card."""

@@ -7,6 +7,7 @@ beside PEFT's own files, and loading compares.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,17 +21,25 @@ from bapa.schemes.native import Native
 if TYPE_CHECKING:
     from peft import PeftModel
 
-    from bapa.models.load import Loaded
-
 FILE, PEFT_FILE = "bapa.json", "adapter_config.json"
 
 
+@dataclass(frozen=True)
+class Base:
+    """The model an adapter was made on: its ``name``, and a ``fingerprint`` of its weights in any dtype, None where it
+    is not known.
+    """
+
+    name: str
+    fingerprint: str | None
+
+
 def save_adapter(
-    model: PeftModel, folder: str | Path, *, base: Loaded | None = None, state_dict: dict[str, Tensor] | None = None
+    model: PeftModel, folder: str | Path, *, base: Base | None = None, state_dict: dict[str, Tensor] | None = None
 ) -> None:
     """Save a PEFT adapter and the scheme its base model runs under.
 
-    ``base``: the model it was made on, for :func:`load_tuned` to find. ``state_dict``: weights gathered from several
+    ``base``: the model it was made on, for :func:`bapa.models.load` to find. ``state_dict``: weights gathered from several
     processes.
     """
     model.save_pretrained(str(folder), state_dict=state_dict)
@@ -42,9 +51,9 @@ def save_adapter(
         )
 
 
-def mark(folder: str | Path, scheme: Scheme, base: Loaded | None = None) -> None:
+def mark(folder: str | Path, scheme: Scheme, base: Base | None = None) -> None:
     """Write into an adapter folder which scheme it was trained under, and on which model."""
-    made_on = {"base": {"name": _findable(base.name), "fingerprint": base.fingerprint}} if base else {}
+    made_on = {"base": {**asdict(base), "name": _findable(base.name)}} if base else {}
     (Path(folder) / FILE).write_text(json.dumps({"scheme": scheme.label, **made_on}) + "\n")
 
 
@@ -82,8 +91,9 @@ def adapter_scheme(folder: str | Path) -> Scheme:
         raise SchemeError(f'{path}: not of the form {{"scheme": "bapa"}}') from error
 
 
-def adapter_base(folder: str | Path) -> dict[str, str | None]:
-    """``name`` and ``fingerprint`` of the model an adapter folder was made on; PEFT's own entry has no fingerprint."""
-    record = json.loads((Path(folder) / FILE).read_text())
-    name = json.loads((Path(folder) / PEFT_FILE).read_text())["base_model_name_or_path"]
-    return record.get("base", {"name": name, "fingerprint": None})
+def adapter_base(folder: str | Path) -> Base:
+    """The model an adapter folder was made on, as bapa recorded it, else as PEFT did."""
+    record = json.loads((Path(folder) / FILE).read_text()).get("base")
+    if record:
+        return Base(record["name"], record["fingerprint"])
+    return Base(json.loads((Path(folder) / PEFT_FILE).read_text())["base_model_name_or_path"], None)

@@ -59,10 +59,10 @@ def _with_adapter(name: str, folder: Path, **options: Any) -> Loaded:
     from transformers import AutoProcessor
 
     scheme, made_on = adapter_scheme(folder), adapter_base(folder)
-    base = load(made_on["name"], **options)
-    if made_on["fingerprint"] not in (None, base.fingerprint):
+    base = load(made_on.name, **options)
+    if made_on.fingerprint not in (None, fingerprint(base.model, any_dtype=True)):
         raise ModelError(
-            f"{name}: the adapter was made on another model than {made_on['name']} is now (their weights differ)"
+            f"{name}: the adapter was made on another model than {made_on.name} is now (their weights differ)"
         )
     model = load_adapter(balance(base.model, scheme), folder).eval()
     own = (folder / "tokenizer_config.json").is_file()
@@ -70,15 +70,18 @@ def _with_adapter(name: str, folder: Path, **options: Any) -> Loaded:
     return Loaded(model, processor, name, fingerprint(model))
 
 
-def fingerprint(model: nn.Module) -> str:
+def fingerprint(model: nn.Module, *, any_dtype: bool = False) -> str:
     """SHA-256 over the names, shapes, dtypes and first values of all weights: two models that differ anywhere in
     training differ here.
+
+    ``any_dtype``: the same for one checkpoint whatever dtype it is loaded in, to the precision of bfloat16.
     """
     digest = hashlib.sha256()
     for name, weight in sorted(model.state_dict().items()):
-        head = weight.detach().flatten()[:64].float().cpu().numpy()
-        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-        digest.update(head.tobytes())
+        head = weight.detach().flatten()[:64].cpu()
+        head = head.to(torch.bfloat16).float() if any_dtype else head.float()
+        digest.update(f"{name} {tuple(weight.shape)} {'' if any_dtype else weight.dtype}".encode())
+        digest.update(head.numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 
 from bapa.measure import Run, load_run, measure
 from bapa.models import Loaded
-from bapa.models.adapter import mark
+from bapa.models.adapter import Base, mark
 from bapa.models.load import fingerprint
 from bapa.probe import Probe
 from bapa.schemes import Scheme
@@ -77,13 +77,13 @@ def _summary(step: int, run: Run) -> dict[str, Any]:
 class Marker(TrainerCallback):
     """Writes the scheme into every checkpoint, so that none can be loaded under another unnoticed."""
 
-    def __init__(self, scheme: Scheme, model: Loaded) -> None:
+    def __init__(self, scheme: Scheme, base: Base) -> None:
         self.scheme = scheme
-        self.model = model
+        self.base = base
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
-            mark(Path(args.output_dir) / f"checkpoint-{state.global_step}", self.scheme, self.model)
+            mark(Path(args.output_dir) / f"checkpoint-{state.global_step}", self.scheme, self.base)
 
 
 class Bar(TrainerCallback):

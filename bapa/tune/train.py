@@ -16,8 +16,9 @@ from trl import SFTConfig, SFTTrainer
 
 from bapa.errors import ConfigError
 from bapa.models import Loaded, balance
-from bapa.models.adapter import save_adapter
+from bapa.models.adapter import Base, save_adapter
 from bapa.models.anatomy import find
+from bapa.models.load import fingerprint
 from bapa.probe import Probe
 from bapa.schemes import Scheme, parse
 from bapa.tune.collator import Collator
@@ -79,6 +80,7 @@ def tune(
     with arguments.main_process_first(local=False):
         if folder.open():
             return folder.path
+    base = Base(model.name, fingerprint(model.model, any_dtype=True))
     balance(model.model, scheme)
     trainer = SFTTrainer(
         model=_trainable(model.model, settings),
@@ -97,11 +99,11 @@ def tune(
         evaluation = Evaluation(model, probe, labels, folder.path / EVALUATIONS, evaluate_every, evaluate_items)
         trainer.add_callback(evaluation)
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(Marker(scheme, model))
+    trainer.add_callback(Marker(scheme, base))
     trainer.add_callback(Bar())
     checkpoints = folder.path / CHECKPOINTS
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
-    _save(trainer, model, folder.path, settings)
+    _save(trainer, model.processor, base, folder.path, settings)
     if trainer.accelerator.is_main_process:
         history = [entry for entry in trainer.state.log_history if "loss" in entry]
         folder.seal(history, evaluation.results if evaluation else [], data.left_out, trainer.accelerator.num_processes)
@@ -162,7 +164,7 @@ def _arguments(folder: Path, settings: Settings, device: torch.device) -> SFTCon
         raise ConfigError(f"trl refuses these options: {' '.join(str(error).split())}") from error
 
 
-def _save(trainer: SFTTrainer, model: Loaded, folder: Path, settings: Settings) -> None:
+def _save(trainer: SFTTrainer, processor: Any, base: Base, folder: Path, settings: Settings) -> None:
     """The adapter or the model, and its processor; gathered from all processes, written by the main one."""
     state = trainer.accelerator.get_state_dict(trainer.model_wrapped)
     if not trainer.accelerator.is_main_process:
@@ -171,5 +173,5 @@ def _save(trainer: SFTTrainer, model: Loaded, folder: Path, settings: Settings) 
     if settings.full:
         tuned.save_pretrained(folder, state_dict=state)
     else:
-        save_adapter(tuned, folder, base=model, state_dict=state)
-    model.processor.save_pretrained(folder)
+        save_adapter(tuned, folder, base=base, state_dict=state)
+    processor.save_pretrained(folder)

@@ -156,6 +156,13 @@ def test_a_probe_is_measured_beside_training_without_touching_it(tmp_path: Path)
     assert "http" not in page.replace("http://www.w3.org", "").replace("https://www.w3.org", "")
 
 
+def test_an_adapter_finds_its_model_in_any_dtype(tmp_path: Path) -> None:
+    out = tune(saved("llava", tmp_path / "base"), DATA, tmp_path / "out", settings=Settings(steps=1, save_every=0))
+    half = load(str(out), dtype="bfloat16").model
+    assert half.get_input_embeddings().weight.dtype == torch.bfloat16
+    assert bapa.scheme_of(half).label == "bapa"
+
+
 def test_an_adapter_on_another_model_is_refused(tmp_path: Path) -> None:
     out = tune(saved("llava", tmp_path / "base"), DATA, tmp_path / "out", settings=Settings(steps=1, save_every=0))
     with pytest.raises(SchemeError, match="was tuned under bapa; export it under that"):
