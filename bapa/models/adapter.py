@@ -39,8 +39,8 @@ def save_adapter(
 ) -> None:
     """Save a PEFT adapter and the scheme its base model runs under.
 
-    ``base``: the model it was made on, for :func:`bapa.models.load` to find. ``state_dict``: weights gathered from several
-    processes.
+    ``base``: the model it was made on, for :func:`bapa.models.load` to find. ``state_dict``: weights gathered from
+    several processes.
     """
     model.save_pretrained(str(folder), state_dict=state_dict)
     mark(folder, scheme_of(model) or Native(), base)

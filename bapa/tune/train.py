@@ -67,21 +67,21 @@ def tune(
         raise ConfigError(f"{model.name} is an adapter already; bapa export it, and tune what comes out")
     collator = Collator(model.processor, data.open)
     labels = list(dict.fromkeys([scheme.label, *also]))
-    watched = {"probe": probe.fingerprint, "every": evaluate_every, "items": evaluate_items, "schemes": labels}
     config = {
         "model": {"name": model.name, "fingerprint": model.fingerprint},
         "scheme": scheme.label,
         "data": {"name": data.name, "rows": len(data.rows), "fingerprint": data.fingerprint},
         "settings": asdict(settings),
-        "evaluation": watched if probe else None,
+        "evaluation": probe
+        and {"probe": probe.fingerprint, "every": evaluate_every, "items": evaluate_items, "schemes": labels},
     }
     folder = Folder(Path(out), config)
     arguments = _arguments(folder.path / CHECKPOINTS, settings, next(model.model.parameters()).device)
+    base = Base(model.name, fingerprint(model.model, any_dtype=True))
+    balance(model.model, scheme)
     with arguments.main_process_first(local=False):
         if folder.open():
             return folder.path
-    base = Base(model.name, fingerprint(model.model, any_dtype=True))
-    balance(model.model, scheme)
     trainer = SFTTrainer(
         model=_trainable(model.model, settings),
         args=arguments,
