@@ -14,6 +14,8 @@ import bapa
 from bapa.commands import err, out
 from bapa.commands.calibrate import calibrate
 from bapa.commands.origin import origin
+from bapa.commands.export import export
+from bapa.commands.tune import tune
 from bapa.errors import BapaError, ConfigError
 from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
@@ -265,3 +267,7 @@ def doctor(
     for name, value in (*installed(), *(examine(model) if model else ())):
         table.add_row(f"[dim]{escape(name)}[/]", escape(value))
     out.print(table)
+
+
+app.command()(tune)
+app.command()(export)

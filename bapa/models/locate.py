@@ -9,8 +9,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from bapa.errors import ModelError
+from bapa.models.adapter import PEFT_FILE
 
-_ACCEPTED = "a model folder, a hub id (llava-hf/llava-1.5-7b-hf), reference or reference:NAME"
+_ACCEPTED = "a folder of a model or an adapter, a hub id (llava-hf/llava-1.5-7b-hf), reference or reference:NAME"
 _CONFIG = "config.json"
 _SECONDS = 10  # that the hub may take to say whether it has a model
 
@@ -42,7 +43,7 @@ def locate(name: str) -> Place:
 
 
 def _checked(name: str, folder: Path) -> str:
-    if (folder / _CONFIG).is_file():
+    if any((folder / file).is_file() for file in (_CONFIG, PEFT_FILE)):
         return str(folder)
     found = f"no {_CONFIG} in it" if folder.is_dir() else "no such folder"
     raise ModelError(f"{name}: {found}{_meant(name, folder)}; accepted: {_ACCEPTED}")
