@@ -36,7 +36,7 @@ def load(
     """
     from transformers import AutoProcessor
 
-    path = _locate(name)
+    path = locate(name)
     if dtype is None:
         dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
     try:
@@ -61,7 +61,10 @@ def fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _locate(name: str) -> str:
+def locate(name: str) -> str:
+    """The folder of a shipped reference or of a local model, or the hub id itself; ModelError for a folder without a
+    model.
+    """
     kind, _, which = name.partition(":")
     if kind == "reference":
         from bapa import reference
