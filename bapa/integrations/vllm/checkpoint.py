@@ -91,3 +91,17 @@ def _rename(path: Path, copy: Path, tensors: Mapping[str, Any]) -> None:
         source.seek(8 + int.from_bytes(source.read(8), "little"))
         target.write(len(renamed).to_bytes(8, "little") + renamed)
         shutil.copyfileobj(source, target, 1 << 24)
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the config and over name, shape, dtype and first bytes of every weight."""
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    for path in sorted(folder.glob("*.safetensors")):
+        tensors = {name: told for name, told in header(path).items() if name != "__metadata__"}
+        with path.open("rb") as file:
+            start = 8 + int.from_bytes(file.read(8), "little")
+            for name, told in sorted(tensors.items()):
+                first, last = told["data_offsets"]
+                file.seek(start + first)
+                digest.update(f"{name} {told['shape']} {told['dtype']}".encode() + file.read(min(last - first, 256)))
+    return digest.hexdigest()

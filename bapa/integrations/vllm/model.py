@@ -39,12 +39,15 @@ class Balanced:
             )
         check(scheme, ARCHITECTURES[stock(model.hf_config)])
         if not model.uses_mrope:
-            raise NotBalancedError(f"{type(self).__name__}: the config lacks mrope_section, so positions would be native")
+            raise NotBalancedError(
+                f"{type(self).__name__}: the config lacks mrope_section, so positions would be native"
+            )
         if vllm_config.speculative_config is not None:
             raise UnsupportedModelError("speculative decoding gives positions of its own; run balanced models without")
         if model.multimodal_config.is_multimodal_pruning_enabled():
             raise UnsupportedModelError("video_pruning_rate computes positions anew; run balanced models without it")
-        super().__init__(vllm_config=vllm_config, prefix=prefix)
+        own: Any = super()
+        own.__init__(vllm_config=vllm_config, prefix=prefix)
         self.bapa = Positions(model.hf_config, scheme, model.max_model_len)
 
     def get_mrope_input_positions(self, input_tokens: list[int], mm_features: list[Any]) -> tuple[Tensor, int]:
@@ -53,7 +56,8 @@ class Balanced:
 
     def native(self, input_tokens: list[int], mm_features: list[Any]) -> Tensor:
         """The model's own positions of a prompt, LongTensor (axes, tokens)."""
-        return super().get_mrope_input_positions(input_tokens, mm_features)[0]
+        own: Any = super()
+        return own.get_mrope_input_positions(input_tokens, mm_features)[0]
 
 
 class OneAxis(Balanced):
@@ -66,7 +70,8 @@ class OneAxis(Balanced):
         """vLLM's own forward. ``positions``: LongTensor (3, tokens)."""
         if positions.dim() != 2:
             raise NotBalancedError(f"{type(self).__name__} got native positions; this vLLM does not ask it for its own")
-        return super().forward(input_ids, positions[0], *args, **kwargs)
+        own: Any = super()
+        return own.forward(input_ids, positions[0], *args, **kwargs)
 
 
 def __getattr__(name: str) -> type:

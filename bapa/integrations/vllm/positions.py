@@ -60,5 +60,7 @@ class Positions:
 
 def _grids(features: Sequence[Any], kind: str) -> Tensor | None:
     name = f"{kind}_grid_thw"
-    found = [f.data[name].data.view(3) for f in features if f.modality == kind and f.data is not None and name in f.data]
+    found = [
+        f.data[name].data.view(3) for f in features if f.modality == kind and f.data is not None and name in f.data
+    ]
     return torch.stack(found) if found else None
