@@ -14,6 +14,7 @@ from bapa.errors import SchemeError
 from bapa.schemes import Scheme, make
 
 VERSION = 1
+NAMES = ("bapa", "position_balance")  # of config attributes that record a scheme
 
 
 def entry(scheme: Scheme) -> dict[str, Any]:

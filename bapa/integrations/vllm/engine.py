@@ -11,6 +11,7 @@ from bapa.errors import IntegrationError, ModelError, NotBalancedError
 from bapa.integrations.vllm import worker
 from bapa.integrations.vllm.checkpoint import readable
 from bapa.integrations.vllm.overrides import overrides
+from bapa.models import record
 from bapa.models.load import locate
 from bapa.schemes import Scheme, parse
 from bapa.schemes.native import Native
@@ -46,6 +47,13 @@ def arguments(folder: Path, scheme: str | Scheme) -> dict[str, Any]:
     config = AutoConfig.from_pretrained(folder)
     changed = overrides(config, scheme)
     return {"model": str(folder), "hf_overrides": changed, "worker_extension_cls": worker.NAME}
+
+
+def recorded(folder: Path) -> Scheme:
+    """The scheme that the config of the model in ``folder`` records; the native one where it records none."""
+    from transformers import AutoConfig
+
+    return record.read(AutoConfig.from_pretrained(folder)) or Native()
 
 
 def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None = None) -> LLM:

@@ -16,7 +16,7 @@ from bapa.schemes.native import Native
 
 
 def overrides(config: Any, scheme: str | Scheme) -> dict[str, Any]:
-    """``hf_overrides`` that put a model under ``scheme``; empty for the native one.
+    """``hf_overrides`` that put a model under ``scheme``; for the native one they take a recorded scheme out.
 
     ``config``: the model's transformers config.
 
@@ -26,7 +26,7 @@ def overrides(config: Any, scheme: str | Scheme) -> dict[str, Any]:
     """
     scheme = parse(scheme)
     if scheme == Native():
-        return {}
+        return {name: None for name in record.NAMES if getattr(config, name, None)}
     architecture = stock(config)
     check(scheme, ARCHITECTURES[architecture])
     changed: dict[str, Any] = {"architectures": [f"{PREFIX}{architecture}"], "bapa": record.entry(scheme)}
