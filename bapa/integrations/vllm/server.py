@@ -32,9 +32,7 @@ def command(name: str, scheme: str | Scheme | None, options: Sequence[str]) -> l
             raise ConfigError(f"{option}: bapa serve sets this option itself, to carry the scheme")
     folder = engine.folder_of(name)
     given = engine.arguments(folder, scheme if scheme is not None else engine.recorded(folder))
-    named = (
-        [] if any(option.startswith(("--served-model-name", "--served_model_name")) for option in options) else [name]
-    )
+    renamed = any(option.startswith(("--served-model-name", "--served_model_name")) for option in options)
     return [
         *(sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", given["model"]),
         *(["--hf-overrides", json.dumps(given["hf_overrides"])] if given["hf_overrides"] else []),
