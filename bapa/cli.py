@@ -16,6 +16,8 @@ from bapa.commands.calibrate import calibrate
 from bapa.commands.origin import origin
 from bapa.commands.export import export
 from bapa.commands.tune import tune
+from bapa.commands.backends import Backend
+from bapa.commands.serve import serve
 from bapa.errors import BapaError, ConfigError
 from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
@@ -44,6 +46,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 
 
 def main() -> None:
@@ -156,18 +161,21 @@ def measure(
     resamples: Annotated[int, typer.Option(min=10, help="Bootstrap draws.")] = 1000,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...; vLLM takes its own.")] = "cpu",
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
+    backend: Annotated[Backend, typer.Option(help="What runs the model: transformers or vLLM.")] = Backend.hf,
+    engine: Annotated[
+        list[str] | None, typer.Option(help="vllm: an argument of the engine, e.g. max_model_len=4096; repeatable.")
+    ] = None,
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
 ) -> None:
     """Ask a model every question of a probe under every scheme, and say how far the place decides."""
     from bapa.measure import Settings, measure, table
-    from bapa.models import load
     from bapa.probe import Probe
 
     probe = Probe.load(probe_folder)  # first: a mistyped folder must not wait for a model
     run = measure(
-        load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code),
+        backend.load(model, device=device, dtype=dtype, engine=engine, trust_remote_code=trust_remote_code),
         probe,
         scheme or None,
         folder,

@@ -14,6 +14,12 @@ from bapa.errors import SchemeError
 from bapa.schemes import Scheme, make
 
 VERSION = 1
+NAMES = ("bapa", "position_balance")  # of config attributes that record a scheme
+
+
+def entry(scheme: Scheme) -> dict[str, Any]:
+    """The record of ``scheme``."""
+    return {"scheme": scheme.name, "options": scheme.options, "version": VERSION}
 
 
 def entry(scheme: Scheme) -> dict[str, Any]:

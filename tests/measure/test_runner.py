@@ -18,6 +18,7 @@ from bapa.measure import Settings, load_run, measure, table
 from bapa.measure import store as stores
 from bapa.measure.block import Asker
 from bapa.measure.forward import Forward
+from bapa.measure.hf import ModelAsker
 from bapa.probe import Design, Probe, build
 
 QUICK = Settings(resamples=50)
@@ -116,7 +117,7 @@ def test_the_record_says_what_was_done(run, probe, tiny):
 
 
 def test_batches_and_ways_do_not_change_answers(run, tiny, probe, tmp_path, monkeypatch):
-    monkeypatch.setattr(Asker, "sharing_holds", lambda self: False)
+    monkeypatch.setattr(ModelAsker, "sharing_holds", lambda self: False)
     other = measured(tiny, probe, tmp_path / "run", batch_size=7)
     assert other.config["prefill"] == "separate"
     one, two = run.answers(), other.answers()
@@ -161,7 +162,7 @@ def test_sharing_that_does_not_hold_is_found_out(tiny, probe, tmp_path, monkeypa
 
 def test_every_flip_of_the_audit_is_reported(tiny, probe, tmp_path, monkeypatch):
     alone = Forward.alone
-    monkeypatch.setattr(Asker, "sharing_holds", lambda self: True)
+    monkeypatch.setattr(ModelAsker, "sharing_holds", lambda self: True)
     monkeypatch.setattr(Forward, "alone", lambda self, *asked: -alone(self, *asked))
     audit = measured(tiny, probe, tmp_path / "run", audit=2).config["audit"]
     assert len(audit["flips"]) == audit["answers"] == 2 * 3 * 2
