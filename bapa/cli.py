@@ -11,7 +11,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 import bapa
-from bapa.commands import err, out
+from bapa.commands import err, out, run
 from bapa.errors import BapaError, ConfigError
 from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
@@ -245,3 +245,6 @@ def doctor(
     for name, value in (*installed(), *(examine(model) if model else ())):
         table.add_row(f"[dim]{escape(name)}[/]", escape(value))
     out.print(table)
+
+
+app.command(context_settings={"allow_interspersed_args": False})(run.run)

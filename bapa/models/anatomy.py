@@ -72,7 +72,7 @@ def find(model: nn.Module) -> Anatomy:
         raise UnsupportedModelError(
             f"{name} is an encoder-decoder: its images stand outside the decoder's sequence, without rotary positions"
         )
-    pictures = _pictures(top)
+    pictures = takes_pictures(top)
     if not pictures:
         raise UnsupportedModelError(
             f"{name} takes no pictures (text-only); image positions exist in vision-language models only"
@@ -104,15 +104,16 @@ def find(model: nn.Module) -> Anatomy:
     if not tokens:
         raise UnsupportedModelError(f"{name}: its config names no image token (looked for {', '.join(TOKEN_IDS)})")
     # The innermost module that still sees pictures next to token ids: modules() walks outside in.
-    outer = [m for m in top.modules() if _pictures(m) and any(m is decoder or part is decoder for part in m.modules())][
-        -1
-    ]
+    outer = [
+        m for m in top.modules() if takes_pictures(m) and any(m is decoder or part is decoder for part in m.modules())
+    ][-1]
     layers = next((m for m in decoder.children() if isinstance(m, nn.ModuleList)), nn.ModuleList())
     axes = 3 if any(hasattr(rotary, "mrope_section") for rotary in rotaries) else 1
-    return Anatomy(top, outer, decoder, rotaries, tuple(layers), axes, torch.tensor(tokens), _pictures(outer))
+    return Anatomy(top, outer, decoder, rotaries, tuple(layers), axes, torch.tensor(tokens), takes_pictures(outer))
 
 
-def _pictures(module: nn.Module) -> frozenset[str]:
+def takes_pictures(module: nn.Module) -> frozenset[str]:
+    """The arguments that bring pictures into a forward of ``module`` beside token ids; empty where it takes none."""
     return _taken_by(type(module))  # type: ignore[arg-type]  # mypy takes Module.__hash__ for the class's
 
 
