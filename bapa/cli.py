@@ -11,7 +11,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 import bapa
-from bapa.commands import err, out, run
+from bapa.commands import bench, err, explore, out, run
 from bapa.errors import BapaError, ConfigError
 from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
@@ -247,4 +247,6 @@ def doctor(
     out.print(table)
 
 
+app.command()(bench.bench)
+app.command()(explore.explore)
 app.command(context_settings={"allow_interspersed_args": False})(run.run)

@@ -14,7 +14,7 @@ import bapa
 from bapa.cli import app
 from bapa.errors import BapaError, ProbeError
 
-VERBS = {"demo", "probe", "measure", "report", "schemes", "doctor", "run"}
+VERBS = {"demo", "probe", "measure", "report", "schemes", "doctor", "bench", "explore", "run"}
 
 
 def bapa_command(*arguments: str) -> subprocess.CompletedProcess[str]:

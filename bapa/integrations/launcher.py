@@ -45,8 +45,8 @@ def run(command: Sequence[str], scheme: str | Scheme) -> int:
         passed = ", ".join(sorted({note["model"] for note in found}))
         loaded = f"it loaded only {passed}" if passed else "it loaded no model with from_pretrained of transformers"
         raise NotBalancedError(
-            f"nothing ran under {label}: {command[0]} ended, but {loaded}; bapa run reaches vision-language models that "
-            "Python processes of the command load with transformers"
+            f"nothing ran under {label}: {command[0]} ended, but {loaded}; bapa run reaches vision-language models "
+            "that Python processes of the command load with transformers"
         )
     return code
 
