@@ -11,7 +11,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 import bapa
-from bapa.commands import err, out
+from bapa.commands import bench, err, explore, out, run
 from bapa.commands.calibrate import calibrate
 from bapa.commands.origin import origin
 from bapa.commands.export import export
@@ -279,3 +279,6 @@ def doctor(
 
 app.command()(tune)
 app.command()(export)
+app.command()(bench.bench)
+app.command()(explore.explore)
+app.command(context_settings={"allow_interspersed_args": False})(run.run)

@@ -101,23 +101,27 @@ class Prompts:
         pictures = [[Image.fromarray(canvas)] for canvas in canvases]
         with self._lock:
             texts = [self._written(text)] * len(canvases)
-            return dict(self.processor(images=pictures, text=texts, return_tensors="pt", **self._special(texts[0])))
+            special = special_tokens(self.processor.tokenizer, texts[0])
+            return dict(self.processor(images=pictures, text=texts, return_tensors="pt", **special))
 
     def unexpanded(self, text: str) -> Ids:
         """The tokens of the prompt with the image's placeholder as the tokenizer writes it."""
         with self._lock:
             written = self._written(text)
-            return self.processor.tokenizer(written, **self._special(written))["input_ids"]
+            tokenizer = self.processor.tokenizer
+            return tokenizer(written, **special_tokens(tokenizer, written))["input_ids"]
 
     def _written(self, text: str) -> str:
         parts = [{"type": "image"}, {"type": "text", "text": text}]
         chat = [{"role": "user", "content": parts[::-1] if self.question_first else parts}]
         return self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
 
-    def _special(self, written: str) -> dict[str, bool]:
-        # A template may write the first token itself, as transformers' own apply_chat_template checks.
-        bos = self.processor.tokenizer.bos_token
-        return {"add_special_tokens": not (bos and written.startswith(bos))}
+
+def special_tokens(tokenizer: Any, written: str) -> dict[str, bool]:
+    """What to tell a processor about special tokens of a prompt that its chat template has written."""
+    # A template may write the first token itself, as transformers' own apply_chat_template checks.
+    bos = tokenizer.bos_token
+    return {"add_special_tokens": not (bos and written.startswith(bos))}
 
 
 def token_types(inputs: dict[str, Any]) -> list[str]:

@@ -73,7 +73,7 @@ def find(model: nn.Module) -> Anatomy:
         raise UnsupportedModelError(
             f"{name} is an encoder-decoder: its images stand outside the decoder's sequence, without rotary positions"
         )
-    pictures = _pictures(top)
+    pictures = takes_pictures(top)
     if not pictures:
         raise UnsupportedModelError(
             f"{name} takes no pictures (text-only); image positions exist in vision-language models only"
@@ -96,13 +96,13 @@ def find(model: nn.Module) -> Anatomy:
         )
     tokens = image_tokens(top.config)
     # The innermost module that still sees pictures next to token ids: modules() walks outside in.
-    outer = [m for m in top.modules() if _pictures(m) and any(m is decoder or part is decoder for part in m.modules())][
-        -1
-    ]
+    outer = [
+        m for m in top.modules() if takes_pictures(m) and any(m is decoder or part is decoder for part in m.modules())
+    ][-1]
     layers = next((m for m in decoder.children() if isinstance(m, nn.ModuleList)), nn.ModuleList())
     words = getattr(top.config.get_text_config(), "rope_scaling", None) or {}  # where transformers 4 keeps the sections
     axes = 3 if "mrope_section" in words or any(hasattr(rotary, "mrope_section") for rotary in rotaries) else 1
-    return Anatomy(top, outer, decoder, rotaries, tuple(layers), axes, tokens, _pictures(outer))
+    return Anatomy(top, outer, decoder, rotaries, tuple(layers), axes, tokens, takes_pictures(outer))
 
 
 def image_tokens(config: Any) -> torch.Tensor:
@@ -119,7 +119,8 @@ def image_tokens(config: Any) -> torch.Tensor:
     return torch.tensor(sorted(tokens))
 
 
-def _pictures(module: nn.Module) -> frozenset[str]:
+def takes_pictures(module: nn.Module) -> frozenset[str]:
+    """The arguments that bring pictures into a forward of ``module`` beside token ids; empty where it takes none."""
     return _taken_by(type(module))  # type: ignore[arg-type]  # mypy takes Module.__hash__ for the class's
 
 
