@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import bapa
+from bapa.measure.floors import SeedNoise
 from bapa.report import chance, view, words
 from bapa.report.compare import base
 from bapa.report.examples import RULE, Example
@@ -50,9 +51,14 @@ def section(
     config: Mapping[str, Any],
     commands: Sequence[str],
     examples: Sequence[Example],
+    *,
     parts: Sequence[Part] = (),
+    noise: SeedNoise | None = None,
 ) -> dict[str, Any]:
-    """What the page shows of one run. ``parts``: what other commands found out about it."""
+    """What the page shows of one run.
+
+    ``parts``: what other commands found out about it. ``noise``: over training seeds, where it is known.
+    """
     start = base(bias)
     probe = bias["probe"]
     return {
@@ -62,7 +68,8 @@ def section(
         "level": f"{view.percent(bias['level'])} %",
         "interval_method": "bootstrap over items",
         "facts": f"{probe['items']} items in each of {probe['rows']} × {probe['cols']} cells, from {probe['source']}",
-        "findings": words.findings(bias),
+        "findings": words.findings(bias, noise),
+        "noise": noise,
         "schemes": [_scheme(bias, label) for label in bias["schemes"]],
         "table": list(view.table(bias)),
         "places": list(chance.places(bias)),

@@ -1,6 +1,6 @@
 """Further parts of the page: what other commands left in a run folder, each shown by a module of its own.
 
-A module gives one function, ``part(folder) -> Part | None``: it reads its file in the run folder and returns None where
+A module gives one function, ``part(run) -> Part | None``: it reads its file in the run folder, say, and returns None where
 there is none. Its name goes into :data:`PARTS`; the page shows the parts in that order, after the maps and before the
 example pictures. Pictures and tables come from :func:`picture` and :func:`table`, which escape what they are given.
 """
@@ -12,11 +12,11 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from bapa.measure import Run
 from bapa.report.figures import save
 
 PARTS: tuple[str, ...] = ()  # modules, e.g. "bapa.report.origin"
@@ -30,10 +30,10 @@ class Part:
     body: Sequence[str]
 
 
-def parts(folder: Path) -> Iterator[Part]:
-    """The parts that the run in ``folder`` has."""
+def parts(run: Run) -> Iterator[Part]:
+    """The parts that ``run`` has."""
     for name in PARTS:
-        found: Part | None = import_module(name).part(folder)
+        found: Part | None = import_module(name).part(run)
         if found is not None:
             yield found
 

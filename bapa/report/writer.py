@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bapa.errors import ProbeError, RunError
 from bapa.measure import Run, Settings, load_run, measure
+from bapa.measure.floors import SeedNoise, seed_noise
 from bapa.measure.store import replacing
 from bapa.probe import Columns, Design, Probe
 from bapa.report import figures, tables
@@ -20,22 +21,30 @@ from bapa.report.page import render, section
 from bapa.report.parts import parts
 
 
-def write(folders: Sequence[Path], page: Path | None = None, paper: Path | None = None) -> Path:
+def write(
+    folders: Sequence[Path], page: Path | None = None, *, paper: Path | None = None, seeds: Sequence[Path] = ()
+) -> Path:
     """Write the report over the runs in ``folders`` and return where it is.
 
     ``page``: the HTML file, ``report.html`` in the first folder by default; ``heatmaps.png`` and ``heatmaps.svg`` go
-    beside it. ``paper``: a folder for every table and figure as files (CSV, LaTeX, SVG, PDF).
+    beside it. ``paper``: a folder for every table and figure as files (CSV, LaTeX, SVG, PDF). ``seeds``: runs of the
+    first run's model trained with other seeds; their spread, the noise floor of training, is shown beside its figures.
 
     Raises:
-        RunError: a folder holds no finished run, or the page cannot be written.
+        RunError: a folder holds no finished run, the page cannot be written, or ``seeds`` are not what they must be.
     """
     runs = [load_run(folder) for folder in folders]
+    noise = seed_noise([runs[0], *map(load_run, seeds)]) if seeds else None
     page = page or folders[0] / "report.html"
     names = _names(runs)
-    sections = [_section(name, run, f"run{number}") for number, (name, run) in enumerate(zip(names, runs, strict=True))]
+    sections = [
+        _section(name, run, f"run{number}", None if number else noise)
+        for number, (name, run) in enumerate(zip(names, runs, strict=True))
+    ]
     named = [(name, run.bias) for name, run in zip(names, runs, strict=True)]
     maps = figures.heatmaps(named)
-    command = shlex.join(["bapa", "report", *map(str, folders), "--out", str(page)])
+    floor = [word for folder in seeds for word in ("--noise-floor", str(folder))]
+    command = shlex.join(["bapa", "report", *map(str, folders), *floor, "--out", str(page)])
     with _writing(page, "--out FILE"):
         page.parent.mkdir(parents=True, exist_ok=True)
         for kind in ("png", "svg"):
@@ -66,7 +75,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _section(name: str, run: Run, prefix: str) -> dict[str, object]:
+def _section(name: str, run: Run, prefix: str, noise: SeedNoise | None) -> dict[str, object]:
     probe = _probe(run)
     commands = [shlex.join(_probe_command(probe))] if probe else []
     commands.append(shlex.join(_measure_command(run)))
@@ -74,7 +83,7 @@ def _section(name: str, run: Run, prefix: str) -> dict[str, object]:
     provenance = {**run.config["config"], **run.config}
     for key in ("config", "version"):
         del provenance[key]
-    return section(name, run.bias, provenance, commands, shown, list(parts(run.path)))
+    return section(name, run.bias, provenance, commands, shown, parts=list(parts(run)), noise=noise)
 
 
 def _probe(run: Run) -> Probe | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
+from bapa.measure import Run
 from bapa.probe import Design, build
 from bapa.report import parts, write
 from tests.browser import SIZES, browser
@@ -34,7 +35,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return write(folders, root / "report.html")
 
 
-def part(folder: Path) -> parts.Part:
+def part(run: Run) -> parts.Part:
     """What a further command could show: see :mod:`bapa.report.parts`."""
 
     def draw(dark: bool) -> Figure:

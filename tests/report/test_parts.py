@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 from matplotlib.figure import Figure
 
+from bapa.measure import Run
 from bapa.report import parts
 from bapa.report.page import render, section
 from tests.report.fakes import SKEWED, fake_bias
@@ -19,11 +20,11 @@ EVIL = "<b onclick=x>&'\""
 def test_parts_come_from_the_modules_that_find_something(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, found in (("found", parts.Part("Found", [])), ("nothing", None)):
         module = ModuleType(name)
-        module.part = lambda folder, found=found: found if folder == tmp_path else None  # type: ignore[attr-defined]
+        module.part = lambda run, found=found: found if run.path == tmp_path else None  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(parts, "PARTS", ("nothing", "found"))
-    assert [part.title for part in parts.parts(tmp_path)] == ["Found"]
-    assert list(parts.parts(tmp_path / "other")) == []
+    assert [part.title for part in parts.parts(Run(tmp_path, {}, {}))] == ["Found"]
+    assert list(parts.parts(Run(tmp_path / "other", {}, {}))) == []
 
 
 def test_named_modules_exist() -> None:
