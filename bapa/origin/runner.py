@@ -131,7 +131,9 @@ def _causes(answers: Answers, settings: Settings) -> dict[str, Any]:
             verdict.decide(patched["hit"], spread, settings.level),
         ),
         "spread": spread,
-        "map": {quantity: np.nanmean(answers.response(quantity, "native"), 0).tolist() for quantity in QUANTITIES},
+        "map": {
+            quantity: np.nanmean(answers.response(quantity, "native"), 0).tolist() for quantity in QUANTITIES
+        },
         "attribution": shares,
         "attribution_by_patching": patched,
         "rules": {quantity: attribution.left_by_rules(answers, quantity, settings) for quantity in QUANTITIES},
@@ -147,9 +149,7 @@ def _control(answers: Answers, settings: Settings) -> dict[str, Any]:
     for _ in range(CONTROLS):
         mixed = answers.shuffled(rng)
         spread = significance.range_within_items(mixed.trials["native"].hits, settings.seed)
-        causes.append(
-            verdict.decide(attribution.shares(mixed, "hit", "features", quick), spread, settings.level)["cause"]
-        )
+        causes.append(verdict.decide(attribution.shares(mixed, "hit", "features", quick), spread, settings.level)["cause"])
     attributed = sum(cause not in ("none", "unknown") for cause in causes)
     return {"shuffles": CONTROLS, "attributed": attributed, "causes": causes}
 
@@ -208,7 +208,9 @@ class Study:
     def forward(self, prompts: Prompts, cut: Plan) -> Forward:
         """The model's forward; the questions of a canvas share its prefill where that changes nothing."""
         forward = Forward(self.model.model, prompts, cut.shared)
-        if forward.shared and not Asker(forward, self.probe, cut, ["native"], generate=0, audit=0).sharing_holds():
+        if forward.shared and not Asker(
+            forward, self.probe, cut, ["native"], generate=0, audit=0
+        ).sharing_holds():
             forward.shared = 0
         return forward
 
