@@ -14,7 +14,7 @@ import bapa
 from bapa.cli import app
 from bapa.errors import BapaError, ProbeError
 
-VERBS = {"demo", "probe", "measure", "report", "schemes", "doctor", "bench", "explore", "run"}
+VERBS = {"demo", "probe", "measure", "calibrate", "origin", "report", "schemes", "doctor", "tune", "export", "serve", "bench", "explore", "run"}
 
 
 def bapa_command(*arguments: str) -> subprocess.CompletedProcess[str]:

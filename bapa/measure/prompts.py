@@ -74,7 +74,7 @@ class Prompts:
         """
         self._splice = None
         whole = [self(text) for text in texts]
-        splice = self._splice = _difference(self._unexpanded(texts[0]), whole[0])
+        splice = self._splice = _difference(self.unexpanded(texts[0]), whole[0])
         if any(self(text) != right for text, right in zip(texts, whole, strict=True)):
             self._splice = None
             return None
@@ -86,7 +86,7 @@ class Prompts:
             inputs = self.inputs([self._blank], text)
             types = token_types(inputs)
             return Prompt(inputs["input_ids"][0].tolist(), {name: inputs[name][0].tolist() for name in types})
-        ids, short, long = self._unexpanded(text), self._splice.short, self._splice.long
+        ids, short, long = self.unexpanded(text), self._splice.short, self._splice.long
         start = next((i for i in range(len(ids)) if ids[i : i + len(short)] == short), None)
         if start is None:
             raise ModelError(f"the prompt {text!r} has lost its image; write it without the image's own tokens")
@@ -104,7 +104,8 @@ class Prompts:
             special = special_tokens(self.processor.tokenizer, texts[0])
             return dict(self.processor(images=pictures, text=texts, return_tensors="pt", **special))
 
-    def _unexpanded(self, text: str) -> Ids:
+    def unexpanded(self, text: str) -> Ids:
+        """The tokens of the prompt with the image's placeholder as the tokenizer writes it."""
         with self._lock:
             written = self._written(text)
             tokenizer = self.processor.tokenizer

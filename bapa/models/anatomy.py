@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import nn
@@ -93,23 +94,29 @@ def find(model: nn.Module) -> Anatomy:
         raise UnsupportedModelError(
             f"{name} has no rotary embedding in {type(decoder).__name__}: its positions are learned, absolute or a bias"
         )
-    tokens = sorted(
-        {
-            int(v)
-            for c in (top.config, getattr(top.config, "vision_config", None))
-            for a in TOKEN_IDS
-            if isinstance(v := getattr(c, a, None), int)
-        }
-    )
-    if not tokens:
-        raise UnsupportedModelError(f"{name}: its config names no image token (looked for {', '.join(TOKEN_IDS)})")
+    tokens = image_tokens(top.config)
     # The innermost module that still sees pictures next to token ids: modules() walks outside in.
     outer = [
         m for m in top.modules() if takes_pictures(m) and any(m is decoder or part is decoder for part in m.modules())
     ][-1]
     layers = next((m for m in decoder.children() if isinstance(m, nn.ModuleList)), nn.ModuleList())
-    axes = 3 if any(hasattr(rotary, "mrope_section") for rotary in rotaries) else 1
-    return Anatomy(top, outer, decoder, rotaries, tuple(layers), axes, torch.tensor(tokens), takes_pictures(outer))
+    words = getattr(top.config.get_text_config(), "rope_scaling", None) or {}  # where transformers 4 keeps the sections
+    axes = 3 if "mrope_section" in words or any(hasattr(rotary, "mrope_section") for rotary in rotaries) else 1
+    return Anatomy(top, outer, decoder, rotaries, tuple(layers), axes, tokens, takes_pictures(outer))
+
+
+def image_tokens(config: Any) -> torch.Tensor:
+    """The ids of tokens that carry image or video features, LongTensor, as ``config`` names them.
+
+    Raises UnsupportedModelError where it names none.
+    """
+    places = (config, getattr(config, "vision_config", None))
+    tokens = {int(v) for place in places for name in TOKEN_IDS if isinstance(v := getattr(place, name, None), int)}
+    if not tokens:
+        raise UnsupportedModelError(
+            f"{config.model_type}: its config names no image token (looked for {', '.join(TOKEN_IDS)})"
+        )
+    return torch.tensor(sorted(tokens))
 
 
 def takes_pictures(module: nn.Module) -> frozenset[str]:

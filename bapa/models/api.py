@@ -18,6 +18,7 @@ from bapa.schemes import Scheme, make, parse
 from bapa.schemes.native import Native
 
 Model = TypeVar("Model", bound=nn.Module)
+OWN_HOOKS = "_bapa_handles"  # of a self-contained checkpoint, whose class balances itself (bapa.models.remote)
 
 
 def balance(model: Model, scheme: str | Scheme = "bapa", **options: object) -> Model:
@@ -61,8 +62,10 @@ def balanced(model: Model, scheme: str | Scheme = "bapa", **options: object) -> 
 
 def scheme_of(model: nn.Module) -> Scheme | None:
     """The scheme ``model`` runs under; None where it is native."""
-    attachment = _attachment(find(model))
-    return attachment.scheme if attachment else None
+    anatomy = find(model)
+    if attachment := _attachment(anatomy):
+        return attachment.scheme
+    return record.read(anatomy.model.config) if getattr(anatomy.model, OWN_HOOKS, None) else None
 
 
 class _Seen(Exception):
@@ -133,3 +136,5 @@ def _detach(anatomy: Anatomy) -> None:
     if attachment := _attachment(anatomy):
         attachment.detach()
         del anatomy.outer._bapa
+    if getattr(anatomy.model, OWN_HOOKS, None):
+        anatomy.model.unbalance()

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import bapa
+from bapa.measure.floors import SeedNoise
 from bapa.report import view, words
 from bapa.report.examples import RULE, Example
 from bapa.report.scale import DIFFERENCE, RATE
@@ -41,9 +42,14 @@ def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:
 
 
 def section(
-    name: str, bias: Mapping[str, Any], config: Mapping[str, Any], commands: Sequence[str], examples: Sequence[Example]
+    name: str,
+    bias: Mapping[str, Any],
+    config: Mapping[str, Any],
+    commands: Sequence[str],
+    examples: Sequence[Example],
+    noise: SeedNoise | None = None,
 ) -> dict[str, Any]:
-    """What the page shows of one run."""
+    """What the page shows of one run. ``noise``: over training seeds, where it is known."""
     base = words.base(bias)
     probe = bias["probe"]
     return {
@@ -53,7 +59,8 @@ def section(
         "level": f"{view.percent(bias['level'])} %",
         "interval_method": "bootstrap over items",
         "facts": f"{probe['items']} items in each of {probe['rows']} × {probe['cols']} cells, from {probe['source']}",
-        "findings": words.findings(bias),
+        "findings": words.findings(bias, noise),
+        "noise": noise,
         "schemes": [_scheme(bias, base, label) for label in bias["schemes"]],
         "table": list(view.table(bias)),
         "tests": list(words.tests(bias)),

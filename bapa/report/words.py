@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bapa.measure.floors import SeedNoise, Spread, is_null
 from bapa.report.view import Estimate, interval, percent, signed
 
 Bias = Mapping[str, Any]
@@ -25,6 +26,11 @@ def base(bias: Bias) -> str:
 def others(bias: Bias) -> list[str]:
     """All schemes but the base."""
     return [label for label in bias["schemes"] if label != base(bias)]
+
+
+def remedies(bias: Bias) -> list[str]:
+    """All schemes but the base and its null arms."""
+    return [label for label in others(bias) if not is_null(label)]
 
 
 def value(bias: Bias, scheme: str, quantity: str) -> float | None:
@@ -81,12 +87,63 @@ def effect(bias: Bias, scheme: str) -> str:
 def best(bias: Bias) -> str:
     """The scheme with the highest balanced accuracy; with the highest hit rate where nothing absent was asked."""
     quantity = "balanced_accuracy" if value(bias, base(bias), "balanced_accuracy") is not None else "hit"
-    return max(bias["schemes"], key=lambda scheme: value(bias, scheme, quantity) or 0.0)
+    return max((base(bias), *remedies(bias)), key=lambda scheme: value(bias, scheme, quantity) or 0.0)
 
 
-def findings(bias: Bias) -> list[str]:
-    """What a run shows: how far the place decides, what each scheme does about it, and where answers are guesses."""
-    return [spread(bias), *(effect(bias, scheme) for scheme in others(bias)), *filter(None, [guesses(bias)])]
+def findings(bias: Bias, noise: SeedNoise | None = None) -> list[str]:
+    """What a run shows: how far the place decides, what each scheme does about it, where answers are guesses, and the
+    noise floors. ``noise``: over training seeds, where it is known.
+    """
+    effects = [effect(bias, scheme) for scheme in remedies(bias)]
+    return [spread(bias), *effects, *filter(None, [guesses(bias)]), *arithmetic(bias), *training(bias, noise)]
+
+
+def arithmetic(bias: Bias) -> Iterator[str]:
+    """The noise floor of the arithmetic, one sentence for each null arm."""
+    for label, found in bias.get("floors", {}).items():
+        moved = found["largest_margin_difference"]
+        margin = "" if moved is None else f", and no margin moves by more than {moved:.2g}"
+        yield (
+            f"Floor of the arithmetic: with all positions moved by one constant ({label}), which should change "
+            f"nothing, {found['flips']} of {found['answers']} answers flip{margin}."
+        )
+
+
+def training(bias: Bias, noise: SeedNoise | None) -> Iterator[str]:
+    """The noise floor of training: what each scheme's figures span over seeds, and whether its effect stands above."""
+    if noise is None:
+        return
+    start, seeds = base(bias), len(noise.runs)
+    each = [
+        f"{_span(rate)} % and {_span(span)} points under {label}"
+        for label, found in noise.overall.items()
+        if not is_null(label) and (rate := found.get("hit")) and (span := found.get("range"))
+    ]
+    if each:
+        yield (
+            f"Floor of training: over {seeds} seeds, mean hit rate and range are {'; '.join(each)}. Two trained models "
+            "that lie no further apart than this do not differ by more than their seeds."
+        )
+    for label in remedies(bias):
+        changes = [(name, _change(noise, start, label, quantity)) for quantity, name in _REPEATED.items()]
+        told = [f"{name} by {', '.join(signed(x) for x in found.values)}" for name, found in changes if found]
+        if told:
+            yield f"From {start} to {label}, seed by seed, {' and '.join(told)} points."
+
+
+def _span(spread: Spread) -> str:
+    return f"{percent(spread.low)} to {percent(spread.high)}"
+
+
+_REPEATED = {"range": "the range changes", "hit": "the mean hit rate"}
+
+
+def _change(noise: SeedNoise, start: str, scheme: str, quantity: str) -> Spread | None:
+    """The effect of ``scheme`` on each seed."""
+    if forth := noise.differences.get((start, scheme, quantity)):
+        return forth
+    back = noise.differences.get((scheme, start, quantity))
+    return back and Spread(tuple(-x for x in back.values))
 
 
 def guesses(bias: Bias) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bapa.errors import ProbeError, RunError
 from bapa.measure import Run, load_run
+from bapa.measure.floors import SeedNoise, seed_noise
 from bapa.measure.store import replacing
 from bapa.probe import Columns, Design, Probe
 from bapa.report import figures, words
@@ -16,21 +17,27 @@ from bapa.report.examples import examples
 from bapa.report.page import render, section
 
 
-def write(folders: Sequence[Path], page: Path | None = None) -> Path:
+def write(folders: Sequence[Path], page: Path | None = None, *, seeds: Sequence[Path] = ()) -> Path:
     """Write the report over the runs in ``folders`` and return where it is.
 
     ``page``: the HTML file, ``report.html`` in the first folder by default; ``heatmaps.png`` and ``heatmaps.svg`` go
-    beside it.
+    beside it. ``seeds``: runs of the first run's model trained with other seeds; their spread, the noise floor of
+    training, is shown beside its figures.
 
     Raises:
-        RunError: a folder holds no finished run, or the page cannot be written.
+        RunError: a folder holds no finished run, the page cannot be written, or ``seeds`` are not what they must be.
     """
     runs = [load_run(folder) for folder in folders]
+    noise = seed_noise([runs[0], *map(load_run, seeds)]) if seeds else None
     page = page or folders[0] / "report.html"
     names = _names(runs)
-    sections = [_section(name, run, f"run{number}") for number, (name, run) in enumerate(zip(names, runs, strict=True))]
+    sections = [
+        _section(name, run, f"run{number}", None if number else noise)
+        for number, (name, run) in enumerate(zip(names, runs, strict=True))
+    ]
     maps = figures.heatmaps([(name, run.bias) for name, run in zip(names, runs, strict=True)])
-    command = shlex.join(["bapa", "report", *map(str, folders), "--out", str(page)])
+    floor = [word for folder in seeds for word in ("--noise-floor", str(folder))]
+    command = shlex.join(["bapa", "report", *map(str, folders), *floor, "--out", str(page)])
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         for kind in ("png", "svg"):
@@ -52,14 +59,14 @@ def _names(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _section(name: str, run: Run, prefix: str) -> dict[str, object]:
+def _section(name: str, run: Run, prefix: str, noise: SeedNoise | None) -> dict[str, object]:
     probe = _probe(run)
     commands = [shlex.join(_command(probe)), run.config["command"]] if probe else [run.config["command"]]
     shown = examples(run.answers(), probe, list(run.bias["schemes"]), words.base(run.bias), prefix) if probe else []
     provenance = {**run.config["config"], **run.config}
     for key in ("config", "command", "version"):
         del provenance[key]
-    return section(name, run.bias, provenance, commands, shown)
+    return section(name, run.bias, provenance, commands, shown, noise)
 
 
 def _probe(run: Run) -> Probe | None:

@@ -86,6 +86,10 @@ class Scheme(ABC):
         """The rule of decoder layer ``layer`` of ``layers``; the same on every layer unless a scheme says otherwise."""
         return self
 
+    def on_axes(self, axes: int) -> Scheme:
+        """The rule for a model with ``axes`` rotary axes; the same unless a scheme says otherwise."""
+        return self
+
     @property
     def shift(self) -> int:
         """A constant added to all positions, text included; a control, since rotary attention cannot see it."""

@@ -9,8 +9,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bapa.errors import SchemeError
 from bapa.schemes.agci import Agci
+from bapa.schemes.anchored import Anchored
 from bapa.schemes.bapa import Bapa
 from bapa.schemes.base import Attention, Scheme
+from bapa.schemes.calibrated import Calibrated
 from bapa.schemes.circle import Circle
 from bapa.schemes.concentric import Concentric
 from bapa.schemes.diagonal import Diagonal
@@ -25,7 +27,7 @@ from bapa.schemes.spatial_reset import SpatialReset
 from bapa.schemes.stride import Stride
 from bapa.schemes.vrope import VRope
 
-_ONE_AXIS = (Native, Bapa, Stride, Concentric, Manhattan, Pyramid, VRope, Agci)
+_ONE_AXIS = (Native, Bapa, Calibrated, Stride, Concentric, Manhattan, Pyramid, VRope, Anchored, Agci)
 _THREE_AXES = (MRope, SpatialReset, Diagonal, Circle)
 _CONTROLS = (Reverse, Shuffle, Null)
 

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from bapa.measure.floors import SeedNoise, Spread
 from bapa.report import words
 from tests.report.fakes import FLAT, LOW, SKEWED, fake_bias
 
@@ -106,3 +107,30 @@ def test_places_are_named_as_people_do(rows: int, cols: int, cell: tuple[int, in
 @pytest.mark.parametrize(("p", "said"), [(0.0001, "p < 0.001"), (0.034, "p = 0.034"), (1.0, "p = 1")])
 def test_p_values(p: float, said: str) -> None:
     assert words.p_value(p) == said
+
+
+def test_a_null_arm_is_a_floor_and_no_remedy() -> None:
+    found = fake_bias({"native": SKEWED, "null": SKEWED, "bapa": SKEWED})
+    found["schemes"]["null"]["overall"]["balanced_accuracy"]["value"] = 1.0
+    assert words.remedies(found) == ["bapa"]
+    assert words.best(found) != "null"
+    _, effect, floor = words.findings(found)
+    assert effect.startswith("bapa ")
+    assert floor.startswith("Floor of the arithmetic: with all positions moved by one constant (null)")
+    assert f"{found['floors']['null']['flips']} of {80 * 9 * 3} answers flip" in floor
+
+
+def test_seeds_are_told_one_by_one(bottom: dict) -> None:
+    spread = {"hit": Spread((0.96, 0.98, 0.97)), "range": Spread((0.01, 0.02, 0.015))}
+    native = {"hit": Spread((0.59, 0.43, 0.61)), "range": Spread((0.75, 0.96, 0.75))}
+    noise = SeedNoise(
+        ("a", "b", "c"),
+        {"native": native, "bapa": spread},
+        {("native", "bapa", "range"): Spread((-0.74, -0.94, -0.735))},
+    )
+    floor, change = words.findings(bottom, noise)[-2:]
+    assert "over 3 seeds" in floor
+    assert "43 to 61 % and 75 to 96 points under native; 96 to 98 % and 1 to 2 points under bapa" in floor
+    assert change == "From native to bapa, seed by seed, the range changes by −74, −94, −74 points."
+    turned = SeedNoise(noise.runs, noise.overall, {("bapa", "native", "range"): Spread((0.74, 0.94, 0.735))})
+    assert words.findings(bottom, turned)[-1] == change, "whichever scheme was measured first"

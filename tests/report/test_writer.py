@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from pathlib import Path
 
@@ -108,3 +109,22 @@ def test_items_are_chosen_by_rule() -> None:
     chosen = choose(hits)
     assert [hits[item] for item in chosen] == [0, 4, 8]
     assert choose(pd.Series({5: 1})) == [5]
+
+
+def test_the_spread_over_seeds_stands_beside_the_first_run(run: Path, probe: Probe, tmp_path: Path) -> None:
+    other = fake_bias({"native": FLAT, "bapa": FLAT}, items=ITEMS)
+    other["model"]["fingerprint"] = "e" * 64
+    seed = fake_run(tmp_path / "seed-2", other, fake_answers(TABLES, ITEMS), probe)
+    html = write([run, seed], seeds=[seed]).read_text("utf-8")
+    rates = [
+        json.loads((folder / "bias.json").read_text())["schemes"]["native"]["overall"]["hit"]["value"]
+        for folder in (run, seed)
+    ]
+    low, high = (f"{100 * rate:.1f}" for rate in sorted(rates))
+    assert f"seeds {low} to {high}, sd {100 * np.std(rates, ddof=1):.1f}" in html
+    first, second = html.split('id="run-2"')[0], html.split('id="run-2"')[1]
+    assert "over 2 models that differ by their seed" in " ".join(first.split())
+    assert "seeds " not in second.split("</table>")[0], "only the first run is of those seeds"
+    assert f"--noise-floor {seed}" in html
+    with pytest.raises(RunError, match="same weights"):
+        write([run], seeds=[run])
