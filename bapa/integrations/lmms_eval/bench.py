@@ -44,6 +44,7 @@ def bench(
     if find_spec("lmms_eval") is None:
         raise IntegrationError("lmms-eval is not installed; type: pip install 'bapa[lmms]'")
     from lmms_eval.tasks import TaskManager
+    from loguru import logger
 
     out, labels = Path(out), [parse(scheme).label for scheme in schemes]
     names = [_name(entry, out) for task in tasks for entry in SETS.get(task, (task,))]
@@ -65,9 +66,11 @@ def bench(
             files[label, name].parent.mkdir(parents=True, exist_ok=True)
             write_json(files[label, name], {"asked": asked, **run})
     rows = []
+    logger.disable("")  # a task may log at every figure it makes, and a bootstrap makes thousands
     for name in names:
         found = {label: read_json(files[label, name]) for label in labels}
         rows += compare(name, found, _metrics(manager, name), settings)
+    logger.enable("")
     write_json(out / "bench.json", {"asked": asked, "compared": [asdict(row) for row in rows]})
     return rows
 
