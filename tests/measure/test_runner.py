@@ -353,11 +353,12 @@ def test_words_the_model_cannot_read_are_counted(run, tiny, probe, tmp_path):
     assert run.config["prompts"]["unknown"] == 0
     strange = build("digits", tmp_path / "probe", Design(items=2, prompts=("Is there a gryphon near {caption}?",)))
     found = measured(tiny, strange, tmp_path / "run")
-    assert found.config["prompts"]["unknown"] == found.bias["prompts"]["unknown"] == 2 * 3 * 2
+    words = 2 * sum(len(strange.questions(item, 0)) for item in strange.items)  # gryphon and near
+    assert found.config["prompts"]["unknown"] == found.bias["prompts"]["unknown"] == words
     console = Console(width=200)
     with console.capture() as capture:
         console.print(table(found))
-    assert "unread: 12 of the" in capture.get()
+    assert f"unread: {words} of the" in capture.get()
 
 
 def test_the_table_tells_audit_failures_and_floor(run, tiny, probe, tmp_path, monkeypatch):
