@@ -125,6 +125,7 @@ def probe(
     split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
     strict: Annotated[bool, typer.Option(help="Make a picture that cannot be used an error.")] = False,
     render: Annotated[Path | None, typer.Option(help="Also write every canvas as a plain picture here.")] = None,
+    lmms_eval: Annotated[Path | None, typer.Option(help="Also write it as a task of lmms-eval here.")] = None,
 ) -> None:
     """Build a probe: the same content to be asked about in every cell of a grid."""
     from bapa.probe import Columns, build
@@ -138,6 +139,10 @@ def probe(
     out.print(f"{len(built.items)} items in {built.rows} x {built.cols} cells: {escape(str(folder))}", highlight=False)
     if render:
         out.print(escape(str(write_pictures(built, render))), highlight=False)
+    if lmms_eval:
+        from bapa.integrations.lmms_eval.task import write_task
+
+        out.print(escape(str(write_task(built, lmms_eval))), highlight=False)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -24,6 +25,7 @@ def explore(
     """Open a page in the browser: place a picture, ask, and see native and balanced answers side by side."""
     if find_spec("gradio") is None:
         raise IntegrationError("gradio is not installed; type: pip install 'bapa[explore]'")
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before it is imported
     from bapa.integrations.explore.explorer import Explorer
     from bapa.integrations.explore.page import looks, page
     from bapa.models import load

@@ -159,6 +159,7 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float) 
             "source": probe.source["name"],
             "path": str(probe.path),
         },
+        "prompts": {"tokens": asker.cut.tokens, "unknown": asker.cut.unknown},
     }
     command = ["bapa", *sys.argv[1:]] if Path(sys.argv[0]).name in ("bapa", "__main__.py") else sys.argv
     record = {

@@ -77,7 +77,8 @@ def findings(bias: Bias, noise: SeedNoise | None = None) -> list[str]:
     noise floors. ``noise``: over training seeds, where it is known.
     """
     effects = [effect(bias, scheme) for scheme in remedies(bias)]
-    return [spread(bias), *effects, *filter(None, [guesses(bias)]), *arithmetic(bias), *training(bias, noise)]
+    doubts = filter(None, [guesses(bias), unread(bias)])
+    return [spread(bias), *effects, *doubts, *arithmetic(bias), *training(bias, noise)]
 
 
 def arithmetic(bias: Bias) -> Iterator[str]:
@@ -133,6 +134,17 @@ def guesses(bias: Bias) -> str:
     accuracy = {scheme: found["overall"]["balanced_accuracy"] for scheme, found in bias["schemes"].items()}
     found = [f"{scheme} ({percent(e['value'])} {interval(e)})" for scheme, e in accuracy.items() if _guess(e)]
     return f"No better than guessing, by balanced accuracy: {', '.join(found)}." if found else ""
+
+
+def unread(bias: Bias) -> str:
+    """Whether the questions hold words that the model has no tokens for."""
+    asked = bias.get("prompts")
+    if not asked or not asked["unknown"]:
+        return ""
+    return (
+        f"{asked['unknown']} of the {asked['tokens']} tokens of the prompts are words that this model's tokenizer does "
+        "not know; what it cannot read it can only guess at."
+    )
 
 
 def _guess(estimate: Estimate) -> bool:

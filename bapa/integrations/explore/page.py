@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from html import escape
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 from PIL import Image
 
@@ -14,17 +15,15 @@ from bapa.integrations.explore.drawing import cards
 from bapa.integrations.explore.explorer import Explorer
 from bapa.probe.compose import Pixels
 
+_PICKED = 8  # built-in pictures to pick from
 _WIDTH = 480  # pixels of the canvas on the page
 _FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 _MONO = ("ui-monospace", "SF Mono", "Menlo", "Consolas", "monospace")
 
 
-def page(explorer: Explorer) -> Any:
-    """The page, a ``gradio.Blocks`` to be launched with :func:`looks`."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: it asks home at once
-    import gradio as gr
-
-    tiles = [_large(tile.image) for tile in explorer.tiles]
+def page(explorer: Explorer) -> gr.Blocks:
+    """The page, to be launched with :func:`looks`."""
+    tiles = [_large(tile.image) for tile in explorer.tiles[:_PICKED]]
     first = explorer.rows * explorer.cols - 1
     places = [
         (f"row {row + 1}, column {col + 1}", row * explorer.cols + col)
@@ -53,28 +52,32 @@ def page(explorer: Explorer) -> Any:
     with gr.Blocks(title="bapa explore", analytics_enabled=False) as blocks:
         gr.HTML(
             "<div class='bapa-head'><h1>Same picture, other place, other answer?</h1><p>Pick a picture, click where it "
-            "shall stand, ask. Every card shows the same model under another position scheme.</p></div>"
+            f"shall stand, ask. Every card shows <code>{escape(explorer.name)}</code> under another scheme.</p></div>"
         )
         with gr.Row():
             with gr.Column(scale=4, min_width=320):
                 canvas = gr.Image(
-                    label=f"{explorer.name}: click a cell to move the picture",
+                    label="Canvas",
+                    show_label=False,
                     interactive=False,
                     buttons=[],
                     elem_classes="bapa-canvas",
                     elem_id="canvas",
                     type="pil",
                 )
+                gr.HTML("<p class='bapa-hint'>Click a cell: the picture moves there.</p>")
                 question = gr.Textbox(explorer.question(0), label="Question", elem_id="question", lines=2, max_lines=4)
                 with gr.Row():
                     cell = gr.Dropdown(places, value=first, label="Place", elem_id="place")
                     crowded = gr.Checkbox(True, label="Digits in the other cells", elem_id="crowded")
                 ask = gr.Button("Ask", variant="primary", elem_id="ask")
+                gr.HTML("<p class='bapa-hint'>Pictures to place; below the one in use: drop your own on it.</p>")
                 gallery = gr.Gallery(
                     tiles,
                     label="Built-in pictures",
-                    columns=6,
-                    height=170,
+                    show_label=False,
+                    columns=_PICKED // 2,
+                    height=240,
                     object_fit="contain",
                     allow_preview=False,
                     interactive=False,
@@ -84,7 +87,8 @@ def page(explorer: Explorer) -> Any:
                 )
                 picture = gr.Image(
                     Image.fromarray(explorer.tiles[0].image),
-                    label="Picture: or upload your own",
+                    label="Picture",
+                    show_label=False,
                     type="pil",
                     sources=["upload", "clipboard"],
                     height=170,
@@ -105,8 +109,6 @@ def page(explorer: Explorer) -> Any:
 
 def looks() -> dict[str, Any]:
     """What ``launch`` is to be told about appearance: fonts of the reader's own machine, light and dark."""
-    import gradio as gr
-
     theme = gr.themes.Base(
         font=_FONTS, font_mono=("ui-monospace", "Menlo", "Consolas", "monospace"), primary_hue="blue"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,7 +36,7 @@ def bench(
 
     ``tasks``: names of tasks, of the sets in :data:`SETS`, or ``probe:FOLDER``. ``options``: ``limit`` (documents of
     each task) and the model arguments of :class:`~bapa.integrations.lmms_eval.model.Bapa`. Each task is on the disk, in
-    ``out``, before the next begins; repeated, what is there is not asked again.
+    ``out``, before the next begins; repeated, what is there is not asked again. What is returned is in ``bench.json``.
 
     Raises ConfigError for an unknown task or scheme, IntegrationError for a task whose data cannot be loaded, RunError
     where ``out`` holds something else.
@@ -43,6 +44,7 @@ def bench(
     if find_spec("lmms_eval") is None:
         raise IntegrationError("lmms-eval is not installed; type: pip install 'bapa[lmms]'")
     from lmms_eval.tasks import TaskManager
+    from loguru import logger
 
     out, labels = Path(out), [parse(scheme).label for scheme in schemes]
     names = [_name(entry, out) for task in tasks for entry in SETS.get(task, (task,))]
@@ -64,9 +66,12 @@ def bench(
             files[label, name].parent.mkdir(parents=True, exist_ok=True)
             write_json(files[label, name], {"asked": asked, **run})
     rows = []
+    logger.disable("")  # a task may log at every figure it makes, and a bootstrap makes thousands
     for name in names:
         found = {label: read_json(files[label, name]) for label in labels}
         rows += compare(name, found, _metrics(manager, name), settings)
+    logger.enable("")
+    write_json(out / "bench.json", {"asked": asked, "compared": [asdict(row) for row in rows]})
     return rows
 
 
