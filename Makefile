@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lmms test-browser slow check format figures families reference bench build clean
+.PHONY: help demo test test-vllm test-lmms test-browser slow check format figures families reference bench build clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -28,6 +28,9 @@ test-lmms: $(READY)  ## set up lmms-eval too, then run its tests
 test-browser: $(READY)  ## set up gradio too, then run the explorer in Chromium (apt-get install chromium)
 	$(INSTALL) '.[dev,explore,browser]'
 	$(BIN)/pytest tests/integrations/test_explore.py
+
+test-vllm: .venv-vllm/.ready  ## set up vLLM for CPUs in an environment of its own, then run the tests that need it
+	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest tests/integrations/vllm --timeout 1800
 
 slow: $(READY)  ## run the tests that take minutes
 	$(BIN)/pytest -m slow --timeout 3600
@@ -59,10 +62,16 @@ build: $(READY)  ## build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:  ## remove everything that can be made again, the environment included
-	rm -rf .venv bapa-demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-vllm bapa-demo build dist .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "bapa needs Python 3.10 or newer, found " + sys.version.split()[0] + "; try: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) '.[dev]'
+	@touch $@
+
+.venv-vllm/.ready: pyproject.toml constraints-vllm.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vLLM needs Python 3.11 or newer, found " + sys.version.split()[0] + "; try: make test-vllm PYTHON=python3.11")'
+	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement constraints-vllm.txt --editable .
 	@touch $@
