@@ -61,9 +61,7 @@ class Answers:
         mixed = {}
         for label, one in self.trials.items():
             order = rng.permuted(np.tile(np.arange(self.cells), (one.items, 1)), axis=1)[..., None]
-            mixed[label] = Trials(
-                **{name: np.take_along_axis(values, order, 1) for name, values in vars(one).items()}
-            )
+            mixed[label] = Trials(**{name: np.take_along_axis(values, order, 1) for name, values in vars(one).items()})
         return Answers(mixed, self.items, self.conditions, self.draws)
 
 
@@ -191,5 +189,9 @@ def _centred(values: Array) -> Array:
 
 def _estimates(statistic: object, items: int, settings: Settings) -> dict:
     return intervals.bootstrap(
-        statistic, items, resamples=settings.resamples, level=settings.level, seed=settings.seed  # type: ignore[arg-type]
+        statistic,
+        items,
+        resamples=settings.resamples,
+        level=settings.level,
+        seed=settings.seed,  # type: ignore[arg-type]
     ).estimates

@@ -55,8 +55,9 @@ def test_watching_changes_nothing_and_leaves_nothing(attn: str) -> None:
         before = model(**inputs).logits
         with watching(find(model), torch.tensor([[0]]), lambda *_: None):
             assert torch.equal(model(**inputs).logits, before)
-        with watching(find(model), torch.tensor([[0]]), lambda *_: pytest.fail("still watched")), pytest.raises(
-            BaseException, match="still watched"
+        with (
+            watching(find(model), torch.tensor([[0]]), lambda *_: pytest.fail("still watched")),
+            pytest.raises(BaseException, match="still watched"),
         ):
             model(**inputs)
         assert torch.equal(model(**inputs).logits, before)
@@ -65,8 +66,9 @@ def test_watching_changes_nothing_and_leaves_nothing(attn: str) -> None:
 def test_attention_that_cannot_be_read_is_refused() -> None:
     model = FAMILIES["llava"].build()
     model.config.get_text_config()._attn_implementation = "flash_attention_2"
-    with pytest.raises(ModelError, match="attn_implementation='sdpa'"), watching(
-        find(model), torch.tensor([[0]]), lambda *_: None
+    with (
+        pytest.raises(ModelError, match="attn_implementation='sdpa'"),
+        watching(find(model), torch.tensor([[0]]), lambda *_: None),
     ):
         pass
 
