@@ -23,9 +23,7 @@ def origin(
         typer.Option(help="Beside the interventions: encoder, occlusion, flow; or none [default: all]"),
     ] = None,
     closely: Annotated[int, typer.Option(min=1, help="Items in occlusion and flow.")] = 12,
-    mask: Annotated[
-        int | None, typer.Option(help="Side of an occluding square in pixels [default: a third of a cell]")
-    ] = None,
+    mask: Annotated[int | None, typer.Option(help="Side of an occluding square, px [default: cell / 3]")] = None,
     stride: Annotated[int | None, typer.Option(help="Pixels from one square to the next [default: its side]")] = None,
     fill: Annotated[str, typer.Option(help="What a square shows: mean, ground, noise or #rrggbb.")] = "mean",
     resamples: Annotated[int, typer.Option(min=10, help="Bootstrap draws.")] = 1000,

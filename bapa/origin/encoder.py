@@ -147,8 +147,8 @@ def invariance(tokens: Tensor) -> dict[str, Any]:
 
 
 def similarity(image: Tensor, words: Sequence[Tensor], cells: Cells) -> dict[str, Array]:
-    """Of the caption's words with the image tokens, (items, cells) each: ``max_pooled``, the paper's number; ``in_key``,
-    whether the maximum lies in the key's cell (chance: one in the number of cells).
+    """Of the caption's words with the image tokens, (items, cells) each: ``max_pooled``, the paper's number;
+    ``in_key``, whether the maximum lies in the key's cell (chance: one in the number of cells).
 
     ``image``: (items, cells, tokens, width); ``words``: for each item (words, width).
     """

@@ -53,8 +53,8 @@ def overlay(
         if title != "canvas":
             ax.imshow(painted[title], cmap="viridis", vmin=0, vmax=top, alpha=0.65)
         row, col = divmod(key, cols)
-        box = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) * [width / cols, height / rows]
-        ax.plot(*(box + [col * width / cols, row * height / rows] - 0.5).T, color="white", lw=1.6, clip_on=False)
+        corners = np.array([[col, row], [col + 1, row], [col + 1, row + 1], [col, row + 1], [col, row]])
+        ax.plot(*(corners * [width / cols, height / rows] - 0.5).T, color="white", lw=1.6, clip_on=False)
         ax.set_title(title, color=ink, fontsize=8, loc="left", family="monospace")
         ax.axis("off")
     return figure

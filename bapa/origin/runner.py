@@ -104,11 +104,8 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
 def _parts(study: Study) -> dict[str, Any]:
     """Encoder, occlusion and information flow; those that the model does not allow are None and in ``left_out``."""
     options, probe = study.options, study.probe
-    masks = occlusion.Masks(
-        options.mask or max(1, probe.cell_px // 3),
-        options.stride or options.mask or max(1, probe.cell_px // 3),
-        options.fill,
-    )
+    side = options.mask or max(1, probe.cell_px // 3)
+    masks = occlusion.Masks(side, options.stride or side, options.fill)
     masks.boxes(*study.size)
     some = probe.items[: min(options.closely, study.items)]
     work: dict[str, Callable[[Callable[[], None]], Any]] = {
@@ -119,15 +116,14 @@ def _parts(study: Study) -> dict[str, Any]:
         "flow": lambda step: _flow(study, some, step),
     }
     steps = {"encoder": study.items, "occlusion": len(some), "flow": len(some) * len(options.flow_schemes)}
+    how = {"encoder": vars(options.statistics), "occlusion": vars(masks), "flow": list(options.flow_schemes)}
     found: dict[str, Any] = dict.fromkeys(PARTS)
     for name in options.parts:
         asked = {
             "model": study.model.fingerprint,
             "probe": probe.fingerprint,
             "items": len(some) if name != "encoder" else study.items,
-            "how": {"encoder": vars(options.statistics), "occlusion": vars(masks), "flow": list(options.flow_schemes)}[
-                name
-            ],
+            "how": how[name],
         }
         kept = study.out / FOLDER / f"{name}.json"
         if kept.is_file() and (before := read_json(kept))["asked"] == asked:
@@ -184,8 +180,7 @@ def _control(answers: Answers, settings: Settings) -> dict[str, Any]:
     for _ in range(CONTROLS):
         mixed = answers.shuffled(rng)
         spread = significance.range_within_items(mixed.trials["native"].hits, settings.seed)
-        causes.append(
-            verdict.decide(attribution.shares(mixed, "hit", "features", quick), spread, settings.level)["cause"]
-        )
+        shares = attribution.shares(mixed, "hit", "features", quick)
+        causes.append(verdict.decide(shares, spread, settings.level)["cause"])
     attributed = sum(cause not in ("none", "unknown") for cause in causes)
     return {"shuffles": CONTROLS, "attributed": attributed, "causes": causes}

@@ -105,7 +105,7 @@ def test_gathered_figures_are_those_of_the_full_maps(name: str, attn: str) -> No
     assert flags == [parameter.requires_grad for parameter in model.parameters()]
     assert all(parameter.grad is None for parameter in model.parameters())
     columns = image[0].nonzero().flatten()
-    question = [c for c in range(int(columns.max()) + 1, image.shape[1] - 1)]
+    question = list(range(int(columns.max()) + 1, image.shape[1] - 1))
     for layer, whole in enumerate(full(name, "native")):
         on_image = whole[..., columns].float()
         for source, rows in enumerate((question, [image.shape[1] - 1])):
