@@ -3,22 +3,31 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 2
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 # One thread per process: small models on few cores run fastest so, and results do not depend on the core count.
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check format figures families reference bench build clean
+.PHONY: help demo test test-lmms test-browser slow check format figures families reference bench build clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 demo: $(READY)  ## set up, then measure the shipped models and write bapa-demo/report.html
 	$(BIN)/bapa demo
 
 test: $(READY)  ## set up, then run the tests
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
+
+test-lmms: $(READY)  ## set up lmms-eval too, then run its tests
+	$(INSTALL) '.[dev,lmms]'
+	$(BIN)/pytest tests/integrations/test_lmms_eval.py
+
+test-browser: $(READY)  ## set up gradio too, then run the explorer in Chromium (apt-get install chromium)
+	$(INSTALL) '.[dev,explore,browser]'
+	$(BIN)/pytest tests/integrations/test_explore.py
 
 slow: $(READY)  ## run the tests that take minutes
 	$(BIN)/pytest -m slow --timeout 3600
@@ -55,5 +64,5 @@ clean:  ## remove everything that can be made again, the environment included
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "bapa needs Python 3.10 or newer, found " + sys.version.split()[0] + "; try: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) '.[dev]'
 	@touch $@

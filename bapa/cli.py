@@ -11,8 +11,13 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 import bapa
-from bapa.commands import err, out
+from bapa.commands import bench, err, explore, out, run
+from bapa.commands.backends import Backend
+from bapa.commands.calibrate import calibrate
+from bapa.commands.export import export
 from bapa.commands.origin import origin
+from bapa.commands.serve import serve
+from bapa.commands.tune import tune
 from bapa.errors import BapaError, ConfigError
 from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
@@ -41,6 +46,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 
 
 def main() -> None:
@@ -117,6 +125,7 @@ def probe(
     split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
     strict: Annotated[bool, typer.Option(help="Make a picture that cannot be used an error.")] = False,
     render: Annotated[Path | None, typer.Option(help="Also write every canvas as a plain picture here.")] = None,
+    lmms_eval: Annotated[Path | None, typer.Option(help="Also write it as a task of lmms-eval here.")] = None,
 ) -> None:
     """Build a probe: the same content to be asked about in every cell of a grid."""
     from bapa.probe import Columns, build
@@ -130,6 +139,10 @@ def probe(
     out.print(f"{len(built.items)} items in {built.rows} x {built.cols} cells: {escape(str(folder))}", highlight=False)
     if render:
         out.print(escape(str(write_pictures(built, render))), highlight=False)
+    if lmms_eval:
+        from bapa.integrations.lmms_eval.task import write_task
+
+        out.print(escape(str(write_task(built, lmms_eval))), highlight=False)
 
 
 @app.command()
@@ -137,7 +150,14 @@ def measure(
     model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the run; repeated, it resumes.")],
     probe_folder: Annotated[Path, typer.Option("--probe", help="Folder of the probe.")],
-    scheme: Annotated[list[str], typer.Option(help="Scheme, e.g. native or bapa:distance=native; repeatable.")],
+    scheme: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Scheme, e.g. native, bapa:distance=native or null (the noise floor); repeatable. "
+            "[default: native and the scheme the model's config records, else bapa]",
+            show_default=False,
+        ),
+    ] = None,
     items: Annotated[int | None, typer.Option(help="Only the first so many items.")] = None,
     batch_size: Annotated[int, typer.Option(help="Canvases per forward.")] = 18,
     generate: Annotated[int, typer.Option(help="Let the model write so many tokens; 0 reads logits.")] = 0,
@@ -146,19 +166,23 @@ def measure(
     resamples: Annotated[int, typer.Option(min=10, help="Bootstrap draws.")] = 1000,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...; vLLM takes its own.")] = "cpu",
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
+    backend: Annotated[Backend, typer.Option(help="What runs the model: transformers or vLLM.")] = Backend.hf,
+    engine: Annotated[
+        list[str] | None, typer.Option(help="vllm: an argument of the engine, e.g. max_model_len=4096; repeatable.")
+    ] = None,
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
 ) -> None:
     """Ask a model every question of a probe under every scheme, and say how far the place decides."""
     from bapa.measure import Settings, measure, table
-    from bapa.models import load
     from bapa.probe import Probe
 
+    probe = Probe.load(probe_folder)  # first: a mistyped folder must not wait for a model
     run = measure(
-        load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code),
-        Probe.load(probe_folder),
-        scheme,
+        backend.load(model, device=device, dtype=dtype, engine=engine, trust_remote_code=trust_remote_code),
+        probe,
+        scheme or None,
         folder,
         batch_size=batch_size,
         items=items,
@@ -178,6 +202,7 @@ def _number(text: str) -> int | float:
         raise ConfigError(f"--fail-on-error {text}: a count (10) or a fraction below 1 (0.01) is accepted") from None
 
 
+app.command()(calibrate)
 app.command()(origin)
 
 
@@ -187,11 +212,20 @@ def report(
     page: Annotated[
         Path | None, typer.Option("--out", help="The page [default: report.html in the first RUN].")
     ] = None,
+    paper: Annotated[
+        Path | None, typer.Option(help="Also write figures (SVG, PDF) and tables (CSV, LaTeX) here.")
+    ] = None,
+    noise_floor: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Run of the first RUN's model trained with another seed; repeatable. Its spread over seeds is shown."
+        ),
+    ] = None,
 ) -> None:
     """Write one self-contained HTML page over any number of runs, and heat maps as PNG and SVG beside it."""
     from bapa.report import write
 
-    out.print(escape(str(write(runs, page))), highlight=False)
+    out.print(escape(str(write(runs, page, paper=paper, seeds=noise_floor or ()))), highlight=False)
 
 
 @app.command()
@@ -249,3 +283,10 @@ def doctor(
     for name, value in (*installed(), *(examine(model) if model else ())):
         table.add_row(f"[dim]{escape(name)}[/]", escape(value))
     out.print(table)
+
+
+app.command()(tune)
+app.command()(export)
+app.command()(bench.bench)
+app.command()(explore.explore)
+app.command(context_settings={"allow_interspersed_args": False})(run.run)

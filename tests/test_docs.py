@@ -9,7 +9,8 @@ from tests.models.test_matrix import CHECKS
 from tests.tiny import FAMILIES
 from tests.tiny.unsupported import UNSUPPORTED
 
-PAGE = (Path(__file__).parents[1] / "docs" / "families.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "families.md").read_text(encoding="utf-8")
 
 
 def test_the_families_page_is_up_to_date() -> None:
@@ -21,3 +22,19 @@ def test_the_families_page_is_up_to_date() -> None:
     assert sum(line.count("**n**") for line in PAGE.splitlines() if line.startswith("| ")) == sum(
         check.__name__ in family.skip for family in FAMILIES.values() for check in CHECKS
     )
+
+
+def test_the_integrations_page_names_the_sets_and_commands_there_are() -> None:
+    from typer.main import get_command
+
+    from bapa.cli import app
+    from bapa.integrations.lmms_eval.bench import SETS
+
+    page = (DOCS / "integrations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (`[a-z_]+`(?:, `[a-z_]+`)*) \|", page, re.MULTILINE)
+    assert {name: tuple(re.findall(r"\w+", tasks)) for name, tasks in rows} == SETS
+    verbs = get_command(app).commands  # type: ignore[attr-defined]
+    for verb, rest in re.findall(r"^(?:bapa|accelerate .*\n  )\s*(\w+) (.*)$", page, re.MULTILINE):
+        known = {name for parameter in verbs[verb].params for name in (*parameter.opts, *parameter.secondary_opts)}
+        own = rest.partition(" -- ")[0]
+        assert set(re.findall(r"--[a-z-]+", own)) <= known, f"bapa {verb} {rest}"

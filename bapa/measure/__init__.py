@@ -14,10 +14,18 @@ if TYPE_CHECKING:
     from bapa.measure.runner import measure
     from bapa.measure.statistics import Settings
     from bapa.measure.terminal import table
+    from bapa.measure.vllm import load_engine
 
-__all__ = ["Run", "Settings", "load_run", "measure", "table"]
+__all__ = ["Run", "Settings", "load_engine", "load_run", "measure", "table"]
 
-_HOME = {"Run": "run", "Settings": "statistics", "load_run": "run", "measure": "runner", "table": "terminal"}
+_HOME = {
+    "Run": "run",
+    "Settings": "statistics",
+    "load_engine": "vllm",
+    "load_run": "run",
+    "measure": "runner",
+    "table": "terminal",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -6,7 +6,7 @@ import math
 import re
 import string
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,20 @@ class AnswerSet:
             for index, score, share in zip(rows, scores.tolist(), mass.tolist(), strict=True):
                 found[index] = _chosen(dict(zip(choices, score, strict=True)), share, questions[index].answer)
         return [found[index] for index in range(len(questions))]
+
+    def read_logprobs(self, logprobs: Sequence[Mapping[int, float]], questions: Sequence[Question]) -> list[Answer]:
+        """The same from the log probabilities, over the whole vocabulary, of the answers' tokens alone.
+
+        ``logprobs``: for each question, by token id, what follows it.
+        """
+        found = []
+        for given, question in zip(logprobs, questions, strict=True):
+            scores = torch.stack(
+                [torch.tensor([given[i] for i in ids.tolist()]).logsumexp(-1) for ids in self.tokens(question.choices)]
+            )
+            mass = float(scores.logsumexp(-1).exp())
+            found.append(_chosen(dict(zip(question.choices, scores.tolist(), strict=True)), mass, question.answer))
+        return found
 
 
 def _chosen(scores: dict[str, float], mass: float, expected: str) -> Answer:

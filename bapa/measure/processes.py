@@ -14,18 +14,18 @@ T = TypeVar("T")
 class Processes:
     """The processes that share a run: ``count`` of them, this one being the ``index``-th.
 
-    ``model`` goes to this process's own accelerator where it is on one.
+    ``model`` goes to this process's own accelerator where it is on one. None: it lives in a process of its own.
     """
 
-    def __init__(self, model: Any) -> None:
-        parameter = next(model.parameters())
+    def __init__(self, model: Any | None) -> None:
+        parameter = torch.empty(0) if model is None else next(model.parameters())
         self.count, self.index, self._state = 1, 0, None
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # set by accelerate launch and torchrun
             from accelerate import PartialState  # type: ignore[import-untyped]
 
             self._state = PartialState(cpu=parameter.device.type == "cpu")
             self.count, self.index = self._state.num_processes, self._state.process_index
-            if parameter.device.type != "cpu":
+            if model is not None and parameter.device.type != "cpu":
                 model.to(self._state.device)
         self.numerics = {"device": parameter.device.type, "dtype": str(parameter.dtype).removeprefix("torch.")}
 

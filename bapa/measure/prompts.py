@@ -52,6 +52,7 @@ class Prompts:
     """Prompts of one processor for canvases of one size.
 
     ``size``: (height, width) of a canvas in pixels. ``question_first``: the question stands before the image.
+    ``unknown``: the token that stands for words the tokenizer does not know; -1 where it knows them all.
     """
 
     def __init__(self, processor: Any, size: tuple[int, int], *, question_first: bool = False) -> None:
@@ -61,6 +62,8 @@ class Prompts:
             )
         self.processor = processor
         self.question_first = question_first
+        unknown: int | None = getattr(processor.tokenizer, "unk_token_id", None)
+        self.unknown = -1 if unknown is None else unknown
         self._blank = np.full((*size, 3), 128, np.uint8)
         self._splice: _Splice | None = None
         self._lock = Lock()  # a fast tokenizer serves one thread at a time
@@ -74,7 +77,7 @@ class Prompts:
         """
         self._splice = None
         whole = [self(text) for text in texts]
-        splice = self._splice = _difference(self._unexpanded(texts[0]), whole[0])
+        splice = self._splice = _difference(self.unexpanded(texts[0]), whole[0])
         if any(self(text) != right for text, right in zip(texts, whole, strict=True)):
             self._splice = None
             return None
@@ -86,7 +89,7 @@ class Prompts:
             inputs = self.inputs([self._blank], text)
             types = token_types(inputs)
             return Prompt(inputs["input_ids"][0].tolist(), {name: inputs[name][0].tolist() for name in types})
-        ids, short, long = self._unexpanded(text), self._splice.short, self._splice.long
+        ids, short, long = self.unexpanded(text), self._splice.short, self._splice.long
         start = next((i for i in range(len(ids)) if ids[i : i + len(short)] == short), None)
         if start is None:
             raise ModelError(f"the prompt {text!r} has lost its image; write it without the image's own tokens")
@@ -101,22 +104,27 @@ class Prompts:
         pictures = [[Image.fromarray(canvas)] for canvas in canvases]
         with self._lock:
             texts = [self._written(text)] * len(canvases)
-            return dict(self.processor(images=pictures, text=texts, return_tensors="pt", **self._special(texts[0])))
+            special = special_tokens(self.processor.tokenizer, texts[0])
+            return dict(self.processor(images=pictures, text=texts, return_tensors="pt", **special))
 
-    def _unexpanded(self, text: str) -> Ids:
+    def unexpanded(self, text: str) -> Ids:
+        """The tokens of the prompt with the image's placeholder as the tokenizer writes it."""
         with self._lock:
             written = self._written(text)
-            return self.processor.tokenizer(written, **self._special(written))["input_ids"]
+            tokenizer = self.processor.tokenizer
+            return tokenizer(written, **special_tokens(tokenizer, written))["input_ids"]
 
     def _written(self, text: str) -> str:
         parts = [{"type": "image"}, {"type": "text", "text": text}]
         chat = [{"role": "user", "content": parts[::-1] if self.question_first else parts}]
         return self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
 
-    def _special(self, written: str) -> dict[str, bool]:
-        # A template may write the first token itself, as transformers' own apply_chat_template checks.
-        bos = self.processor.tokenizer.bos_token
-        return {"add_special_tokens": not (bos and written.startswith(bos))}
+
+def special_tokens(tokenizer: Any, written: str) -> dict[str, bool]:
+    """What to tell a processor about special tokens of a prompt that its chat template has written."""
+    # A template may write the first token itself, as transformers' own apply_chat_template checks.
+    bos = tokenizer.bos_token
+    return {"add_special_tokens": not (bos and written.startswith(bos))}
 
 
 def token_types(inputs: dict[str, Any]) -> list[str]:

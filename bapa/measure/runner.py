@@ -15,23 +15,25 @@ import bapa
 from bapa.errors import ConfigError, RunError
 from bapa.measure import store as stores
 from bapa.measure.answers import AnswerSet
-from bapa.measure.batches import ahead, plan
+from bapa.measure.batches import Plan, ahead, plan
 from bapa.measure.block import Asker
 from bapa.measure.forward import Forward
+from bapa.measure.hf import ModelAsker
 from bapa.measure.processes import Processes
 from bapa.measure.prompts import Prompts
 from bapa.measure.run import Run, load_run
 from bapa.measure.statistics import Settings, bias
 from bapa.measure.store import Store
-from bapa.models import Loaded, balanced
+from bapa.measure.vllm import EngineAsker, EngineModel
+from bapa.models import Loaded, balanced, scheme_of
 from bapa.probe import Probe
 from bapa.schemes import Scheme, parse
 
 
 def measure(
-    model: Loaded,
+    model: Loaded | EngineModel,
     probe: Probe,
-    schemes: Sequence[str | Scheme],
+    schemes: Sequence[str | Scheme] | None,
     out: str | Path,
     *,
     batch_size: int = 18,
@@ -47,9 +49,10 @@ def measure(
     launch``, the processes share the work and one writes the result.
 
     Args:
-        model: from :func:`bapa.models.load`.
+        model: from :func:`bapa.models.load`, or :func:`bapa.measure.load_engine` for vLLM.
         probe: from :func:`bapa.probe.build` or ``Probe.load``.
-        schemes: in text form or as schemes, each once.
+        schemes: in text form or as schemes, each once; None for native and the one that the model's config records,
+            BaPA where it records none.
         out: new, empty, or holding the same run.
         batch_size: canvases per forward.
         items: only the first so many items.
@@ -64,20 +67,18 @@ def measure(
         SchemeError, UnsupportedModelError, ModelError: a scheme that does not exist, or does not go with the model.
         RunError: ``out`` holds something else, the disk is full, or more answers failed than ``fail_on_error`` allows.
     """
-    labels = _labels(schemes)
+    labels = _labels(("native", _recorded(model) or "bapa") if schemes is None else schemes)
     items = _checked(probe, batch_size, items, generate, fail_on_error)
     if not generate:
-        _check_answers(model, probe)
-    for label in labels:
-        with balanced(model.model, label):  # an error now rather than after the first batch
-            pass
+        _check_answers(model.processor, probe)
+    _check_schemes(model, labels)
     settings = statistics or Settings()
-    processes = Processes(model.model)
+    processes = Processes(model.model if isinstance(model, Loaded) else None)
     config = {
         "model": {"name": model.name, "fingerprint": model.fingerprint},
         "probe": {"fingerprint": probe.fingerprint, "items": items},
         "schemes": labels,
-        "run": {"batch_size": batch_size, "generate": generate, "audit": audit, **processes.numerics},
+        "run": {"batch_size": batch_size, "generate": generate, "audit": audit, **_numerics(model, processes)},
         "statistics": vars(settings),
     }
     with closing(Store(Path(out), config, process=processes.index)) as store:
@@ -86,11 +87,8 @@ def measure(
                 model.processor, (probe.height, probe.width), question_first=probe.design.order == "question-first"
             )
             cut = plan(probe, prompts, items, batch_size)
-            forward = Forward(model.model, prompts, 0 if generate else cut.shared)
-            asker = Asker(forward, probe, cut, labels, generate=generate, audit=audit)
-            if forward.shared and not asker.sharing_holds():
-                forward.shared = 0
-            _answer(asker, store, processes, fail_on_error)
+            with _asker(model, prompts, probe, cut, labels, generate, audit) as asker:
+                _answer(asker, store, processes, fail_on_error)
             processes.wait()
             if processes.main:
                 _seal(asker, store, settings, fail_on_error)
@@ -98,14 +96,36 @@ def measure(
     return load_run(out)
 
 
+@contextmanager
+def _asker(
+    model: Loaded | EngineModel,
+    prompts: Prompts,
+    probe: Probe,
+    cut: Plan,
+    labels: list[str],
+    generate: int,
+    audit: int,
+) -> Iterator[Asker]:
+    """What asks ``model``, through the back end it was loaded for."""
+    if isinstance(model, EngineModel):
+        with closing(EngineAsker(model, prompts, probe, cut, labels, generate=generate, audit=audit)) as engines:
+            yield engines
+        return
+    forward = Forward(model.model, prompts, 0 if generate else cut.shared)
+    asker = ModelAsker(forward, probe, cut, labels, generate=generate, audit=audit)
+    if forward.shared and not asker.sharing_holds():
+        forward.shared = 0
+    yield asker
+
+
 def _answer(asker: Asker, store: Store, processes: Processes, fail_on_error: float) -> None:
     """Ask all blocks of this process that are not answered yet; those with failures are asked again."""
     done = {number for number, block in store.blocks().items() if not stores.errors(block)}
-    todo = [number for number in range(processes.index, len(asker.cut), processes.count) if number not in done]
+    todo = [number for number in range(processes.index, len(asker), processes.count) if number not in done]
     failed: list[str] = []
     store.mend()
-    with _progress(len(asker.cut), len(asker.cut) - len(todo), shown=processes.main) as advance:
-        for number, prepared in ahead(lambda number: asker.prepare(asker.cut.block(number)), todo):
+    with _progress(len(asker), len(asker) - len(todo), shown=processes.main) as advance:
+        for number, prepared in ahead(lambda number: asker.prepare(asker.cut.block(asker.part(number)[0])), todo):
             block = asker.ask(number, prepared)
             store.append(block)
             failed += stores.errors(block)
@@ -139,8 +159,9 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float) 
             "source": probe.source["name"],
             "path": str(probe.path),
         },
+        "prompts": {"tokens": asker.cut.tokens, "unknown": asker.cut.unknown},
     }
-    command = ["bapa", *sys.argv[1:]] if Path(sys.argv[0]).name == "bapa" else sys.argv
+    command = ["bapa", *sys.argv[1:]] if Path(sys.argv[0]).name in ("bapa", "__main__.py") else sys.argv
     record = {
         **about,
         "schemes": asker.labels,
@@ -149,8 +170,9 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float) 
             "bapa": bapa.__version__,
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "transformers", "numpy", "scipy")},
+            **asker.versions,
         },
-        "prefill": "shared" if asker.forward.shared else "separate",
+        "prefill": asker.prefill,
         "answers": answers.num_rows,
         "failed": len(failed),
         "audit": _audit([entry for block in blocks.values() for entry in block["audit"]]),
@@ -166,6 +188,10 @@ def _audit(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "flips": [entry for entry in entries if entry["answer"] != entry["alone"]["answer"]],
         "largest_margin_difference": max((abs(a - b) for a, b in margins if None not in (a, b)), default=None),
     }
+
+
+def _recorded(model: Loaded | EngineModel) -> Scheme | None:
+    return scheme_of(model.model) if isinstance(model, Loaded) else model.scheme
 
 
 def _labels(schemes: Sequence[str | Scheme]) -> list[str]:
@@ -186,8 +212,22 @@ def _checked(probe: Probe, batch_size: int, items: int | None, generate: int, fa
     return wanted
 
 
-def _check_answers(model: Loaded, probe: Probe) -> None:
-    answers = AnswerSet(model.processor.tokenizer)
+def _check_schemes(model: Loaded | EngineModel, labels: Sequence[str]) -> None:
+    """An error now rather than after the first batch."""
+    for label in labels:
+        if isinstance(model, EngineModel):
+            model.check(label)
+        else:
+            with balanced(model.model, label):
+                pass
+
+
+def _numerics(model: Loaded | EngineModel, processes: Processes) -> dict[str, Any]:
+    return model.numerics if isinstance(model, EngineModel) else processes.numerics
+
+
+def _check_answers(processor: Any, probe: Probe) -> None:
+    answers = AnswerSet(processor.tokenizer)
     for question in probe.questions(probe.items[0], 0):
         if not question.choices:
             raise ConfigError("this probe asks for free answers; let the model write them: --generate 16")

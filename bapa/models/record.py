@@ -8,32 +8,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import PreTrainedConfig
+from transformers import PretrainedConfig
 
 from bapa.errors import SchemeError
 from bapa.schemes import Scheme, make
 
 VERSION = 1
+NAMES = ("bapa", "position_balance")  # of config attributes that record a scheme
 
 
-def write(config: PreTrainedConfig, scheme: Scheme) -> None:
+def entry(scheme: Scheme) -> dict[str, Any]:
+    """The record of ``scheme``."""
+    return {"scheme": scheme.name, "options": scheme.options, "version": VERSION}
+
+
+def write(config: PretrainedConfig, scheme: Scheme) -> None:
     """Record ``scheme``."""
-    config.bapa = {"scheme": scheme.name, "options": scheme.options, "version": VERSION}
+    config.bapa = entry(scheme)
 
 
-def erase(config: PreTrainedConfig) -> None:
+def erase(config: PretrainedConfig) -> None:
     """Forget the record."""
     if hasattr(config, "bapa"):
         del config.bapa
 
 
-def read(config: PreTrainedConfig) -> Scheme | None:
+def read(config: PretrainedConfig) -> Scheme | None:
     """The recorded scheme, or None; SchemeError where the record cannot be read."""
-    entry: Any = getattr(config, "bapa", None)
-    if entry is None:
+    found: Any = getattr(config, "bapa", None)
+    if found is None:
         return make("bapa") if getattr(config, "position_balance", False) is True else None
-    if not isinstance(entry, dict) or "scheme" not in entry or entry.get("version") != VERSION:
+    if not isinstance(found, dict) or "scheme" not in found or found.get("version") != VERSION:
         raise SchemeError(
-            f"config.bapa is {entry!r}; this release reads {{'scheme': NAME, 'options': {{...}}, 'version': {VERSION}}}"
+            f"config.bapa is {found!r}; this release reads {{'scheme': NAME, 'options': {{...}}, 'version': {VERSION}}}"
         )
-    return make(entry["scheme"], **entry.get("options", {}))
+    return make(found["scheme"], **found.get("options", {}))

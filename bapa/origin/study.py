@@ -16,8 +16,8 @@ from bapa.measure import significance
 from bapa.measure import store as stores
 from bapa.measure.answers import AnswerSet
 from bapa.measure.batches import Plan, ahead, plan
-from bapa.measure.block import Asker
 from bapa.measure.forward import Forward
+from bapa.measure.hf import ModelAsker
 from bapa.measure.prompts import Prompts
 from bapa.measure.store import Store
 from bapa.models import Loaded, balanced
@@ -90,7 +90,7 @@ class Study:
     def _forward(self, prompts: Prompts, cut: Plan) -> Forward:
         """The model's forward; the questions of a canvas share its prefill where that changes nothing."""
         forward = Forward(self.model.model, prompts, cut.shared)
-        if forward.shared and not Asker(forward, self.probe, cut, ["native"], generate=0, audit=0).sharing_holds():
+        if forward.shared and not ModelAsker(forward, self.probe, cut, ["native"], generate=0, audit=0).sharing_holds():
             forward.shared = 0
         return forward
 

@@ -48,5 +48,24 @@ def train(
         raise typer.Exit(2) from error
 
 
+@app.command()
+def data(
+    out: Annotated[Path, typer.Option(help="Folder to write: data.jsonl and pictures, as LLaVA's data is laid out.")],
+    skew: Annotated[str, typer.Option(help=f"Cells asked about: {', '.join(SKEWS)}.")] = "center",
+    rows: Annotated[int, typer.Option(min=1, help="Number of pictures, with one question each.")] = 2400,
+    seed: Annotated[int, typer.Option(help="Seed of scenes and questions.")] = 1,
+) -> None:
+    """Write training data of the recipe's last stage as files, for `bapa tune`."""
+    from bapa.reference.dataset import write
+
+    try:
+        if skew not in SKEWS:
+            raise ConfigError(f"unknown skew {skew!r}: accepted are {', '.join(SKEWS)}")
+        typer.echo(write(out, skew=skew, rows=rows, seed=seed))
+    except BapaError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
 if __name__ == "__main__":
     app()

@@ -73,9 +73,9 @@ def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console 
                 progress.update(task, completed=step, note=note)
 
             run(report)
-            with _whole(kept) as partial:
+            with whole(kept) as partial:
                 save_file(both.state_dict(), partial)
-    with _whole(out) as folder:
+    with whole(out) as folder:
         _write(model, processor, recipe, folder)
     return out
 
@@ -100,7 +100,7 @@ def _write(model: LlavaForConditionalGeneration, processor: LlavaProcessor, reci
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """A path to write a file or folder to, which becomes `path` whole or not at all."""
     partial = path.with_name(f"{path.name}.partial")
     if partial.is_dir():  # left by a killed run

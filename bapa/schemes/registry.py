@@ -9,11 +9,14 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bapa.errors import SchemeError
 from bapa.schemes.agci import Agci
+from bapa.schemes.anchored import Anchored
 from bapa.schemes.bapa import Bapa
 from bapa.schemes.base import Attention, Scheme
+from bapa.schemes.calibrated import Calibrated
 from bapa.schemes.circle import Circle
 from bapa.schemes.concentric import Concentric
 from bapa.schemes.diagonal import Diagonal
+from bapa.schemes.id_align import IdAlign
 from bapa.schemes.manhattan import Manhattan
 from bapa.schemes.mrope import MRope
 from bapa.schemes.native import Native
@@ -25,7 +28,7 @@ from bapa.schemes.spatial_reset import SpatialReset
 from bapa.schemes.stride import Stride
 from bapa.schemes.vrope import VRope
 
-_ONE_AXIS = (Native, Bapa, Stride, Concentric, Manhattan, Pyramid, VRope, Agci)
+_ONE_AXIS = (Native, Bapa, Calibrated, Stride, Concentric, Manhattan, Pyramid, VRope, IdAlign, Anchored, Agci)
 _THREE_AXES = (MRope, SpatialReset, Diagonal, Circle)
 _CONTROLS = (Reverse, Shuffle, Null)
 

@@ -1,0 +1,107 @@
+"""Checkpoints as vLLM's loaders read them.
+
+transformers 5 saves the CLIP and SigLIP towers of LLaVA and its kin without the level ``vision_model`` that the hub's
+checkpoints have, and vLLM looks for it. Such a checkpoint is copied once, under its older names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bapa.errors import ModelError
+
+# A part of the tower; one that stands under vision_model has its older name already.
+_PART = re.compile(r"^((?:model\.)?vision_tower\.)(?=(?:embeddings|encoder|pre_layrnorm|post_layernorm|head)\.)")
+_TOWERS = ("clip_vision_model", "siglip_vision_model")
+_INDEX = "model.safetensors.index.json"
+
+
+def older(name: str) -> str:
+    """The name that the hub's checkpoints give a weight."""
+    return _PART.sub(r"\1vision_model.", name)
+
+
+def readable(folder: Path, cache: Path | None = None) -> Path:
+    """``folder`` where vLLM can read it, else a copy of it with older names of the weights.
+
+    ``folder``: a model in safetensors. ``cache``: where copies go (default: ``bapa/vllm`` in the user's cache folder).
+    A copy holds the weights once more; all other files are linked to.
+
+    Raises ModelError where the folder holds no safetensors.
+    """
+    files = {path: header(path) for path in sorted(folder.glob("*.safetensors"))}
+    if not files:
+        raise ModelError(f"{folder}: no safetensors in it; save the model anew with model.save_pretrained")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    named_anew = any(older(name) != name for names in files.values() for name in names)
+    if (config.get("vision_config") or {}).get("model_type") not in _TOWERS or not named_anew:
+        return folder
+    cache = cache or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "bapa" / "vllm"
+    copy = cache / _stamp(folder, files)
+    if not copy.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix="part-", dir=cache))
+        try:
+            _copy(folder, part, files)
+            part.rename(copy)
+        except OSError:
+            if not copy.exists():  # else another process was faster
+                raise
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return copy
+
+
+def header(path: Path) -> dict[str, Any]:
+    """What a safetensors file says of its tensors, by name, and its ``__metadata__``."""
+    with path.open("rb") as file:
+        return json.loads(file.read(int.from_bytes(file.read(8), "little")))
+
+
+def _stamp(folder: Path, files: Mapping[Path, Any]) -> str:
+    parts = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
+    return hashlib.sha256("\n".join([str(folder.resolve()), *parts]).encode()).hexdigest()[:16]
+
+
+def _copy(folder: Path, copy: Path, files: Mapping[Path, dict[str, Any]]) -> None:
+    for path in folder.iterdir():
+        if path in files:
+            _rename(path, copy / path.name, files[path])
+        elif path.name == _INDEX:
+            index = json.loads(path.read_text("utf-8"))
+            index["weight_map"] = {older(name): file for name, file in index["weight_map"].items()}
+            (copy / path.name).write_text(json.dumps(index), "utf-8")
+        elif path.is_file():
+            (copy / path.name).symlink_to(path.resolve())
+
+
+def _rename(path: Path, copy: Path, tensors: Mapping[str, Any]) -> None:
+    """Write a safetensors file anew under older names: its header is JSON, its data stay as they are."""
+    renamed = json.dumps({older(name): told for name, told in tensors.items()}).encode()
+    renamed += b" " * (-len(renamed) % 8)  # the format wants the data aligned
+    with path.open("rb") as source, copy.open("wb") as target:
+        source.seek(8 + int.from_bytes(source.read(8), "little"))
+        target.write(len(renamed).to_bytes(8, "little") + renamed)
+        shutil.copyfileobj(source, target, 1 << 24)
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the config and over name, shape, dtype and first bytes of every weight."""
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    for path in sorted(folder.glob("*.safetensors")):
+        tensors = {name: told for name, told in header(path).items() if name != "__metadata__"}
+        with path.open("rb") as file:
+            start = 8 + int.from_bytes(file.read(8), "little")
+            for name, told in sorted(tensors.items()):
+                first, last = told["data_offsets"]
+                file.seek(start + first)
+                digest.update(f"{name} {told['shape']} {told['dtype']}".encode() + file.read(min(last - first, 256)))
+    return digest.hexdigest()

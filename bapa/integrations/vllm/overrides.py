@@ -1,0 +1,71 @@
+"""The scheme as vLLM's ``hf_overrides``: what to change in a model's config so that an engine runs it balanced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from bapa.errors import SchemeError, UnsupportedModelError
+from bapa.integrations.vllm import ARCHITECTURES, PREFIX
+from bapa.layout import Grid, Image
+from bapa.models import record
+from bapa.schemes import Scheme, parse
+from bapa.schemes.agci import Agci
+from bapa.schemes.native import Native
+
+
+def overrides(config: Any, scheme: str | Scheme) -> dict[str, Any]:
+    """``hf_overrides`` that put a model under ``scheme``; for the native one they take a recorded scheme out.
+
+    ``config``: the model's transformers config.
+
+    Raises:
+        UnsupportedModelError: an architecture that this plugin has no class for.
+        SchemeError: a scheme that positions per token, whole numbers, cannot express.
+    """
+    scheme = parse(scheme)
+    if scheme == Native():
+        return {name: None for name in record.NAMES if getattr(config, name, None)}
+    architecture = stock(config)
+    check(scheme, ARCHITECTURES[architecture])
+    changed: dict[str, Any] = {"architectures": [f"{PREFIX}{architecture}"], "bapa": record.entry(scheme)}
+    if ARCHITECTURES[architecture] == 1:
+        # vLLM counts positions itself unless the config says that the model has M-RoPE. It is said at the top, not in
+        # the text config, so that the rotary embedding stays what it was; the class hands it one of the equal axes.
+        changed["mrope_section"] = [_head_dim(config.get_text_config()) // 2, 0, 0]
+    return changed
+
+
+def stock(config: Any) -> str:
+    """The architecture that ``config`` names, as vLLM itself calls it.
+
+    Raises UnsupportedModelError where it is none that can be balanced.
+    """
+    named = [name.removeprefix(PREFIX) for name in config.architectures or ()]
+    if len(named) != 1 or named[0] not in ARCHITECTURES:
+        raise UnsupportedModelError(
+            f"{config.model_type}: architecture {', '.join(named) or '(none)'} is not one that bapa balances in vLLM; "
+            f"those are {', '.join(ARCHITECTURES)}"
+        )
+    return named[0]
+
+
+def check(scheme: Scheme, axes: int) -> None:
+    """Raise SchemeError where vLLM cannot run ``scheme`` on a model with so many rotary axes."""
+    if isinstance(scheme, Agci):
+        raise SchemeError("agci changes image features, which is not done in vLLM; use --backend hf")
+    if scheme.image_attention != "native":
+        raise SchemeError(f"image_attention={scheme.image_attention} needs a mask of its own; use --backend hf")
+    if scheme.channels > 1 or any(scheme.at_layer(i, 8) != scheme for i in range(8)):
+        raise SchemeError(f"{scheme} gives channels or layers positions of their own; use --backend hf")
+    if scheme.axes > axes:
+        raise SchemeError(f"{scheme.name!r} needs {scheme.axes} rotary axes (M-RoPE); this model has {axes}")
+    grid = Grid(6, 6)
+    placed = scheme.place(Image(torch.arange(grid.rows * grid.cols), grid))
+    if any(bool(part.double().frac().any()) for part in (placed.offsets, placed.resume)):
+        raise SchemeError(f"{scheme} gives fractional positions, vLLM takes whole ones; use --backend hf")
+
+
+def _head_dim(text: Any) -> int:
+    return getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads

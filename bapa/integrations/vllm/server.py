@@ -1,0 +1,61 @@
+"""vLLM's OpenAI-compatible server for a model under a scheme."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+
+from bapa.errors import ConfigError
+from bapa.integrations.vllm import engine
+from bapa.schemes import Scheme
+
+_OURS = ("--hf-overrides", "--hf_overrides", "--worker-extension-cls", "--worker_extension_cls")
+_GROUPS = ("vllm.general_plugins", "vllm.io_processor_plugins", "vllm.platform_plugins", "vllm.stat_logger_plugins")
+
+
+def command(name: str, scheme: str | Scheme | None, options: Sequence[str]) -> list[str]:
+    """The command line of ``vllm serve`` that serves the model called ``name`` under ``scheme``.
+
+    ``scheme``: None for what the model's config records. ``options``: further options of ``vllm serve``.
+
+    Raises:
+        IntegrationError: vLLM is not installed.
+        ConfigError: an option that carries the scheme.
+        ModelError, UnsupportedModelError, SchemeError: no such model, or not under this scheme in vLLM.
+    """
+    engine.require()
+    for option in options:
+        if option.partition("=")[0].startswith(_OURS):
+            raise ConfigError(f"{option}: bapa serve sets this option itself, to carry the scheme")
+    folder = engine.folder_of(name)
+    given = engine.arguments(folder, scheme if scheme is not None else engine.recorded(folder))
+    renamed = any(option.startswith(("--served-model-name", "--served_model_name")) for option in options)
+    return [
+        *(sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", given["model"]),
+        *(["--hf-overrides", json.dumps(given["hf_overrides"])] if given["hf_overrides"] else []),
+        *("--worker-extension-cls", given["worker_extension_cls"]),
+        *([] if renamed else ["--served-model-name", name]),
+        *options,
+    ]
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """``given`` with our endpoint switched on: vLLM loads one only where ``VLLM_PLUGINS`` names it, and then no plugin
+    that is not named.
+    """
+    loaded = given.get("VLLM_PLUGINS", "").split(",") if "VLLM_PLUGINS" in given else _installed()
+    return {**given, "VLLM_PLUGINS": ",".join(dict.fromkeys([*filter(None, loaded), "bapa"]))}
+
+
+def serve(name: str, scheme: str | Scheme | None, options: Sequence[str]) -> None:
+    """Become the server; see :func:`command` for the arguments and errors."""
+    line = command(name, scheme, options)
+    sys.stdout.flush()
+    os.execvpe(line[0], line, environment(os.environ))
+
+
+def _installed() -> list[str]:
+    return [plugin.name for group in _GROUPS for plugin in entry_points(group=group)]
