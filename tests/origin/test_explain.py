@@ -127,7 +127,7 @@ def test_the_verb(model_path: Path, probe: Probe, tmp_path: Path) -> None:
 
 
 def planted_encoder_bias() -> Loaded:
-    """The unbiased reference, its encoder's positions weakened everywhere but in the bottom row: it reads there only."""
+    """The unbiased reference, its encoder's positions weakened outside the bottom row: it reads there only."""
     loaded = load("reference:uniform")
     positions = loaded.model.model.vision_tower.embeddings.position_embedding.weight
     with torch.no_grad():
