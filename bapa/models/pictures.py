@@ -24,17 +24,18 @@ class Reader:
 
     def __init__(self, anatomy: Anatomy, scheme: Scheme) -> None:
         config = anatomy.model.config
+        kind = config.model_type.replace("-", "_")  # transformers 4 writes lfm2-vl
         self.tokens = anatomy.tokens
         self.pictures = anatomy.pictures
         self.embedding = anatomy.model.get_input_embeddings  # a bound method, so that a copied model brings its own
         self.config = config
         self.outer = anatomy.outer
         self.scope = scheme.scope
-        self.joined = families.JOINED.get(config.model_type)
-        self.rows = config.model_type in families.ROWS
-        self.single = config.model_type in families.SINGLE
-        self.anyres = config.model_type in tiles.ANYRES
-        self.tagged = config.model_type in tiles.TAGGED
+        self.joined = families.JOINED.get(kind)
+        self.rows = kind in families.ROWS
+        self.single = kind in families.SINGLE
+        self.anyres = kind in tiles.ANYRES
+        self.tagged = kind in tiles.TAGGED
         self.squares = families.squares(config)
         self.merge = getattr(getattr(config, "vision_config", None), "spatial_merge_size", 1)
 
