@@ -7,9 +7,11 @@ from pathlib import Path
 
 from tests.models.test_matrix import CHECKS
 from tests.tiny import FAMILIES
+from tests.tiny.older import FAILS, LEFT_OUT
 from tests.tiny.unsupported import UNSUPPORTED
 
-PAGE = (Path(__file__).parents[1] / "docs" / "families.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "families.md").read_text(encoding="utf-8")
 
 
 def test_the_families_page_is_up_to_date() -> None:
@@ -21,3 +23,15 @@ def test_the_families_page_is_up_to_date() -> None:
     assert sum(line.count("**n**") for line in PAGE.splitlines() if line.startswith("| ")) == sum(
         check.__name__ in family.skip for family in FAMILIES.values() for check in CHECKS
     )
+
+
+def test_the_page_of_transformers_4_lists_families_that_pass() -> None:
+    page = (DOCS / "families-457.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| [13] \|(.*)$", page, re.MULTILINE)
+    assert "with transformers 4.57" in page
+    assert {name for name, _ in rows} <= set(FAMILIES) - set(LEFT_OUT)
+    assert not [name for name, marks in rows if "✗" in marks]
+    assert {name for name, marks in rows if "**n**" in marks} <= set(FAILS) | {
+        name for name, family in FAMILIES.items() if family.skip
+    }
+    assert all(f"- **{name}**" in page for name in LEFT_OUT)

@@ -15,7 +15,9 @@ VIDEOS = [name for name, family in FAMILIES.items() if "video" in family.picture
 @pytest.mark.parametrize("name", VIDEOS)
 def test_a_video_is_one_image_or_one_for_each_frame_as_it_is_written(name: str) -> None:
     family = FAMILIES[name]
-    inputs = family.inputs([["t2", "video", "t3", "image", "t2"]])
+    # GLM marks frames with the image token, and natively counts them as pictures where both come in one row.
+    picture = [] if family.name.startswith("glm") else ["image", "t2"]
+    inputs = family.inputs([["t2", "video", "t3", *picture]])
     found = bapa.positions(bapa.balance(family.build()), **inputs)
     wanted = torch.tensor(expected(family, inputs["input_ids"]))
     assert (found == wanted).all(), f"{found.tolist()} is not {wanted.tolist()}"
