@@ -50,7 +50,7 @@ families: $(READY)  ## run every check on every family and write docs/families.m
 	PYTHONPATH=. $(BIN)/python docs/families.py
 
 bench: $(READY)  ## speed and memory, as ratios measured side by side
-	for name in overhead measure compose; do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in overhead measure compose occlusion flow; do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 reference: $(READY)  ## train the shipped reference models again (minutes each)
 	for skew in bottom top center uniform; do $(BIN)/python -m bapa.reference train --skew $$skew --seed 1 --out build/reference/$$skew || exit 1; done
