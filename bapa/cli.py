@@ -212,6 +212,9 @@ def report(
     page: Annotated[
         Path | None, typer.Option("--out", help="The page [default: report.html in the first RUN].")
     ] = None,
+    paper: Annotated[
+        Path | None, typer.Option(help="Also write figures (SVG, PDF) and tables (CSV, LaTeX) here.")
+    ] = None,
     noise_floor: Annotated[
         list[Path] | None,
         typer.Option(
@@ -222,7 +225,7 @@ def report(
     """Write one self-contained HTML page over any number of runs, and heat maps as PNG and SVG beside it."""
     from bapa.report import write
 
-    out.print(escape(str(write(runs, page, seeds=noise_floor or ()))), highlight=False)
+    out.print(escape(str(write(runs, page, paper=paper, seeds=noise_floor or ()))), highlight=False)
 
 
 @app.command()

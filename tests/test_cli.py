@@ -127,6 +127,20 @@ def test_doctor_tells_positions_in_short() -> None:
     assert spell([0, 0, 1, 1, 2, 2], parts=2) == "0 × 2, 1 × 2, …"
 
 
+def test_of_several_processes_one_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    assert bapa_command("schemes").stdout == ""
+    monkeypatch.setenv("RANK", "0")
+    assert "bapa" in bapa_command("schemes").stdout
+
+
+def test_a_mistyped_probe_does_not_wait_for_the_model(tmp_path: Path) -> None:
+    options = ["--probe", str(tmp_path / "none"), "--out", str(tmp_path / "run")]
+    failed = CliRunner().invoke(app, ["measure", "reference", *options])
+    assert failed.exit_code == 2
+    assert "no probe in" in failed.stderr
+
+
 def test_a_probe_as_plain_pictures(tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     options = ["--out", str(tmp_path / "probe"), "--items", "2", "--render", str(pictures)]

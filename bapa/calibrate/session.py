@@ -13,8 +13,8 @@ import pandas as pd
 from bapa.errors import RunError
 from bapa.measure import store as stores
 from bapa.measure.batches import ahead, plan
-from bapa.measure.block import Asker
 from bapa.measure.forward import Forward
+from bapa.measure.hf import ModelAsker
 from bapa.measure.prompts import Prompts
 from bapa.measure.store import Store
 from bapa.models import Loaded
@@ -69,6 +69,6 @@ class Session:
                 store.append(block)
             return stores.table(store.blocks()).to_pandas()
 
-    def _asker(self, probe: Probe, dials: Sequence[str]) -> Asker:
+    def _asker(self, probe: Probe, dials: Sequence[str]) -> ModelAsker:
         cut = plan(probe, self.prompts, len(probe.items), self.batch_size)
-        return Asker(self.forward, probe, cut, dials, generate=0, audit=0)
+        return ModelAsker(self.forward, probe, cut, dials, generate=0, audit=0)

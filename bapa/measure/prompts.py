@@ -52,6 +52,7 @@ class Prompts:
     """Prompts of one processor for canvases of one size.
 
     ``size``: (height, width) of a canvas in pixels. ``question_first``: the question stands before the image.
+    ``unknown``: the token that stands for words the tokenizer does not know; -1 where it knows them all.
     """
 
     def __init__(self, processor: Any, size: tuple[int, int], *, question_first: bool = False) -> None:
@@ -61,6 +62,8 @@ class Prompts:
             )
         self.processor = processor
         self.question_first = question_first
+        unknown: int | None = getattr(processor.tokenizer, "unk_token_id", None)
+        self.unknown = -1 if unknown is None else unknown
         self._blank = np.full((*size, 3), 128, np.uint8)
         self._splice: _Splice | None = None
         self._lock = Lock()  # a fast tokenizer serves one thread at a time

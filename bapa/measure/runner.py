@@ -159,8 +159,9 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float) 
             "source": probe.source["name"],
             "path": str(probe.path),
         },
+        "prompts": {"tokens": asker.cut.tokens, "unknown": asker.cut.unknown},
     }
-    command = ["bapa", *sys.argv[1:]] if Path(sys.argv[0]).name == "bapa" else sys.argv
+    command = ["bapa", *sys.argv[1:]] if Path(sys.argv[0]).name in ("bapa", "__main__.py") else sys.argv
     record = {
         **about,
         "schemes": asker.labels,

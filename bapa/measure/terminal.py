@@ -45,6 +45,11 @@ def table(run: Run) -> RenderableType:
 
 def _notes(run: Run) -> Iterator[str]:
     """What else one must know: whether batching changed answers, and the noise floor of the arithmetic."""
+    if (asked := run.config.get("prompts")) and asked["unknown"]:
+        yield (
+            f"unread: {asked['unknown']} of the {asked['tokens']} tokens of the prompts are words that this model's "
+            "tokenizer does not know; what it cannot read it can only guess at"
+        )
     audit = run.config.get("audit")
     if audit and audit["answers"]:
         moved = audit["largest_margin_difference"]

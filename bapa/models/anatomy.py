@@ -14,7 +14,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from bapa.errors import SchemeError, UnsupportedModelError
+from bapa.models import tiles
 from bapa.schemes import Scheme
+from bapa.schemes.id_align import IdAlign
 
 # Arguments that bring pictures or their features into a forward; sizes, grids and masks that ride along do not count.
 PICTURES = re.compile(
@@ -51,6 +53,12 @@ class Anatomy:
             raise SchemeError(
                 f"image_attention={scheme.image_attention} needs a mask, which {attention} attention ignores; "
                 "load the model with attn_implementation='sdpa' or 'eager'"
+            )
+        kind = self.model.config.model_type
+        if isinstance(scheme, IdAlign) and kind not in tiles.ANYRES | tiles.TAGGED:
+            raise SchemeError(
+                f"{scheme.name!r} needs a model whose inputs tell how thumbnail and tiles stand "
+                f"({', '.join(sorted(tiles.ANYRES | tiles.TAGGED))}); {kind} shows none, or does not tell"
             )
         if scheme.axes > self.axes:
             raise SchemeError(

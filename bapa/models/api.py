@@ -86,8 +86,8 @@ def positions(model: nn.Module, **inputs: Any) -> Tensor:
     """
     anatomy = find(model)
     attachment = _attachment(anatomy)
-    rotary = anatomy.rotaries[0]
-    handle = rotary.register_forward_pre_hook(_seen, with_kwargs=True)  # runs behind the scheme's own hook
+    # These run behind the scheme's own hooks.
+    handles = [rotary.register_forward_pre_hook(_seen, with_kwargs=True) for rotary in anatomy.rotaries]
     if attachment:
         attachment.trust_ids = True
     try:
@@ -97,7 +97,8 @@ def positions(model: nn.Module, **inputs: Any) -> Tensor:
         tokens = inputs["input_ids"] if inputs.get("input_ids") is not None else inputs["inputs_embeds"]
         return found.expand(-1, len(tokens), -1).clone()
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
         if attachment:
             attachment.trust_ids = False
     raise ModelError(f"{type(anatomy.model).__name__} did not reach its rotary embedding with these inputs")

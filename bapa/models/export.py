@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ def export(
     """
     running = scheme_of(model.model) or Native()
     chosen = parse(scheme) if scheme is not None else running
-    merged = model.model
+    merged: Any = model.model
     if hasattr(merged, "merge_and_unload"):
         if chosen != running:
             raise SchemeError(f"{model.name} was tuned under {running}; export it under that, not under {chosen}")
@@ -86,12 +87,10 @@ def _code(anatomy: Anatomy, scheme: Scheme) -> str:
         "SIDE_BY_SIDE": config.model_type in families.SINGLE,
     }
     source = Path(remote.__file__).read_text("utf-8")
-    for placeholder in (remote.Base.__name__, remote.BalancedModel.__name__):
+    for placeholder in (remote.BalancedModel.__bases__[0].__name__, remote.BalancedModel.__name__):
         source = source.replace(placeholder, type(model).__name__)
     for name, value in facts.items():
-        source, found = re.subn(
-            rf"^({name}\b[^=]*= ).*$", lambda line, value=value: f"{line[1]}{value!r}", source, flags=re.M
-        )
+        source, found = re.subn(rf"^({name}\b[^=]*= ).*$", rf"\g<1>{value!r}", source, flags=re.MULTILINE)
         if found != 1:
             raise RuntimeError(f"bapa/models/remote.py sets {name} {found} times; it must do so once")
     return source
@@ -100,8 +99,6 @@ def _code(anatomy: Anatomy, scheme: Scheme) -> str:
 @contextmanager
 def _new(out: Path) -> Iterator[Path]:
     """A folder to write to, which becomes ``out`` whole or not at all."""
-    import shutil
-
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} is not empty; name a new folder: --out FOLDER")
     partial = out.with_name(f"{out.name}.partial")

@@ -22,11 +22,6 @@ def entry(scheme: Scheme) -> dict[str, Any]:
     return {"scheme": scheme.name, "options": scheme.options, "version": VERSION}
 
 
-def entry(scheme: Scheme) -> dict[str, Any]:
-    """The record of ``scheme``."""
-    return {"scheme": scheme.name, "options": scheme.options, "version": VERSION}
-
-
 def write(config: PretrainedConfig, scheme: Scheme) -> None:
     """Record ``scheme``."""
     config.bapa = entry(scheme)

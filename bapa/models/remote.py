@@ -19,7 +19,7 @@ from transformers import LlavaForConditionalGeneration as Base  # the class of t
 # Filled in by the export: how far behind an image the text goes on (a number, or "native": as far as the image has
 # tokens), the modules concerned, the arguments that bring pictures, the tokens that carry their features, and whether
 # pictures may stand side by side with nothing between them.
-DISTANCE: float | str = 1
+DISTANCE: Any = 1
 OUTER = "model"
 ROTARIES = ("model.language_model.rotary_emb",)
 PICTURES = ("pixel_values", "mm_encoder_outputs")
@@ -29,7 +29,7 @@ SIDE_BY_SIDE = True
 SLOT = "_bapa"
 
 
-class BalancedModel(Base):  # type: ignore[misc, valid-type]
+class BalancedModel(Base):
     """The checkpoint's own class with balanced rotary positions; masks, caches and token order stay as they are."""
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:

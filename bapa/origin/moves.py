@@ -31,8 +31,9 @@ from torch import Tensor
 
 from bapa.measure.answers import Answer
 from bapa.measure.batches import Canvas, Plan
-from bapa.measure.block import Asker, Outcome, Prepared
+from bapa.measure.block import Outcome, Prepared
 from bapa.measure.forward import Forward
+from bapa.measure.hf import ModelAsker
 from bapa.models import balanced
 from bapa.origin.rewire import rewired
 from bapa.probe import Probe
@@ -78,9 +79,7 @@ def shift(item: NDArray[np.int64] | int, draw: int, draws: int, cells: int) -> N
     return 1 + (np.asarray(item) * draws + draw) % (cells - 1)
 
 
-def torn(
-    move: Kind, items: NDArray[np.int64], draw: int, draws: int, cells: int
-) -> dict[str, NDArray[np.int64]]:
+def torn(move: Kind, items: NDArray[np.int64], draw: int, draws: int, cells: int) -> dict[str, NDArray[np.int64]]:
     """The cells that a move brings together: ``encoder``, ``order``, ``position``, each (items, cells), for the canvas
     of each item with the key in each cell.
     """
@@ -95,7 +94,7 @@ def torn(
     }
 
 
-class Mover(Asker):
+class Mover(ModelAsker):
     """Asks blocks of canvases under every condition. ``blocks``: as of :class:`~bapa.origin.geometry.Cells`."""
 
     def __init__(
@@ -106,7 +105,7 @@ class Mover(Asker):
         self.draws = draws
         self.blocks = blocks
 
-    def _outcomes(self, canvases: list[Canvas], prepared: Prepared | Exception) -> list[Outcome]:
+    def _outcomes(self, canvases: list[Canvas], prepared: Prepared | Exception, labels: Sequence[str]) -> list[Outcome]:
         """A batch holds all canvases of its items, so it is not cut where it fails: all its answers fail."""
         try:
             if isinstance(prepared, Exception):
@@ -114,7 +113,7 @@ class Mover(Asker):
             return self._moved(canvases, prepared)
         except Exception as error:  # a failure is a row of its own, whatever the reason
             failed = Answer(error=f"{type(error).__name__}: {' '.join(str(error).split())}")
-            return [dict.fromkeys(self.labels, [failed] * len(self._asked(canvas)[1])) for canvas in canvases]
+            return [dict.fromkeys(labels, [failed] * len(self._asked(canvas)[1])) for canvas in canvases]
 
     def _moved(self, canvases: list[Canvas], prepared: Prepared) -> list[Outcome]:
         seen = self.forward.see(prepared.asked)

@@ -28,7 +28,7 @@ class Anchored(Native):
     """
 
     name: ClassVar[str] = "anchored"
-    paper: ClassVar[str] = "DIPE, ECCV 2026; EDVT, CVPR 2024"
+    paper: ClassVar[str] = "DIPE, ECCV 2026; EDVT, arXiv 2312.08870"
 
     rule: Rule = "dipe"
 

@@ -60,10 +60,9 @@ class Calibrated(Scheme):
         return self.compress(Placement.after_last(torch.arange(len(image))[None]))
 
     def on_axes(self, axes: int) -> Scheme:
-        # Where nothing depends on the grid, none need be known.
-        free = self.delta == 0 and self.multiple is None
-        options = {"scope": self.scope, "image_attention": self.image_attention}
-        return self if axes == 1 or free else _Compressed(self, **options)  # type: ignore[arg-type]
+        if axes == 1 or (self.delta == 0 and self.multiple is None):  # nothing then depends on the grid
+            return self
+        return _Compressed(self, scope=self.scope, image_attention=self.image_attention)
 
     def compress(self, native: Placement) -> Placement:
         """``native`` under this rule; raises SchemeError where the text would stand inside the image.
@@ -86,6 +85,8 @@ class Calibrated(Scheme):
 @dataclass(frozen=True)
 class _Compressed(MRope):
     """The rule of ``by`` on the three axes of an M-RoPE model."""
+
+    name: ClassVar[str] = Calibrated.name
 
     by: Calibrated = Calibrated()
 

@@ -16,6 +16,7 @@ from bapa.schemes.calibrated import Calibrated
 from bapa.schemes.circle import Circle
 from bapa.schemes.concentric import Concentric
 from bapa.schemes.diagonal import Diagonal
+from bapa.schemes.id_align import IdAlign
 from bapa.schemes.manhattan import Manhattan
 from bapa.schemes.mrope import MRope
 from bapa.schemes.native import Native
@@ -27,7 +28,7 @@ from bapa.schemes.spatial_reset import SpatialReset
 from bapa.schemes.stride import Stride
 from bapa.schemes.vrope import VRope
 
-_ONE_AXIS = (Native, Bapa, Calibrated, Stride, Concentric, Manhattan, Pyramid, VRope, Anchored, Agci)
+_ONE_AXIS = (Native, Bapa, Calibrated, Stride, Concentric, Manhattan, Pyramid, VRope, IdAlign, Anchored, Agci)
 _THREE_AXES = (MRope, SpatialReset, Diagonal, Circle)
 _CONTROLS = (Reverse, Shuffle, Null)
 

@@ -168,7 +168,7 @@ def _turns(entry: dict[str, Any]) -> object:
 
 
 def _references(entry: dict[str, Any]) -> object:
-    given = next((entry[name] for name in PICTURES if entry.get(name) is not None), [])
+    given: object = next((entry[name] for name in PICTURES if entry.get(name) is not None), [])
     return [given] if isinstance(given, str) else given
 
 

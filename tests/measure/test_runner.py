@@ -350,6 +350,32 @@ def test_the_table_shows_every_scheme(run):
     assert "hits by cell" in shown
 
 
+def test_words_the_model_cannot_read_are_counted(run, tiny, probe, tmp_path):
+    assert run.config["prompts"]["unknown"] == 0
+    strange = build("digits", tmp_path / "probe", Design(items=2, prompts=("Is there a gryphon near {caption}?",)))
+    found = measured(tiny, strange, tmp_path / "run")
+    words = 2 * sum(len(strange.questions(item, 0)) for item in strange.items)  # gryphon and near
+    assert found.config["prompts"]["unknown"] == found.bias["prompts"]["unknown"] == words
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(table(found))
+    assert f"unread: {words} of the" in capture.get()
+
+
+def test_the_table_tells_audit_failures_and_floor(run, tiny, probe, tmp_path, monkeypatch):
+    alone = Forward.alone
+    monkeypatch.setattr(Asker, "sharing_holds", lambda self: True)
+    monkeypatch.setattr(Forward, "alone", lambda self, *asked: -alone(self, *asked))
+    found = measured(tiny, probe, tmp_path / "run", ["native", "null"], items=1, audit=1)
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(table(found))
+    shown = capture.get()
+    assert "audit: 6 answers asked again one by one, 6 flipped" in shown
+    assert shown.count("  flipped: item 0, cell 0, ") == 6
+    assert "floor: 0 of 27 answers flip from native to null" in shown
+
+
 def test_json_files_hold_no_numbers_that_json_does_not_know(run):
     for name in ("run.json", "bias.json"):
         json.loads((run.path / name).read_text(), parse_constant=lambda constant: pytest.fail(constant))

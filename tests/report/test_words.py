@@ -69,25 +69,20 @@ def test_an_even_model_is_called_even() -> None:
     assert words.findings(even) == [words.spread(even)]
 
 
+def test_the_question_is_answered_by_the_test(bottom: dict) -> None:
+    even = fake_bias({"native": UNIFORM})
+    assert words.answer([("one", bottom)]) == "Yes."
+    assert words.answer([("one", bottom), ("two", bottom)]) == "Yes, for every model here."
+    assert words.answer([("one", even)]) == "No more than chance allows."
+    assert words.answer([("one", bottom), ("two", even)]) == "Yes for one; for two no more than chance allows."
+    untested = copy.deepcopy(even)
+    untested["schemes"]["native"]["tests"]["permutation_range"]["p"] = None
+    assert words.answer([("one", untested)]) == ""
+
+
 def test_the_base_is_native_where_there_is_one(bottom: dict) -> None:
     assert words.base(bottom) == "native"
     assert words.base(fake_bias({"bapa": FLAT, "bapa:distance=native": LOW})) == "bapa"
-
-
-def test_tests_name_scheme_size_and_chance(bottom: dict) -> None:
-    said = dict(words.tests(bottom))
-    assert list(said) == [
-        "native",
-        "bapa",
-        "bapa:distance=native",
-        "bapa and native",
-        "bapa:distance=native and native",
-    ]
-    assert "more than chance" in said["native"]
-    assert "Cochran" in said["native"]
-    assert "Holm" in said["bapa and native"]
-    floor = bottom["schemes"]["native"]["tests"]["permutation_range"]["floor"]
-    assert f"{100 * floor:.1f} on average" in said["native"]
 
 
 @pytest.mark.parametrize(
@@ -102,11 +97,6 @@ def test_tests_name_scheme_size_and_chance(bottom: dict) -> None:
 def test_places_are_named_as_people_do(rows: int, cols: int, cell: tuple[int, int], said: str) -> None:
     bias = {"probe": {"rows": rows, "cols": cols}}
     assert words.place({"row": cell[0], "col": cell[1]}, bias) == said
-
-
-@pytest.mark.parametrize(("p", "said"), [(0.0001, "p < 0.001"), (0.034, "p = 0.034"), (1.0, "p = 1")])
-def test_p_values(p: float, said: str) -> None:
-    assert words.p_value(p) == said
 
 
 def test_a_null_arm_is_a_floor_and_no_remedy() -> None:
