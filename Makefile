@@ -29,9 +29,9 @@ test-lmms: $(READY)  ## set up lmms-eval too, then run its tests
 	$(INSTALL) '.[dev,lmms]'
 	$(BIN)/pytest tests/integrations/test_lmms_eval.py
 
-test-browser: $(READY)  ## set up gradio too, then run the explorer in Chromium (apt-get install chromium)
+test-browser: $(READY)  ## set up gradio too, then run explorer and reports in Chromium (apt-get install chromium)
 	$(INSTALL) '.[dev,explore,browser]'
-	$(BIN)/pytest tests/integrations/test_explore.py
+	$(BIN)/pytest tests/integrations/test_explore.py tests/report/test_browser.py
 
 test-vllm: .venv-vllm/.ready  ## set up vLLM for CPUs in an environment of its own, then run the tests that need it
 	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest tests/integrations/vllm --timeout 1800
