@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+OLDER := .venv-457
 JOBS ?= 2
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
@@ -10,16 +11,19 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lmms test-browser slow check format figures families reference bench build clean
+.PHONY: help demo test test-457 test-vllm test-lmms test-browser gpu-check slow check format figures families reference bench build clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 demo: $(READY)  ## set up, then measure the shipped models and write bapa-demo/report.html
 	$(BIN)/bapa demo
 
 test: $(READY)  ## set up, then run the tests
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
+
+test-457: $(OLDER)/.ready  ## the models and rules under transformers 4.57, in an environment of its own
+	$(OLDER)/bin/pytest -n $(JOBS) -p no:cacheprovider -m "not slow" tests/schemes tests/models
 
 test-lmms: $(READY)  ## set up lmms-eval too, then run its tests
 	$(INSTALL) '.[dev,lmms]'
@@ -28,6 +32,9 @@ test-lmms: $(READY)  ## set up lmms-eval too, then run its tests
 test-browser: $(READY)  ## set up gradio too, then run the explorer in Chromium (apt-get install chromium)
 	$(INSTALL) '.[dev,explore,browser]'
 	$(BIN)/pytest tests/integrations/test_explore.py
+
+test-vllm: .venv-vllm/.ready  ## set up vLLM for CPUs in an environment of its own, then run the tests that need it
+	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest tests/integrations/vllm --timeout 1800
 
 slow: $(READY)  ## run the tests that take minutes
 	$(BIN)/pytest -m slow --timeout 3600
@@ -46,8 +53,11 @@ figures: demo  ## make the pictures and tables of README.md again
 	  --scheme native --scheme bapa --scheme bapa:distance=native --out bapa-demo/$$name || exit 1; done
 	$(BIN)/python docs/figures.py bapa-demo/bottom bapa-demo/top bapa-demo/center bapa-demo/uniform
 
-families: $(READY)  ## run every check on every family and write docs/families.md again
-	PYTHONPATH=. $(BIN)/python docs/families.py
+families: $(READY) $(OLDER)/.ready  ## run every check on every family and write docs/families*.md again
+	for bin in $(BIN) $(OLDER)/bin; do PYTHONPATH=. $$bin/python docs/families.py || exit 1; done
+
+gpu-check: $(READY)  ## overhead and flash attention at 7 B on a GPU
+	PYTHONPATH=. $(BIN)/python benchmarks/gpu.py
 
 bench: $(READY)  ## speed and memory, as ratios measured side by side
 	for name in overhead measure compose; do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py || exit 1; done
@@ -59,10 +69,22 @@ build: $(READY)  ## build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:  ## remove everything that can be made again, the environment included
-	rm -rf .venv bapa-demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-457 .venv-vllm bapa-demo build dist .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "bapa needs Python 3.10 or newer, found " + sys.version.split()[0] + "; try: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) '.[dev]'
+	@touch $@
+
+.venv-vllm/.ready: pyproject.toml constraints-vllm.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vLLM needs Python 3.11 or newer, found " + sys.version.split()[0] + "; try: make test-vllm PYTHON=python3.11")'
+	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement constraints-vllm.txt --editable .
+	@touch $@
+
+$(OLDER)/.ready: pyproject.toml constraints.txt constraints-457.txt
+	test -x $(OLDER)/bin/python || $(PYTHON) -m venv $(OLDER)
+	sed -n 's/==.*/=/p' constraints-457.txt | grep -vf - constraints.txt | cat - constraints-457.txt > $(OLDER)/constraints.txt
+	$(OLDER)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(OLDER)/constraints.txt --editable '.[dev]'
 	@touch $@

@@ -115,6 +115,7 @@ def probe(
     prompts: Annotated[list[str] | None, typer.Option("--prompt", help=_says("prompts"))] = None,
     choices: Annotated[int | None, typer.Option(help=_says("choices"))] = None,
     patch: Annotated[int | None, typer.Option(help=_says("patch"))] = None,
+    align: Annotated[str | None, typer.Option(help="Model whose image tokens the cells are to hold whole.")] = None,
     absent: Annotated[bool | None, typer.Option(help=_says("absent"))] = None,
     near_miss: Annotated[bool | None, typer.Option(help=_says("near_miss"))] = None,
     image_column: Annotated[str | None, typer.Option(help="Column of the picture.")] = None,
@@ -132,6 +133,10 @@ def probe(
     from bapa.probe import render as write_pictures
 
     given = {name: value for name, value in locals().items() if name in Design.model_fields and value is not None}
+    if align:
+        from bapa.models.alignment import fitted
+
+        given |= fitted(align, given)
     columns = Columns(image_column, caption_column, group_column, question_column, answer_column)
     built = build(source, folder, Design(**given), columns=columns, split=split, strict=strict)
     for entry in built.left_out:

@@ -14,7 +14,22 @@ import bapa
 from bapa.cli import app
 from bapa.errors import BapaError, ProbeError
 
-VERBS = {"demo", "probe", "measure", "calibrate", "origin", "report", "schemes", "doctor", "tune", "export", "serve", "bench", "explore", "run"}
+VERBS = {
+    "demo",
+    "probe",
+    "measure",
+    "calibrate",
+    "origin",
+    "report",
+    "schemes",
+    "doctor",
+    "tune",
+    "export",
+    "serve",
+    "bench",
+    "explore",
+    "run",
+}
 
 
 def bapa_command(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -44,7 +44,7 @@ def test_torch_and_torchvision_are_the_very_builds() -> None:
 
 
 def test_make_help_has_a_line_for_every_target() -> None:
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert re.findall(r"make (\S+) +\S", shown) == targets
     assert {"demo", "test", "check", "slow", "figures", "reference"} <= set(targets)
@@ -52,8 +52,8 @@ def test_make_help_has_a_line_for_every_target() -> None:
 
 def test_readme_names_real_targets_and_files() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    assert set(re.findall(r"`?make ([a-z-]+)\b", readme)) <= set(targets)
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert set(re.findall(r"`?make ([a-z0-9-]+)\b", readme)) <= set(targets)
     for file in re.findall(r'(?:src|srcset)="([^"]+)"', readme) + re.findall(r"\]\((?!http)([^)]+)\)", readme):
         assert (ROOT / file).exists(), file
 

@@ -86,5 +86,5 @@ def _render(found: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     )
     environment.filters.update(percent=view.percent, interval=view.interval)
     return environment.get_template("calibration.html.j2").render(
-        found=found, pictures=pictures, sentences=list(sentences(found)), titles=TITLES
+        found=found, pictures=pictures, sentences=list(sentences(found)), titles=TITLES, quantities=()
     )

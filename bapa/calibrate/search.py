@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bapa.calibrate import race
-from bapa.calibrate.criteria import CRITERIA
+from bapa.calibrate.criteria import CRITERIA, PACE, Criterion
 from bapa.calibrate.dials import PAPER, around, distances
 from bapa.calibrate.session import Session
 from bapa.measure.trials import Array
@@ -22,7 +22,7 @@ class Search:
 
     def __init__(self, session: Session, items: int, criterion: str, *, full: bool = False) -> None:
         self.session, self.items, self.full = session, items, full
-        self.criterion = CRITERIA[criterion]
+        self.criterion, self.pace = CRITERIA[criterion], PACE[criterion]
         self.answers: dict[str, pd.DataFrame] = {}
 
     def run(self, steps: int) -> str:
@@ -33,9 +33,10 @@ class Search:
             self._race("around", finer, kept=[], least=1)
         return race.winner(self.values(), [PAPER, best])
 
-    def values(self) -> dict[str, Array]:
-        """By dial, the criterion of each item it was asked about."""
-        return {dial: self.criterion(found, self.session.probe.cells) for dial, found in self.answers.items()}
+    def values(self, criterion: Criterion | None = None) -> dict[str, Array]:
+        """By dial, the criterion of each item it was asked about; that of the search where none is named."""
+        criterion = criterion or self.criterion
+        return {dial: criterion(found, self.session.probe.cells) for dial, found in self.answers.items()}
 
     def _race(self, name: str, dials: Sequence[str], kept: Sequence[str], least: int) -> None:
         """Ask ``dials``, fewer in every round; those of ``kept`` never leave."""
@@ -46,5 +47,5 @@ class Search:
                 rows = [self.answers[dial]] if dial in self.answers else []
                 self.answers[dial] = pd.concat([*rows, found[found["scheme"] == dial]], ignore_index=True)
             if not self.full:
-                values = self.values()
+                values = self.values(self.pace)
                 running = race.survivors({dial: values[dial] for dial in running}, kept, least)

@@ -18,6 +18,14 @@ def origin(
     items: Annotated[int | None, typer.Option(help="Only the first so many items.")] = None,
     draws: Annotated[int, typer.Option(min=1, help="How often each item makes each move.")] = 2,
     batch_size: Annotated[int, typer.Option(min=1, help="Canvases per forward.")] = 18,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help="Beside the interventions: encoder, occlusion, flow; or none [default: all]"),
+    ] = None,
+    closely: Annotated[int, typer.Option(min=1, help="Items in occlusion and flow.")] = 12,
+    mask: Annotated[int | None, typer.Option(help="Side of an occluding square, px [default: cell / 3]")] = None,
+    stride: Annotated[int | None, typer.Option(help="Pixels from one square to the next [default: its side]")] = None,
+    fill: Annotated[str, typer.Option(help="What a square shows: mean, ground, noise or #rrggbb.")] = "mean",
     resamples: Annotated[int, typer.Option(min=10, help="Bootstrap draws.")] = 1000,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
@@ -29,6 +37,7 @@ def origin(
     from bapa.measure import Settings
     from bapa.models import load
     from bapa.origin import Options, explain
+    from bapa.origin.options import PARTS
     from bapa.origin.tables import attribution
     from bapa.probe import Probe
 
@@ -40,6 +49,11 @@ def origin(
             items=items,
             draws=draws,
             batch_size=batch_size,
+            parts=PARTS if part is None else tuple(name for name in part if name != "none"),
+            closely=closely,
+            mask=mask,
+            stride=stride,
+            fill=fill,
             statistics=Settings(resamples=resamples, level=level, seed=seed),
         ),
     )

@@ -23,7 +23,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from bapa import layout as layouts
 from bapa.errors import ModelError, SchemeError
 from bapa.models import turning
-from bapa.models.state import SLOT, State
+from bapa.models.rotary import first_of
+from bapa.models.state import State
 from bapa.models.turning import Turn
 from bapa.schemes import assign
 from bapa.schemes.anchored import Anchored, anchors
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from bapa.models.attach import Attachment, Call
 
 NAME = "bapa_anchored"
+PLACES = "_bapa_places"
 ATTENTION = ("sdpa", "eager")
 GROWING = ("dynamic", "longrope")  # frequencies that depend on the largest position: turns do not compose
 
@@ -94,11 +96,7 @@ def places(call: Call, native: Tensor, scheme: Anchored) -> tuple[Places, State]
 
 def mark(embedding: Any, known: Places, embed: Callable[[Tensor], Any]) -> None:
     """Let ``embedding``, which goes to the layers, bring ``known`` along, and how it was made."""
-    setattr(_first(embedding), SLOT, replace(known, embed=embed, made={}))
-
-
-def _first(embedding: Any) -> Tensor:
-    return embedding if isinstance(embedding, Tensor) else embedding[0]
+    setattr(first_of(embedding), PLACES, replace(known, embed=embed, made={}))
 
 
 @dataclass
@@ -114,7 +112,7 @@ class AttentionHook:
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Take along what the embedding brings."""
         embedding = kwargs.get("position_embeddings")
-        known = None if embedding is None else getattr(_first(embedding), SLOT, None)
+        known = None if embedding is None else getattr(first_of(embedding), PLACES, None)
         if known is None:
             call = self.attachment.running()
             if call is not None and call.places and embedding is not None:
@@ -143,7 +141,8 @@ class AttentionHook:
                 )
             except _Seen as look:
                 seen.append(look.query)
-        turn = turning.found(seen[0], seen[-1], known.embed(torch.full_like(here, 3))) if seen else None
+        sections = tuple((getattr(module, "rope_scaling", None) or {}).get("mrope_section", ()))
+        turn = turning.found(seen[0], seen[-1], known.embed(torch.full_like(here, 3)), sections) if seen else None
         if turn is None:
             raise ModelError(
                 f"{type(module).__name__} turns its queries in a way this release does not know; "

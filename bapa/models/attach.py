@@ -25,7 +25,7 @@ from bapa.models.anatomy import Anatomy
 from bapa.models.anchors import Anchors
 from bapa.models.layers import LayerHook
 from bapa.models.pictures import Reader
-from bapa.models.rotary import Mixer
+from bapa.models.rotary import Mixer, first_of
 from bapa.models.state import State
 from bapa.schemes import Scheme, assign
 from bapa.schemes.agci import Agci
@@ -81,7 +81,8 @@ class Attachment:
         ]
         if isinstance(scheme, Anchored):
             self.anchors = Anchors.attach(self, anatomy, scheme)
-        if len(self.rules) > 1 or scheme.channels > 1 or isinstance(scheme, Anchored):
+        self.mixes = len(self.rules) > 1 or scheme.channels > 1
+        if self.mixes or self.anchors or scheme.image_attention != "native":
             self.handles += [r.register_forward_hook(self.embed, with_kwargs=True) for r in anatomy.rotaries]
         for layer, rule in zip(anatomy.layers, by_layer, strict=False):
             if rule != self.rules[0] or scheme.image_attention != "native":
@@ -178,13 +179,14 @@ class Attachment:
         call = self.running()
         if call is None or call.positions is None:
             return output
-        if self.anchors:
-            if call.places:
-                anchors.mark(output, call.places, lambda positions: self.mixer.embed(module, args, kwargs, positions))
-            return output
-        first, *others = (self.mixer.embed(module, args, kwargs, positions) for positions in call.positions)
-        call.embeddings.append((first, others))
-        return first
+        if call.places:
+            anchors.mark(output, call.places, lambda positions: self.mixer.embed(module, args, kwargs, positions))
+        if self.mixes:
+            output, *others = (self.mixer.embed(module, args, kwargs, positions) for positions in call.positions)
+            call.embeddings.append((output, others))
+        if torch.is_grad_enabled():
+            setattr(first_of(output), states.SLOT, call)
+        return output
 
     def leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """Hand the state to the cache; forget the call, also after an exception."""

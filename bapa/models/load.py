@@ -42,9 +42,7 @@ def load(
 
     place = locate(name)
     if (Path(place.path) / PEFT_FILE).is_file():
-        return _with_adapter(
-            name, Path(place.path), device=device, dtype=dtype, trust_remote_code=trust_remote_code
-        )
+        return _with_adapter(name, Path(place.path), device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     if dtype is None:
         dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
     try:

@@ -95,7 +95,7 @@ def watching(anatomy: Anatomy, rows: Tensor, reduce: Reduce, *, gradient: bool =
             held = value.detach()
 
             def backward(given: Tensor) -> None:
-                out = given.gather(1, rows[:, :, None, None].expand(-1, -1, *given.shape[2:]))  # (batch, rows, heads, d)
+                out = given.gather(1, rows[:, :, None, None].expand(-1, -1, *given.shape[2:]))
                 out = out.transpose(1, 2).unflatten(1, (held.shape[1], -1))
                 reduce(layer, attention, torch.einsum("bkgrd,bknd->bkgrn", out, held).flatten(1, 2).float())
 

@@ -2,10 +2,10 @@
 
 The answers to all moves are fitted by a sum of three effects: of the cell in which the encoder saw the key, of its slot
 in the order, of the position it got (:mod:`bapa.origin.moves`). With ``m`` the native map over the cells and ``f`` one
-effect, the factor carries the share cov(f, m) / var(m) of the spread; the three shares and a remainder (what the effects
-do together rather than in sum) make one. Each product pairs an estimate from one half of the items with one from the
-other half, averaged over several halvings: noise is independent between halves, so that sampling the items adds nothing
-to the variance on average, and an unbiased model has none. Intervals: bootstrap over items.
+effect, the factor carries the share cov(f, m) / var(m) of the spread; the three shares and a remainder (what the
+effects do together rather than in sum) make one. Each product pairs an estimate from one half of the items with one
+from the other half, averaged over several halvings: noise is independent between halves, so that sampling the items
+adds nothing to the variance on average, and an unbiased model has none. Intervals: bootstrap over items.
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ class Answers:
         mixed = {}
         for label, one in self.trials.items():
             order = rng.permuted(np.tile(np.arange(self.cells), (one.items, 1)), axis=1)[..., None]
-            mixed[label] = Trials(
-                **{name: np.take_along_axis(values, order, 1) for name, values in vars(one).items()}
-            )
+            mixed[label] = Trials(**{name: np.take_along_axis(values, order, 1) for name, values in vars(one).items()})
         return Answers(mixed, self.items, self.conditions, self.draws)
 
 
@@ -191,5 +189,9 @@ def _centred(values: Array) -> Array:
 
 def _estimates(statistic: object, items: int, settings: Settings) -> dict:
     return intervals.bootstrap(
-        statistic, items, resamples=settings.resamples, level=settings.level, seed=settings.seed  # type: ignore[arg-type]
+        statistic,
+        items,
+        resamples=settings.resamples,
+        level=settings.level,
+        seed=settings.seed,  # type: ignore[arg-type]
     ).estimates

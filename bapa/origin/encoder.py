@@ -12,7 +12,7 @@ maximum lies, since any order of the tokens gives the same number; beside it, ho
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,18 +40,21 @@ class Read:
 
     ``states``: for each layer float32 (items, cells, width), the mean state of the key's cell with the key there; the
     last is that of the projected features. ``tokens``: (items, cells, n, width), projected tokens of the key, or None
-    where cells do not correspond patch by patch. ``image``: (items, cells, image tokens, width), all of them.
+    where cells do not correspond patch by patch. ``image``: (items, cells, image tokens, width), all of them, or None
+    where it is not known what each shows.
     """
 
     layers: list[str]
     states: list[Tensor]
     tokens: Tensor | None
-    image: Tensor
+    image: Tensor | None
 
 
 @torch.inference_mode()
-def read(anatomy: Anatomy, forward: Forward, probe: Probe, items: Sequence[Item], cells: Cells) -> Read:
-    """Encode all canvases of ``items``.
+def read(
+    anatomy: Anatomy, forward: Forward, probe: Probe, items: Sequence[Item], cells: Cells, step: Callable[[], None]
+) -> Read:
+    """Encode all canvases of ``items``; ``step`` is called after each.
 
     Raises ModelError where the model's encoder does not run on its own.
     """
@@ -68,16 +71,19 @@ def read(anatomy: Anatomy, forward: Forward, probe: Probe, items: Sequence[Item]
     for item in items:
         *hidden, projected = encoded([probe.compose(item, cell) for cell in range(count)])
         means = [tower.pooled(part, of, count)[own, own] for part in hidden[1:]]
-        states.append([*means, tower.pooled(projected, cells.of, count)[own, own]])
-        image.append(projected)
+        if len(cells.of):
+            means.append(tower.pooled(projected, cells.of, count)[own, own])
+            image.append(projected)
+        states.append(means)
         if cells.blocks is not None:
             tokens.append(projected[own[:, None], cells.blocks])
-    names = [f"encoder {number}" for number in range(1, len(states[0]))]
+        step()
+    names = [f"encoder {number}" for number in range(1, len(hidden))]
     return Read(
-        [*names, "projected"],
+        [*names, *(["projected"] if image else [])],
         [torch.stack(part).float().cpu() for part in zip(*states, strict=True)],
         torch.stack(tokens).float().cpu() if tokens else None,
-        torch.stack(image).float().cpu(),
+        torch.stack(image).float().cpu() if image else None,
     )
 
 
@@ -141,8 +147,8 @@ def invariance(tokens: Tensor) -> dict[str, Any]:
 
 
 def similarity(image: Tensor, words: Sequence[Tensor], cells: Cells) -> dict[str, Array]:
-    """Of the caption's words with the image tokens, (items, cells) each: ``max_pooled``, the paper's number; ``in_key``,
-    whether the maximum lies in the key's cell (chance: one in the number of cells).
+    """Of the caption's words with the image tokens, (items, cells) each: ``max_pooled``, the paper's number;
+    ``in_key``, whether the maximum lies in the key's cell (chance: one in the number of cells).
 
     ``image``: (items, cells, tokens, width); ``words``: for each item (words, width).
     """
@@ -160,10 +166,16 @@ def similarity(image: Tensor, words: Sequence[Tensor], cells: Cells) -> dict[str
 
 
 def study(
-    anatomy: Anatomy, forward: Forward, probe: Probe, items: Sequence[Item], cells: Cells, settings: Settings
+    anatomy: Anatomy,
+    forward: Forward,
+    probe: Probe,
+    items: Sequence[Item],
+    cells: Cells,
+    settings: Settings,
+    step: Callable[[], None],
 ) -> dict[str, Any]:
-    """Everything of this module, as it stands in ``origin.json``."""
-    found = read(anatomy, forward, probe, items, cells)
+    """Everything of this module, as it stands in ``origin.json``. ``step`` is called after each item."""
+    found = read(anatomy, forward, probe, items, cells, step)
     readable: dict[str, Any] = {}
     for name, classes in labels(probe, items).items():
         chance = float(np.bincount(classes).max() / len(classes))
@@ -172,20 +184,26 @@ def study(
             right = probes(states, classes, settings.seed)
             kept = {kind: _accuracy(values, settings) for kind, values in right.items() if np.isfinite(values).all()}
             readable[name]["layers"].append({"layer": layer, **kept})
-    embed = anatomy.model.get_input_embeddings()
-    tokenizer = forward.prompts.processor.tokenizer
-    ids = [tokenizer(item.caption, add_special_tokens=False)["input_ids"] for item in items]
-    words = [embed(torch.tensor(row, device=forward.device)).detach().cpu() for row in ids]
-    alike = similarity(found.image, words, cells)
     return {
         "items": len(items),
         "probes": readable,
         "invariance": None if found.tokens is None else invariance(found.tokens),
-        "similarity": {
-            "max_pooled": alike["max_pooled"].mean(0).tolist(),
-            "in_key": _accuracy(alike["in_key"], settings),
-            "chance": 1 / probe.cells,
-        },
+        "similarity": None if found.image is None else _alike(anatomy, forward, items, found.image, cells, settings),
+    }
+
+
+def _alike(
+    anatomy: Anatomy, forward: Forward, items: Sequence[Item], image: Tensor, cells: Cells, settings: Settings
+) -> dict[str, Any]:
+    embed = anatomy.model.get_input_embeddings()
+    tokenizer = forward.prompts.processor.tokenizer
+    ids = [tokenizer(item.caption, add_special_tokens=False)["input_ids"] for item in items]
+    words = [embed(torch.tensor(row, device=forward.device)).detach().float().cpu() for row in ids]
+    alike = similarity(image, words, cells)
+    return {
+        "max_pooled": alike["max_pooled"].mean(0).tolist(),
+        "in_key": _accuracy(alike["in_key"], settings),
+        "chance": 1 / image.shape[1],
     }
 
 

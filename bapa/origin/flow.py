@@ -7,7 +7,7 @@ answer's margin (positive part); it asks for a backward pass.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from bapa.models import balanced
 from bapa.models.anatomy import Anatomy, find
 from bapa.origin.attention import watching
 from bapa.origin.geometry import Cells
-from bapa.probe import Probe, Question
+from bapa.probe import Item, Probe, Question
 
 SOURCES = ("question", "answer")
 SINK = 10.0  # an image token that draws so many times the mean of its image counts as a sink
@@ -72,7 +72,7 @@ def gather(
     inputs: dict[str, Any],
     cells: Cells,
     count: int,
-    margin_ids: tuple[Tensor, Tensor] | None = None,
+    margin_ids: tuple[Tensor, ...] | None = None,
 ) -> Gathered:
     """Attention of one batch of whole prompts, all of one length, image before the question.
 
@@ -118,11 +118,20 @@ class _embeddings_tracked:
 
 
 def study(
-    forward: Forward, probe: Probe, items: Sequence[Any], cells: Cells, schemes: Sequence[str], *, saliency: bool = True
+    forward: Forward,
+    probe: Probe,
+    items: Sequence[Item],
+    cells: Cells,
+    schemes: Sequence[str],
+    step: Callable[[], None],
 ) -> dict[str, Any]:
-    """Figures of the question about the key, averaged over ``items``: by scheme, layer, head and source.
+    """Figures of the question about the key, averaged over ``items`` and, but for the last three, over key cells.
 
-    ``key_cells``: (layers, sources, key cells, cells), share of the attention on the image that each cell gets.
+    By scheme. Each (layers, heads, sources): ``image``, ``first_token`` and ``image_sinks``, attention on the whole
+    image, on the first token, on image tokens that are sinks; ``key``, the key's cell's share of that on the image;
+    ``entropy`` over image tokens and ``balance`` over cells, 1 where even. ``key_cells`` and, from saliency,
+    ``saliency_key_cells``: (layers, sources, key cells, cells), each cell's share. ``example``: of the first item, the
+    answer's attention on each image token, (key cells, tokens), mean over layers. ``step`` is called after each item.
     """
     anatomy = find(forward.model)
     answers = AnswerSet(forward.prompts.processor.tokenizer)
@@ -130,20 +139,24 @@ def study(
     for scheme in schemes:
         sums: dict[str, Any] = {}
         with balanced(forward.model, scheme):
-            for item in items:
+            for number, item in enumerate(items):
                 question = _about_key(probe, item)
-                inputs = forward.here(
-                    forward.prompts.inputs([probe.compose(item, c) for c in range(probe.cells)], question.text)
-                )
-                pair = answers.tokens(question.choices) if saliency and question.choices == YES_NO else None
-                got = gather(anatomy, inputs, cells, probe.cells, (pair[0], pair[1]) if pair else None)
+                canvases = [probe.compose(item, cell) for cell in range(probe.cells)]
+                inputs = forward.here(forward.prompts.inputs(canvases, question.text))
+                pair = tuple(answers.tokens(question.choices)) if question.choices == YES_NO else None
+                got = gather(anatomy, inputs, cells, probe.cells, pair)
                 for name, value in _figures(got, probe.cells).items():
-                    sums[name] = sums.get(name, 0) + value
-        found["schemes"][scheme] = {name: (value / len(items)).tolist() for name, value in sums.items()}
+                    sums[name] = sums.get(name, 0) + value / len(items)
+                if number == 0:
+                    example = torch.stack([part[1] for part in got.by_token.values()]).mean(0)
+                step()
+        found["schemes"][scheme] = {name: value.tolist() for name, value in sums.items()} | {
+            "example": example.tolist()
+        }
     return found
 
 
-def _about_key(probe: Probe, item: Any) -> Question:
+def _about_key(probe: Probe, item: Item) -> Question:
     return next(q for q in probe.questions(item, 0) if q.kind not in ("absent", "near_miss"))
 
 
@@ -164,7 +177,6 @@ def _figures(got: Gathered, count: int) -> dict[str, np.ndarray]:
         "balance": balance.mean(1),
         "entropy": torch.stack([got.entropy[layer] for layer in layers]).mean(1),
         "key_cells": share.mean(2).permute(0, 2, 1, 3),
-        "tokens": torch.stack([got.by_token[layer] for layer in layers]),
     }
     if got.saliency:
         salient = torch.stack([got.saliency[layer] for layer in layers])  # (layers, sources, batch, tokens)

@@ -79,9 +79,7 @@ def shift(item: NDArray[np.int64] | int, draw: int, draws: int, cells: int) -> N
     return 1 + (np.asarray(item) * draws + draw) % (cells - 1)
 
 
-def torn(
-    move: Kind, items: NDArray[np.int64], draw: int, draws: int, cells: int
-) -> dict[str, NDArray[np.int64]]:
+def torn(move: Kind, items: NDArray[np.int64], draw: int, draws: int, cells: int) -> dict[str, NDArray[np.int64]]:
     """The cells that a move brings together: ``encoder``, ``order``, ``position``, each (items, cells), for the canvas
     of each item with the key in each cell.
     """

@@ -6,7 +6,7 @@ their pictures coming out of the processor's own pixels where hiding commutes wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from bapa.errors import ConfigError
 from bapa.measure.answers import AnswerSet
 from bapa.measure.forward import Asked, Forward, Inputs
 from bapa.models.anatomy import PICTURES
-from bapa.probe import Probe, Question
+from bapa.probe import Item, Probe, Question
 
 Pixels = NDArray[np.uint8]
 FILLS = "mean, ground, noise, or #rrggbb"
@@ -41,7 +41,7 @@ class Masks:
 
         Raises ConfigError where a mask does not fit.
         """
-        if not 1 <= self.stride or not 1 <= self.size <= min(height, width):
+        if not self.stride >= 1 or not 1 <= self.size <= min(height, width):
             raise ConfigError(
                 f"masks of {self.size} px every {self.stride} px do not fit a canvas of {width} x {height} px"
             )
@@ -178,8 +178,13 @@ def agreement(drops: NDArray[np.float64], masks: Masks, key: int, rows: int, col
     }
 
 
-def study(forward: Forward, probe: Probe, items: Sequence[Any], masks: Masks) -> dict[str, Any]:
-    """Maps of the question about the key, averaged over ``items``, one for each cell the key stands in."""
+def study(
+    forward: Forward, probe: Probe, items: Sequence[Item], masks: Masks, step: Callable[[], None]
+) -> dict[str, Any]:
+    """Maps of the question about the key, averaged over ``items``, one for each cell the key stands in.
+
+    ``step`` is called after each item.
+    """
     occluder = Occluder(forward, probe.colour, masks)
     maps, agreed = [], []
     side = probe.cell_px
@@ -190,6 +195,7 @@ def study(forward: Forward, probe: Probe, items: Sequence[Any], masks: Masks) ->
             line.append(occluder.map(probe.compose(item, cell), asked)[0])
             agreed.append(agreement(line[-1], masks, cell, probe.rows, probe.cols, side))
         maps.append(line)
+        step()
     mean = np.mean(maps, 0)
     per_cell = np.array(
         [[by_cell(drops, masks, probe.rows, probe.cols, side) for drops in line] for line in maps]

@@ -25,9 +25,7 @@ class Turned(Prompts):
         rest = written.replace(image, "", 1)
         start = rest.index(text)
         end = start + len(text)
-        return (
-            f"{rest[:end]} {image}{rest[end:]}" if self.question_first else f"{rest[:start]}{image}{rest[start:]}"
-        )
+        return f"{rest[:end]} {image}{rest[end:]}" if self.question_first else f"{rest[:start]}{image}{rest[start:]}"
 
     def _image_at(self, written: str, text: str) -> int:
         image = self._image(text)

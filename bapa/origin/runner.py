@@ -1,62 +1,39 @@
 """From a model and a probe to ``origin.json``.
 
-``RUN/origin.json``          everything found, with the verdict
-``RUN/origin/answers/``      the answers under every condition: resumable, as a run of :mod:`bapa.measure`
-``RUN/origin/text-first/``   the same with the image behind the question
-``RUN/origin/*.csv``         tables; ``*.svg`` and ``*.pdf``: figures
+``RUN/origin.json``           everything found, with the verdict
+``RUN/origin/answers/``       the answers under every condition: resumable, as a run of :mod:`bapa.measure`
+``RUN/origin/text-first/``    the same with question and image in the other order
+``RUN/origin/encoder.json``   and ``occlusion.json``, ``flow.json``: the other parts, kept as they are finished
+``RUN/origin/*.csv``          tables; ``*.svg`` and ``*.pdf``: figures
 """
 
 from __future__ import annotations
 
+import json
 import platform
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import torch
 
 import bapa
-from bapa.errors import ConfigError, ModelError, RunError, SchemeError
+from bapa.errors import ConfigError, ModelError, RunError
 from bapa.measure import significance
-from bapa.measure import store as stores
-from bapa.measure.answers import AnswerSet
-from bapa.measure.batches import Plan, ahead, plan
-from bapa.measure.forward import Forward
-from bapa.measure.hf import ModelAsker
-from bapa.measure.prompts import Prompts
 from bapa.measure.statistics import Settings
-from bapa.measure.store import Store, read_json, write_json
-from bapa.models import Loaded, balanced
-from bapa.models.anatomy import find
-from bapa.origin import attribution, geometry, verdict
+from bapa.measure.store import read_json, write_json
+from bapa.models import Loaded
+from bapa.origin import attribution, encoder, figures, flow, occlusion, overlay, tables, verdict
 from bapa.origin.attribution import Answers
-from bapa.origin.moves import MOVES, RULES, Condition, Mover, conditions
-from bapa.origin.order import Turned
+from bapa.origin.options import FILE, FOLDER, PARTS, VERSION, Options
 from bapa.origin.progress import progress
+from bapa.origin.study import Study
 from bapa.probe import Probe
 
-VERSION = 1
-FILE, FOLDER = "origin.json", "origin"
 QUANTITIES = ("hit", "margin")
 CONTROLS = 20  # shuffles of the cells that must find nothing
-
-
-@dataclass(frozen=True)
-class Options:
-    """``items``: only the first so many. ``batch_size``: canvases per forward, rounded to whole items. ``draws``: how
-    often each item makes each move. ``rules``: position rules and masks tried. ``statistics``: bootstrap and level.
-    """
-
-    items: int | None = None
-    batch_size: int = 18
-    draws: int = 2
-    rules: tuple[str, ...] = RULES
-    statistics: Settings = field(default_factory=Settings)
 
 
 @dataclass(frozen=True)
@@ -94,6 +71,8 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
         RunError: ``out`` holds the answers of something else, or answers failed.
     """
     options = options or Options()
+    if unknown := set(options.parts) - set(PARTS):
+        raise ConfigError(f"parts {', '.join(sorted(unknown))}: accepted are {', '.join(PARTS)}")
     study = Study(model, probe, Path(out), options)
     folder = study.out / FOLDER
     answers = Answers.read(study.ask(), probe.cells, study.wanted, options.draws)
@@ -111,13 +90,67 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
         },
         "versions": {"bapa": bapa.__version__, "python": platform.python_version(), "torch": version("torch")},
         "options": asdict(options),
-        "not_done": study.left_out,
         **_causes(answers, options.statistics),
         "text_first": study.text_first(),
+        **_parts(study),
+        "not_done": study.left_out,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(study.out / FILE, found)
+    tables.write(found, folder)
+    figures.draw(found, folder)
+    write_json(study.out / FILE, json.loads(json.dumps(found)))
     return Origin(study.out, found)
+
+
+def _parts(study: Study) -> dict[str, Any]:
+    """Encoder, occlusion and information flow; those that the model does not allow are None and in ``left_out``."""
+    options, probe = study.options, study.probe
+    side = options.mask or max(1, probe.cell_px // 3)
+    masks = occlusion.Masks(side, options.stride or side, options.fill)
+    masks.boxes(*study.size)
+    some = probe.items[: min(options.closely, study.items)]
+    work: dict[str, Callable[[Callable[[], None]], Any]] = {
+        "encoder": lambda step: encoder.study(
+            study.anatomy, study.forward, probe, probe.items[: study.items], study.cells, options.statistics, step
+        ),
+        "occlusion": lambda step: occlusion.study(study.forward, probe, some, masks, step),
+        "flow": lambda step: _flow(study, some, step),
+    }
+    steps = {"encoder": study.items, "occlusion": len(some), "flow": len(some) * len(options.flow_schemes)}
+    how = {"encoder": vars(options.statistics), "occlusion": vars(masks), "flow": list(options.flow_schemes)}
+    found: dict[str, Any] = dict.fromkeys(PARTS)
+    for name in options.parts:
+        asked = {
+            "model": study.model.fingerprint,
+            "probe": probe.fingerprint,
+            "items": len(some) if name != "encoder" else study.items,
+            "how": how[name],
+        }
+        kept = study.out / FOLDER / f"{name}.json"
+        if kept.is_file() and (before := read_json(kept))["asked"] == asked:
+            found[name] = before["found"]
+            continue
+        try:
+            with progress(name, steps[name]) as step:
+                found[name] = work[name](step)
+        except ModelError as error:
+            study.left_out[name] = str(error)
+            continue
+        write_json(kept, {"asked": asked, "found": found[name]})
+    return found
+
+
+def _flow(study: Study, items: Any, step: Callable[[], None]) -> dict[str, Any]:
+    """Information flow, and the picture of it on the first item."""
+    if study.places is None:
+        raise ModelError(study.cells.reason or "which token shows what is not known")
+    told = flow.study(study.forward, study.probe, items, study.cells, study.options.flow_schemes, step)
+    key = study.probe.cells - 1
+    shown = {scheme: one.pop("example")[key] for scheme, one in told["schemes"].items()}
+    canvas = study.probe.compose(items[0], key)
+    for dark in (False, True):
+        picture = overlay.overlay(canvas, shown, study.places, key, study.probe.rows, study.probe.cols, dark=dark)
+        figures.save(picture, study.out / FOLDER / f"overlay{'-dark' if dark else ''}.svg")
+    return told
 
 
 def _causes(answers: Answers, settings: Settings) -> dict[str, Any]:
@@ -131,9 +164,7 @@ def _causes(answers: Answers, settings: Settings) -> dict[str, Any]:
             verdict.decide(patched["hit"], spread, settings.level),
         ),
         "spread": spread,
-        "map": {
-            quantity: np.nanmean(answers.response(quantity, "native"), 0).tolist() for quantity in QUANTITIES
-        },
+        "map": {quantity: np.nanmean(answers.response(quantity, "native"), 0).tolist() for quantity in QUANTITIES},
         "attribution": shares,
         "attribution_by_patching": patched,
         "rules": {quantity: attribution.left_by_rules(answers, quantity, settings) for quantity in QUANTITIES},
@@ -149,120 +180,7 @@ def _control(answers: Answers, settings: Settings) -> dict[str, Any]:
     for _ in range(CONTROLS):
         mixed = answers.shuffled(rng)
         spread = significance.range_within_items(mixed.trials["native"].hits, settings.seed)
-        causes.append(verdict.decide(attribution.shares(mixed, "hit", "features", quick), spread, settings.level)["cause"])
+        shares = attribution.shares(mixed, "hit", "features", quick)
+        causes.append(verdict.decide(shares, spread, settings.level)["cause"])
     attributed = sum(cause not in ("none", "unknown") for cause in causes)
     return {"shuffles": CONTROLS, "attributed": attributed, "causes": causes}
-
-
-class Study:
-    """A model, a probe and where the answers go."""
-
-    def __init__(self, model: Loaded, probe: Probe, out: Path, options: Options) -> None:
-        self.model, self.probe, self.out, self.options = model, probe, out, options
-        self.items = len(probe.items) if options.items is None else options.items
-        if not 1 <= self.items <= len(probe.items):
-            raise ConfigError(f"items = {self.items}: the probe has {len(probe.items)}; use 1 to {len(probe.items)}")
-        if options.draws < 1 or options.batch_size < 1:
-            raise ConfigError("draws and batch_size must be 1 or more")
-        answers = AnswerSet(model.processor.tokenizer)
-        for question in probe.questions(probe.items[0], 0):
-            if not question.choices:
-                raise ConfigError("this probe asks for free answers, which have no margin; use match, choice or where")
-            answers.tokens(question.choices)
-        self.left_out: dict[str, str] = {}
-        self.anatomy = find(model.model)
-        self.size = (probe.height, probe.width)
-        self.question_first = probe.design.order == "question-first"
-        self.prompts = Prompts(model.processor, self.size, question_first=self.question_first)
-        self.text = probe.questions(probe.items[0], 0)[0].text
-        self.cells = self._cells()
-        self.wanted = self._conditions()
-
-    def ask(self) -> pd.DataFrame:
-        """The answers under every condition, one row per item, cell, question and condition."""
-        return self._asked(self.prompts, self.wanted, "answers")
-
-    def text_first(self) -> dict[str, Any] | None:
-        """The native map with question and image in the other order; None where the prompt cannot be turned."""
-        turned = Turned(self.model.processor, self.size, question_first=not self.question_first)
-        only = [Condition()]
-        try:
-            answers = Answers.read(self._asked(turned, only, "text-first"), self.probe.cells, only, 1)
-        except ModelError as error:
-            self.left_out["text before or after the image"] = str(error)
-            return None
-        settings = self.options.statistics
-        found = attribution.left_by_rules(answers, "hit", settings)["native"]
-        return {
-            "order": "image-first" if self.question_first else "question-first",
-            "map": np.nanmean(answers.response("hit", "native"), 0).tolist(),
-            "spread": significance.range_within_items(answers.trials["native"].hits, settings.seed),
-            **{name: found[name] for name in ("auc", "hit")},
-        }
-
-    def plan(self, prompts: Prompts) -> Plan:
-        """Batches of whole items, so that features can go from one canvas of an item to another."""
-        whole = max(1, self.options.batch_size // self.probe.cells) * self.probe.cells
-        return plan(self.probe, prompts, self.items, whole)
-
-    def forward(self, prompts: Prompts, cut: Plan) -> Forward:
-        """The model's forward; the questions of a canvas share its prefill where that changes nothing."""
-        forward = Forward(self.model.model, prompts, cut.shared)
-        if forward.shared and not ModelAsker(
-            forward, self.probe, cut, ["native"], generate=0, audit=0
-        ).sharing_holds():
-            forward.shared = 0
-        return forward
-
-    def _asked(self, prompts: Prompts, wanted: Sequence[Condition], name: str) -> pd.DataFrame:
-        config = {
-            "model": {"name": self.model.name, "fingerprint": self.model.fingerprint},
-            "probe": {"fingerprint": self.probe.fingerprint, "items": self.items},
-            "conditions": [condition.label for condition in wanted],
-            "run": {"batch_size": self.options.batch_size, "draws": self.options.draws},
-        }
-        cut = self.plan(prompts)
-        with closing(Store(self.out / FOLDER / name, config)) as store:
-            if store.open():
-                mover = Mover(
-                    self.forward(prompts, cut), self.probe, cut, wanted, self.options.draws, self.cells.blocks
-                )
-                self._answer(mover, store)
-        return pd.read_parquet(self.out / FOLDER / name / stores.ANSWERS)
-
-    def _answer(self, mover: Mover, store: Store) -> None:
-        done = {number for number, block in store.blocks().items() if not stores.errors(block)}
-        store.mend()
-        todo = [number for number in range(len(mover.cut)) if number not in done]
-        with progress("interventions", len(mover.cut), len(done)) as advance:
-            for number, prepared in ahead(lambda number: mover.prepare(mover.cut.block(number)), todo):
-                block = mover.ask(number, prepared)
-                if failed := stores.errors(block):
-                    raise RunError(f"{len(failed)} answers failed, the first: {failed[0]}; run the same command again")
-                store.append(block)
-                advance()
-        store.seal(stores.table(store.blocks()), {"version": VERSION}, {"conditions": mover.labels})
-
-    def _cells(self) -> geometry.Cells:
-        try:
-            places = geometry.trace(self.anatomy, self.prompts, self.size, self.text)
-        except ModelError as error:
-            self.left_out["moves"] = str(error)
-            return geometry.Cells(torch.empty(0, dtype=torch.long), None, str(error))
-        found = geometry.cells(places, self.probe.rows, self.probe.cols)
-        if found.reason:
-            self.left_out["moves"] = found.reason
-        return found
-
-    def _conditions(self) -> list[Condition]:
-        rules = []
-        for rule in self.options.rules:
-            try:
-                with balanced(self.model.model, rule):
-                    rules.append(rule)
-            except SchemeError as error:
-                self.left_out[rule] = str(error)
-        if "native" not in rules:
-            raise ConfigError("rules: native must be among them; everything is compared with it")
-        wanted = conditions(rules, self.options.draws)
-        return wanted if self.cells.blocks is not None else [c for c in wanted if c.move not in MOVES]

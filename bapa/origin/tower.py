@@ -37,7 +37,7 @@ def blocks(anatomy: Anatomy) -> list[nn.Module]:
 
 @contextmanager
 def watched(anatomy: Anatomy) -> Iterator[list[Tensor]]:
-    """Inside the ``with`` block, collects what enters the first block and what leaves each, as the encoder runs once."""
+    """Inside the ``with`` block, collects what enters the first block and leaves each, as the encoder runs once."""
     record: list[Tensor] = []
 
     def enter(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -134,6 +134,8 @@ def _arguments(folder: Path, settings: Settings, device: torch.device) -> SFTCon
     known = SFTConfig.__dataclass_fields__
     if strange := [name for name in settings.options if name not in known]:
         raise ConfigError(f"trl.SFTConfig has no option {strange[0]!r}; see its documentation for the names")
+    # The new name in transformers, and the old one.
+    checkpointing = next(name for name in ("activation_checkpointing", "gradient_checkpointing") if name in known)
     fields: dict[str, Any] = {
         "per_device_train_batch_size": settings.batch,
         "gradient_accumulation_steps": settings.accumulate,
@@ -144,8 +146,7 @@ def _arguments(folder: Path, settings: Settings, device: torch.device) -> SFTCon
         "warmup_steps": 0.03,  # a share of all steps
         "seed": settings.seed,
         "bf16": settings.bf16,
-        "gradient_checkpointing": settings.checkpointing,
-        "gradient_checkpointing_kwargs": {"use_reentrant": False},
+        checkpointing: settings.checkpointing,
         "logging_steps": 1,
         "save_strategy": "steps" if settings.save_every else "no",
         "save_steps": settings.save_every or 1,

@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bapa.calibrate.criteria import CRITERIA, LABEL_FREE, accuracy, agreement, certainty, information, margin
+from bapa.calibrate.criteria import (
+    CRITERIA,
+    LABEL_FREE,
+    accuracy,
+    agreement,
+    certainty,
+    confidence,
+    information,
+    margin,
+)
 
 
 def answers(yes: dict[str, list[list[float]]]) -> pd.DataFrame:
@@ -56,3 +65,11 @@ def test_label_free_ones_do_not_read_the_labels() -> None:
         assert CRITERIA[name](hidden, 2).shape == (2,)
     with pytest.raises(KeyError):
         accuracy(hidden, 2)
+
+
+def test_confidence_tells_apart_what_accuracy_cannot() -> None:
+    timid = answers({"present": [[0.6, 0.6], [0.6, 0.6]], "absent": [[0.2, 0.2], [0.2, 0.2]]})
+    assert accuracy(timid, 2).tolist() == accuracy(SEEING, 2).tolist() == [1, 1]
+    assert confidence(timid, 2) == pytest.approx([0.7, 0.7])
+    assert confidence(SEEING, 2) == pytest.approx([0.99, 0.99])
+    assert confidence(timid[timid["kind"] == "present"], 2) == pytest.approx([0.6, 0.6])

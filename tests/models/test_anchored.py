@@ -177,8 +177,8 @@ def last_token_of_a_segment(patch: pytest.MonkeyPatch) -> None:
 
 def turn_the_other_way(patch: pytest.MonkeyPatch) -> None:
     angles = turning.angles
-    patch.setattr(anchors.AttentionHook, "_try", lambda *_: turning.Turn("halves"))
-    patch.setattr(turning, "angles", lambda embedding: ((a := angles(embedding))[0], -a[1]))
+    patch.setattr(anchors.AttentionHook, "_try", lambda *_: turning.Turn("halves", sections=(2, 3, 3)))
+    patch.setattr(turning, "angles", lambda *given: ((a := angles(*given))[0], -a[1]))
 
 
 def swap_the_kinds(patch: pytest.MonkeyPatch) -> None:
@@ -226,7 +226,7 @@ def test_refusals() -> None:
 
 
 def test_an_attention_that_turns_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turning, "_candidates", lambda states, embedding: iter(()))
+    monkeypatch.setattr(turning, "_candidates", lambda *_: iter(()))
     model, inputs = FAMILIES["llava"].build(), FAMILIES["llava"].inputs(TWO_IMAGES)
     before = logits(model, inputs)
     bapa.balance(model, "anchored")

@@ -57,6 +57,10 @@ def test_masks_in_cached_decoding_and_padding(name: str, scheme: str) -> None:
     checks.padded_equals_alone(FAMILIES[name], "eager", scheme)
 
 
+def test_a_mask_in_layers_computed_again_for_their_gradients() -> None:
+    checks.checkpointing_gives_the_same_gradients(LLAVA, "sdpa", "bapa:image_attention=bidirectional")
+
+
 def test_masks_are_refused_where_attention_ignores_them() -> None:
     model = LLAVA.build()
     model.config.get_text_config()._attn_implementation_internal = "flash_attention_2"

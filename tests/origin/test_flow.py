@@ -55,8 +55,9 @@ def test_watching_changes_nothing_and_leaves_nothing(attn: str) -> None:
         before = model(**inputs).logits
         with watching(find(model), torch.tensor([[0]]), lambda *_: None):
             assert torch.equal(model(**inputs).logits, before)
-        with watching(find(model), torch.tensor([[0]]), lambda *_: pytest.fail("still watched")), pytest.raises(
-            BaseException, match="still watched"
+        with (
+            watching(find(model), torch.tensor([[0]]), lambda *_: pytest.fail("still watched")),
+            pytest.raises(BaseException, match="still watched"),
         ):
             model(**inputs)
         assert torch.equal(model(**inputs).logits, before)
@@ -65,8 +66,9 @@ def test_watching_changes_nothing_and_leaves_nothing(attn: str) -> None:
 def test_attention_that_cannot_be_read_is_refused() -> None:
     model = FAMILIES["llava"].build()
     model.config.get_text_config()._attn_implementation = "flash_attention_2"
-    with pytest.raises(ModelError, match="attn_implementation='sdpa'"), watching(
-        find(model), torch.tensor([[0]]), lambda *_: None
+    with (
+        pytest.raises(ModelError, match="attn_implementation='sdpa'"),
+        watching(find(model), torch.tensor([[0]]), lambda *_: None),
     ):
         pass
 
@@ -103,7 +105,7 @@ def test_gathered_figures_are_those_of_the_full_maps(name: str, attn: str) -> No
     assert flags == [parameter.requires_grad for parameter in model.parameters()]
     assert all(parameter.grad is None for parameter in model.parameters())
     columns = image[0].nonzero().flatten()
-    question = [c for c in range(int(columns.max()) + 1, image.shape[1] - 1)]
+    question = list(range(int(columns.max()) + 1, image.shape[1] - 1))
     for layer, whole in enumerate(full(name, "native")):
         on_image = whole[..., columns].float()
         for source, rows in enumerate((question, [image.shape[1] - 1])):

@@ -38,7 +38,7 @@ class Recorder(Witness):
         named = dict(worker.get_model().named_modules())
         rotary = {id(m): m for name, m in named.items() if name.startswith("language_model") and "rotary" in name}
         self.handles = [m.register_forward_pre_hook(note, with_kwargs=True) for m in rotary.values()]
-        self.handles.append(named["language_model.model"].register_forward_pre_hook(step))
+        self.handles.append(worker.get_model().register_forward_pre_hook(step))
         return len(rotary)
 
     def recorded(self) -> tuple[dict[str, list[list[int]]], list[list[int]]]:
