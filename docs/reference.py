@@ -63,7 +63,10 @@ def cli() -> Iterator[str]:
     context = click.Context(group, info_name="bapa")
     yield "| command | |\n|---|---|"
     commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
-    yield from (f"| [`bapa {name}`](#bapa-{name}) | {_cell(command.get_short_help_str(200))} |" for name, command in commands.items())
+    yield from (
+        f"| [`bapa {name}`](#bapa-{name}) | {_cell(command.get_short_help_str(200))} |"
+        for name, command in commands.items()
+    )
     for name, command in commands.items():
         inner = click.Context(command, info_name=f"bapa {name}", parent=None)
         usage = command.get_usage(inner).removeprefix("Usage: ")
@@ -72,9 +75,21 @@ def cli() -> Iterator[str]:
         if shown:
             yield "| | | default |\n|---|---|---|"
         for parameter in shown:
-            names = parameter.opts if parameter.param_type_name == "option" else [parameter.metavar or parameter.name.upper()]
+            names = (
+                parameter.opts
+                if parameter.param_type_name == "option"
+                else [parameter.metavar or parameter.name.upper()]
+            )
             default = parameter.default
-            said = "" if callable(default) or default is None or default is False or default in ((), []) or "UNSET" in repr(default) else f"`{default}`"
+            said = (
+                ""
+                if callable(default)
+                or default is None
+                or default is False
+                or default in ((), [])
+                or "UNSET" in repr(default)
+                else f"`{default}`"
+            )
             yield f"| `{' '.join([*names, *parameter.secondary_opts])}` | {_cell(getattr(parameter, 'help', '') or '')} | {said} |"
 
 
@@ -167,7 +182,9 @@ def _keys(found: Any, path: str = "") -> Iterator[tuple[str, str]]:
         for value in found:
             yield from _keys(value, f"{path}[]")
     else:
-        kind = {bool: "true or false", int: "whole number", float: "number", str: "text"}.get(type(found), "number or null")
+        kind = {bool: "true or false", int: "whole number", float: "number", str: "text"}.get(
+            type(found), "number or null"
+        )
         yield path, kind
 
 
