@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-457 test-vllm test-lmms test-browser gpu-check slow check format figures families reference bench build clean
+.PHONY: help demo test test-457 test-vllm test-lmms test-browser gpu-check slow test-wheel notebooks check format figures docs pages families reference bench build clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -29,15 +29,22 @@ test-lmms: $(READY)  ## set up lmms-eval too, then run its tests
 	$(INSTALL) '.[dev,lmms]'
 	$(BIN)/pytest tests/integrations/test_lmms_eval.py
 
-test-browser: $(READY)  ## set up gradio too, then run explorer and reports in Chromium (apt-get install chromium)
+test-browser: $(READY)  ## set up gradio too, then run report and explorer in Chromium (apt-get install chromium)
 	$(INSTALL) '.[dev,explore,browser]'
-	$(BIN)/pytest tests/integrations/test_explore.py tests/report/test_browser.py
+	$(BIN)/pytest tests/report/test_browser.py tests/integrations/test_explore.py
 
 test-vllm: .venv-vllm/.ready  ## set up vLLM for CPUs in an environment of its own, then run the tests that need it
 	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest tests/integrations/vllm --timeout 1800
 
 slow: $(READY)  ## run the tests that take minutes
 	$(BIN)/pytest -m slow --timeout 3600
+
+test-wheel: $(READY)  ## build the wheel, install it into a clean environment, run the demo there
+	$(BIN)/pytest tests/test_wheel.py
+
+notebooks: $(READY)  ## run the notebooks of docs
+	$(INSTALL) '.[dev,docs]'
+	$(BIN)/pytest tests/test_notebooks.py
 
 check: $(READY)  ## lint and type check
 	$(BIN)/ruff check .
@@ -52,6 +59,14 @@ figures: demo  ## make the pictures and tables of README.md again
 	for name in center uniform; do $(BIN)/bapa measure reference:$$name --probe bapa-demo/probe \
 	  --scheme native --scheme bapa --scheme bapa:distance=native --out bapa-demo/$$name || exit 1; done
 	$(BIN)/python docs/figures.py bapa-demo/bottom bapa-demo/top bapa-demo/center bapa-demo/uniform
+
+docs: $(READY) pages  ## build the documentation into build/site, warnings are errors (Python 3.11 or newer)
+	$(INSTALL) '.[dev,docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo build/site/index.html
+
+pages: $(READY)  ## write the reference pages of docs again, from the code's own tables
+	PYTHONPATH=. $(BIN)/python docs/reference.py
 
 families: $(READY) $(OLDER)/.ready  ## run every check on every family and write docs/families*.md again
 	for bin in $(BIN) $(OLDER)/bin; do PYTHONPATH=. $$bin/python docs/families.py || exit 1; done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from bapa.measure.store import SCHEMA
 from bapa.report.view import MAPPED, TABLED
 from bapa.schemes import SCHEMES, table
 
+SCRIPTS = Path(__file__).parents[1] / "runs"
+REPRODUCE = Path(__file__).with_name("reproduce.md")
+MARKS = re.compile(r"(<!-- runs: .*? -->).*?(<!-- end of runs -->)", re.DOTALL)
 HERE = Path(__file__).parent / "reference"
 MADE = "<!-- written by `make pages`, do not edit -->\n"
 COLUMNS = {
@@ -59,7 +63,10 @@ def cli() -> Iterator[str]:
     context = click.Context(group, info_name="bapa")
     yield "| command | |\n|---|---|"
     commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
-    yield from (f"| [`bapa {name}`](#bapa-{name}) | {_cell(command.get_short_help_str(200))} |" for name, command in commands.items())
+    yield from (
+        f"| [`bapa {name}`](#bapa-{name}) | {_cell(command.get_short_help_str(200))} |"
+        for name, command in commands.items()
+    )
     for name, command in commands.items():
         inner = click.Context(command, info_name=f"bapa {name}", parent=None)
         usage = command.get_usage(inner).removeprefix("Usage: ")
@@ -68,9 +75,21 @@ def cli() -> Iterator[str]:
         if shown:
             yield "| | | default |\n|---|---|---|"
         for parameter in shown:
-            names = parameter.opts if parameter.param_type_name == "option" else [parameter.metavar or parameter.name.upper()]
+            names = (
+                parameter.opts
+                if parameter.param_type_name == "option"
+                else [parameter.metavar or parameter.name.upper()]
+            )
             default = parameter.default
-            said = "" if callable(default) or default in (None, (), [], False) or "UNSET" in repr(default) else f"`{default}`"
+            said = (
+                ""
+                if callable(default)
+                or default is None
+                or default is False
+                or default in ((), [])
+                or "UNSET" in repr(default)
+                else f"`{default}`"
+            )
             yield f"| `{' '.join([*names, *parameter.secondary_opts])}` | {_cell(getattr(parameter, 'help', '') or '')} | {said} |"
 
 
@@ -105,6 +124,20 @@ def api() -> Iterator[str]:
         found = __import__(module, fromlist=["__all__"])
         homes = {name: getattr(found, name) for name in found.__all__}
         yield from (f"::: {value.__module__}.{value.__qualname__}\n" for value in homes.values() if callable(value))
+
+
+def runs() -> Iterator[str]:
+    """The scripts that reproduce the paper, from the comments at their head."""
+    yield "| script | shows | published, to compare with | GPU hours, estimated |\n|---|---|---|---|"
+    for script in sorted(SCRIPTS.glob("*.sh")):
+        said = dict(re.findall(r"^# (Shows|Published|Hours): (.*)$", script.read_text("utf-8"), re.MULTILINE))
+        if said:
+            yield f"| `runs/{script.name}` | {_cell(said['Shows'])} | {said['Published']} | {said['Hours']} |"
+
+
+def reproduce() -> str:
+    """docs/reproduce.md with its table of scripts written anew."""
+    return MARKS.sub(lambda marks: "\n".join([marks[1], *runs(), marks[2]]), REPRODUCE.read_text("utf-8"))
 
 
 PAGES = {"schemes.md": schemes, "cli.md": cli, "results.md": results, "api.md": api}
@@ -149,12 +182,15 @@ def _keys(found: Any, path: str = "") -> Iterator[tuple[str, str]]:
         for value in found:
             yield from _keys(value, f"{path}[]")
     else:
-        kind = {bool: "true or false", int: "whole number", float: "number", str: "text"}.get(type(found), "number or null")
+        kind = {bool: "true or false", int: "whole number", float: "number", str: "text"}.get(
+            type(found), "number or null"
+        )
         yield path, kind
 
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
+    REPRODUCE.write_text(reproduce(), "utf-8")
     for name in PAGES:
         (HERE / name).write_text(page(name), "utf-8")
         print(HERE / name)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+from docs import reference
 from tests.models.test_matrix import CHECKS
 from tests.tiny import FAMILIES
 from tests.tiny.older import FAILS, LEFT_OUT
@@ -51,3 +54,44 @@ def test_the_page_of_transformers_4_lists_families_that_pass() -> None:
         name for name, family in FAMILIES.items() if family.skip
     }
     assert all(f"- **{name}**" in page for name in LEFT_OUT)
+
+
+@pytest.mark.parametrize("name", reference.PAGES)
+def test_reference_pages_are_what_the_code_says(name: str) -> None:
+    assert (DOCS / "reference" / name).read_text("utf-8") == reference.page(name), "run: make pages"
+
+
+def test_the_table_of_runs_is_what_the_scripts_say() -> None:
+    assert (DOCS / "reproduce.md").read_text("utf-8") == reference.reproduce(), "run: make pages"
+
+
+def test_a_changed_code_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shows that the tests above can fail."""
+    before = reference.page("schemes.md")
+    monkeypatch.delitem(reference.SCHEMES, "null")
+    assert reference.page("schemes.md") != before
+
+
+def test_every_column_of_the_answers_is_explained() -> None:
+    assert list(reference.COLUMNS) == reference.SCHEMA.names
+
+
+def test_every_page_is_in_the_navigation_and_links_lead_somewhere() -> None:
+    navigation = (DOCS.parent / "mkdocs.yml").read_text("utf-8").split("\nnav:\n")[1]
+    named = set(re.findall(r": (\S+\.md)$", navigation, re.MULTILINE))
+    written = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert written <= named
+    for path in DOCS.rglob("*.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", path.read_text("utf-8")):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_commands_in_the_docs_are_commands() -> None:
+    known = set(re.findall(r"^## bapa (\S+)", (DOCS / "reference" / "cli.md").read_text("utf-8"), re.MULTILINE))
+    options = set(re.findall(r"`(?:[^`]* )?(--[\w-]+)[^`]*` \|", (DOCS / "reference" / "cli.md").read_text("utf-8")))
+    for name in ("tour", "balance", "biased", "scheme", "family", "paper", "limits"):
+        text = (DOCS / f"{name}.md").read_text("utf-8")
+        for line in re.findall(r"(?:^|`|/)(bapa [a-z][^`\n#]*)", text, re.MULTILINE):
+            verb, *rest = line.split()[1:]
+            assert verb in known, f"{name}.md: {line}"
+            assert {word for word in rest if word.startswith("--")} <= options, f"{name}.md: {line}"

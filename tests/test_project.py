@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-TESTED = ("base", "dev", "browser", "explore", "lmms")
+TESTED = ("base", "dev", "browser", "docs", "explore", "lmms")
 
 
 def pins() -> list[Requirement]:

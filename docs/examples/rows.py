@@ -6,9 +6,11 @@ from typing import ClassVar
 from torch import Tensor
 
 from bapa.layout import Grid
+from bapa.schemes import register
 from bapa.schemes.base import GridScheme, patches
 
 
+@register
 @dataclass(frozen=True)
 class Rows(GridScheme):
     """Patch (r, c) at ``b + r``; the text resumes at ``b + H``."""
