@@ -23,7 +23,22 @@ from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
 
 # The order in which a person meets them: from a first look to what to do about it.
-_VERBS = "demo probe measure report origin calibrate tune export bench serve run explore schemes doctor".split()
+_VERBS = [
+    "demo",
+    "probe",
+    "measure",
+    "report",
+    "origin",
+    "calibrate",
+    "tune",
+    "export",
+    "bench",
+    "serve",
+    "run",
+    "explore",
+    "schemes",
+    "doctor",
+]
 _COMMON = ("scope", "image_attention")  # options that every scheme takes
 
 
