@@ -159,6 +159,11 @@ def figures(found: dict[str, Any], digits: int = 1) -> str:
     return " / ".join(view.percent(found[key]["value"], digits) for key in MEASURES)
 
 
+def rows_of(lines: list[str]) -> str:
+    """A Markdown table; nothing where it has no rows."""
+    return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+
+
 def verdict(models: dict[str, Any]) -> str:
     """The judged rules of every model, with intervals, and whether the goals are met."""
     lines = ["| model | rule | mean hit | range | consistency | false alarms | goal |", "|---|---|---|---|---|---|---|"]
@@ -170,7 +175,7 @@ def verdict(models: dict[str, Any]) -> str:
             goal = goal_of(model, found) if label == found["chosen"] else ""
             name = f"**`{label}`**" if label == found["chosen"] else f"`{label}`"
             lines.append(f"| {model} | {name} | {' | '.join(cells)} | {goal} |")
-    return "\n".join(lines) + "\n"
+    return rows_of(lines)
 
 
 def goal_of(model: str, found: dict[str, Any]) -> str:
@@ -197,7 +202,7 @@ def rivals(work: Path, models: dict[str, Any]) -> str:
         others = {point["dial"]: point for point in asked(work, model, "rivals")}
         by_rule = {**others, **found["held_out"], "chosen": found["held_out"][found["chosen"]]}
         lines.append(f"| {model} | " + " | ".join(figures(by_rule[r]) if r in by_rule else "–" for r in rules) + " |")
-    return "\n".join(lines) + "\n"
+    return rows_of(lines)
 
 
 def scan(work: Path, models: dict[str, Any]) -> str:
@@ -212,7 +217,7 @@ def scan(work: Path, models: dict[str, Any]) -> str:
         mine = points_[found["chosen"]]
         told = [f"`{p['dial']}` | {view.percent(p['balanced_accuracy']['value'], 1)}" for p in (best, mine)]
         lines.append(f"| {model} | {' | '.join(told)} |")
-    return "\n".join(lines) + "\n"
+    return rows_of(lines)
 
 
 def label_free(work: Path, models: dict[str, Any]) -> str:
@@ -239,7 +244,7 @@ def label_free(work: Path, models: dict[str, Any]) -> str:
     if any(lost.values()):
         worst = (f"{view.percent(sum(v) / len(v), 1)}, at worst {view.percent(max(v), 1)}" for v in lost.values())
         lines.append("| **lost, mean** | | " + " | ".join(worst) + " |")
-    return "\n".join(lines) + "\n"
+    return rows_of(lines)
 
 
 def short(dial: str) -> str:
@@ -256,7 +261,7 @@ def transfer(work: Path, models: dict[str, Any]) -> str:
             if by_rule:
                 told = (figures(by_rule[rule]) for rule in ("native", "bapa", found["chosen"]))
                 lines.append(f"| {model} | {title} | {' | '.join(told)} |")
-    return "\n".join(lines) + "\n"
+    return rows_of(lines)
 
 
 def curves(work: Path, models: dict[str, Any], *, dark: bool) -> Figure:
@@ -273,14 +278,20 @@ def curves(work: Path, models: dict[str, Any], *, dark: bool) -> Figure:
             ax.axvspan(low, high, color=soft, alpha=0.18, lw=0)
         for seed, style in ((1, "-"), (2, "--"), (3, ":")):
             model = f"{skew}-{seed}"
-            there = [p for p in asked(work, model, "scan") if p["delta"] == 0]
+            # Without a full scan, the race: most of its distances rest on a few items, which small marks say.
+            curve = asked(work, model, "scan") or (models[model]["curve"] if model in models else [])
+            there = [p for p in curve if p["delta"] == 0]
             if there:
                 x, y = [p["distance"] for p in there], [100 * p["hit"]["value"] for p in there]
                 colour = ("#8fb8f2", "#5fd0bb", "#e3b04b") if dark else ("#1f4e8c", "#0b6e5f", "#8a5a00")
-                ax.plot(x, y, style, color=colour[seed - 1], lw=1.6, label=f"seed {seed}")
+                size = [3 + 20 * p["items"] / max(q["items"] for q in there) for p in there]
+                ax.plot(x, y, style, color=colour[seed - 1], lw=1.3, label=f"seed {seed}")
+                ax.scatter(x, y, s=size, color=colour[seed - 1], lw=0)
                 ax.plot(distance(models[model]["chosen"]), 2, "^", color=colour[seed - 1], ms=6, clip_on=False)
         ax.set_ylim(-2, 103)
-    figure.axes[0].legend(frameon=False, fontsize=8, labelcolor=ink)
+    for ax in figure.axes:
+        if ax.lines:
+            ax.legend(frameon=False, fontsize=8, labelcolor=ink)
     figure.supxlabel("distance from the shared position to the text, in native distances", color=soft, fontsize=9)
     figure.supylabel("mean hit rate, %", color=soft, fontsize=9)
     return figure

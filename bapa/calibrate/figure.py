@@ -18,18 +18,18 @@ _LINES = {  # name in the record: (what it is called, colour on light, colour on
     "range": ("range over cells", "#8e2a6b", "#e58cc4", "-"),
     "false_alarm": ("false alarms", "#b3261e", "#ff8a80", "--"),
 }
-_PANELS = (("hit", "balanced_accuracy", "consistency"), ("range", "false_alarm"))
+_PANELS = (("hit", "balanced_accuracy"), ("range", "consistency", "false_alarm"))
 
 
 def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mapping[str, Any]], *, dark: bool) -> Figure:
     """Shared positions against the distance of the text, in native ones; a guard that tells something as a thin line.
 
-    ``curve``: points as :func:`bapa.calibrate.curve.points` gives them. Hollow marks are dials that left the race early
-    and so rest on fewer items.
+    ``curve``: points as :func:`bapa.calibrate.curve.points` gives them. Marks grow with the items a dial was asked
+    about; intervals stand at those that finished the race.
     """
     ground, ink, soft = PAPER[dark]
     figure = Figure(figsize=(7.6, 5.4), facecolor=ground, layout=ConstrainedLayoutEngine(h_pad=0.08))
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1.1))
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.6, 1.2))
     shared = [point for point in curve if point["delta"] == 0]
     for ax, names in zip((upper, lower), _PANELS, strict=True):
         _dress(ax, ground, soft)
@@ -57,13 +57,11 @@ def _line(ax: Axes, points: Sequence[Mapping[str, Any]], name: str, title: str, 
     there = [point for point in points if point[name]["value"] is not None]
     x, y = [point["distance"] for point in there], [100 * point[name]["value"] for point in there]
     most = max((point["items"] for point in there), default=0)
-    ax.plot(x, y, color=colour, ls=style, lw=1.8, label=title)
-    for point, height in zip(there, y, strict=True):
-        full = point["items"] == most
-        ax.plot(point["distance"], height, "o", ms=5, mec=colour, mfc=colour if full else ax.get_facecolor())
-    if all(point[name]["low"] is not None for point in there):
-        low, high = ([100 * point[name][end] for point in there] for end in ("low", "high"))
-        ax.fill_between(x, low, high, color=colour, alpha=0.13, lw=0)
+    ax.plot(x, y, color=colour, ls=style, lw=1.2, alpha=0.55, label=title)
+    ax.scatter(x, y, s=[4 + 32 * point["items"] / most for point in there], color=colour, lw=0, zorder=3)
+    for point in there:
+        if point["items"] == most and point[name]["low"] is not None:
+            ax.vlines(point["distance"], 100 * point[name]["low"], 100 * point[name]["high"], color=colour, lw=1.2)
 
 
 def _dress(ax: Axes, ground: str, soft: str) -> None:

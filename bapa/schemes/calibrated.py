@@ -57,7 +57,8 @@ class Calibrated(Scheme):
         return float(found[1]) or None if found else None
 
     def place(self, image: Image, b: float = 0) -> Placement:
-        return self.compress(Placement.after_last(torch.arange(len(image))[None]))
+        # Natively an image token counts the tags before it too.
+        return self.compress(Placement((image.columns - image.columns[0])[None], torch.arange(1, len(image) + 1)))
 
     def on_axes(self, axes: int) -> Scheme:
         if axes == 1 or (self.delta == 0 and self.multiple is None):  # nothing then depends on the grid
@@ -74,7 +75,8 @@ class Calibrated(Scheme):
         middle = (length - 1) / 2 if self.about == "middle" else torch.zeros_like(length)
         distance = float(self.distance) if self.multiple is None else self.multiple * (length - middle)
         offsets, resume = self.delta * native.offsets.double(), self.delta * middle + distance
-        if bool(resume[-1] <= offsets.max()):
+        tags = (native.offsets.max() + 1 - native.resume[-1]).clamp(min=0)  # inside the image; the text counts them too
+        if bool(resume[-1] + tags <= offsets.max()):
             raise SchemeError(
                 f"{self}: the text would stand inside an image of {len(resume)} tokens; "
                 f"use a larger distance, a multiple of the native one (distance=0.6x), or a smaller delta"

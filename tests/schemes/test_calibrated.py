@@ -142,7 +142,10 @@ def test_tags_inside_an_image_stand_where_the_text_would_if_it_ended_there() -> 
     mask = torch.tensor([[False, True, True, False, True, True, False, False]])
     native, image = torch.arange(8)[None, None], layout.read(mask, [4])
     found = assign.balance(native, image, parse("calibrated:distance=2,delta=0.5")).positions
-    assert found.tolist() == [[[0, 1, 1.5, 1 + 0.25 + 2, 2, 2.5, 1 + 0.75 + 2 + 1, 5.75]]]
+    # Image tokens at 1 + columns / 2; the text 2 behind the middle of two tokens, then of four, each tag counting one.
+    assert found.tolist() == [[[0, 1, 1.5, 1 + 0.25 + 2, 2.5, 3, 1 + 0.75 + 2 + 1, 5.75]]]
+    raster = assign.balance(native, image, parse("calibrated:distance=native,delta=1"))
+    assert torch.equal(raster.positions, native)
 
 
 @pytest.mark.parametrize(
