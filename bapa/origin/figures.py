@@ -37,7 +37,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def _figures(found: Found) -> Iterator[tuple[str, Callable[[bool], Figure]]]:
-    if found["attribution"]["hit"]:
+    if has_shares(found):
         yield "attribution", lambda dark: attribution(found, dark=dark)
     if found.get("encoder"):
         yield "encoder", lambda dark: encoder(found, dark=dark)
@@ -47,25 +47,29 @@ def _figures(found: Found) -> Iterator[tuple[str, Callable[[bool], Figure]]]:
         yield "flow", lambda dark: flow(found, dark=dark)
 
 
+def has_shares(found: Found) -> bool:
+    """Whether there is a spread that could be shared out: there were moves, and the cells differ."""
+    shares = found["attribution"]["hit"]
+    return bool(shares) and shares["encoder"]["value"] is not None
+
+
 def attribution(found: Found, *, dark: bool = False) -> Figure:
     """Share of the spread that goes with each factor, with intervals."""
     figure, (ax,) = _sheet(1, (6.4, 2.6), dark)
     _, ink, soft = PAPER[dark]
-    shown = [f for f in _SHOWN if found["attribution"]["hit"][f]["value"] is not None]
-    for offset, quantity, hue in ((-0.16, "hit", _HUES[dark][0]), (0.16, "margin", _HUES[dark][1])):
-        for row, factor in enumerate(shown):
-            share = found["attribution"][quantity][factor]
-            if share["value"] is None:
-                continue
-            ax.barh(row + offset, 100 * share["value"], 0.3, color=hue, label=quantity if row == 0 else None)
-            if share["low"] is not None:
-                ax.plot([100 * share["low"], 100 * share["high"]], [row + offset] * 2, color=ink, lw=1.2)
-    ax.set_yticks(range(len(shown)), [NAMES[f] for f in shown])
+    at = np.arange(len(_SHOWN))
+    for offset, quantity, name, hue in zip(
+        (-0.16, 0.16), ("hit", "margin"), ("hit rate", "margin"), _HUES[dark], strict=True
+    ):
+        shares = [found["attribution"][quantity][factor] for factor in _SHOWN]
+        value, low, high = (np.array([share[x] for share in shares], float) for x in ("value", "low", "high"))
+        ax.barh(at + offset, 100 * value, 0.3, color=hue, label=name)
+        ax.hlines(at + offset, 100 * low, 100 * high, color=ink, lw=1.2)
+    ax.set_yticks(at, [NAMES[factor] for factor in _SHOWN])
     ax.invert_yaxis()
     ax.axvline(0, color=soft, lw=0.8)
     ax.set_xlabel("share of the spread between cells, %", color=soft)
-    bars = ax.get_legend_handles_labels()[0]
-    ax.legend(bars, ["hit rate", "margin"], frameon=False, labelcolor=ink, fontsize=8)
+    ax.legend(frameon=False, labelcolor=ink, fontsize=8)
     return figure
 
 

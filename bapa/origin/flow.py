@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bapa.measure.answers import YES_NO, AnswerSet
 from bapa.measure.forward import Forward
+from bapa.measure.trials import ABSENT
 from bapa.models import balanced
 from bapa.models.anatomy import Anatomy, find
 from bapa.origin.attention import watching
@@ -157,7 +158,7 @@ def study(
 
 
 def _about_key(probe: Probe, item: Item) -> Question:
-    return next(q for q in probe.questions(item, 0) if q.kind not in ("absent", "near_miss"))
+    return next(q for q in probe.questions(item, 0) if q.kind not in ABSENT)
 
 
 def _figures(got: Gathered, count: int) -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from bapa.errors import ConfigError
 from bapa.measure.answers import AnswerSet
 from bapa.measure.forward import Asked, Forward, Inputs
+from bapa.measure.trials import ABSENT
 from bapa.models.anatomy import PICTURES
 from bapa.probe import Item, Probe, Question
 
@@ -148,32 +149,35 @@ def _composed(inputs: Inputs, boxes: Sequence[tuple[int, int]], size: int) -> In
     return {n: pixels.get(n, v[:1].repeat(len(boxes), *[1] * (v.dim() - 1))) for n, v in inputs.items()}
 
 
-def by_cell(drops: NDArray[np.float64], masks: Masks, rows: int, cols: int, side: int) -> NDArray[np.float64]:
-    """Mean drop of the masks whose centre lies in each cell, (cells,). ``drops``: (mask rows, mask cols)."""
-    boxes = np.array(masks.boxes(rows * side, cols * side)) + masks.size / 2
-    cell = (boxes // side).astype(int) @ [cols, 1]
-    return np.array([drops.ravel()[cell == c].mean() if (cell == c).any() else np.nan for c in range(rows * cols)])
-
-
-def agreement(drops: NDArray[np.float64], masks: Masks, key: int, rows: int, cols: int, side: int) -> dict[str, float]:
-    """How well a map points at the key's cell: ``pointing``, whether its maximum lies there (chance: one in the number
-    of cells); ``iou``, overlap of the cell with as large an area of the highest values.
+def painted(drops: NDArray[np.float64], masks: Masks, height: int, width: int) -> NDArray[np.float64]:
+    """The map in pixels, (height, width): each takes the mean of the masks over it. ``drops``: (mask rows, mask
+    cols).
     """
-    height, width = rows * side, cols * side
     total, count = np.zeros((height, width)), np.zeros((height, width))
     for (top, left), drop in zip(masks.boxes(height, width), drops.ravel(), strict=True):
         total[top : top + masks.size, left : left + masks.size] += drop
         count[top : top + masks.size, left : left + masks.size] += 1
-    values = np.where(count > 0, total / np.maximum(count, 1), -np.inf)
+    return total / np.maximum(count, 1)  # strides wider than a mask leave gaps, where nothing falls
+
+
+def by_cell(values: NDArray[np.float64], rows: int, cols: int) -> NDArray[np.float64]:
+    """Mean over each cell, (cells,), of a map in pixels, (height, width)."""
+    return values.reshape(rows, values.shape[0] // rows, cols, -1).mean((1, 3)).ravel()
+
+
+def agreement(values: NDArray[np.float64], key: int, rows: int, cols: int) -> dict[str, float]:
+    """How well a map in pixels points at the key's cell: ``pointing``, whether its maximum lies there (chance: one in
+    the number of cells); ``iou``, overlap of the cell with as large an area of the highest values.
+    """
+    inside = np.zeros(values.shape, bool)
+    high, wide = values.shape[0] // rows, values.shape[1] // cols
     row, col = divmod(key, cols)
-    inside = np.zeros((height, width), bool)
-    inside[row * side : (row + 1) * side, col * side : (col + 1) * side] = True
-    top_area = np.zeros((height, width), bool)
-    top_area.flat[np.argsort(-values.ravel(), kind="stable")[: side * side]] = True
-    peak = values == values.max()
+    inside[row * high : (row + 1) * high, col * wide : (col + 1) * wide] = True
+    highest = np.zeros(values.shape, bool)
+    highest.flat[np.argsort(-values.ravel(), kind="stable")[: high * wide]] = True
     return {
-        "pointing": float(inside[peak].mean()),
-        "iou": float((inside & top_area).sum() / (inside | top_area).sum()),
+        "pointing": float(inside[values == values.max()].mean()),
+        "iou": float((inside & highest).sum() / (inside | highest).sum()),
     }
 
 
@@ -185,28 +189,24 @@ def study(
     ``step`` is called after each item.
     """
     occluder = Occluder(forward, probe.colour, masks)
-    maps, agreed = [], []
-    side = probe.cell_px
-    for item in items:
-        line = []
+    rows, cols = probe.rows, probe.cols
+    maps = np.zeros((len(items), probe.cells, *masks.shape(probe.height, probe.width)))
+    cells = np.zeros((len(items), probe.cells, probe.cells))
+    scores = {name: np.zeros((len(items), probe.cells)) for name in ("pointing", "iou")}
+    for number, item in enumerate(items):
         for cell in range(probe.cells):
-            asked = [q for q in probe.questions(item, cell) if q.kind not in ("absent", "near_miss")][:1]
-            line.append(occluder.map(probe.compose(item, cell), asked)[0])
-            agreed.append(agreement(line[-1], masks, cell, probe.rows, probe.cols, side))
-        maps.append(line)
+            about_key = [q for q in probe.questions(item, cell) if q.kind not in ABSENT][:1]
+            maps[number, cell] = occluder.map(probe.compose(item, cell), about_key)[0]
+            values = painted(maps[number, cell], masks, probe.height, probe.width)
+            cells[number, cell] = by_cell(values, rows, cols)
+            for name, score in agreement(values, cell, rows, cols).items():
+                scores[name][number, cell] = score
         step()
-    mean = np.mean(maps, 0)
-    per_cell = np.array(
-        [[by_cell(drops, masks, probe.rows, probe.cols, side) for drops in line] for line in maps]
-    )  # (items, key cells, cells)
-    scores = {
-        name: np.array([one[name] for one in agreed]).reshape(len(items), probe.cells) for name in ("pointing", "iou")
-    }
     return {
         "items": len(items),
         "masks": {**vars(masks), "shape": list(masks.shape(probe.height, probe.width))},
-        "maps": mean.tolist(),
-        "by_cell": per_cell.mean(0).tolist(),
+        "maps": maps.mean(0).tolist(),
+        "by_cell": cells.mean(0).tolist(),
         "pointing": scores["pointing"].mean(0).tolist(),
         "iou": scores["iou"].mean(0).tolist(),
         "chance": {"pointing": 1 / probe.cells, "iou": 1 / (2 * probe.cells - 1)},

@@ -25,7 +25,7 @@ def _body(found: Mapping[str, Any]) -> Iterator[str]:
     from bapa.origin.tables import NAMES, percent
 
     yield found["verdict"]["sentence"]
-    if found["attribution"]["hit"]:
+    if figures.has_shares(found):
         yield picture(
             lambda dark: figures.attribution(found, dark=dark),
             "Bars: share of the spread between cells that goes with encoder, order of tokens, and position.",

@@ -42,7 +42,7 @@ def test_probes_tell_content_that_is_alike_from_content_that_is_written_differen
     if transfer:
         assert found == pytest.approx(transfer, abs=0.05)
     else:
-        assert found[1:] == pytest.approx([chance] * (CELLS - 1), abs=0.3)
+        assert found.max() < 0.75, "what is read in one cell says little about another"
     for value, wanted in zip(right["everywhere"].mean(0), everywhere, strict=True):
         assert value == pytest.approx(wanted if wanted is not None else chance, abs=0.25)
 

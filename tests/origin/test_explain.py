@@ -18,6 +18,7 @@ from bapa.origin import Options, explain, load_origin
 from bapa.origin.moves import Mover
 from bapa.probe import Design, Probe, build
 from bapa.reference.build import tile_of_patch
+from bapa.report.origin import part
 
 QUICK = Options(closely=1, mask=36, statistics=Settings(resamples=20))
 
@@ -92,6 +93,14 @@ def test_it_stands_beside_a_run(tiny: Loaded, probe: Probe, tmp_path: Path) -> N
         answers = run.answers()
         hits = answers[answers["kind"] == "present"].groupby("cell")["correct"].mean()
         assert origin.found["map"]["hit"] == pytest.approx(hits.tolist())
+        shown = part(run)
+        assert shown is not None
+        assert shown.body[0] == origin.verdict["sentence"]
+        assert any("Spread left" in block for block in shown.body)
+    told = json.loads((tmp_path / "two" / "origin.json").read_text())
+    told["model"]["fingerprint"] = "another model"
+    (tmp_path / "two" / "origin.json").write_text(json.dumps(told))
+    assert part(load_run(tmp_path / "two")) is None
 
 
 def test_another_probe_s_answers_are_refused(explained: Path, tiny: Loaded, probe: Probe) -> None:

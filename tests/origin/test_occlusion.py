@@ -8,7 +8,7 @@ from bapa.measure.batches import plan
 from bapa.measure.forward import Forward
 from bapa.measure.prompts import Prompts
 from bapa.models import Loaded
-from bapa.origin.occlusion import Masks, Occluder, agreement, by_cell, filling, hidden
+from bapa.origin.occlusion import Masks, Occluder, agreement, by_cell, filling, hidden, painted
 from bapa.probe import Probe
 
 
@@ -75,11 +75,14 @@ def test_fills() -> None:
 
 
 def test_agreement_with_the_key_s_cell() -> None:
-    masks = Masks(2, 2)
     drops = np.zeros((6, 6))  # 3 x 3 cells of 4 px
     drops[2:4, 2:4] = [[3, 2], [2, 2]]
-    perfect = agreement(drops, masks, 4, 3, 3, 4)
-    assert perfect == {"pointing": 1.0, "iou": 1.0}
-    elsewhere = agreement(drops, masks, 0, 3, 3, 4)
-    assert elsewhere == {"pointing": 0.0, "iou": 0.0}
-    assert by_cell(drops, masks, 3, 3, 4).tolist() == [0, 0, 0, 0, 2.25, 0, 0, 0, 0]
+    values = painted(drops, Masks(2, 2), 12, 12)
+    assert agreement(values, 4, 3, 3) == {"pointing": 1.0, "iou": 1.0}
+    assert agreement(values, 0, 3, 3) == {"pointing": 0.0, "iou": 0.0}
+    assert by_cell(values, 3, 3).tolist() == [0, 0, 0, 0, 2.25, 0, 0, 0, 0]
+
+
+def test_overlapping_masks_are_averaged() -> None:
+    values = painted(np.array([[1.0, 3.0]]), Masks(4, 2), 4, 6)
+    assert values[0].tolist() == [1, 1, 2, 2, 3, 3]
