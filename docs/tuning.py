@@ -25,7 +25,7 @@ from bapa.probe import Design, Probe, build
 from bapa.reference import dataset
 from bapa.reference.recipe import SKEWS
 from bapa.schemes import registry
-from bapa.tune import Settings, read, tune
+from bapa.tune import Settings, read
 
 PAGE = Path(__file__).parent / "tuning.md"
 ITEMS = 60
@@ -36,6 +36,7 @@ OVERALL = {
     "range": "range",
     "consistency": "consistency",
     "false_alarm": "false alarms",
+    "auc": "AUC",
 }
 DRAWS = 2000
 DRAWN = Statistics(resamples=300)
@@ -80,6 +81,8 @@ class Study:
 
     def tune(self, seed: int, label: str) -> None:
         """Tune under ``label`` on questions about the skew's cells only; measure under it, and natively."""
+        from bapa.tune import tune  # takes long to import, and is not needed to write the page
+
         folder = self.after(seed, label).with_name("tuned")
         data = self.home / self.skew / f"data-{seed}"
         if not data.exists():
