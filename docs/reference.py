@@ -45,7 +45,7 @@ def schemes() -> Iterator[str]:
     yield "# Schemes\n"
     yield "A scheme says where the tokens of one image go and where the text resumes. In text form:"
     yield "`name:option=value,option=value`.\n"
-    yield "`bapa schemes --grid 24x24` shows what each does to a grid of patches. Every scheme takes these two options:\n"
+    yield "`bapa schemes --grid 24x24` shows what each does to a grid of patches. Every scheme takes two options:\n"
     common = [option for option in table()[0].options if option.name in ("scope", "image_attention")]
     yield from (f"- `{o.name}` = `{o.accepts}` (default `{o.default}`)" for o in common)
     yield "\n| scheme | rule | options | axes | mask of its paper | from |\n|---|---|---|:-:|---|---|"
