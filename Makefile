@@ -75,7 +75,7 @@ gpu-check: $(READY)  ## overhead and flash attention at 7 B on a GPU
 	PYTHONPATH=. $(BIN)/python benchmarks/gpu.py
 
 bench: $(READY)  ## speed and memory, as ratios measured side by side
-	for name in overhead measure compose; do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in overhead measure compose calibrate occlusion flow; do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 reference: $(READY)  ## train the shipped reference models again (minutes each)
 	for skew in bottom top center uniform; do $(BIN)/python -m bapa.reference train --skew $$skew --seed 1 --out build/reference/$$skew || exit 1; done

@@ -22,11 +22,31 @@ from bapa.errors import BapaError, ConfigError
 from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
 
+# The order in which a person meets them: from a first look to what to do about it.
+_VERBS = [
+    "demo",
+    "probe",
+    "measure",
+    "report",
+    "origin",
+    "calibrate",
+    "tune",
+    "export",
+    "bench",
+    "serve",
+    "run",
+    "explore",
+    "schemes",
+    "doctor",
+]
 _COMMON = ("scope", "image_attention")  # options that every scheme takes
 
 
 class Commands(TyperGroup):
     """Commands whose errors for users are one line on stderr and exit code 2."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # typer's Context is click's
+        return sorted(self.commands, key=_VERBS.index)
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's Context is click's
         try:
@@ -46,9 +66,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 
 
 def main() -> None:
@@ -207,10 +224,6 @@ def _number(text: str) -> int | float:
         raise ConfigError(f"--fail-on-error {text}: a count (10) or a fraction below 1 (0.01) is accepted") from None
 
 
-app.command()(calibrate)
-app.command()(origin)
-
-
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders to show side by side.")],
@@ -290,8 +303,7 @@ def doctor(
     out.print(table)
 
 
-app.command()(tune)
-app.command()(export)
-app.command()(bench.bench)
-app.command()(explore.explore)
+for verb in (origin, calibrate, tune, export, bench.bench, explore.explore):
+    app.command()(verb)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 app.command(context_settings={"allow_interspersed_args": False})(run.run)

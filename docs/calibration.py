@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,12 +117,14 @@ def write(work: Annotated[Path, typer.Option()]) -> None:
         for seed in (1, 2, 3)
         if (work / f"{skew}-{seed}" / "calibration" / "calibration.json").exists()
     }
+    names = [f"{skew}-{seed}" for skew in SKEWS for seed in (1, 2, 3)]
+    there = {kind: [m for m in models if asked(work, m, kind)] for kind in ("rivals", "scan", "transfer-0")}
     blocks = {
-        "verdict": verdict(models),
-        "rivals": rivals(work, models),
-        "scan": scan(work, models),
-        "free": label_free(work, models),
-        "transfer": transfer(work, models),
+        "verdict": verdict(models) + missing(names, models),
+        "rivals": rivals(work, models) + missing(names, there["rivals"]),
+        "scan": scan(work, models) + missing(names, there["scan"]),
+        "free": label_free(work, models) + missing(names, there["scan"]),
+        "transfer": transfer(work, models) + missing([name for name in names if name[-1] == "1"], there["transfer-0"]),
     }
     text = PAGE.read_text("utf-8")
     for name, block in blocks.items():
@@ -133,6 +135,12 @@ def write(work: Annotated[Path, typer.Option()]) -> None:
     PAGE.write_text(text, "utf-8")
     for dark in (False, True):
         save(curves(work, models, dark=dark), PAGE.with_name(f"calibration-{'dark' if dark else 'light'}.svg"), "svg")
+
+
+def missing(names: Iterable[str], there: Iterable[str]) -> str:
+    """A line that says which models a table lacks, where it lacks any."""
+    left = [name for name in names if name not in {*there}]
+    return f"\nNot measured yet: {', '.join(left)}.\n" if left else ""
 
 
 def record(folder: Path) -> dict[str, Any]:

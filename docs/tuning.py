@@ -89,18 +89,23 @@ class Study:
         measure(load(str(folder)), self.probe, labels, self.after(seed, label), audit=0, statistics=DRAWN)
 
 
-def unseen(run: Run, label: str, skew: str) -> NDArray[np.float64]:
-    """For each item the share of hits over the cells that training never asked about."""
+def unseen(run: Run, label: str, skew: str, kind: str = "present") -> NDArray[np.float64]:
+    """For each item the share of right answers to questions of ``kind`` over the cells training never asked about."""
     answers = run.answers()
-    answers = answers[(answers.scheme == label) & (answers.kind == "present") & ~answers.cell.isin(SKEWS[skew])]
+    answers = answers[(answers.scheme == label) & (answers.kind == kind) & ~answers.cell.isin(SKEWS[skew])]
     return answers.groupby("item").correct.mean().to_numpy()
 
 
+def balanced_accuracy(run: Run, label: str, skew: str) -> NDArray[np.float64]:
+    """For each item the mean of hits and right refusals over those cells."""
+    return (unseen(run, label, skew) + unseen(run, label, skew, "absent")) / 2
+
+
 def interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean with a 95 % bootstrap interval over items."""
+    """Mean with a 95 % bootstrap interval over items, in per cent."""
     draws = np.random.default_rng(0).choice(values, (DRAWS, len(values))).mean(1)
     low, high = np.quantile(draws, [0.025, 0.975])
-    return float(values.mean()), float(low), float(high)
+    return 100 * float(values.mean()), 100 * float(low), 100 * float(high)
 
 
 def over_seeds(values: Sequence[float]) -> str:
@@ -137,24 +142,34 @@ def rows(study: Study, labels: Sequence[str]) -> Iterator[str]:
 
 def claim(study: Study) -> Iterator[str]:
     """The rules after tuning against the native continuation: unseen cells, seed by seed, on the same items."""
-    gains: dict[str, list[float]] = {}
+    gains: dict[str, list[list[float]]] = {}
     for seed in study.models:
         native = finished(study.after(seed, "native"))
         if native is None:
             continue
-        base = unseen(native, "native", study.skew)
         for label in study.schemes(seed):
             run = finished(study.after(seed, label))
             if run is None or label == "native":
                 continue
-            found = unseen(run, label, study.skew)
-            mean, low, high = (f"{100 * value:.1f}" for value in interval(found - base))
-            gains.setdefault(label, []).append(float((found - base).mean()))
-            shown = " | ".join(f"{100 * v.mean():.1f}" for v in (base, found))
-            yield f"| {seed} | `{label}` | {shown} | {mean} <sub>[{low}, {high}]</sub> |"
+            differences = [
+                quantity(run, label, study.skew) - quantity(native, "native", study.skew)
+                for quantity in (unseen, balanced_accuracy)
+            ]
+            gains.setdefault(label, []).append([float(values.mean()) for values in differences])
+            shown = [
+                f"{100 * value:.1f}"
+                for one, running in ((native, "native"), (run, label))
+                for value in (
+                    unseen(one, running, study.skew).mean(),
+                    1 - unseen(one, running, study.skew, "absent").mean(),
+                )
+            ]
+            found = ["{:.1f} <sub>[{:.1f}, {:.1f}]</sub>".format(*interval(values)) for values in differences]
+            yield f"| {seed} | `{label}` | {' | '.join((*shown, *found))} |"
     for label, values in gains.items():
         if len(values) > 1:
-            yield f"| all | `{label}` | | | {over_seeds(values)} |"
+            means = " | ".join(over_seeds(column) for column in zip(*values, strict=True))
+            yield f"| all | `{label}` | | | | | {means} |"
 
 
 def page(studies: Sequence[Study], text: str) -> str:
@@ -163,7 +178,11 @@ def page(studies: Sequence[Study], text: str) -> str:
         labels = study.schemes(next(iter(study.models)))
         names = " | ".join(OVERALL.values())
         table = [f"| rule | | seeds | unseen cells | {names} |", f"|---|---|---|---|{'---|' * len(OVERALL)}"]
-        against = ["| seed | rule | native tuning | this rule | difference |", "|---|---|---|---|---|"]
+        against = [
+            "| seed | rule | hits, native tuning | its false alarms | hits, this rule | its false alarms "
+            "| difference of hits | of balanced accuracy |",
+            f"|---|---|{'---|' * 6}",
+        ]
         for mark, lines in (
             (f"{study.skew}", [*table, *rows(study, labels)]),
             (f"{study.skew} against native", [*against, *claim(study)]),

@@ -12,6 +12,7 @@ import pytest
 from docs import reference
 from tests.models.test_matrix import CHECKS
 from tests.tiny import FAMILIES
+from tests.tiny.older import FAILS, LEFT_OUT
 from tests.tiny.unsupported import UNSUPPORTED
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -43,6 +44,18 @@ def test_the_integrations_page_names_the_sets_and_commands_there_are() -> None:
         known = {name for parameter in verbs[verb].params for name in (*parameter.opts, *parameter.secondary_opts)}
         own = rest.partition(" -- ")[0]
         assert set(re.findall(r"--[a-z-]+", own)) <= known, f"bapa {verb} {rest}"
+
+
+def test_the_page_of_transformers_4_lists_families_that_pass() -> None:
+    page = (DOCS / "families-457.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| [13] \|(.*)$", page, re.MULTILINE)
+    assert "with transformers 4.57" in page
+    assert {name for name, _ in rows} <= set(FAMILIES) - set(LEFT_OUT)
+    assert not [name for name, marks in rows if "✗" in marks]
+    assert {name for name, marks in rows if "**n**" in marks} <= set(FAILS) | {
+        name for name, family in FAMILIES.items() if family.skip
+    }
+    assert all(f"- **{name}**" in page for name in LEFT_OUT)
 
 
 @pytest.mark.parametrize("name", reference.PAGES)

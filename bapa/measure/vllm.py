@@ -122,11 +122,11 @@ class EngineAsker(Asker):
     def answer(self, prepared: Prepared, labels: Sequence[str]) -> list[Outcome]:
         (label,) = labels
         flat = [question for asked in prepared.questions for question in asked]
-        answers = iter(self._asked_of(self._engine(label), prepared.asked, flat))
+        answers = iter(self._asked_of(self.engine(label), prepared.asked, flat))
         return [{label: list(islice(answers, len(asked)))} for asked in prepared.questions]
 
     def answer_alone(self, pixels: Pixels, questions: Sequence[Question], label: str) -> list[Answer]:
-        engine = self._engine(label)
+        engine = self.engine(label)
         found = []
         for request, question in zip(self.hand_over([pixels], [list(questions)]), questions, strict=True):
             engine.reset_prefix_cache()
@@ -139,7 +139,7 @@ class EngineAsker(Asker):
             engines.stop(self._running[1])
             self._running = None
 
-    def _engine(self, label: str) -> LLM:
+    def engine(self, label: str) -> LLM:
         """The engine that runs a scheme. Another one is stopped first: two may not fit the memory."""
         if self._running is None or self._running[0] != label:
             self.close()

@@ -26,14 +26,15 @@ class PromptReader:
     """
 
     def __init__(self, config: Any, tokens: Tensor, scheme: Scheme) -> None:
+        kind = config.model_type.replace("-", "_")  # transformers 4 writes lfm2-vl
         self.tokens = tokens
         self.config = config
         self.scope = scheme.scope
-        self.joined = families.JOINED.get(config.model_type)
-        self.rows = config.model_type in families.ROWS
-        self.single = config.model_type in families.SINGLE
-        self.anyres = config.model_type in tiles.ANYRES
-        self.tagged = config.model_type in tiles.TAGGED
+        self.joined = families.JOINED.get(kind)
+        self.rows = kind in families.ROWS
+        self.single = kind in families.SINGLE
+        self.anyres = kind in tiles.ANYRES
+        self.tagged = kind in tiles.TAGGED
         self.squares = families.squares(config)
         self.merge = getattr(getattr(config, "vision_config", None), "spatial_merge_size", 1)
 

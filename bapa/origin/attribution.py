@@ -10,8 +10,9 @@ adds nothing to the variance on average, and an unbiased model has none. Interva
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from bapa.origin.moves import Condition, torn
 FACTORS = ("encoder", "order", "position")
 SHARES = (*FACTORS, "language_model", "remainder")
 SPLITS = 8  # random halvings of the items
-Key = tuple[str, ...]
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -104,26 +105,21 @@ def left_by_rules(answers: Answers, quantity: str, settings: Settings) -> dict[s
     """
     rules = [c.label for c in answers.conditions if c.move == "none"]
     maps = {label: answers.response(quantity, label) for label in rules}
-    there = np.isfinite(np.stack(list(maps.values()))).all((0, 2))
+    there = np.flatnonzero(np.isfinite(np.stack(list(maps.values()))).all((0, 2)))
     maps = {label: values[there] for label, values in maps.items()}
-    items = int(there.sum())
+    items, asked = len(there), answers.trials["native"].items
 
-    def statistic(weights: Array) -> dict[Key, Array]:
-        products: dict[Key, Array] = {}
+    def statistic(weights: Array) -> dict[tuple[str, str], Array]:
+        products: dict[tuple[str, str], Array] = {}
         for half in _halves(items):
             parts = [{k: _centred(_mean(v, w)) for k, v in maps.items()} for w in (weights * half, weights * ~half)]
             for label in rules:
-                for name, (a, b) in {
-                    "left": (label, label),
-                    "same": (label, "native"),
-                    "mirrored": (label, "native"),
-                }.items():
-                    turn = -1 if name == "mirrored" else 1
-                    cross = sum((one[a] * two[b][:, ::turn]).sum(-1) for one, two in (parts, parts[::-1])) / 2
+                for name, other, turn in (("left", label, 1), ("same", "native", 1), ("mirrored", "native", -1)):
+                    cross = sum((one[label] * two[other][:, ::turn]).sum(-1) for one, two in (parts, parts[::-1])) / 2
                     products[label, name] = products.get((label, name), 0) + cross
         native = products["native", "left"]
         found = {key: value / np.where(native > 0, native, np.nan) for key, value in products.items()}
-        whole = np.zeros((len(weights), len(there)))
+        whole = np.zeros((len(weights), asked))
         whole[:, there] = weights
         for label in rules:
             one = answers.trials[label]
@@ -187,11 +183,8 @@ def _centred(values: Array) -> Array:
     return values - values.mean(-1, keepdims=True)
 
 
-def _estimates(statistic: object, items: int, settings: Settings) -> dict:
-    return intervals.bootstrap(
-        statistic,
-        items,
-        resamples=settings.resamples,
-        level=settings.level,
-        seed=settings.seed,  # type: ignore[arg-type]
-    ).estimates
+def _estimates(
+    statistic: Callable[[Array], Mapping[Key, Array]], items: int, settings: Settings
+) -> dict[Key, Estimate]:
+    resamples, level, seed = settings.resamples, settings.level, settings.seed
+    return intervals.bootstrap(statistic, items, resamples=resamples, level=level, seed=seed).estimates

@@ -64,9 +64,8 @@ def attribution(found: Found, *, dark: bool = False) -> Figure:
     ax.invert_yaxis()
     ax.axvline(0, color=soft, lw=0.8)
     ax.set_xlabel("share of the spread between cells, %", color=soft)
-    ax.legend(
-        ["hit rate", "margin"], handles=ax.get_legend_handles_labels()[0], frameon=False, labelcolor=ink, fontsize=8
-    )
+    bars = ax.get_legend_handles_labels()[0]
+    ax.legend(bars, ["hit rate", "margin"], frameon=False, labelcolor=ink, fontsize=8)
     return figure
 
 

@@ -35,6 +35,7 @@ from bapa.measure.block import Outcome, Prepared
 from bapa.measure.forward import Forward
 from bapa.measure.hf import ModelAsker
 from bapa.models import balanced
+from bapa.models.anatomy import find
 from bapa.origin.rewire import rewired
 from bapa.probe import Probe
 
@@ -117,7 +118,7 @@ class Mover(ModelAsker):
 
     def _moved(self, canvases: list[Canvas], prepared: Prepared) -> list[Outcome]:
         seen = self.forward.see(prepared.asked)
-        tokens = int(torch.isin(prepared.asked.inputs["input_ids"][0], self.image_tokens).sum())
+        tokens = int(torch.isin(prepared.asked.inputs["input_ids"][0], find(self.forward.model).tokens).sum())
         outcomes: list[Outcome] = [{} for _ in canvases]
         for condition in self.wanted:
             features, positions = self.wires(condition, canvases, tokens)
@@ -152,10 +153,3 @@ class Mover(ModelAsker):
             moved + first if move in ("features", "order") else None,
             moved if move in ("positions", "order") else None,
         )
-
-    @property
-    def image_tokens(self) -> Tensor:
-        """Ids of tokens that carry picture features."""
-        from bapa.models.anatomy import find
-
-        return find(self.forward.model).tokens

@@ -168,9 +168,8 @@ def agreement(drops: NDArray[np.float64], masks: Masks, key: int, rows: int, col
     row, col = divmod(key, cols)
     inside = np.zeros((height, width), bool)
     inside[row * side : (row + 1) * side, col * side : (col + 1) * side] = True
-    top_area = np.zeros(height * width, bool)
-    top_area[np.argsort(-values.ravel(), kind="stable")[: side * side]] = True
-    top_area = top_area.reshape(height, width)
+    top_area = np.zeros((height, width), bool)
+    top_area.flat[np.argsort(-values.ravel(), kind="stable")[: side * side]] = True
     peak = values == values.max()
     return {
         "pointing": float(inside[peak].mean()),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,10 +21,9 @@ from bapa.errors import SchemeError
 from bapa.integrations.explore.drawing import cards
 from bapa.integrations.explore.explorer import Explorer, Shown
 from bapa.models import load
+from tests.browser import browser
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 MINUS = str.maketrans("−", "-")
 
 
@@ -95,20 +93,15 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed; make test-browser")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed; on Debian: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+def chromium() -> Iterator[Any]:
+    with browser() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_placed_picture_changes_the_margins(browser: Any, address: str, scheme: str, tmp_path: Path) -> None:
-    page = browser.new_page(color_scheme=scheme, viewport={"width": 1360, "height": 1000})
+def test_a_placed_picture_changes_the_margins(chromium: Any, address: str, scheme: str, tmp_path: Path) -> None:
+    page = chromium.new_page(color_scheme=scheme, viewport={"width": 1360, "height": 1000})
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(address)

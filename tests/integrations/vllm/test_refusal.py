@@ -33,7 +33,7 @@ def unregistered(monkeypatch):
 
 
 def test_without_the_plugin(folder, small, unregistered):
-    with pytest.raises(ModelError, match="BapaQwen2_5_VLForConditionalGeneration.* not supported"):
+    with pytest.raises(ModelError, match=r"BapaQwen2_5_VLForConditionalGeneration.* not supported"):
         engines.start(folder, "bapa", small)
 
 

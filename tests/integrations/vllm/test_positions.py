@@ -1,0 +1,72 @@
+"""Positions of a request from what vLLM tells of it, against those of the transformers model. Needs no vLLM."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+import bapa
+from bapa.errors import ModelError
+from bapa.integrations.vllm.positions import Positions
+from bapa.schemes import parse
+from tests.tiny import FAMILIES, Family
+
+PROMPTS = [["t5"], ["image", "t4"], ["t3", "image", "t6", "image", "t2"], ["t2", "image", "image", "t3"]]
+ONE_AXIS = ["bapa", "bapa:distance=62", "bapa:distance=native", "bapa:scope=global", "stride:delta=2", "reverse"]
+CASES = [
+    *((name, ONE_AXIS) for name in ("llava", "llava_next", "llava_onevision", "internvl", "gemma3")),
+    *((name, [*ONE_AXIS, "concentric", "spatial_reset", "mrope"]) for name in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")),
+]
+
+
+def features(family: Family, prompt: list[str], inputs: dict[str, Any]) -> list[Any]:
+    """What vLLM's scheduler hands a model with a prompt."""
+    crowd = sum(word in family.pictures for word in prompt) > 1
+    grids = iter(inputs.get("image_grid_thw", ()))
+    found, offset = [], 0
+    for word in prompt:
+        if word not in family.pictures:
+            offset += int(word.removeprefix("t"))
+            continue
+        ids = (family.crowded.get(word, family.pictures[word]) if crowd else family.pictures[word]).ids
+        embeds = int(family.image_mask(torch.tensor(ids)).sum())
+        place = SimpleNamespace(offset=offset, length=len(ids), get_num_embeds=lambda embeds=embeds: embeds)
+        data = {"image_grid_thw": SimpleNamespace(data=next(grids))} if family.mrope else {}
+        found.append(SimpleNamespace(modality="image", data=data, mm_position=place))
+        offset += len(ids)
+    return found[::-1]  # in any order
+
+
+@pytest.fixture(scope="module")
+def families() -> dict[str, tuple[Family, Any]]:
+    return {name: (FAMILIES[name], FAMILIES[name].build()) for name, _ in CASES}
+
+
+@pytest.mark.parametrize(("name", "scheme"), [(name, scheme) for name, schemes in CASES for scheme in schemes])
+def test_as_transformers(families, name, scheme):
+    family, model = families[name]
+    asked = Positions(model.config, parse(scheme), longest=200)
+    for prompt in PROMPTS:
+        inputs = family.inputs(prompt)
+        ids = inputs["input_ids"][0].tolist()
+        native = bapa.positions(model, **inputs)[:, 0]
+        with bapa.balanced(model, scheme):
+            expected = bapa.positions(model, **inputs)[:, 0]
+            longer = bapa.positions(model, **family.extend(inputs, torch.tensor([[5, 6]])))[:, 0]
+        found, delta = asked(ids, features(family, prompt, inputs), native)
+        assert found.dtype == torch.long
+        assert found.tolist() == expected.expand(3, -1).tolist(), prompt
+        assert [len(ids) + i + delta for i in range(2)] == longer[0, -2:].tolist(), prompt
+
+
+def test_beyond_the_table(families):
+    family, model = families["llava"]
+    prompt = ["t2", "image", "t3"]
+    inputs = family.inputs(prompt)
+    ids = inputs["input_ids"][0].tolist()
+    native = torch.arange(len(ids))[None]
+    with pytest.raises(ModelError, match="positions 0 to 511"):
+        Positions(model.config, parse("bapa:distance=400"), longest=200)(ids, features(family, prompt, inputs), native)
