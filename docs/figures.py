@@ -51,7 +51,8 @@ def variances(runs: Sequence[Run]) -> str:
             value, low, high = (f"{10_000 * spread[key]:.1f}" for key in ("value", "low", "high"))
             shown = f"{percent(mean['value'], 1)} <sub>{interval(mean, 1)}</sub> | {value} <sub>[{low}, {high}]</sub>"
             lines.append(f"| `{run.bias['model']['name']}` | `{scheme}` | {shown} |")
-    return "\n".join([*lines, ""])
+    note = "Variance in squared points, less the share that chance alone would give; the paper's is not corrected."
+    return "\n".join([*lines, "", note, ""])
 
 
 def main(folders: Sequence[str]) -> None:
