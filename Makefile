@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-457 test-vllm test-lmms test-browser gpu-check slow test-wheel notebooks check format figures docs pages families reference bench build clean
+.PHONY: help demo test test-457 test-vllm test-lmms test-browser gpu-check slow test-wheel notebooks check format figures studies docs pages families reference bench build clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -55,10 +55,24 @@ format: $(READY)  ## sort imports and format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-figures: demo  ## make the pictures and tables of README.md again
+figures: demo  ## make the pictures and tables of README.md and docs/paper.md again
 	for name in center uniform; do $(BIN)/bapa measure reference:$$name --probe bapa-demo/probe \
 	  --scheme native --scheme bapa --scheme bapa:distance=native --out bapa-demo/$$name || exit 1; done
 	$(BIN)/python docs/figures.py bapa-demo/bottom bapa-demo/top bapa-demo/center bapa-demo/uniform
+
+studies: $(READY)  ## make the studies of docs again: calibration, tuning, origin; trains further seeds (hours)
+	for skew in bottom top center uniform; do for seed in 2 3; do \
+	  $(BIN)/python -m bapa.reference train --skew $$skew --seed $$seed --out build/reference/$$skew-$$seed || exit 1; done; done
+	PYTHONPATH=. $(BIN)/python docs/calibration.py measure reference:bottom reference:top reference:center reference:uniform \
+	  build/reference/*-2 build/reference/*-3 --work build/calibration
+	PYTHONPATH=. $(BIN)/python docs/calibration.py write --work build/calibration
+	PYTHONPATH=. $(BIN)/python docs/tuning.py --model 1=reference:center --model 2=build/reference/center-2 --model 3=build/reference/center-3
+	$(BIN)/bapa probe digits --items 100 --out build/origin/probe
+	for name in bottom top center uniform; do \
+	  $(BIN)/bapa origin reference:$$name --probe build/origin/probe --items 60 --out build/origin/runs/$$name-1 || exit 1; \
+	  for seed in 2 3; do $(BIN)/bapa origin build/reference/$$name-$$seed --probe build/origin/probe --items 60 \
+	    --out build/origin/runs/$$name-$$seed || exit 1; done; done
+	PYTHONPATH=. $(BIN)/python docs/origin.py build/origin/runs/*
 
 docs: $(READY) pages  ## build the documentation into build/site, warnings are errors (Python 3.11 or newer)
 	$(INSTALL) '.[dev,docs]'

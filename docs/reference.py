@@ -43,15 +43,18 @@ COLUMNS = {
 def schemes() -> Iterator[str]:
     """Every scheme with its rule, its options and its source."""
     yield "# Schemes\n"
-    yield "A scheme says where the tokens of one image go and where the text resumes. In text form: `name:option=value,option=value`."
-    yield "`bapa schemes --grid 24x24` shows what each does to a grid of patches. Every scheme takes these two options:\n"
+    yield "A scheme says where the tokens of one image go and where the text resumes. In text form:"
+    yield "`name:option=value,option=value`.\n"
+    yield "`bapa schemes --grid 24x24` shows what each does to a grid of patches. Every scheme takes two options:\n"
     common = [option for option in table()[0].options if option.name in ("scope", "image_attention")]
     yield from (f"- `{o.name}` = `{o.accepts}` (default `{o.default}`)" for o in common)
     yield "\n| scheme | rule | options | axes | mask of its paper | from |\n|---|---|---|:-:|---|---|"
     for row in table():
         own = "<br>".join(f"`{o.name}={o.default}` ({_cell(o.accepts)})" for o in row.options if o not in common)
-        yield f"| `{row.name}` | {_cell(row.summary)} | {own or '–'} | {row.axes} | {row.attention} | {_cell(row.paper)} |"
-    yield "\nAxes: 1 runs on every model, 3 needs M-RoPE. The mask of a paper is never set silently: ask for it with `image_attention`.\n"
+        cells = (f"`{row.name}`", _cell(row.summary), own or "–", str(row.axes), row.attention, _cell(row.paper))
+        yield f"| {' | '.join(cells)} |"
+    yield "\nAxes: 1 runs on every model, 3 needs M-RoPE. The mask of a paper is never set silently: ask for it with"
+    yield "`image_attention`.\n"
     for name, kind in SCHEMES.items():
         yield f"## {name}\n\n{_prose(kind)}\n"
 
@@ -90,16 +93,19 @@ def cli() -> Iterator[str]:
                 or "UNSET" in repr(default)
                 else f"`{default}`"
             )
-            yield f"| `{' '.join([*names, *parameter.secondary_opts])}` | {_cell(getattr(parameter, 'help', '') or '')} | {said} |"
+            shown_as = " ".join([*names, *parameter.secondary_opts])
+            yield f"| `{shown_as}` | {_cell(getattr(parameter, 'help', '') or '')} | {said} |"
 
 
 def results() -> Iterator[str]:
     """The files of a run folder."""
-    yield "# Result files\n\nA run folder holds `answers.parquet`, `bias.json` and, written last, `run.json`: what was run, with versions, fingerprints and the command.\n"
-    yield "## answers.parquet\n\nOne row per item, cell, question and scheme, in the order of the probe.\n\n| column | type | |\n|---|---|---|"
+    yield "# Result files\n\nA run folder holds `answers.parquet`, `bias.json` and, written last, `run.json`: what was"
+    yield "run, with versions, fingerprints and the command.\n\n## answers.parquet\n"
+    yield "One row per item, cell, question and scheme, in the probe's order.\n\n| column | type | |\n|---|---|---|"
     for field in SCHEMA:
         yield f"| `{field.name}` | {field.type} | {COLUMNS[field.name]} |"
-    yield "\n## bias.json\n\nFractions, not per cent. An *estimate* is `{value, low, high}`: the interval is a bootstrap over items.\n\n| key | |\n|---|---|"
+    yield "\n## bias.json\n\nFractions, not per cent. An *estimate* is `{value, low, high}`: the interval is a"
+    yield "bootstrap over items.\n\n| key | |\n|---|---|"
     yield from (f"| `{path}` | {kind} |" for path, kind in dict.fromkeys(_keys(_sample())))
     yield "\n## Quantities\n\n| key | in words | |\n|---|---|---|"
     for quantity in {q.key: q for q in (*TABLED, *MAPPED)}.values():

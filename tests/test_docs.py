@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,19 @@ def test_commands_in_the_docs_are_commands() -> None:
             verb, *rest = line.split()[1:]
             assert verb in known, f"{name}.md: {line}"
             assert {word for word in rest if word.startswith("--")} <= options, f"{name}.md: {line}"
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocstrings", reason="needs mkdocs: pip install 'bapa[docs]'")
+    pytest.importorskip("material")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(build, cwd=DOCS.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > 15
+    for page in pages:
+        fetched = re.findall(
+            r"<(?:script|link|img|iframe|source)\b[^>]+(?:src|href)=\"?(https?:[^\">\s]+)", page.read_text("utf-8")
+        )
+        assert fetched == [], page.name

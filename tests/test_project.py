@@ -66,3 +66,16 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     ]
     assert commands == ["make test"]
     assert re.search(r"^make test ", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+
+
+def test_citation_names_this_version() -> None:
+    import bapa
+
+    cited = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert re.findall(r"^version: (.+)$", cited, re.MULTILINE) == [bapa.__version__]
+
+
+def test_pre_commit_runs_what_make_check_runs() -> None:
+    hooks = re.findall(r"entry: \.venv/bin/(\w+ ?\w*)", (ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    checked = re.findall(r"^\t\$\(BIN\)/(ruff \w+|mypy)", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert {"ruff check", "ruff format", "mypy"} <= {hook.strip() for hook in hooks} & set(checked)

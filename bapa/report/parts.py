@@ -1,8 +1,9 @@
 """Further parts of the page: what other commands left in a run folder, each shown by a module of its own.
 
 A module gives one function, ``part(run) -> Part | None``: it reads its file in the run folder, say, and returns None
-where there is none. Its name goes into :data:`PARTS`; the page shows the parts in that order, after the maps and before
-the example pictures. Pictures and tables come from :func:`picture` and :func:`table`, which escape what they are given.
+where there is none. Its name goes into :data:`PARTS`; the page shows the parts in that order, after the tests and
+before the example pictures. Pictures and tables come from :func:`picture` and :func:`table`, which escape what they
+are given.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from matplotlib.figure import Figure
 from bapa.measure import Run
 from bapa.report.figures import save
 
-PARTS: tuple[str, ...] = ("bapa.report.origin",)
+PARTS: tuple[str, ...] = ("bapa.report.origin", "bapa.report.tuning")
 
 
 @dataclass(frozen=True)

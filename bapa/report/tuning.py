@@ -13,8 +13,10 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from bapa.measure.store import replacing
+from bapa.measure import Run
+from bapa.measure.store import read_json, replacing
 from bapa.report.figures import PAPER
+from bapa.report.parts import Part, picture
 from bapa.report.view import interval, percent
 
 PAGE = "tuning.html"
@@ -48,6 +50,23 @@ def write(folder: Path, record: Mapping[str, Any]) -> Path:
     with replacing(folder / PAGE) as part:
         part.write_text(page, "utf-8")
     return folder / PAGE
+
+
+def part(run: Run) -> Part | None:
+    """How the model of ``run`` was tuned, for its report; None where its folder holds no ``tune.json``."""
+    file = Path(run.bias["model"]["name"]) / "tune.json"
+    if not file.is_file():
+        return None
+    record = read_json(file)
+    if not record["loss"]:
+        return None
+    config, last = record["config"], record["loss"][-1]
+    made = (
+        f"Tuned from {config['model']['name']} under {config['scheme']} on {config['data']['rows']} rows of "
+        f"{config['data']['name']}: {last['step']} steps, last loss {last['loss']:.3f}. Made by: {record['command']}"
+    )
+    words = "Loss by step" + (", and hit rate and range of the probe by step" if record["evaluations"] else "")
+    return Part("How it was tuned", [made, picture(lambda dark: curves(record, dark=dark), words)])
 
 
 def svg(record: Mapping[str, Any], *, dark: bool = False) -> str:

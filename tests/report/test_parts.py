@@ -35,7 +35,7 @@ def test_named_modules_exist() -> None:
 
 def test_what_a_part_says_is_escaped_and_its_markup_is_not() -> None:
     body = [EVIL, parts.table(EVIL, [EVIL, "b"], [(EVIL, EVIL)])]
-    html = render([section("m", fake_bias({"native": SKEWED}), {}, [], [], [parts.Part(EVIL, body)])], "")
+    html = render([section("m", fake_bias({"native": SKEWED}), {}, [], [], parts=[parts.Part(EVIL, body)])], "")
     assert "<b onclick" not in html
     assert html.count("&lt;b onclick=x&gt;&amp;&#39;&#34;") == 7
     assert html.count("<table><caption>") == 1
