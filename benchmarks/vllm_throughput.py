@@ -1,9 +1,9 @@
 """What a scheme costs in vLLM: answers per second of ``measure --backend vllm``, balanced against native.
 
-    .venv-vllm/bin/python benchmarks/vllm_throughput.py             # after make test-vllm; the shipped reference, the digits probe
+    .venv-vllm/bin/python benchmarks/vllm_throughput.py
     .venv-vllm/bin/python benchmarks/vllm_throughput.py --model FOLDER --scheme bapa:distance=62
 
-Two engines in one process, asked the same blocks in turns, caches emptied before each; the median of the paired ratios
+The environment is that of ``make test-vllm``; by default the shipped reference answers the digits probe. Two engines in one process, asked the same blocks in turns, caches emptied before each; the median of the paired ratios
 counts. Seconds on the clock depend on what else runs; processor seconds hardly do.
 """
 

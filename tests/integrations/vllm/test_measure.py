@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm does that")
 
-from bapa.measure import Settings, load_engine, load_run, measure
+from bapa.measure import Settings, load_engine, measure
 from bapa.measure.vllm import EngineAsker
 from bapa.models import load
 from bapa.probe import Design, build
@@ -57,20 +53,6 @@ def test_margins_are_those_of_transformers_also_after_an_interruption(engine_mod
     assert found.config["audit"]["flips"] == []
     assert found.config["audit"]["answers"] == 2 * 3 * 3
     assert found.config["audit"]["largest_margin_difference"] < 2e-3
-
-
-def test_two_processes_merge_without_duplicates(probe, tmp_path):
-    """The documented way to many GPUs, on two processes with an engine each."""
-    expected = measure(load("reference:bottom"), probe, ["bapa"], tmp_path / "hf", items=2, audit=0, statistics=QUICK)
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "-m", "bapa"]
-    options = "--scheme bapa --items 2 --batch-size 6 --audit 0 --resamples 50 --backend vllm --dtype float32"
-    engine = "--engine enforce_eager=true --engine max_model_len=512"
-    command = [*launch, "measure", "reference:bottom", "--probe", str(probe.path), "--out", str(tmp_path / "vllm")]
-    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-    subprocess.run([*command, *options.split(), *engine.split()], env=environment, check=True)
-    one, two = expected.answers(), load_run(tmp_path / "vllm").answers()
-    pd.testing.assert_frame_equal(one.drop(columns=["margin", "mass"]), two.drop(columns=["margin", "mass"]))
-    np.testing.assert_allclose(one["margin"], two["margin"], atol=2e-3)
 
 
 def test_texts(engine_model, probe, tmp_path):
