@@ -3,8 +3,9 @@
     .venv-vllm/bin/python benchmarks/vllm_throughput.py
     .venv-vllm/bin/python benchmarks/vllm_throughput.py --model FOLDER --scheme bapa:distance=62
 
-The environment is that of ``make test-vllm``; by default the shipped reference answers the digits probe. Two engines in one process, asked the same blocks in turns, caches emptied before each; the median of the paired ratios
-counts. Seconds on the clock depend on what else runs; processor seconds hardly do.
+The environment is that of ``make test-vllm``; by default the shipped reference answers the digits probe. Two engines in
+one process are asked the same blocks in turns, caches emptied before each; the median of the paired ratios counts.
+Seconds on the clock depend on what else runs; processor seconds hardly do.
 """
 
 from __future__ import annotations
