@@ -14,7 +14,7 @@ import bapa
 from bapa.cli import app
 from bapa.errors import BapaError, ProbeError
 
-VERBS = {"demo", "probe", "measure", "report", "schemes", "doctor"}
+VERBS = {"demo", "probe", "measure", "report", "schemes", "doctor", "serve"}
 
 
 def bapa_command(*arguments: str) -> subprocess.CompletedProcess[str]:
