@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None 
     ``options``: further arguments of :class:`vllm.LLM`.
 
     Raises:
-        IntegrationError: vLLM is not installed.
+        IntegrationError: vLLM is not installed, or there are fewer GPUs than processes need.
         UnsupportedModelError, SchemeError: the model or the scheme is not for vLLM.
         ModelError: the engine does not start, for instance because it lacks this plugin.
         NotBalancedError: the engine starts, but a worker does not run the scheme.
@@ -72,6 +73,7 @@ def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None 
 
     # A forked worker would inherit this process's torch.distributed, where accelerate launch has set it up.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+    keep_to_own_gpus(int((options or {}).get("tensor_parallel_size", 1)))
     given = arguments(folder, scheme)
     try:
         engine = vllm.LLM(**given, **(options or {}))
@@ -102,6 +104,33 @@ def require() -> None:
 
     if find_spec("vllm") is None:
         raise IntegrationError("vLLM is not installed; pip install 'bapa[vllm]' (docs/serve.md tells of CPUs)")
+
+
+@cache
+def visible() -> tuple[str, ...]:
+    """The GPUs that this process was started with, as ``CUDA_VISIBLE_DEVICES`` names them; asked for once."""
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return tuple(filter(None, os.environ["CUDA_VISIBLE_DEVICES"].split(",")))
+    import torch
+
+    return tuple(map(str, range(torch.cuda.device_count())))
+
+
+def keep_to_own_gpus(each: int) -> None:
+    """Where several processes share a machine (``LOCAL_RANK``), leave this one ``each`` GPUs of its own to see.
+
+    Raises IntegrationError where there are not so many.
+    """
+    rank = int(os.environ.get("LOCAL_RANK", "0"))
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not visible():
+        return
+    own = visible()[rank * each : (rank + 1) * each]
+    if len(own) < each:
+        raise IntegrationError(
+            f"process {rank} finds {len(own)} GPUs of the {each} it needs, of {len(visible())} in all; "
+            f"start {len(visible()) // each} processes"
+        )
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(own)
 
 
 def stop(engine: LLM) -> None:

@@ -52,7 +52,7 @@ class Balanced:
 
     def get_mrope_input_positions(self, input_tokens: list[int], mm_features: list[Any]) -> tuple[Tensor, int]:
         """Positions of a prompt, LongTensor (3, tokens), and what to add to the number of a later token."""
-        return self.bapa(input_tokens, mm_features, self.native(input_tokens, mm_features))
+        return self.bapa(input_tokens, mm_features, lambda: self.native(input_tokens, mm_features))
 
     def native(self, input_tokens: list[int], mm_features: list[Any]) -> Tensor:
         """The model's own positions of a prompt, LongTensor (axes, tokens)."""

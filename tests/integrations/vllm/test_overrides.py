@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
-from bapa.errors import ConfigError, SchemeError, UnsupportedModelError
+from bapa.errors import ConfigError, IntegrationError, SchemeError, UnsupportedModelError
 from bapa.integrations.vllm import engine, server, worker
 from bapa.integrations.vllm.overrides import overrides
 from bapa.models import record
@@ -91,3 +92,23 @@ def test_options_that_carry_the_scheme_are_ours(with_vllm, option):
 def test_our_endpoint_is_switched_on_beside_what_was():
     assert server.environment({"VLLM_PLUGINS": "other"})["VLLM_PLUGINS"] == "other,bapa"
     assert "bapa" in server.environment({"HOME": "/"})["VLLM_PLUGINS"].split(",")
+
+
+@pytest.fixture
+def ranked(monkeypatch):
+    """A machine of four GPUs with two processes, of which this is the second."""
+    monkeypatch.setattr(engine, "visible", lambda: ("2", "3", "5", "7"))
+    for name, value in {"WORLD_SIZE": "2", "LOCAL_RANK": "1", "CUDA_VISIBLE_DEVICES": "2,3,5,7"}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(("each", "own"), [(1, "3"), (2, "5,7")])
+def test_a_process_keeps_to_its_own_gpus(ranked, each, own):
+    for _ in range(2):  # one engine after the other
+        engine.keep_to_own_gpus(each)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == own
+
+
+def test_too_few_gpus(ranked):
+    with pytest.raises(IntegrationError, match="process 1 finds 1 GPUs of the 3 it needs, of 4 in all; start 1"):
+        engine.keep_to_own_gpus(3)

@@ -56,10 +56,25 @@ def test_as_transformers(families, name, scheme):
         with bapa.balanced(model, scheme):
             expected = bapa.positions(model, **inputs)[:, 0]
             longer = bapa.positions(model, **family.extend(inputs, torch.tensor([[5, 6]])))[:, 0]
-        found, delta = asked(ids, features(family, prompt, inputs), native)
+        found, delta = asked(ids, features(family, prompt, inputs), lambda native=native: native)
         assert found.dtype == torch.long
         assert found.tolist() == expected.expand(3, -1).tolist(), prompt
         assert [len(ids) + i + delta for i in range(2)] == longer[0, -2:].tolist(), prompt
+
+
+def test_kept_results_are_those_of_their_own_prompt(families):
+    """The same pictures at other places, other pictures at the same place, and a caller that writes into its result."""
+    family, model = families["qwen2_5_vl"]
+    asked = Positions(model.config, parse("concentric"), longest=200)
+    for prompt in [["t3", "image", "t9"], ["t4", "image", "t8"], ["t3", "wide", "t7"], ["t3", "image", "t9"]] * 2:
+        inputs = family.inputs(prompt)
+        native = bapa.positions(model, **inputs)[:, 0]
+        with bapa.balanced(model, "concentric"):
+            expected = bapa.positions(model, **inputs)[:, 0]
+        ids = inputs["input_ids"][0].tolist()
+        found, _ = asked(ids, features(family, prompt, inputs), lambda native=native: native)
+        assert torch.equal(found, expected.expand(3, -1))
+        found.zero_()
 
 
 def test_beyond_the_table(families):
@@ -69,4 +84,6 @@ def test_beyond_the_table(families):
     ids = inputs["input_ids"][0].tolist()
     native = torch.arange(len(ids))[None]
     with pytest.raises(ModelError, match="positions 0 to 511"):
-        Positions(model.config, parse("bapa:distance=400"), longest=200)(ids, features(family, prompt, inputs), native)
+        Positions(model.config, parse("bapa:distance=400"), longest=200)(
+            ids, features(family, prompt, inputs), lambda: native
+        )

@@ -1,10 +1,11 @@
 """What a scheme costs in vLLM: answers per second of ``measure --backend vllm``, balanced against native.
 
-    .venv-vllm/bin/python benchmarks/vllm.py             # after make test-vllm; the shipped reference, the digits probe
-    .venv-vllm/bin/python benchmarks/vllm.py --model FOLDER --scheme bapa:distance=62
+    .venv-vllm/bin/python benchmarks/vllm_throughput.py
+    .venv-vllm/bin/python benchmarks/vllm_throughput.py --model FOLDER --scheme bapa:distance=62
 
-Two engines in one process, asked the same blocks in turns, caches emptied before each; the median of the paired ratios
-counts. Seconds on the clock depend on what else runs; processor seconds hardly do.
+The environment is that of ``make test-vllm``; by default the shipped reference answers the digits probe. Two engines in
+one process are asked the same blocks in turns, caches emptied before each; the median of the paired ratios counts.
+Seconds on the clock depend on what else runs; processor seconds hardly do.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def main() -> None:
         rate = answers / taken[:, :, i].sum(0)
         print(
             f"{kind:9} native {rate[0]:8.1f} answers/s   {options.scheme} {rate[1]:8.1f} answers/s   "
-            f"{options.scheme}/native {np.median(ratios[:, i]):.3f} [{low[i]:.3f}, {high[i]:.3f}] over {len(ratios)} blocks"
+            f"ratio {np.median(ratios[:, i]):.3f} [{low[i]:.3f}, {high[i]:.3f}] over {len(ratios)} blocks"
         )
 
 
