@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -97,8 +96,8 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
     }
     tables.write(found, folder)
     figures.draw(found, folder)
-    write_json(study.out / FILE, json.loads(json.dumps(found)))
-    return Origin(study.out, found)
+    write_json(study.out / FILE, found)
+    return load_origin(study.out)
 
 
 def _parts(study: Study) -> dict[str, Any]:
