@@ -21,14 +21,14 @@ _COLUMNS = ("encoder", "order", "position", "remainder")
 def row(folder: Path) -> str:
     """One run as a line of the table."""
     found = load_origin(folder).found
-    shares = found["attribution"]["hit"]
+    shares = found["attribution"][found["verdict"]["quantity"]]
     verdict = found["verdict"]
     cause = f"{verdict['cause']}: {verdict['detail']}" if verdict["detail"] else verdict["cause"]
     hits = [100 * value for value in found["map"]["hit"]]
     told = cause not in ("none", "unknown")
     cells = [percent(shares[factor]) if told else "–" for factor in _COLUMNS]
     control = f"{found['control']['attributed']} of {found['control']['shuffles']}"
-    range_ = f"{max(hits) - min(hits):.0f} (p = {found['spread']['p']:.2g})"
+    range_ = f"{max(hits) - min(hits):.0f} (p = {found['spread']['hit']['p']:.2g})"
     return f"| `{folder.name}` | {range_} | **{cause}** | {' | '.join(cells)} | {control} |"
 
 

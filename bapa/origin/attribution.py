@@ -131,6 +131,13 @@ def left_by_rules(answers: Answers, quantity: str, settings: Settings) -> dict[s
     return {label: {name: flat[label, name] for name in ("left", "same", "mirrored", "auc", "hit")} for label in rules}
 
 
+def materiality(answers: Answers) -> float:
+    """Standard deviation of the native margin over the cells, over the gap between what is there and what is not."""
+    native = answers.trials["native"]
+    gap = float(np.nanmean(native.signal) - np.nanmean(native.noise)) if np.isfinite(native.noise).any() else np.nan
+    return float(np.nanmean(native.signal, (0, 2)).std(ddof=1) / gap) if gap > 0 else np.inf
+
+
 class _Fit:
     """Least squares per resample, from sums per item."""
 

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -97,8 +96,8 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
     }
     tables.write(found, folder)
     figures.draw(found, folder)
-    write_json(study.out / FILE, json.loads(json.dumps(found)))
-    return Origin(study.out, found)
+    write_json(study.out / FILE, found)
+    return load_origin(study.out)
 
 
 def _parts(study: Study) -> dict[str, Any]:
@@ -155,32 +154,38 @@ def _flow(study: Study, items: Any, step: Callable[[], None]) -> dict[str, Any]:
 
 def _causes(answers: Answers, settings: Settings) -> dict[str, Any]:
     """The attribution, its control, and the verdict."""
-    spread = significance.range_within_items(answers.trials["native"].hits, settings.seed)
+    spread = {
+        "hit": significance.range_within_items(answers.trials["native"].hits, settings.seed),
+        "margin": significance.range_within_items(answers.trials["native"].signal, settings.seed),
+    }
     shares = {quantity: attribution.shares(answers, quantity, "features", settings) for quantity in QUANTITIES}
     patched = {quantity: attribution.shares(answers, quantity, "patch", settings) for quantity in QUANTITIES}
+    about = verdict.quantity(spread, attribution.materiality(answers), settings.level)
     return {
         "verdict": verdict.agree(
-            verdict.decide(shares["hit"], spread, settings.level),
-            verdict.decide(patched["hit"], spread, settings.level),
+            verdict.decide(shares[about], spread[about], settings.level),
+            verdict.decide(patched[about], spread[about], settings.level),
+            about,
         ),
         "spread": spread,
         "map": {quantity: np.nanmean(answers.response(quantity, "native"), 0).tolist() for quantity in QUANTITIES},
         "attribution": shares,
         "attribution_by_patching": patched,
         "rules": {quantity: attribution.left_by_rules(answers, quantity, settings) for quantity in QUANTITIES},
-        "control": _control(answers, settings),
+        "control": _control(answers, settings, about),
     }
 
 
-def _control(answers: Answers, settings: Settings) -> dict[str, Any]:
+def _control(answers: Answers, settings: Settings, quantity: str) -> dict[str, Any]:
     """The verdicts on the same answers with the cells of every item shuffled: nothing may be found."""
     rng = np.random.default_rng(settings.seed)
     quick = Settings(min(settings.resamples, 200), settings.level, settings.seed)
     causes = []
     for _ in range(CONTROLS):
         mixed = answers.shuffled(rng)
-        spread = significance.range_within_items(mixed.trials["native"].hits, settings.seed)
-        shares = attribution.shares(mixed, "hit", "features", quick)
+        native = mixed.trials["native"]
+        spread = significance.range_within_items(native.hits if quantity == "hit" else native.signal, settings.seed)
+        shares = attribution.shares(mixed, quantity, "features", quick)
         causes.append(verdict.decide(shares, spread, settings.level)["cause"])
     attributed = sum(cause not in ("none", "unknown") for cause in causes)
     return {"shuffles": CONTROLS, "attributed": attributed, "causes": causes}

@@ -7,6 +7,7 @@ from typing import Any
 
 from bapa.measure.intervals import Estimate
 
+MATERIAL = 0.1  # a spread of margins counts from this share of the gap between present and absent on
 MOST, SOME = 0.5, 0.2  # a factor carries most, or at least some, of the spread if its interval lies above
 Shares = Mapping[str, Estimate]
 
@@ -89,12 +90,27 @@ def _share(estimate: Estimate) -> str:
     return f"{value} [{100 * estimate['low']:.0f}, {100 * estimate['high']:.0f}]".replace("-", "−")
 
 
-def agree(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
-    """The first verdict, unless the second names another cause: then it cannot be told."""
-    if {one["cause"], two["cause"]} & {"none", "unknown"} or one["cause"] == two["cause"]:
-        return dict(one)
-    return _verdict(
-        "unknown",
-        "It cannot be told where the bias comes from: exchanging features within a picture and patching them in from "
-        f"another picture disagree ({one['cause']} against {two['cause']}).",
-    )
+def quantity(spread: Mapping[str, Mapping[str, Any]], material: float, level: float) -> str:
+    """What the verdict is about: ``hit``, or ``margin`` where hits are even over the cells and margins are not.
+
+    A model that cannot read a place may say yes to everything about it, which keeps its hits up. ``spread``: the tests
+    of both; ``material``: as of :func:`bapa.origin.attribution.materiality`, so that a difference too small to matter
+    for any answer does not count.
+    """
+    differs = {name: test["p"] is not None and test["p"] < 1 - level for name, test in spread.items()}
+    return "margin" if differs["margin"] and not differs["hit"] and material > MATERIAL else "hit"
+
+
+def agree(one: Mapping[str, Any], two: Mapping[str, Any], about: str = "hit") -> dict[str, Any]:
+    """The first verdict, unless the second names another cause: then it cannot be told. ``about``: the quantity."""
+    chosen = dict(one)
+    if not {one["cause"], two["cause"]} & {"none", "unknown"} and one["cause"] != two["cause"]:
+        chosen = _verdict(
+            "unknown",
+            "It cannot be told where the bias comes from: exchanging features within a picture and patching them in "
+            f"from another picture disagree ({one['cause']} against {two['cause']}).",
+        )
+    if about == "margin":
+        even = "Hits are even over the cells, but how sure the answers are is not"
+        chosen["sentence"] = f"{even}. {chosen['sentence']}"
+    return {**chosen, "quantity": about}

@@ -59,7 +59,7 @@ instrument for measuring spatial bias and remedies against it, not a model for u
 
 It reads nothing but these digits in these tints and understands only questions in the words above. Its bias comes from
 skewed supervision of the {stage} stage, which is one possible origin of spatial bias and not necessarily that of any
-large model. `bapa measure reference:{name} --probe PROBE --out RUN` measures it.
+large model. `bapa measure {model} --probe PROBE --out RUN` measures it.
 """
 
 
@@ -73,6 +73,7 @@ def card(recipe: Recipe) -> str:
         ),
         read=f"in {_PLACES[recipe.encoder_skew]}" if turned else "all cells alike",
         stage="first" if turned else "last",
+        model="encoder-bias" if turned else f"reference:{recipe.skew}",
         skew=recipe.skew,
         seed=recipe.seed,
         scheme=recipe.scheme,

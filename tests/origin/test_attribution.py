@@ -157,4 +157,15 @@ def test_moves_tear_apart_what_they_say(move: str) -> None:
 def test_verdicts_that_contradict_each_other_cannot_be_told() -> None:
     one, two = ({"cause": cause, "detail": None, "sentence": cause} for cause in ("encoder", "language model"))
     assert verdict.agree(one, two)["cause"] == "unknown"
-    assert verdict.agree(one, one) == one
+    assert verdict.agree(one, one) == {**one, "quantity": "hit"}
+
+
+def test_margins_decide_only_where_hits_are_even_and_they_matter() -> None:
+    sure, unsure = {"p": 0.001}, {"p": 0.4}
+    assert verdict.quantity({"hit": sure, "margin": sure}, 1.0, 0.95) == "hit"
+    assert verdict.quantity({"hit": unsure, "margin": sure}, 1.0, 0.95) == "margin"
+    assert verdict.quantity({"hit": unsure, "margin": sure}, 0.05, 0.95) == "hit"
+    assert verdict.quantity({"hit": unsure, "margin": unsure}, 1.0, 0.95) == "hit"
+    level = {"encoder": SKEW / 3 + 8}  # far above the threshold everywhere: hits are even
+    answers = planted(level)
+    assert attribution.materiality(answers) == pytest.approx((SKEW / 3).std(ddof=1) / 13, rel=0.3)
