@@ -112,9 +112,9 @@ def interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def over_seeds(values: Sequence[float]) -> str:
-    """Mean over seeds with Student's 95 % interval, in per cent."""
+    """Mean over seeds with Student's 95 % interval, in per cent; two seeds bound nothing and get none."""
     mean = float(np.mean(values))
-    if len(values) < 2:
+    if len(values) < 3:
         return f"{100 * mean:.1f}"
     half = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
     return f"{100 * mean:.1f} <sub>± {100 * half:.1f}</sub>"
