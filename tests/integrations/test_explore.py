@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import bapa
@@ -43,7 +44,7 @@ def test_margins_are_those_of_the_model_and_native_ones_depend_on_the_place(expl
     text = model.processor.apply_chat_template(chat, add_generation_prompt=True)
     inputs = model.processor(images=[[Image.fromarray(canvas)]], text=[text], return_tensors="pt")
     for shown in (native, balanced):
-        with bapa.balanced(model.model, shown.scheme):
+        with bapa.balanced(model.model, shown.scheme), torch.no_grad():
             logits = model.model(**inputs).logits[0, -1]
         yes, no = (explorer.answers.tokens([word])[0] for word in ("yes", "no"))
         assert shown.margins[8] == pytest.approx(float(logits[yes].logsumexp(0) - logits[no].logsumexp(0)), abs=1e-3)
@@ -102,6 +103,7 @@ def chromium() -> Iterator[Any]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_placed_picture_changes_the_margins(chromium: Any, address: str, scheme: str, tmp_path: Path) -> None:
     page = chromium.new_page(color_scheme=scheme, viewport={"width": 1360, "height": 1000})
+    page.set_default_timeout(120_000)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(address)

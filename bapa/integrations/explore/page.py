@@ -60,13 +60,14 @@ def page(explorer: Explorer) -> gr.Blocks:
                     label="Canvas",
                     show_label=False,
                     interactive=False,
+                    format="png",
                     buttons=[],
                     elem_classes="bapa-canvas",
                     elem_id="canvas",
                     type="pil",
                 )
                 gr.HTML("<p class='bapa-hint'>Click a cell: the picture moves there.</p>")
-                question = gr.Textbox(explorer.question(0), label="Question", elem_id="question", lines=2, max_lines=4)
+                question = gr.Textbox(explorer.question(0), label="Question", elem_id="question", lines=1, max_lines=4)
                 with gr.Row():
                     cell = gr.Dropdown(places, value=first, label="Place", elem_id="place")
                     crowded = gr.Checkbox(True, label="Digits in the other cells", elem_id="crowded")
@@ -90,6 +91,7 @@ def page(explorer: Explorer) -> gr.Blocks:
                     label="Picture",
                     show_label=False,
                     type="pil",
+                    format="png",  # the default, WebP, changes pixels
                     sources=["upload", "clipboard"],
                     height=170,
                     buttons=[],
