@@ -47,8 +47,11 @@ def tests(runs: Runs) -> pd.DataFrame:
     """One row per run, scheme and quantity tested against the base scheme; cells counted from 0, empty for all."""
     return pd.DataFrame(
         [
-            {"run": name, "scheme": scheme, "base": base(bias), "quantity": change.quantity, "cell": change.cell}
-            | {**_points(change.estimate), "p": change.p}
+            {
+                **{"run": name, "scheme": scheme, "base": base(bias), "quantity": change.quantity, "cell": change.cell},
+                **_points(change.estimate),
+                "p": change.p,
+            }
             for name, bias in runs
             for scheme in others(bias)
             for change in changes(bias, scheme)
@@ -100,9 +103,7 @@ def save(runs: Runs, folder: Path) -> list[Path]:
 
 
 def _points(estimate: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {
-        name: None if estimate[name] is None else round(100 * estimate[name], 3) for name in ("value", "low", "high")
-    }
+    return {name: None if (x := estimate[name]) is None else round(100 * x, 3) for name in ("value", "low", "high")}
 
 
 def _text(estimate: Mapping[str, float | None]) -> str:

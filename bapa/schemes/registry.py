@@ -36,7 +36,7 @@ SCHEMES: dict[str, type[Scheme]] = {scheme.name: scheme for scheme in (*_ONE_AXI
 
 
 def register(kind: type[Scheme]) -> type[Scheme]:
-    """Make a scheme of one's own known by its name, as a decorator of its class; SchemeError where the name is taken."""
+    """Make a scheme of one's own known by its name; decorates its class. SchemeError where the name is taken."""
     if SCHEMES.get(kind.name, kind) is not kind:
         raise SchemeError(f"the name {kind.name!r} is taken by {SCHEMES[kind.name].__name__}; give the scheme another")
     SCHEMES[kind.name] = kind
