@@ -309,7 +309,8 @@ CHECKPOINTS += [
             words,
             image_seq_length=9,
         ),
-        ["<start_of_image>", "<end_of_image>", "<image_soft_token>"],
+        # It writes two line breaks around a picture, and vLLM joins them to those beside them.
+        ["<start_of_image>", "<end_of_image>", "<image_soft_token>", *("\n" * i for i in range(1, 5))],
         "<start_of_image>",
         {
             "boi_token": "<start_of_image>",
