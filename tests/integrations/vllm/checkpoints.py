@@ -317,7 +317,7 @@ CHECKPOINTS += [
             "eoi_token": "<end_of_image>",
             "image_token": "<image_soft_token>",
         },
-        embedding_gain=0.5,  # it is the output head as well, and repeats words where it is large
+        embedding_gain=0.3,  # it is the output head as well, and repeats words where it is large
     ),
 ]
 
