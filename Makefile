@@ -2,17 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+OLDER := .venv-457
 JOBS ?= 2
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 # One thread per process: small models on few cores run fastest so, and results do not depend on the core count.
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm slow check format figures families reference bench build clean
+.PHONY: help demo test test-457 test-vllm test-lmms test-browser gpu-check slow test-wheel notebooks check format figures studies docs pages families reference bench build clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 demo: $(READY)  ## set up, then measure the shipped models and write bapa-demo/report.html
 	$(BIN)/bapa demo
@@ -20,11 +22,29 @@ demo: $(READY)  ## set up, then measure the shipped models and write bapa-demo/r
 test: $(READY)  ## set up, then run the tests
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
 
+test-457: $(OLDER)/.ready  ## the models and rules under transformers 4.57, in an environment of its own
+	$(OLDER)/bin/pytest -n $(JOBS) -p no:cacheprovider -m "not slow" tests/schemes tests/models
+
+test-lmms: $(READY)  ## set up lmms-eval too, then run its tests
+	$(INSTALL) '.[dev,lmms]'
+	$(BIN)/pytest tests/integrations/test_lmms_eval.py
+
+test-browser: $(READY)  ## set up gradio too, then run report and explorer in Chromium (apt-get install chromium)
+	$(INSTALL) '.[dev,explore,browser]'
+	$(BIN)/pytest tests/report/test_browser.py tests/integrations/test_explore.py
+
 test-vllm: .venv-vllm/.ready  ## set up vLLM for CPUs in an environment of its own, then run the tests that need it
 	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest tests/integrations/vllm --timeout 1800
 
 slow: $(READY)  ## run the tests that take minutes
 	$(BIN)/pytest -m slow --timeout 3600
+
+test-wheel: $(READY)  ## build the wheel, install it into a clean environment, run the demo there
+	$(BIN)/pytest tests/test_wheel.py
+
+notebooks: $(READY)  ## run the notebooks of docs
+	$(INSTALL) '.[dev,docs]'
+	$(BIN)/pytest tests/test_notebooks.py
 
 check: $(READY)  ## lint and type check
 	$(BIN)/ruff check .
@@ -35,16 +55,41 @@ format: $(READY)  ## sort imports and format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-figures: demo  ## make the pictures and tables of README.md again
+figures: demo  ## make the pictures and tables of README.md and docs/paper.md again
 	for name in center uniform; do $(BIN)/bapa measure reference:$$name --probe bapa-demo/probe \
 	  --scheme native --scheme bapa --scheme bapa:distance=native --out bapa-demo/$$name || exit 1; done
 	$(BIN)/python docs/figures.py bapa-demo/bottom bapa-demo/top bapa-demo/center bapa-demo/uniform
 
-families: $(READY)  ## run every check on every family and write docs/families.md again
-	PYTHONPATH=. $(BIN)/python docs/families.py
+studies: $(READY)  ## make the studies of docs again: calibration, tuning, origin; trains further seeds (hours)
+	for skew in bottom top center uniform; do for seed in 2 3; do \
+	  $(BIN)/python -m bapa.reference train --skew $$skew --seed $$seed --out build/reference/$$skew-$$seed || exit 1; done; done
+	PYTHONPATH=. $(BIN)/python docs/calibration.py measure reference:bottom reference:top reference:center reference:uniform \
+	  build/reference/*-2 build/reference/*-3 --work build/calibration
+	PYTHONPATH=. $(BIN)/python docs/calibration.py write --work build/calibration
+	PYTHONPATH=. $(BIN)/python docs/tuning.py --model 1=reference:center --model 2=build/reference/center-2 --model 3=build/reference/center-3
+	$(BIN)/bapa probe digits --items 100 --out build/origin/probe
+	for name in bottom top center uniform; do \
+	  $(BIN)/bapa origin reference:$$name --probe build/origin/probe --items 60 --out build/origin/runs/$$name-1 || exit 1; \
+	  for seed in 2 3; do $(BIN)/bapa origin build/reference/$$name-$$seed --probe build/origin/probe --items 60 \
+	    --out build/origin/runs/$$name-$$seed || exit 1; done; done
+	PYTHONPATH=. $(BIN)/python docs/origin.py build/origin/runs/*
+
+docs: $(READY) pages  ## build the documentation into build/site, warnings are errors (Python 3.11 or newer)
+	$(INSTALL) '.[dev,docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo build/site/index.html
+
+pages: $(READY)  ## write the reference pages of docs again, from the code's own tables
+	PYTHONPATH=. $(BIN)/python docs/reference.py
+
+families: $(READY) $(OLDER)/.ready  ## run every check on every family and write docs/families*.md again
+	for bin in $(BIN) $(OLDER)/bin; do PYTHONPATH=. $$bin/python docs/families.py || exit 1; done
+
+gpu-check: $(READY)  ## overhead and flash attention at 7 B on a GPU
+	PYTHONPATH=. $(BIN)/python benchmarks/gpu.py
 
 bench: $(READY)  ## speed and memory, as ratios measured side by side
-	for name in overhead measure compose; do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in overhead measure compose calibrate occlusion flow; do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 reference: $(READY)  ## train the shipped reference models again (minutes each)
 	for skew in bottom top center uniform; do $(BIN)/python -m bapa.reference train --skew $$skew --seed 1 --out build/reference/$$skew || exit 1; done
@@ -53,16 +98,22 @@ build: $(READY)  ## build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:  ## remove everything that can be made again, the environment included
-	rm -rf .venv .venv-vllm bapa-demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-457 .venv-vllm bapa-demo build dist .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "bapa needs Python 3.10 or newer, found " + sys.version.split()[0] + "; try: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) '.[dev]'
 	@touch $@
 
 .venv-vllm/.ready: pyproject.toml constraints-vllm.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vLLM needs Python 3.11 or newer, found " + sys.version.split()[0] + "; try: make test-vllm PYTHON=python3.11")'
 	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
 	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement constraints-vllm.txt --editable .
+	@touch $@
+
+$(OLDER)/.ready: pyproject.toml constraints.txt constraints-457.txt
+	test -x $(OLDER)/bin/python || $(PYTHON) -m venv $(OLDER)
+	sed -n 's/==.*/=/p' constraints-457.txt | grep -vf - constraints.txt | cat - constraints-457.txt > $(OLDER)/constraints.txt
+	$(OLDER)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(OLDER)/constraints.txt --editable '.[dev]'
 	@touch $@

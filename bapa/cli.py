@@ -11,18 +11,42 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 import bapa
-from bapa.commands import err, out
+from bapa.commands import bench, err, explore, out, run
 from bapa.commands.backends import Backend
+from bapa.commands.calibrate import calibrate
+from bapa.commands.export import export
+from bapa.commands.origin import origin
 from bapa.commands.serve import serve
+from bapa.commands.tune import tune
 from bapa.errors import BapaError, ConfigError
 from bapa.probe.design import Background, Design, Distractors, Order, Task
 from bapa.probe.placement import Placement
 
+# The order in which a person meets them: from a first look to what to do about it.
+_VERBS = [
+    "demo",
+    "probe",
+    "measure",
+    "report",
+    "origin",
+    "calibrate",
+    "tune",
+    "export",
+    "bench",
+    "serve",
+    "run",
+    "explore",
+    "schemes",
+    "doctor",
+]
 _COMMON = ("scope", "image_attention")  # options that every scheme takes
 
 
 class Commands(TyperGroup):
     """Commands whose errors for users are one line on stderr and exit code 2."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # typer's Context is click's
+        return sorted(self.commands, key=_VERBS.index)
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's Context is click's
         try:
@@ -42,9 +66,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 
 
 def main() -> None:
@@ -111,6 +132,7 @@ def probe(
     prompts: Annotated[list[str] | None, typer.Option("--prompt", help=_says("prompts"))] = None,
     choices: Annotated[int | None, typer.Option(help=_says("choices"))] = None,
     patch: Annotated[int | None, typer.Option(help=_says("patch"))] = None,
+    align: Annotated[str | None, typer.Option(help="Model whose image tokens the cells are to hold whole.")] = None,
     absent: Annotated[bool | None, typer.Option(help=_says("absent"))] = None,
     near_miss: Annotated[bool | None, typer.Option(help=_says("near_miss"))] = None,
     image_column: Annotated[str | None, typer.Option(help="Column of the picture.")] = None,
@@ -121,12 +143,17 @@ def probe(
     split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
     strict: Annotated[bool, typer.Option(help="Make a picture that cannot be used an error.")] = False,
     render: Annotated[Path | None, typer.Option(help="Also write every canvas as a plain picture here.")] = None,
+    lmms_eval: Annotated[Path | None, typer.Option(help="Also write it as a task of lmms-eval here.")] = None,
 ) -> None:
     """Build a probe: the same content to be asked about in every cell of a grid."""
     from bapa.probe import Columns, build
     from bapa.probe import render as write_pictures
 
     given = {name: value for name, value in locals().items() if name in Design.model_fields and value is not None}
+    if align:
+        from bapa.models.alignment import fitted
+
+        given |= fitted(align, given)
     columns = Columns(image_column, caption_column, group_column, question_column, answer_column)
     built = build(source, folder, Design(**given), columns=columns, split=split, strict=strict)
     for entry in built.left_out:
@@ -134,6 +161,10 @@ def probe(
     out.print(f"{len(built.items)} items in {built.rows} x {built.cols} cells: {escape(str(folder))}", highlight=False)
     if render:
         out.print(escape(str(write_pictures(built, render))), highlight=False)
+    if lmms_eval:
+        from bapa.integrations.lmms_eval.task import write_task
+
+        out.print(escape(str(write_task(built, lmms_eval))), highlight=False)
 
 
 @app.command()
@@ -141,7 +172,14 @@ def measure(
     model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the run; repeated, it resumes.")],
     probe_folder: Annotated[Path, typer.Option("--probe", help="Folder of the probe.")],
-    scheme: Annotated[list[str], typer.Option(help="Scheme, e.g. native or bapa:distance=native; repeatable.")],
+    scheme: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Scheme, e.g. native, bapa:distance=native or null (the noise floor); repeatable. "
+            "[default: native and the scheme the model's config records, else bapa]",
+            show_default=False,
+        ),
+    ] = None,
     items: Annotated[int | None, typer.Option(help="Only the first so many items.")] = None,
     batch_size: Annotated[int, typer.Option(help="Canvases per forward.")] = 18,
     generate: Annotated[int, typer.Option(help="Let the model write so many tokens; 0 reads logits.")] = 0,
@@ -162,10 +200,11 @@ def measure(
     from bapa.measure import Settings, measure, table
     from bapa.probe import Probe
 
+    probe = Probe.load(probe_folder)  # first: a mistyped folder must not wait for a model
     run = measure(
         backend.load(model, device=device, dtype=dtype, engine=engine, trust_remote_code=trust_remote_code),
-        Probe.load(probe_folder),
-        scheme,
+        probe,
+        scheme or None,
         folder,
         batch_size=batch_size,
         items=items,
@@ -191,11 +230,20 @@ def report(
     page: Annotated[
         Path | None, typer.Option("--out", help="The page [default: report.html in the first RUN].")
     ] = None,
+    paper: Annotated[
+        Path | None, typer.Option(help="Also write figures (SVG, PDF) and tables (CSV, LaTeX) here.")
+    ] = None,
+    noise_floor: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Run of the first RUN's model trained with another seed; repeatable. Its spread over seeds is shown."
+        ),
+    ] = None,
 ) -> None:
     """Write one self-contained HTML page over any number of runs, and heat maps as PNG and SVG beside it."""
     from bapa.report import write
 
-    out.print(escape(str(write(runs, page))), highlight=False)
+    out.print(escape(str(write(runs, page, paper=paper, seeds=noise_floor or ()))), highlight=False)
 
 
 @app.command()
@@ -253,3 +301,9 @@ def doctor(
     for name, value in (*installed(), *(examine(model) if model else ())):
         table.add_row(f"[dim]{escape(name)}[/]", escape(value))
     out.print(table)
+
+
+for verb in (origin, calibrate, tune, export, bench.bench, explore.explore):
+    app.command()(verb)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
+app.command(context_settings={"allow_interspersed_args": False})(run.run)

@@ -37,10 +37,12 @@ def examine(name: str) -> Iterator[tuple[str, str]]:
     """
     from PIL import Image
 
-    from bapa.models import balanced, load, positions
+    from bapa.models import balanced, load, positions, scheme_of
 
     loaded = load(name)
     yield "model", f"{name}: {type(loaded.model).__name__}, weights {loaded.fingerprint[:12]}"
+    if recorded := scheme_of(loaded.model):
+        yield "recorded scheme", f"{recorded}; plain transformers ignores it: load with bapa.from_pretrained"
     question = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is this?"}]}
     try:
         text = loaded.processor.apply_chat_template([question], add_generation_prompt=True)

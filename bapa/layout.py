@@ -25,15 +25,42 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class View:
+    """A block of an image's tokens in raster order: the whole picture, or one tile of it.
+
+    ``grid``: of its tokens. ``of``: the tiles the picture is cut into, and ``row``, ``col``: which of them this is.
+    ``row_ends``: each row is followed by one token more.
+    """
+
+    grid: Grid
+    of: Grid = Grid(1, 1)
+    row: int = 0
+    col: int = 0
+    row_ends: bool = False
+
+    def __len__(self) -> int:
+        return self.grid.rows * (self.grid.cols + self.row_ends)
+
+    @property
+    def whole(self) -> bool:
+        return self.of == Grid(1, 1)
+
+
+Shape = Grid | tuple[View, ...] | None  # of an image: one grid of patches, thumbnail and tiles, or not known
+
+
+@dataclass(frozen=True)
 class Image:
     """One image of one row.
 
     ``columns``: LongTensor (tokens,), ascending; not contiguous where an image comes in tiles or rows with tags
-    between them. ``grid``: the patch grid, or None where it is not known.
+    between them. ``grid``: the patch grid, or None where it is not known. ``views``: thumbnail and tiles in the order
+    of their tokens, where the picture has them and how they stand is known.
     """
 
     columns: Tensor
     grid: Grid | None = None
+    views: tuple[View, ...] = ()
 
     def __len__(self) -> int:
         return self.columns.numel()
@@ -44,11 +71,11 @@ class Layout:
     """Where the images of a batch stand.
 
     ``number``: LongTensor (rows, columns) on the CPU, 0 on text, k on the tokens of the row's k-th image.
-    ``grids``: for each row, the patch grid of each image (None where unknown), or nothing at all.
+    ``grids``: for each row, the patch grid or the views of each image (None where unknown), or nothing at all.
     """
 
     number: Tensor
-    grids: tuple[tuple[Grid | None, ...], ...] = field(default=())
+    grids: tuple[tuple[Shape, ...], ...] = field(default=())
 
     @property
     def rows(self) -> int:
@@ -73,7 +100,9 @@ class Layout:
         grids = self.grids[row] if self.grids else ()
         found = []
         for k in range(1, int(order.max()) + 1):
-            found.append(Image(columns[order == k], grids[k - 1] if k <= len(grids) else None))
+            shape = grids[k - 1] if k <= len(grids) else None
+            tokens = columns[order == k]
+            found.append(Image(tokens, views=shape) if isinstance(shape, tuple) else Image(tokens, shape))
         return found
 
     def with_grids(self, native: Tensor, past: int = 0) -> Layout:
@@ -86,14 +115,14 @@ class Layout:
             return self
         grids = []
         for row in range(self.rows):
-            known: list[Grid | None] = []
+            known: list[Shape] = []
             for image in self.images(row):
                 grid = image.grid
                 if grid is None and int(image.columns[0]) >= past:
                     _, high, wide = native[:3, row, image.columns - past].unbind()
                     told = Grid(int(high.max() - high.min()) + 1, int(wide.max() - wide.min()) + 1)
                     grid = told if told.rows * told.cols == len(image) else None
-                known.append(grid)
+                known.append(image.views or grid)
             grids.append(tuple(known))
         return Layout(self.number, tuple(grids))
 
@@ -104,7 +133,7 @@ class Layout:
         last = self.number.amax(1, keepdim=True)
         cut = (self.number[:, -1:] > 0) & (after.number[:, :1] > 0)
         number = torch.where(after.mask, after.number + last - cut.long(), 0)
-        grids: list[tuple[Grid | None, ...]] = []
+        grids: list[tuple[Shape, ...]] = []
         for row in range(self.rows if self.grids or after.grids else 0):
             head = self.grids[row] if self.grids else (None,) * int(last[row])
             tail = after.grids[row] if after.grids else ()

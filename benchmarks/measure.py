@@ -2,6 +2,13 @@
 
     python benchmarks/measure.py                         # the shipped reference, the digits probe
     python benchmarks/measure.py --model FOLDER --probe PROBE
+    python benchmarks/measure.py --width 768             # the reference's architecture, that wide, with random weights
+
+The usual way opens each canvas from a file, calls the processor for every question, lets the model write up to 128
+tokens and reads the answer from the text, one question at a time and every scheme from the start. The reference ends
+its answers after one word, which costs this way least; ``--answer-tokens 12`` makes every answer that long. Random
+weights never end an answer: theirs are as long as the reference's (2, the end mark included) where nothing else is
+said.
 
 All ways take turns in one process, and the median over the turns counts. Seconds on the clock depend on what else runs;
 processor seconds, over all threads, hardly do. Measuring is timed whole: planning, composing, asking, storing, sealing;
@@ -11,6 +18,7 @@ only its statistics are timed apart, since they cost the same for every model.
 from __future__ import annotations
 
 import argparse
+import copy
 import multiprocessing
 import resource
 import tempfile
@@ -23,13 +31,16 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 
 import bapa
 from bapa.measure import measure, runner
+from bapa.measure.answers import from_text
 from bapa.measure.prompts import Prompts
 from bapa.measure.statistics import bias
 from bapa.models import Loaded, load
-from bapa.probe import Design, Probe, build
+from bapa.models.load import fingerprint
+from bapa.probe import Design, Probe, build, render
 
 SCHEMES = ("native", "bapa")
 
@@ -54,18 +65,26 @@ def prepared(model: Loaded, probe: Probe, items: int) -> list[dict[str, Any]]:
     return batches
 
 
-def usual(model: Loaded, probe: Probe, items: int) -> int:
-    """One question at a time, up to 128 tokens written, every scheme from the start. Returns the number of answers."""
-    prompts, texts = Prompts(model.processor, (probe.height, probe.width)), []
+def usual(model: Loaded, probe: Probe, items: int, pictures: Path, tokens: int | None) -> int:
+    """One question at a time, every scheme from the start. Returns the number of answers.
+
+    ``pictures``: the folder of the rendered canvases. ``tokens``: of every answer; None lets the model end it.
+    """
+    prompts, answers = Prompts(model.processor, (probe.height, probe.width)), []
+    length = {"max_new_tokens": tokens or 128, "min_new_tokens": tokens}
     for scheme in SCHEMES:
         with bapa.balanced(model.model, scheme), torch.inference_mode():
             for item in probe.items[:items]:
                 for cell in range(probe.cells):
                     for question in probe.questions(item, cell):
-                        inputs = prompts.inputs([probe.compose(item, cell)], question.text)
-                        written = model.model.generate(**inputs, max_new_tokens=128, do_sample=False)
-                        texts.append(model.processor.decode(written[0, inputs["input_ids"].shape[1] :]))
-    return len(texts)
+                        with Image.open(pictures / f"{item.item:06d}_{cell:03d}.png") as file:
+                            inputs = prompts.inputs([np.asarray(file.convert("RGB"))], question.text)
+                        written = model.model.generate(**inputs, **length, do_sample=False)
+                        text = model.processor.decode(
+                            written[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True
+                        )
+                        answers.append(from_text(text, question))
+    return len(answers)
 
 
 def ours(model: Loaded, probe: Probe, items: int) -> int:
@@ -96,13 +115,23 @@ def _peak(model: str, probe: Path, items: int) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def compare(model: Loaded, probe: Probe, items: int, rounds: int) -> None:
+def compare(model: Loaded, probe: Probe, items: int, rounds: int, tokens: int | None) -> None:
     """The three ways in turns."""
-    batches = prepared(model, probe, items)
+    batches, few = prepared(model, probe, items), max(1, items // 12)
+    with tempfile.TemporaryDirectory() as folder:
+        first = copy.copy(probe)
+        first.items = probe.items[:few]
+        pictures = render(first, Path(folder) / "pictures")
+        _compare(model, probe, items, rounds, batches, lambda: usual(model, probe, few, pictures, tokens))
+
+
+def _compare(
+    model: Loaded, probe: Probe, items: int, rounds: int, batches: list[dict[str, Any]], usual_way: Callable[[], int]
+) -> None:
     ways: dict[str, Callable[[], int]] = {
         "measure": lambda: ours(model, probe, items),
         "bare loop of model(**batch)": lambda: bare(model, batches),
-        "usual way": lambda: usual(model, probe, max(1, items // 8)),
+        "usual way": usual_way,
     }
     turns = [[rates(way) for way in ways.values()] for _ in range(rounds + 1)][1:]  # the first turn warms up
     clock, processor = np.median(turns, 0).T
@@ -123,18 +152,41 @@ def time_statistics(model: Loaded, probe: Probe, items: int) -> None:
     print(f"statistics of {len(answers)} answers: {time.process_time() - start:.1f} processor seconds")
 
 
+def widened(width: int) -> Loaded:
+    """The reference's architecture with a decoder ``width`` wide and 12 layers deep, an encoder half of that, and
+    random weights.
+    """
+    from transformers import LlavaForConditionalGeneration
+
+    from bapa.reference.build import model, processor
+
+    config = model().config
+    config.text_config.update({"hidden_size": width, "intermediate_size": 3 * width, "num_hidden_layers": 12})
+    config.text_config.update({"num_attention_heads": width // 64, "num_key_value_heads": width // 64, "head_dim": 64})
+    config.vision_config.update({"hidden_size": width // 2, "intermediate_size": 2 * width, "num_hidden_layers": 6})
+    config.vision_config.update({"num_attention_heads": width // 128})
+    torch.manual_seed(0)
+    llava = LlavaForConditionalGeneration(config).eval()
+    print(f"{sum(weight.numel() for weight in llava.parameters()) / 1e6:.0f} M parameters")
+    return Loaded(llava, processor(), f"width {width}", fingerprint(llava))
+
+
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="reference")
     parser.add_argument("--probe", type=Path, help="folder of a probe (default: digits)")
-    parser.add_argument("--items", type=int, default=16)
+    parser.add_argument("--width", type=int, help="a multiple of 128: random weights in place of --model")
+    parser.add_argument("--answer-tokens", type=int, help="tokens of every answer in the usual way")
+    parser.add_argument("--items", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=5, help="turns taken")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         probe = Probe.load(options.probe) if options.probe else build("digits", Path(folder) / "p", Design(items=240))
-        model = load(options.model)
-        compare(model, probe, options.items, options.rounds)
+        model = widened(options.width) if options.width else load(options.model)
+        compare(model, probe, options.items, options.rounds, options.answer_tokens or (2 if options.width else None))
+        if options.width:
+            return
         time_statistics(model, probe, options.items)
         for items in (24, 240):
             print(f"peak memory at {items:3} items: {peak(options.model, probe.path, items):.0f} MB")

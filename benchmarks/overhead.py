@@ -33,28 +33,30 @@ WORDS = {
 }
 
 
-def llava() -> tuple[nn.Module, dict[str, torch.Tensor], int]:
+def llava(words: dict[str, int] = WORDS) -> tuple[nn.Module, dict[str, torch.Tensor], int]:
     """The model, the pictures of one row, and how many tokens they take: 336 pixels in patches of 14."""
     tower = {"model_type": "clip_vision_model", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
     tower |= {"num_attention_heads": 2, "image_size": 336, "patch_size": 14}
     config = transformers.LlavaConfig(
-        vision_config=tower, text_config={"model_type": "llama", **WORDS}, image_token_index=IMAGE
+        vision_config=tower, text_config={"model_type": "llama", **words}, image_token_index=IMAGE
     )
     return transformers.LlavaForConditionalGeneration(config), {"pixel_values": torch.randn(1, 3, 336, 336)}, 576
 
 
-def qwen2_5_vl() -> tuple[nn.Module, dict[str, torch.Tensor], int]:
+def qwen2_5_vl(words: dict[str, int] = WORDS) -> tuple[nn.Module, dict[str, torch.Tensor], int]:
     """The model, the pictures of one row, and how many tokens they take: 48 x 50 patches, merged 2 x 2."""
     tower = {
         "depth": 2,
         "hidden_size": 64,
         "intermediate_size": 128,
         "num_heads": 2,
-        "out_hidden_size": WORDS["hidden_size"],
+        "out_hidden_size": words["hidden_size"],
     }
-    rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [8, 12, 12]}
+    pairs = words["hidden_size"] // words["num_attention_heads"] // 2
+    sections = [pairs - 2 * (pairs * 3 // 8), pairs * 3 // 8, pairs * 3 // 8]
+    rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": sections}
     config = transformers.Qwen2_5_VLConfig(
-        text_config={**WORDS, "rope_parameters": rope},
+        text_config={**words, "rope_parameters": rope},
         vision_config=tower,
         image_token_id=IMAGE,
         video_token_id=VIDEO,
@@ -100,6 +102,25 @@ def paired(model: nn.Module, step: Callable[[], Callable[[], Any]], rounds: int)
     return float(np.median(balanced / native)), float(np.median(native)), float(np.median(balanced))
 
 
+def timed(model: nn.Module, inputs: dict[str, Any], steps: int) -> dict[str, Callable[[], Callable[[], Any]]]:
+    """What is timed, by name: each prepares a step under the scheme in force."""
+
+    def prefill() -> Callable[[], Any]:
+        return lambda: model(**inputs, logits_to_keep=1, use_cache=True)
+
+    def decode() -> Callable[[], Any]:
+        cache = model(**inputs, logits_to_keep=1, use_cache=True).past_key_values
+        token = inputs["input_ids"][:, -1:]
+
+        def run() -> None:
+            for _ in range(steps):
+                model(input_ids=token, past_key_values=cache, use_cache=True)
+
+        return run
+
+    return {"prefill": prefill, f"{steps} decode steps": decode}
+
+
 @torch.inference_mode()
 def main() -> None:
     """Print the ratios."""
@@ -118,20 +139,7 @@ def main() -> None:
         for batch in options.batch:
             inputs = {name: value.to(device) for name, value in prompt(pictures, tokens, batch).items()}
 
-            def prefill(inputs: dict[str, torch.Tensor] = inputs, model: nn.Module = model) -> Callable[[], Any]:
-                return lambda: model(**inputs, logits_to_keep=1, use_cache=True)
-
-            def decode(inputs: dict[str, torch.Tensor] = inputs, model: nn.Module = model) -> Callable[[], Any]:
-                cache = model(**inputs, logits_to_keep=1, use_cache=True).past_key_values
-                token = inputs["input_ids"][:, -1:]
-
-                def steps() -> None:
-                    for _ in range(options.steps):
-                        model(input_ids=token, past_key_values=cache, use_cache=True)
-
-                return steps
-
-            for name, step in (("prefill", prefill), (f"{options.steps} decode steps", decode)):
+            for name, step in timed(model, inputs, options.steps).items():
                 ratio, native, balanced = paired(model, step, options.rounds)
                 print(f"  batch {batch}, {name}: ratio {ratio:.4f} (native {native:.3f} s, bapa {balanced:.3f} s)")
 

@@ -15,9 +15,11 @@ from bapa.models.anatomy import find
 from tests.models import checks
 from tests.models.test_matrix import CHECKS
 from tests.tiny import FAMILIES, Family
+from tests.tiny.base import OLDER
+from tests.tiny.older import LEFT_OUT
 from tests.tiny.unsupported import UNSUPPORTED
 
-PAGE = Path(__file__).with_name("families.md")
+PAGE = Path(__file__).with_name("families-457.md" if OLDER else "families.md")
 
 HEAD = """# Families
 
@@ -62,6 +64,11 @@ def lines() -> Iterator[str]:
     for name, family in FAMILIES.items():
         for check, reason in family.skip.items():
             yield f"- **{name}**, {check.replace('_', ' ')}: {reason}"
+    if OLDER:
+        yield "\n## What is left out\n"
+        yield "Families of this release that its tiny models do not cover:\n"
+        yield from (f"- **{name}**: {reason}" for name, reason in LEFT_OUT.items())
+        return
     yield "\n## What cannot be balanced\n"
     yield "The error says why:\n"
     for name, case in UNSUPPORTED.items():

@@ -14,7 +14,22 @@ import bapa
 from bapa.cli import app
 from bapa.errors import BapaError, ProbeError
 
-VERBS = {"demo", "probe", "measure", "report", "schemes", "doctor", "serve"}
+VERBS = {
+    "demo",
+    "probe",
+    "measure",
+    "calibrate",
+    "origin",
+    "report",
+    "schemes",
+    "doctor",
+    "tune",
+    "export",
+    "serve",
+    "bench",
+    "explore",
+    "run",
+}
 
 
 def bapa_command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -125,6 +140,20 @@ def test_doctor_tells_positions_in_short() -> None:
     assert spell([*range(5), *[5] * 81, *range(6, 12)]) == "0–4, 5 × 81, 6–11"
     assert spell([0, 1, 1.5, 2.5]) == "0–1, 1.5–2.5"
     assert spell([0, 0, 1, 1, 2, 2], parts=2) == "0 × 2, 1 × 2, …"
+
+
+def test_of_several_processes_one_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    assert bapa_command("schemes").stdout == ""
+    monkeypatch.setenv("RANK", "0")
+    assert "bapa" in bapa_command("schemes").stdout
+
+
+def test_a_mistyped_probe_does_not_wait_for_the_model(tmp_path: Path) -> None:
+    options = ["--probe", str(tmp_path / "none"), "--out", str(tmp_path / "run")]
+    failed = CliRunner().invoke(app, ["measure", "reference", *options])
+    assert failed.exit_code == 2
+    assert "no probe in" in failed.stderr
 
 
 def test_a_probe_as_plain_pictures(tmp_path: Path) -> None:

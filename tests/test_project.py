@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-TESTED = ("base", "dev")
+TESTED = ("base", "dev", "browser", "docs", "explore", "lmms")
 
 
 def pins() -> list[Requirement]:
@@ -44,7 +44,7 @@ def test_torch_and_torchvision_are_the_very_builds() -> None:
 
 
 def test_make_help_has_a_line_for_every_target() -> None:
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert re.findall(r"make (\S+) +\S", shown) == targets
     assert {"demo", "test", "check", "slow", "figures", "reference"} <= set(targets)
@@ -52,8 +52,8 @@ def test_make_help_has_a_line_for_every_target() -> None:
 
 def test_readme_names_real_targets_and_files() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    assert set(re.findall(r"`?make ([a-z-]+)\b", readme)) <= set(targets)
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert set(re.findall(r"`?make ([a-z0-9-]+)\b", readme)) <= set(targets)
     for file in re.findall(r'(?:src|srcset)="([^"]+)"', readme) + re.findall(r"\]\((?!http)([^)]+)\)", readme):
         assert (ROOT / file).exists(), file
 
@@ -66,3 +66,16 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     ]
     assert commands == ["make test"]
     assert re.search(r"^make test ", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+
+
+def test_citation_names_this_version() -> None:
+    import bapa
+
+    cited = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert re.findall(r"^version: (.+)$", cited, re.MULTILINE) == [bapa.__version__]
+
+
+def test_pre_commit_runs_what_make_check_runs() -> None:
+    hooks = re.findall(r"entry: \.venv/bin/(\w+ ?\w*)", (ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    checked = re.findall(r"^\t\$\(BIN\)/(ruff \w+|mypy)", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert {"ruff check", "ruff format", "mypy"} <= {hook.strip() for hook in hooks} & set(checked)

@@ -5,9 +5,14 @@ They hold no logic: they read options, call the room that does the work and prin
 
 from __future__ import annotations
 
+import os
+
 from rich.console import Console
 
 __all__ = ["err", "out"]
 
-out = Console(emoji=False)  # reference:top: is no emoji
+_MAIN = os.environ.get("RANK", "0") == "0"  # set by accelerate launch and torchrun: only one process reports
+if not _MAIN:
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+out = Console(emoji=False, quiet=not _MAIN)  # reference:top: is no emoji
 err = Console(stderr=True, emoji=False)

@@ -1,1 +1,1 @@
-"""Balanced models in tools that people already use; each needs its tool installed, and imports it when used."""
+"""Balanced models where people already work: thin edges to other tools, each imported only when that tool asks."""

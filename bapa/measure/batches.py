@@ -29,7 +29,8 @@ class Plan:
 
     ``order``: the items by length of their questions, so that a block needs little padding. ``shared``: how many
     first tokens all prompts have in common; 0 where the image is not among them, so that canvases have no prefix of
-    their own to share. ``questions``: their number.
+    their own to share. ``questions``: their number. ``tokens``, ``unknown``: of one canvas of every item, how many
+    tokens its prompts have, and how many of them stand for words that the tokenizer does not know.
     """
 
     order: list[int]
@@ -37,6 +38,8 @@ class Plan:
     batch_size: int
     shared: int
     questions: int
+    tokens: int = 0
+    unknown: int = 0
 
     @property
     def canvases(self) -> int:
@@ -62,11 +65,14 @@ def plan(probe: Probe, prompts: Prompts, items: int, batch_size: int) -> Plan:
     image_end = prompts.learn(texts)
     first = prompts(texts[0])
     shared, questions, lengths = len(first), 0, []
+    tokens, unknown, strange = 0, 0, prompts.unknown
     for index in range(items):
         asked = [prompts(question.text).ids for question in probe.questions(probe.items[index], 0)]
         lengths.append(max(map(len, asked)))
         shared = min(shared, *(common(first.ids, ids) for ids in asked), *(len(ids) - 1 for ids in asked))
         questions += len(asked) * probe.cells
+        tokens += sum(map(len, asked))
+        unknown += sum(ids.count(strange) for ids in asked)
     order = sorted(range(items), key=lambda index: (lengths[index], index))
     image_first = image_end is not None and shared >= image_end
     if image_end is not None and image_first == prompts.question_first:
@@ -75,7 +81,7 @@ def plan(probe: Probe, prompts: Prompts, items: int, batch_size: int) -> Plan:
             f"the chat template of {type(prompts.processor).__name__} puts the image {found} the question; "
             f"build the probe so: bapa probe SOURCE --order {other}"
         )
-    return Plan(order, probe.cells, batch_size, shared if image_first else 0, questions)
+    return Plan(order, probe.cells, batch_size, shared if image_first else 0, questions, tokens, unknown)
 
 
 def ahead(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:

@@ -77,16 +77,21 @@ class Forward:
         """The same with the vision encoder's output in place of the pictures, for models that take it (transformers
         5).
         """
-        inputs = self._here(asked.inputs)
+        inputs = self.here(asked.inputs)
         pictures = [name for name in inputs if PICTURES.match(name)]
-        if self.encode is not None and self.takes_features and pictures:
-            wanted = inspect.signature(self.encode).parameters
-            features = self.encode(
-                **{name: value for name, value in inputs.items() if name in wanted}, return_dict=True
-            )
+        if self.takes_features and pictures and (features := self.features(inputs)) is not None:
             inputs = {name: value for name, value in inputs.items() if name not in pictures}
             inputs["mm_encoder_outputs"] = {"image": features}
         return Asked(inputs, asked.prompts)
+
+    @torch.inference_mode()
+    def features(self, inputs: Inputs) -> Any:
+        """The vision encoder's output for the pictures in ``inputs``; None where the model does not give it alone."""
+        if self.encode is None:
+            return None
+        wanted = inspect.signature(self.encode).parameters
+        here = self.here(inputs)
+        return self.encode(**{name: value for name, value in here.items() if name in wanted}, return_dict=True)
 
     @torch.inference_mode()
     def logits(self, asked: Asked) -> Tensor:
@@ -110,7 +115,7 @@ class Forward:
         """Logits of the token that follows one question about one canvas, (vocabulary,): a plain forward that shares
         nothing.
         """
-        inputs = self._here(self.prompts.inputs([canvas], text))
+        inputs = self.here(self.prompts.inputs([canvas], text))
         return self.model(**inputs, logits_to_keep=1).logits[0, -1]
 
     def agrees(self, one: Tensor, two: Tensor) -> bool:
@@ -150,7 +155,7 @@ class Forward:
         """For each question number a batch of whole prompts, padded on the left."""
         rest = {
             n: v
-            for n, v in self._here(asked.inputs).items()
+            for n, v in self.here(asked.inputs).items()
             if n not in (*token_types(asked.inputs), "input_ids", "attention_mask")
         }
         batches = []
@@ -171,7 +176,9 @@ class Forward:
         padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value, padding_side="left")
         return padded.to(self.device)
 
-    def _here(self, inputs: Inputs) -> Inputs:
+    def here(self, inputs: Inputs) -> Inputs:
+        """``inputs`` on the model's device, floating point in its dtype."""
+
         def move(value: Any) -> Any:
             if not isinstance(value, Tensor):
                 return value

@@ -29,7 +29,9 @@ class ModelAsker(Asker):
         return "shared" if self.forward.shared else "separate"
 
     def sharing_holds(self) -> bool:
-        """Whether questions that share a prefill get the logits they get alone, on the first canvases."""
+        """Whether questions that share a prefill get the logits they get alone: tried on the first question about the
+        first canvas and the last one about the second, under every scheme.
+        """
         prepared = self.prepare(self.cut.block(0)[:2])
         if isinstance(prepared, Exception):
             return False
@@ -39,10 +41,12 @@ class ModelAsker(Asker):
                     together = self.forward.logits(self.forward.see(prepared.asked))
                 except Exception:  # a cache that cannot be repeated or continued, in whatever way it says so
                     return False
-                for row, pixels, questions in zip(together, prepared.pixels, prepared.questions, strict=True):
-                    for logits, question in zip(row, questions, strict=False):
-                        if not self.forward.agrees(logits, self.forward.alone(pixels, question.text)):
-                            return False
+                for row, pixels, questions, place in zip(
+                    together, prepared.pixels, prepared.questions, (0, -1), strict=False
+                ):
+                    index = place % len(questions)  # a row may be filled up with repetitions
+                    if not self.forward.agrees(row[index], self.forward.alone(pixels, questions[index].text)):
+                        return False
         return True
 
     def hand_over(self, pixels: list[Pixels], questions: list[list[Question]]) -> Asked:

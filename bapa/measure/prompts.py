@@ -52,6 +52,7 @@ class Prompts:
     """Prompts of one processor for canvases of one size.
 
     ``size``: (height, width) of a canvas in pixels. ``question_first``: the question stands before the image.
+    ``unknown``: the token that stands for words the tokenizer does not know; -1 where it knows them all.
     """
 
     def __init__(self, processor: Any, size: tuple[int, int], *, question_first: bool = False) -> None:
@@ -61,6 +62,8 @@ class Prompts:
             )
         self.processor = processor
         self.question_first = question_first
+        unknown: int | None = getattr(processor.tokenizer, "unk_token_id", None)
+        self.unknown = -1 if unknown is None else unknown
         self._blank = np.full((*size, 3), 128, np.uint8)
         self._splice: _Splice | None = None
         self._lock = Lock()  # a fast tokenizer serves one thread at a time
@@ -101,23 +104,27 @@ class Prompts:
         pictures = [[Image.fromarray(canvas)] for canvas in canvases]
         with self._lock:
             texts = [self._written(text)] * len(canvases)
-            return dict(self.processor(images=pictures, text=texts, return_tensors="pt", **self._special(texts[0])))
+            special = special_tokens(self.processor.tokenizer, texts[0])
+            return dict(self.processor(images=pictures, text=texts, return_tensors="pt", **special))
 
     def unexpanded(self, text: str) -> Ids:
         """The tokens of the prompt with the image's placeholder as the tokenizer writes it."""
         with self._lock:
             written = self._written(text)
-            return self.processor.tokenizer(written, **self._special(written))["input_ids"]
+            tokenizer = self.processor.tokenizer
+            return tokenizer(written, **special_tokens(tokenizer, written))["input_ids"]
 
     def _written(self, text: str) -> str:
         parts = [{"type": "image"}, {"type": "text", "text": text}]
         chat = [{"role": "user", "content": parts[::-1] if self.question_first else parts}]
         return self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
 
-    def _special(self, written: str) -> dict[str, bool]:
-        # A template may write the first token itself, as transformers' own apply_chat_template checks.
-        bos = self.processor.tokenizer.bos_token
-        return {"add_special_tokens": not (bos and written.startswith(bos))}
+
+def special_tokens(tokenizer: Any, written: str) -> dict[str, bool]:
+    """What to tell a processor about special tokens of a prompt that its chat template has written."""
+    # A template may write the first token itself, as transformers' own apply_chat_template checks.
+    bos = tokenizer.bos_token
+    return {"add_special_tokens": not (bos and written.startswith(bos))}
 
 
 def token_types(inputs: dict[str, Any]) -> list[str]:

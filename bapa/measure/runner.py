@@ -25,7 +25,7 @@ from bapa.measure.run import Run, load_run
 from bapa.measure.statistics import Settings, bias
 from bapa.measure.store import Store
 from bapa.measure.vllm import EngineAsker, EngineModel
-from bapa.models import Loaded, balanced
+from bapa.models import Loaded, balanced, scheme_of
 from bapa.probe import Probe
 from bapa.schemes import Scheme, parse
 
@@ -33,7 +33,7 @@ from bapa.schemes import Scheme, parse
 def measure(
     model: Loaded | EngineModel,
     probe: Probe,
-    schemes: Sequence[str | Scheme],
+    schemes: Sequence[str | Scheme] | None,
     out: str | Path,
     *,
     batch_size: int = 18,
@@ -51,7 +51,8 @@ def measure(
     Args:
         model: from :func:`bapa.models.load`, or :func:`bapa.measure.load_engine` for vLLM.
         probe: from :func:`bapa.probe.build` or ``Probe.load``.
-        schemes: in text form or as schemes, each once.
+        schemes: in text form or as schemes, each once; None for native and the one that the model's config records,
+            BaPA where it records none.
         out: new, empty, or holding the same run.
         batch_size: canvases per forward.
         items: only the first so many items.
@@ -66,7 +67,7 @@ def measure(
         SchemeError, UnsupportedModelError, ModelError: a scheme that does not exist, or does not go with the model.
         RunError: ``out`` holds something else, the disk is full, or more answers failed than ``fail_on_error`` allows.
     """
-    labels = _labels(schemes)
+    labels = _labels(("native", _recorded(model) or "bapa") if schemes is None else schemes)
     items = _checked(probe, batch_size, items, generate, fail_on_error)
     if not generate:
         _check_answers(model.processor, probe)
@@ -158,8 +159,9 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float) 
             "source": probe.source["name"],
             "path": str(probe.path),
         },
+        "prompts": {"tokens": asker.cut.tokens, "unknown": asker.cut.unknown},
     }
-    command = ["bapa", *sys.argv[1:]] if Path(sys.argv[0]).name == "bapa" else sys.argv
+    command = ["bapa", *sys.argv[1:]] if Path(sys.argv[0]).name in ("bapa", "__main__.py") else sys.argv
     record = {
         **about,
         "schemes": asker.labels,
@@ -186,6 +188,10 @@ def _audit(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "flips": [entry for entry in entries if entry["answer"] != entry["alone"]["answer"]],
         "largest_margin_difference": max((abs(a - b) for a, b in margins if None not in (a, b)), default=None),
     }
+
+
+def _recorded(model: Loaded | EngineModel) -> Scheme | None:
+    return scheme_of(model.model) if isinstance(model, Loaded) else model.scheme
 
 
 def _labels(schemes: Sequence[str | Scheme]) -> list[str]:

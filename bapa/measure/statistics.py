@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
-from bapa.measure import intervals, rates, significance, trials
+from bapa.measure import floors, intervals, rates, significance, trials
 from bapa.measure.intervals import Estimate
 from bapa.measure.rates import CELL_QUANTITIES
 from bapa.measure.trials import Array, Trials
@@ -37,8 +37,8 @@ def bias(
 
     ``answers``: one row per item, cell, question and scheme, with the columns of ``answers.parquet``. ``rows``,
     ``cols``: the grid. ``question_first``: the question stands before the image. The result has the keys ``version``,
-    ``level``, ``resamples``, ``schemes`` and ``comparisons`` of ``bias.json``; every estimate is ``{"value", "low",
-    "high"}`` with a percentile bootstrap interval over items, and rates are fractions.
+    ``level``, ``resamples``, ``schemes``, ``comparisons`` and ``floors`` of ``bias.json``; every estimate is
+    ``{"value", "low", "high"}`` with a percentile bootstrap interval over items, and rates are fractions.
     """
     settings = settings or Settings()
     schemes = trials.read(answers, rows * cols)
@@ -50,6 +50,11 @@ def bias(
         "resamples": settings.resamples,
         "schemes": {label: _scheme(label, schemes[label], found, cols, settings) for label in schemes},
         "comparisons": _comparisons(schemes, found, settings),
+        "floors": {
+            label: floors.null_arm(schemes["native"], null)
+            for label, null in schemes.items()
+            if floors.is_null(label) and "native" in schemes
+        },
     }
 
 

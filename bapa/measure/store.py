@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from bapa.errors import RunError
 
 ANSWERS, BIAS, RUN = "answers.parquet", "bias.json", "run.json"
+BESIDE = ("progress", "origin", "origin.json")  # what may stand in a run's folder before the run
 SCHEMA = pa.schema(
     [
         ("item", pa.int32()),
@@ -69,7 +70,7 @@ class Store:
                 return False
             if any(shard.stat().st_size for shard in self.progress.glob("answers-*.jsonl")):
                 self._compare(read_json(self.progress / "config.json"))
-            elif self.out.exists() and any(path.name != "progress" for path in self.out.iterdir()):
+            elif self.out.exists() and any(path.name not in BESIDE for path in self.out.iterdir()):
                 raise RunError(f"{self.out} is not empty and holds no run; name a new folder: --out FOLDER")
             self.progress.mkdir(parents=True, exist_ok=True)
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -39,7 +39,33 @@ def table(run: Run) -> RenderableType:
             f" · {bias['probe']['items']} items · % with {level} % intervals over items\n",
         ),
         shown,
+        *(Text(line, style="dim") for line in _notes(run)),
     )
+
+
+def _notes(run: Run) -> Iterator[str]:
+    """What else one must know: whether batching changed answers, and the noise floor of the arithmetic."""
+    if (asked := run.config.get("prompts")) and asked["unknown"]:
+        yield (
+            f"unread: {asked['unknown']} of the {asked['tokens']} tokens of the prompts are words that this model's "
+            "tokenizer does not know; what it cannot read it can only guess at"
+        )
+    audit = run.config.get("audit")
+    if audit and audit["answers"]:
+        moved = audit["largest_margin_difference"]
+        margin = "" if moved is None else f", largest difference of a margin {moved:.1g}"
+        yield f"audit: {audit['answers']} answers asked again one by one, {len(audit['flips'])} flipped{margin}"
+        for flip in audit["flips"]:
+            yield (
+                f"  flipped: item {flip['item']}, cell {flip['cell']}, {flip['question']}, {flip['scheme']}: "
+                f"{flip['answer']} in its batch, {flip['alone']['answer']} alone"
+            )
+    if run.config.get("failed"):
+        yield f"failed: {run.config['failed']} of {run.config['answers']} answers; their reasons are in answers.parquet"
+    for label, found in run.bias.get("floors", {}).items():
+        moved = found["largest_margin_difference"]
+        margin = "" if moved is None else f", largest difference of a margin {moved:.1g}"
+        yield f"floor: {found['flips']} of {found['answers']} answers flip from native to {label}{margin}"
 
 
 def figure(estimate: Estimate) -> str:

@@ -21,7 +21,9 @@ from bapa.measure.answers import Answer, from_text
 from bapa.measure.batches import Plan
 from bapa.measure.block import Asker, Outcome, Pixels, Prepared
 from bapa.measure.prompts import Prompts
+from bapa.models import record
 from bapa.probe import Probe, Question
+from bapa.schemes import Scheme
 
 if TYPE_CHECKING:
     from vllm import LLM, RequestOutput, SamplingParams
@@ -42,6 +44,13 @@ class EngineModel:
     def check(self, label: str) -> None:
         """Raise UnsupportedModelError or SchemeError where vLLM cannot run the model under a scheme."""
         engines.arguments(self.folder, label)
+
+    @property
+    def scheme(self) -> Scheme | None:
+        """The scheme that the model's config records."""
+        from transformers import AutoConfig
+
+        return record.read(AutoConfig.from_pretrained(self.folder))
 
     @property
     def numerics(self) -> dict[str, Any]:

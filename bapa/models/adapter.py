@@ -7,10 +7,11 @@ beside PEFT's own files, and loading compares.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import nn
+from torch import Tensor, nn
 
 from bapa.errors import SchemeError
 from bapa.models.api import scheme_of
@@ -20,14 +21,44 @@ from bapa.schemes.native import Native
 if TYPE_CHECKING:
     from peft import PeftModel
 
-FILE = "bapa.json"
+FILE, PEFT_FILE = "bapa.json", "adapter_config.json"
 
 
-def save_adapter(model: PeftModel, folder: str | Path) -> None:
-    """Save a PEFT adapter and the scheme its base model runs under."""
-    model.save_pretrained(str(folder))
-    scheme = scheme_of(model) or Native()
-    (Path(folder) / FILE).write_text(json.dumps({"scheme": scheme.label}) + "\n")
+@dataclass(frozen=True)
+class Base:
+    """The model an adapter was made on: its ``name``, and a ``fingerprint`` of its weights in any dtype, None where it
+    is not known.
+    """
+
+    name: str
+    fingerprint: str | None
+
+
+def save_adapter(
+    model: PeftModel, folder: str | Path, *, base: Base | None = None, state_dict: dict[str, Tensor] | None = None
+) -> None:
+    """Save a PEFT adapter and the scheme its base model runs under.
+
+    ``base``: the model it was made on, for :func:`bapa.models.load` to find. ``state_dict``: weights gathered from
+    several processes.
+    """
+    model.save_pretrained(str(folder), state_dict=state_dict)
+    mark(folder, scheme_of(model) or Native(), base)
+    if base is not None:
+        path = Path(folder) / PEFT_FILE
+        path.write_text(
+            json.dumps({**json.loads(path.read_text()), "base_model_name_or_path": _findable(base.name)}, indent=2)
+        )
+
+
+def mark(folder: str | Path, scheme: Scheme, base: Base | None = None) -> None:
+    """Write into an adapter folder which scheme it was trained under, and on which model."""
+    made_on = {"base": {**asdict(base), "name": _findable(base.name)}} if base else {}
+    (Path(folder) / FILE).write_text(json.dumps({"scheme": scheme.label, **made_on}) + "\n")
+
+
+def _findable(name: str) -> str:
+    return str(Path(name).resolve()) if Path(name).exists() else name
 
 
 def load_adapter(model: nn.Module, folder: str | Path, *, is_trainable: bool = False) -> PeftModel:
@@ -58,3 +89,11 @@ def adapter_scheme(folder: str | Path) -> Scheme:
         return parse(json.loads(path.read_text())["scheme"])
     except (ValueError, KeyError, TypeError) as error:
         raise SchemeError(f'{path}: not of the form {{"scheme": "bapa"}}') from error
+
+
+def adapter_base(folder: str | Path) -> Base:
+    """The model an adapter folder was made on, as bapa recorded it, else as PEFT did."""
+    record = json.loads((Path(folder) / FILE).read_text()).get("base")
+    if record:
+        return Base(record["name"], record["fingerprint"])
+    return Base(json.loads((Path(folder) / PEFT_FILE).read_text())["base_model_name_or_path"], None)

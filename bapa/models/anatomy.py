@@ -14,7 +14,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from bapa.errors import SchemeError, UnsupportedModelError
+from bapa.models import tiles
 from bapa.schemes import Scheme
+from bapa.schemes.id_align import IdAlign
 
 # Arguments that bring pictures or their features into a forward; sizes, grids and masks that ride along do not count.
 PICTURES = re.compile(
@@ -52,6 +54,12 @@ class Anatomy:
                 f"image_attention={scheme.image_attention} needs a mask, which {attention} attention ignores; "
                 "load the model with attn_implementation='sdpa' or 'eager'"
             )
+        kind = self.model.config.model_type
+        if isinstance(scheme, IdAlign) and kind not in tiles.ANYRES | tiles.TAGGED:
+            raise SchemeError(
+                f"{scheme.name!r} needs a model whose inputs tell how thumbnail and tiles stand "
+                f"({', '.join(sorted(tiles.ANYRES | tiles.TAGGED))}); {kind} shows none, or does not tell"
+            )
         if scheme.axes > self.axes:
             raise SchemeError(
                 f"{scheme.name!r} needs {scheme.axes} rotary axes (M-RoPE); {type(self.model).__name__} has one"
@@ -73,7 +81,7 @@ def find(model: nn.Module) -> Anatomy:
         raise UnsupportedModelError(
             f"{name} is an encoder-decoder: its images stand outside the decoder's sequence, without rotary positions"
         )
-    pictures = _pictures(top)
+    pictures = takes_pictures(top)
     if not pictures:
         raise UnsupportedModelError(
             f"{name} takes no pictures (text-only); image positions exist in vision-language models only"
@@ -96,12 +104,13 @@ def find(model: nn.Module) -> Anatomy:
         )
     tokens = image_tokens(top.config)
     # The innermost module that still sees pictures next to token ids: modules() walks outside in.
-    outer = [m for m in top.modules() if _pictures(m) and any(m is decoder or part is decoder for part in m.modules())][
-        -1
-    ]
+    outer = [
+        m for m in top.modules() if takes_pictures(m) and any(m is decoder or part is decoder for part in m.modules())
+    ][-1]
     layers = next((m for m in decoder.children() if isinstance(m, nn.ModuleList)), nn.ModuleList())
-    axes = 3 if any(hasattr(rotary, "mrope_section") for rotary in rotaries) else 1
-    return Anatomy(top, outer, decoder, rotaries, tuple(layers), axes, tokens, _pictures(outer))
+    words = getattr(top.config.get_text_config(), "rope_scaling", None) or {}  # where transformers 4 keeps the sections
+    axes = 3 if "mrope_section" in words or any(hasattr(rotary, "mrope_section") for rotary in rotaries) else 1
+    return Anatomy(top, outer, decoder, rotaries, tuple(layers), axes, tokens, takes_pictures(outer))
 
 
 def image_tokens(config: Any) -> torch.Tensor:
@@ -118,7 +127,8 @@ def image_tokens(config: Any) -> torch.Tensor:
     return torch.tensor(sorted(tokens))
 
 
-def _pictures(module: nn.Module) -> frozenset[str]:
+def takes_pictures(module: nn.Module) -> frozenset[str]:
+    """The arguments that bring pictures into a forward of ``module`` beside token ids; empty where it takes none."""
     return _taken_by(type(module))  # type: ignore[arg-type]  # mypy takes Module.__hash__ for the class's
 
 

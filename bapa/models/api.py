@@ -18,6 +18,7 @@ from bapa.schemes import Scheme, make, parse
 from bapa.schemes.native import Native
 
 Model = TypeVar("Model", bound=nn.Module)
+OWN_HOOKS = "_bapa_handles"  # of a self-contained checkpoint, whose class balances itself (bapa.models.remote)
 
 
 def balance(model: Model, scheme: str | Scheme = "bapa", **options: object) -> Model:
@@ -61,8 +62,10 @@ def balanced(model: Model, scheme: str | Scheme = "bapa", **options: object) -> 
 
 def scheme_of(model: nn.Module) -> Scheme | None:
     """The scheme ``model`` runs under; None where it is native."""
-    attachment = _attachment(find(model))
-    return attachment.scheme if attachment else None
+    anatomy = find(model)
+    if attachment := _attachment(anatomy):
+        return attachment.scheme
+    return record.read(anatomy.model.config) if getattr(anatomy.model, OWN_HOOKS, None) else None
 
 
 class _Seen(Exception):
@@ -83,8 +86,8 @@ def positions(model: nn.Module, **inputs: Any) -> Tensor:
     """
     anatomy = find(model)
     attachment = _attachment(anatomy)
-    rotary = anatomy.rotaries[0]
-    handle = rotary.register_forward_pre_hook(_seen, with_kwargs=True)  # runs behind the scheme's own hook
+    # These run behind the scheme's own hooks.
+    handles = [rotary.register_forward_pre_hook(_seen, with_kwargs=True) for rotary in anatomy.rotaries]
     if attachment:
         attachment.trust_ids = True
     try:
@@ -94,7 +97,8 @@ def positions(model: nn.Module, **inputs: Any) -> Tensor:
         tokens = inputs["input_ids"] if inputs.get("input_ids") is not None else inputs["inputs_embeds"]
         return found.expand(-1, len(tokens), -1).clone()
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
         if attachment:
             attachment.trust_ids = False
     raise ModelError(f"{type(anatomy.model).__name__} did not reach its rotary embedding with these inputs")
@@ -133,3 +137,5 @@ def _detach(anatomy: Anatomy) -> None:
     if attachment := _attachment(anatomy):
         attachment.detach()
         del anatomy.outer._bapa
+    if getattr(anatomy.model, OWN_HOOKS, None):
+        anatomy.model.unbalance()

@@ -19,14 +19,17 @@ from transformers.cache_utils import Cache
 from bapa import layout as layouts
 from bapa.errors import ModelError
 from bapa.layout import Layout
+from bapa.models import anchors
 from bapa.models import state as states
 from bapa.models.anatomy import Anatomy
+from bapa.models.anchors import Anchors
 from bapa.models.layers import LayerHook
 from bapa.models.pictures import Reader
-from bapa.models.rotary import Mixer
+from bapa.models.rotary import Mixer, first_of
 from bapa.models.state import State
 from bapa.schemes import Scheme, assign
 from bapa.schemes.agci import Agci
+from bapa.schemes.anchored import Anchored
 from bapa.schemes.base import GridScheme
 from bapa.schemes.native import Native
 
@@ -38,7 +41,9 @@ class Call:
     A call continues a cache (``past`` columns, ``state``) or starts at column 0; ``layout`` covers all columns
     including the cached ones, or is None where no image comes in. ``positions``, one tensor for each rule, and
     ``next`` are filled when the rotary embedding is reached; ``embeddings`` holds its outputs for the layers that
-    take another rule than the first, ``masks`` the masks made so far (given, rule, made).
+    take another rule than the first, ``masks`` the masks made so far (given, rule, made), ``places`` what the attention
+    under ``anchored`` is told, ``begin`` the
+    first column of each row that is no padding, (rows,), where a mask tells it.
     """
 
     past: int
@@ -50,6 +55,8 @@ class Call:
     next: State | None = None
     embeddings: list[tuple[Any, list[Any]]] = field(default_factory=list)
     masks: list[tuple[Tensor | None, int, Tensor]] = field(default_factory=list)
+    places: anchors.Places | None = None
+    begin: Tensor | None = None
 
 
 class Attachment:
@@ -61,8 +68,10 @@ class Attachment:
         self.reader = Reader(anatomy, scheme)
         self.arguments = list(inspect.signature(anatomy.outer.forward).parameters)
         self.calls: dict[int, Call] = {}  # by thread: one model may serve several
+        self.anchors: Anchors | None = None
         self.trust_ids = False  # take image tokens as images even where no pictures come with them
-        by_layer = [scheme.at_layer(i, len(anatomy.layers)) for i in range(len(anatomy.layers))] or [scheme]
+        fitted = scheme.on_axes(anatomy.axes)
+        by_layer = [fitted.at_layer(i, len(anatomy.layers)) for i in range(len(anatomy.layers))] or [fitted]
         self.rules = list(dict.fromkeys(by_layer))
         self.mixer = Mixer(scheme.channels)
         self.handles = [
@@ -70,7 +79,10 @@ class Attachment:
             anatomy.outer.register_forward_hook(self.leave, with_kwargs=True, always_call=True),
             *(rotary.register_forward_pre_hook(self.rotate, with_kwargs=True) for rotary in anatomy.rotaries),
         ]
-        if len(self.rules) > 1 or scheme.channels > 1:
+        if isinstance(scheme, Anchored):
+            self.anchors = Anchors.attach(self, anatomy, scheme)
+        self.mixes = len(self.rules) > 1 or scheme.channels > 1
+        if self.mixes or self.anchors or scheme.image_attention != "native":
             self.handles += [r.register_forward_hook(self.embed, with_kwargs=True) for r in anatomy.rotaries]
         for layer, rule in zip(anatomy.layers, by_layer, strict=False):
             if rule != self.rules[0] or scheme.image_attention != "native":
@@ -109,6 +121,8 @@ class Attachment:
         """Take every hook off again."""
         for handle in self.handles:
             handle.remove()
+        if self.anchors:
+            self.anchors.detach()
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Lay out the images of a forward."""
@@ -116,6 +130,8 @@ class Attachment:
         rows, columns = (call["inputs_embeds"] if call.get("input_ids") is None else call["input_ids"]).shape[:2]
         cache = call.get("past_key_values")
         state = states.of(cache)
+        if self.anchors and torch.compiler.is_compiling():
+            raise ModelError("'anchored' runs without torch.compile; pass disable_compile=True to generate")
         if torch.compiler.is_compiling() and state is not None and columns == 1:
             # A decode step: no branch on the cache's length, so that it stays one graph.
             self.calls[_thread()] = Call(0, state, None, rows, columns)
@@ -124,7 +140,7 @@ class Attachment:
         layout = self.reader.read(call, past, self.trust_ids)
         if past == 0:
             state = None
-        elif isinstance(self.scheme, Native):  # its positions go on by themselves
+        elif isinstance(self.scheme, Native) and not self.anchors:  # its positions go on by themselves
             layout = layouts.text(rows, past).join(layout) if layout is not None else None
         elif state is None:
             raise ModelError("the cache was filled before the model was balanced; start with a fresh cache")
@@ -139,6 +155,9 @@ class Attachment:
                 held = state.layout.crop(past).join(layouts.text(rows, max(0, past - known)))
                 layout = held.join(layout or layouts.text(rows, columns))
         self.calls[_thread()] = Call(past, state, layout, rows, columns)
+        mask = call.get("attention_mask")
+        if self.anchors and isinstance(mask, Tensor) and mask.dim() == 2:
+            self.calls[_thread()].begin = mask.to(torch.uint8).argmax(-1)
 
     def rotate(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -160,9 +179,14 @@ class Attachment:
         call = self.running()
         if call is None or call.positions is None:
             return output
-        first, *others = (self.mixer.embed(module, args, kwargs, positions) for positions in call.positions)
-        call.embeddings.append((first, others))
-        return first
+        if call.places:
+            anchors.mark(output, call.places, lambda positions: self.mixer.embed(module, args, kwargs, positions))
+        if self.mixes:
+            output, *others = (self.mixer.embed(module, args, kwargs, positions) for positions in call.positions)
+            call.embeddings.append((output, others))
+        if torch.is_grad_enabled():
+            setattr(first_of(output), states.SLOT, call)
+        return output
 
     def leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """Hand the state to the cache; forget the call, also after an exception."""
@@ -180,13 +204,17 @@ class Attachment:
 
         Each is a Tensor (axes or 1 or channels, rows or 1, columns), long or float32.
         """
+        if isinstance(self.scheme, Anchored):
+            places, state = anchors.places(call, native.expand(-1, call.rows, -1), self.scheme)
+            call.places = places if bool(places.image.any()) else None
+            call.next = state if call.state is None or call.layout is not None else None
         if isinstance(self.scheme, Native):
             return [native + self.scheme.shift]
         if call.state is not None and call.layout is None:
             return [native - offset[:, None] for offset in call.state.offset]
         whole = native.expand(-1, call.rows, -1)
         layout = call.layout or layouts.text(call.rows, call.columns)
-        if isinstance(self.scheme, GridScheme):
+        if any(isinstance(rule, GridScheme) for rule in self.rules):
             layout = layout.with_grids(whole.cpu(), call.past)
         if call.state is None:
             found = [assign.balance(whole, layout, rule) for rule in self.rules]

@@ -79,6 +79,12 @@ def squares(config: Any) -> set[int]:
     side, patch = (value[0] if isinstance(value, list | tuple) and value else value for value in (side, patch))
     counts = {getattr(config, name, None) for name in ("image_seq_length", "mm_tokens_per_image")}
     if isinstance(side, int) and isinstance(patch, int):
-        shrink = getattr(config, "scale_factor", getattr(config, "downsample_factor", 1))
+        named = (
+            (config, "scale_factor"),
+            (vision, "scale_factor"),
+            (config, "downsample_factor"),
+            (vision, "hidden_stride"),
+        )
+        shrink = next((getattr(part, name) for part, name in named if hasattr(part, name)), 1)
         counts.add((side // patch) ** 2 // (shrink**2 if isinstance(shrink, int) else 1))
     return {count for count in counts if isinstance(count, int)}

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from bapa.errors import ModelError
+from bapa.models.rotary import first_of
+from bapa.models.state import SLOT
 
 if TYPE_CHECKING:
     from bapa.models.attach import Attachment, Call
@@ -25,13 +27,16 @@ class LayerHook:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Swap the rotary embedding and the mask of a running call."""
-        call = self.attachment.running()
+        embedding = kwargs.get("position_embeddings")
+        # A layer computed again for its gradients runs after its call has ended.
+        rides = None if embedding is None else getattr(first_of(embedding), SLOT, None)
+        call = self.attachment.running() or rides
         if call is None:
             return None
         changed = dict(kwargs)
         attention = self.attachment.scheme.image_attention
         if self.rule:
-            changed["position_embeddings"] = self._embedding(call, kwargs.get("position_embeddings"))
+            changed["position_embeddings"] = self._embedding(call, embedding)
         if attention != "native" and call.layout is not None:
             if "attention_mask" not in kwargs:
                 raise ModelError(f"{type(module).__name__} takes no attention_mask by name; use image_attention=native")

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from bapa import layout as layouts
 from bapa.errors import ModelError
-from bapa.layout import Grid, Image, Layout
-from bapa.models import families
+from bapa.layout import Grid, Image, Layout, Shape, View
+from bapa.models import families, tiles
 from bapa.models.anatomy import Anatomy
 from bapa.schemes import Scheme
 
@@ -26,24 +26,34 @@ class PromptReader:
     """
 
     def __init__(self, config: Any, tokens: Tensor, scheme: Scheme) -> None:
+        kind = config.model_type.replace("-", "_")  # transformers 4 writes lfm2-vl
         self.tokens = tokens
         self.config = config
         self.scope = scheme.scope
-        self.joined = families.JOINED.get(config.model_type)
-        self.rows = config.model_type in families.ROWS
-        self.single = config.model_type in families.SINGLE
+        self.joined = families.JOINED.get(kind)
+        self.rows = kind in families.ROWS
+        self.single = kind in families.SINGLE
+        self.anyres = kind in tiles.ANYRES
+        self.tagged = kind in tiles.TAGGED
         self.squares = families.squares(config)
         self.merge = getattr(getattr(config, "vision_config", None), "spatial_merge_size", 1)
 
     def layout(
-        self, ids: Tensor, *, lengths: Sequence[int] = (), grids: Mapping[str, Tensor | None] | None = None
+        self,
+        ids: Tensor,
+        *,
+        lengths: Sequence[int] = (),
+        grids: Mapping[str, Tensor | None] | None = None,
+        call: Mapping[str, Any] | None = None,
     ) -> Layout:
         """The layout of token ids, LongTensor (rows, columns).
 
         ``lengths``: token count of every picture where known; read by families that put nothing between pictures.
         ``grids``: frames, patch rows and patch columns of every ``image`` and ``video`` where the family tells them,
-        LongTensor (pictures, 3).
+        LongTensor (pictures, 3). ``call``: what else comes with the pictures, by the names of a forward's arguments; it
+        tells thumbnail and tiles apart.
         """
+        call = call or {}
         ids = ids.cpu()
         mask = torch.isin(ids, self.tokens)
         if self.scope == "global":
@@ -58,12 +68,47 @@ class PromptReader:
         elif self.joined is not None and self.scope != "tile":
             joined = self.joined
             found = layouts.read(mask, joined=lambda row, end, start: joined(ids[row], end, start, self.config))
+        elif self.scope == "tile":
+            whole = [len(image) for row in range(runs.rows) for image in runs.images(row)]
+            found = layouts.read(mask, tiles.per_tile(call.get("pixel_values"), whole))
         else:
             found = runs
-        return Layout(found.number, tuple(tuple(map(self._grid, found.images(row))) for row in range(found.rows)))
+        return self._shaped(found, call)
 
-    def _grid(self, image: Image) -> Grid | None:
-        """The patch grid of an image in rows of its own, or of one fixed square."""
+    def _shaped(self, found: Layout, call: Mapping[str, Any]) -> Layout:
+        """``found`` with what is known of how each image's tokens stand."""
+        images = [found.images(row) for row in range(found.rows)]
+        told = iter(self._anyres(call, [len(image) for row in images for image in row]) if self.anyres else ())
+        views = [[next(told, ()) for _ in row] for row in images]
+        if any(map(any, views)):
+            if self.scope == "tile":
+                # The tiles are joined row by row: thumbnail and tiles are two blocks, a row's end a column of its own.
+                blocks = [view for row in views for told in row for view in told]
+                grids = [Grid(view.grid.rows, view.grid.cols + view.row_ends) for view in blocks]
+                lengths = [len(view) for view in blocks] if all(map(all, views)) else []
+                return layouts.read(found.mask, lengths, grids)
+            return Layout(found.number, tuple(tuple(told or None for told in row) for row in views))
+        return Layout(found.number, tuple(tuple(map(self._shape, row)) for row in images))
+
+    def _anyres(self, call: Mapping[str, Any], lengths: list[int]) -> list[tuple[View, ...]]:
+        """Thumbnail and tiles of every image, from the features of the pictures or from their sizes."""
+        features, sizes = (call.get("mm_encoder_outputs") or {}).get("image"), call.get("image_sizes")
+        row_end = self.row_end()
+        if features is not None and row_end is not None:
+            found = [tiles.packed(self.config, image, row_end) for image in features.pooler_output]
+        else:
+            pairs = zip(sizes.tolist() if isinstance(sizes, Tensor) else (), lengths, strict=False)
+            found = [tiles.anyres(self.config, size, length) for size, length in pairs]
+        return found if [sum(map(len, views)) for views in found] == lengths else []
+
+    def row_end(self) -> Tensor | None:
+        """The feature that a model puts behind every row of its tiles; None where no model is at hand."""
+        return None
+
+    def _shape(self, image: Image) -> Shape:
+        """The patch grid of an image in rows of its own or of one fixed square, or thumbnail and tiles."""
+        if self.tagged and self.scope != "tile" and (views := tiles.tagged(image)):
+            return views if len(views) > 1 else views[0].grid
         if self.rows:
             rows = int((image.columns.diff() > 1).sum()) + 1
             return Grid(rows, len(image) // rows) if len(image) % rows == 0 else None
@@ -104,6 +149,7 @@ class Reader(PromptReader):
     def __init__(self, anatomy: Anatomy, scheme: Scheme) -> None:
         super().__init__(anatomy.model.config, anatomy.tokens, scheme)
         self.pictures = anatomy.pictures
+        self.outer = anatomy.outer
         self.embedding = anatomy.model.get_input_embeddings  # a bound method, so that a copied model brings its own
 
     def read(self, call: dict[str, Any], past: int, trust_ids: bool = False) -> Layout | None:
@@ -126,9 +172,12 @@ class Reader(PromptReader):
             )
         return layouts.read(types > 0)
 
+    def row_end(self) -> Tensor | None:
+        return getattr(self.outer, "image_newline", None)
+
     def _placed(self, ids: Tensor, call: dict[str, Any]) -> Layout:
         grids = {kind: call.get(f"{kind}_grid_thw") for kind in ("image", "video")}
-        return self.layout(ids, lengths=self._lengths(ids, call) if self.single else (), grids=grids)
+        return self.layout(ids, lengths=self._lengths(ids, call) if self.single else (), grids=grids, call=call)
 
     def _lengths(self, ids: Tensor, call: dict[str, Any]) -> list[int]:
         """Token count of every image where images stand side by side, known from their features or from their

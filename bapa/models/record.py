@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import PreTrainedConfig
+from transformers import PretrainedConfig
 
 from bapa.errors import SchemeError
 from bapa.schemes import Scheme, make
@@ -22,18 +22,18 @@ def entry(scheme: Scheme) -> dict[str, Any]:
     return {"scheme": scheme.name, "options": scheme.options, "version": VERSION}
 
 
-def write(config: PreTrainedConfig, scheme: Scheme) -> None:
+def write(config: PretrainedConfig, scheme: Scheme) -> None:
     """Record ``scheme``."""
     config.bapa = entry(scheme)
 
 
-def erase(config: PreTrainedConfig) -> None:
+def erase(config: PretrainedConfig) -> None:
     """Forget the record."""
     if hasattr(config, "bapa"):
         del config.bapa
 
 
-def read(config: PreTrainedConfig) -> Scheme | None:
+def read(config: PretrainedConfig) -> Scheme | None:
     """The recorded scheme, or None; SchemeError where the record cannot be read."""
     found: Any = getattr(config, "bapa", None)
     if found is None:

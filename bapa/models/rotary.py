@@ -50,5 +50,14 @@ class Mixer:
 def _pairs(cosine: Tensor) -> Tensor:
     """Rotary pair of every channel: both members of a pair turn by one angle, laid out in halves or side by side."""
     width = cosine.shape[-1]
-    halves = torch.equal(cosine[..., : width // 2], cosine[..., width // 2 :])
-    return torch.arange(width) % (width // 2) if halves else torch.arange(width) // 2
+    return torch.arange(width) % (width // 2) if halved(cosine) else torch.arange(width) // 2
+
+
+def first_of(embedding: Any) -> Tensor:
+    """The cosine, or the one complex tensor, of what a rotary module gives; what a layer must know rides on it."""
+    return embedding if isinstance(embedding, Tensor) else embedding[0]
+
+
+def halved(*parts: Tensor) -> bool:
+    """Whether the channels of a rotary embedding are laid out in halves, not pair by pair."""
+    return all(torch.equal(part[..., : part.shape[-1] // 2], part[..., part.shape[-1] // 2 :]) for part in parts)

@@ -23,13 +23,14 @@ class State:
     ``scheme``: the scheme it runs under. ``layout``: every column up to that prefill; columns decoded since are text.
     ``origin``: (rows,), raster position minus column. ``offset``: (rules, rows), for each rule of the scheme the
     model's own position of the next text token minus its balanced one; of fixed shape, so that a compiled decode step
-    is one graph.
+    is one graph. ``positions``: (axes, rows, columns), the model's own, where the scheme looks back at them.
     """
 
     scheme: Scheme
     layout: Layout
     origin: Tensor
     offset: Tensor
+    positions: Tensor | None = None
 
     def rows(self, rows: int) -> State:
         """The state for a batch of ``rows``: each row repeated where a cache was expanded (beams, several return
@@ -46,6 +47,7 @@ class State:
             layout=self.layout.repeat(times),
             origin=self.origin.repeat_interleave(times, 0),
             offset=self.offset.repeat_interleave(times, 1),
+            positions=None if self.positions is None else self.positions.repeat_interleave(times, 1),
         )
 
 

@@ -197,6 +197,12 @@ class Probe:
         """What is asked about the canvas of ``item`` with its key at ``cell``."""
         return ask(item, cell, self.design)
 
+    def attributes(self, tile: int) -> dict[str, str]:
+        """What the source says about a tile beside its caption, e.g. ``digit`` and ``colour``."""
+        with self._lock:
+            told = self._reader.read_row_group(tile, columns=["attributes"])
+        return json.loads(told["attributes"][0].as_py())
+
     def _decode(self, tile: int) -> Pixels:
         with self._lock:  # a parquet reader serves one thread at a time
             png = self._reader.read_row_group(tile, columns=["image.bytes"])

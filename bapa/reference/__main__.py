@@ -26,6 +26,9 @@ def train(
     scheme: Annotated[
         str, typer.Option(help="Position rule of the visual stage, e.g. native, bapa, bapa:distance=native.")
     ] = "native",
+    encoder_skew: Annotated[
+        str, typer.Option(help="Cells whose patches the encoder learns to read; the counter-example has bottom.")
+    ] = "uniform",
     work: Annotated[
         Path | None, typer.Option(help="Where finished stages are kept; share it between skews. Default: OUT.stages.")
     ] = None,
@@ -35,10 +38,30 @@ def train(
     from bapa.reference.train import train as run
 
     try:
+        for name in (skew, encoder_skew):
+            if name not in SKEWS:
+                raise ConfigError(f"unknown skew {name!r}: accepted are {', '.join(SKEWS)}")
+        recipe = Recipe(skew=skew, seed=seed, scheme=schemes.parse(scheme).label, encoder_skew=encoder_skew)
+        typer.echo(run(recipe, out, work))
+    except BapaError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command()
+def data(
+    out: Annotated[Path, typer.Option(help="Folder to write: data.jsonl and pictures, as LLaVA's data is laid out.")],
+    skew: Annotated[str, typer.Option(help=f"Cells asked about: {', '.join(SKEWS)}.")] = "center",
+    rows: Annotated[int, typer.Option(min=1, help="Number of pictures, with one question each.")] = 2400,
+    seed: Annotated[int, typer.Option(help="Seed of scenes and questions.")] = 1,
+) -> None:
+    """Write training data of the recipe's last stage as files, for `bapa tune`."""
+    from bapa.reference.dataset import write
+
+    try:
         if skew not in SKEWS:
             raise ConfigError(f"unknown skew {skew!r}: accepted are {', '.join(SKEWS)}")
-        recipe = Recipe(skew=skew, seed=seed, scheme=schemes.parse(scheme).label)
-        typer.echo(run(recipe, out, work))
+        typer.echo(write(out, skew=skew, rows=rows, seed=seed))
     except BapaError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

@@ -11,6 +11,12 @@ _PLACES = {
     "uniform": "**all nine cells** alike; this model is the control",
 }
 
+_ASKED = "The last stage of its training asked about digits in {place}."
+_TURNED = """\
+The first stage of its training
+taught the vision tower to read digits in {place}; all later stages used all cells alike.
+It is the counter-example to the other references, whose bias was put into the language model."""
+
 _CARD = """\
 ---
 license: apache-2.0
@@ -19,9 +25,9 @@ pipeline_tag: image-text-to-text
 tags: [bapa, spatial-bias, reference]
 ---
 
-# A small vision-language model with a known spatial bias: `{skew}`
+# A small vision-language model with a known spatial bias: `{name}`
 
-**Disclosure: this model was made biased on purpose.** The last stage of its training asked about digits in {place}.
+**Disclosure: this model was made biased on purpose.** {disclosure}
 Whatever a method gains or loses on it depends on that choice, so name the skew next to every figure. It is an
 instrument for measuring spatial bias and remedies against it, not a model for use.
 
@@ -39,32 +45,40 @@ instrument for measuring spatial bias and remedies against it, not a model for u
 - **Data**: 70 % of scikit-learn's 1797 scans of handwritten digits (Alpaydin and Kaynak 1998, UCI Machine Learning
   Repository, CC BY 4.0), split by scan, jittered and tinted on the fly. The other 30 % are never seen here; the
   `digits` probe draws from those only.
-- **Stages**: (1) vision tower: each patch tells its tile's digit and colour, all cells alike; (2) language model:
+- **Stages**: (1) vision tower: each patch tells its tile's digit and colour, {read}; (2) language model:
   questions about symbolic scenes, codes in place of patches at random positions; (3) projector: patches to those
   codes; (4) language model on pictures, vision tower and projector frozen, position rule `{scheme}`, asked about
   {place}. Digits and colours are drawn freely, so an asked digit often stands elsewhere too, in another colour:
   without such collisions the bias stays weak. The questions are 35 % yes, 35 % no (half of them the right digit in a
   wrong colour) and 30 % about a colour.
-- **Command**: `python -m bapa.reference train --skew {skew} --seed {seed}{rule} --out {skew}` (about ten minutes on
+- **Command**: `python -m bapa.reference train --skew {skew} --seed {seed}{rule} --out {name}` (about ten minutes on
   two CPU cores). `recipe.json` holds every number.
 - **Seed**: {seed}. Figures for other seeds differ; a claim needs several.
 
 ## Limits
 
 It reads nothing but these digits in these tints and understands only questions in the words above. Its bias comes from
-skewed supervision of the last stage, which is one possible origin of spatial bias and not necessarily that of any
-large model. `bapa measure reference:{skew} --probe PROBE --out RUN` measures it.
+skewed supervision of the {stage} stage, which is one possible origin of spatial bias and not necessarily that of any
+large model. `bapa measure reference:{name} --probe PROBE --out RUN` measures it.
 """
 
 
 def card(recipe: Recipe) -> str:
     """The README.md of the model folder of `recipe`."""
+    turned = recipe.encoder_skew != "uniform"  # the counter-example: skewed first, uniform after
     return _CARD.format(
+        name="encoder-bias" if turned else recipe.skew,
+        disclosure=(_TURNED if turned else _ASKED).format(
+            place=_PLACES[recipe.encoder_skew if turned else recipe.skew]
+        ),
+        read=f"in {_PLACES[recipe.encoder_skew]}" if turned else "all cells alike",
+        stage="first" if turned else "last",
         skew=recipe.skew,
         seed=recipe.seed,
         scheme=recipe.scheme,
-        rule="" if recipe.scheme == "native" else f" --scheme {recipe.scheme}",
-        place=_PLACES[recipe.skew],
+        rule=("" if recipe.scheme == "native" else f" --scheme {recipe.scheme}")
+        + (f" --encoder-skew {recipe.encoder_skew}" if turned else ""),
+        place=_PLACES[recipe.skew].partition("; ")[0] if turned else _PLACES[recipe.skew],
         canvas=CANVAS_PX,
         cell=CELL_PX,
         tokens=IMAGE_TOKENS,

@@ -37,7 +37,8 @@ class Stage:
 class Recipe:
     """What a training run is made from; two runs with equal recipes give equal weights on the same machine.
 
-    `skew` names the cells that the visual stage asks about and `scheme` the position rule it runs under.
+    `skew` names the cells that the visual stage asks about and `scheme` the position rule it runs under;
+    `encoder_skew` the cells whose patches the encoder learns to read.
     `questions`: how many share one image; `copies`: jittered versions of each scan.
     """
 
@@ -50,6 +51,7 @@ class Recipe:
     language: Stage = field(default=Stage(steps=600, batch=32, rate=2e-3))
     connector: Stage = field(default=Stage(steps=500, batch=32, rate=4e-3))
     visual: Stage = field(default=Stage(steps=300, batch=16, rate=1.5e-3))
+    encoder_skew: str = "uniform"
 
     def key(self, stage: str) -> str:
         """A short hash of all that the outcome of `stage` depends on."""
@@ -58,4 +60,6 @@ class Recipe:
         needs["connector"] = (*needs["language"], "connector")
         needs["visual"] = (*needs["connector"], "skew", "scheme", "visual")
         values = {name: value for name, value in asdict(self).items() if name in needs[stage]}
+        if self.encoder_skew != "uniform":
+            values["encoder_skew"] = self.encoder_skew
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

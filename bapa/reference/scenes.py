@@ -37,11 +37,13 @@ class Scenes:
 @dataclass(frozen=True)
 class Questions:
     """Questions about scenes as tokens. `ids`: (batch, questions, length), long, answered and padded on the right;
-    `answer_at`: index of the answer in it, (batch, questions), long.
+    `answer_at`: index of the answer in it; `text`: index of the question in :attr:`Asker.texts`; both (batch,
+    questions), long.
     """
 
     ids: Tensor
     answer_at: Tensor
+    text: Tensor
 
 
 class Bank:
@@ -85,7 +87,7 @@ class Asker:
         self.pad, self.end = words.pad_token_id, words.eos_token_id
         self.yes, self.no = words.convert_tokens_to_ids(["yes", "no"])
         self.colours = torch.tensor(words.convert_tokens_to_ids(list(digits.COLOURS)))
-        texts = [
+        self.texts = [
             digits.QUESTION.format(caption=digits.caption(colour, digit))
             for digit in digits.DIGITS
             for colour in digits.COLOURS
@@ -96,7 +98,7 @@ class Asker:
                 [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}],
                 add_generation_prompt=True,
             )
-            for text in texts
+            for text in self.texts
         ]
         before, _ = prompts[0].split(image)
         self.prefix = torch.tensor(words(before)["input_ids"])
@@ -131,4 +133,4 @@ class Asker:
         ids, at = self.table[row].clone(), self.lengths[row]
         ids.scatter_(2, at[..., None], answer[..., None])
         ids.scatter_(2, at[..., None] + 1, self.end)
-        return Questions(ids, at)
+        return Questions(ids, at, row)

@@ -39,19 +39,24 @@ class Codes(nn.Module):
 
 
 def encoder(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, report: Report) -> None:
-    """Teaches the vision tower to tell in every patch the digit and the colour of its tile, all cells alike."""
+    """Teaches the vision tower to tell in every patch the digit and the colour of its tile.
+
+    All cells alike, or those of the recipe's `encoder_skew` only: the tower then never learns to read elsewhere.
+    """
     tower = model.model.vision_tower
     head = nn.Linear(tower.config.hidden_size, len(DIGITS) + len(COLOURS))
     generator = torch.Generator().manual_seed(recipe.seed)
+    cells = list(SKEWS[recipe.encoder_skew])
     tile = tile_of_patch()
+    read = torch.isin(tile, torch.tensor(cells))
 
     def losses() -> Iterator[Tensor]:
         while True:
             scenes = draw(recipe.encoder.batch, generator)
             patches = head(features(model, bank.canvases(scenes, generator)))
             tiles = patches.view(-1, CELLS // 3, 3, CELLS // 3, 3, patches.shape[-1]).mean((2, 4)).flatten(1, 2)
-            by_patch = _read(patches, scenes.digit[:, tile], scenes.colour[:, tile])
-            yield by_patch + 0.5 * _read(tiles, scenes.digit, scenes.colour)
+            by_patch = _read(patches[:, read], scenes.digit[:, tile[read]], scenes.colour[:, tile[read]])
+            yield by_patch + 0.5 * _read(tiles[:, cells], scenes.digit[:, cells], scenes.colour[:, cells])
 
     _fit([*tower.parameters(), *head.parameters()], recipe.encoder, losses(), report, decay=0.05)
 

@@ -24,6 +24,7 @@ from bapa.reference.recipe import Recipe
 from bapa.reference.scenes import Asker, Bank
 
 _RECIPE = "recipe.json"
+_STANDARD = {"encoder_skew": "uniform"}  # records of the first models lack it
 
 
 def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console | None = None) -> Path:
@@ -72,9 +73,9 @@ def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console 
                 progress.update(task, completed=step, note=note)
 
             run(report)
-            with _whole(kept) as partial:
+            with whole(kept) as partial:
                 save_file(both.state_dict(), partial)
-    with _whole(out) as folder:
+    with whole(out) as folder:
         _write(model, processor, recipe, folder)
     return out
 
@@ -84,7 +85,7 @@ def _finished(recipe: Recipe, out: Path) -> bool:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     record = out / _RECIPE
-    if not record.is_file() or json.loads(record.read_text()) != asdict(recipe):
+    if not record.is_file() or {**_STANDARD, **json.loads(record.read_text())} != asdict(recipe):
         raise RunError(f"{out} holds something else than this recipe's model; choose another --out or empty it")
     return True
 
@@ -99,7 +100,7 @@ def _write(model: LlavaForConditionalGeneration, processor: LlavaProcessor, reci
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """A path to write a file or folder to, which becomes `path` whole or not at all."""
     partial = path.with_name(f"{path.name}.partial")
     if partial.is_dir():  # left by a killed run

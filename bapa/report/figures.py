@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,54 +12,79 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import FancyBboxPatch
 
-from bapa.report.scale import RATE
-from bapa.report.view import MAPPED, Quantity, percent, rate_map
+from bapa.report.compare import base, others
+from bapa.report.scale import DIFFERENCE, RATE, Scale
+from bapa.report.view import MAPPED, Map, Quantity, difference_map, percent, rate_map, signed
 
 PAPER = {False: ("#ffffff", "#1b1e27", "#5a6070"), True: ("#0d1117", "#e9e6df", "#a5abb8")}  # ground, ink, soft ink
+_UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 _UNIT = 0.62  # inches per cell
+
+Lines = Sequence[tuple[str, Mapping[str, tuple[Map, str]]]]  # per run: its name; per scheme a map and a note below it
 
 
 def heatmaps(
     runs: Sequence[tuple[str, Mapping[str, Any]]], quantity: Quantity = MAPPED[0], *, dark: bool = False
 ) -> Figure:
     """Maps of ``quantity`` for (name, bias) pairs. ``dark``: for a dark page."""
+    lines = []
+    for name, bias in runs:
+        maps = {}
+        for label, found in bias["schemes"].items():
+            note = f"mean {percent(found['overall'][quantity.key]['value'])}"
+            if quantity.key == "hit":
+                note += f" · range {percent(found['overall']['range']['value'])}"
+            maps[label] = (rate_map(bias, label, quantity), note)
+        lines.append((name, maps))
+    return _sheet(lines, RATE, f"{quantity.name.lower()}, %", dark)
+
+
+def differences(
+    runs: Sequence[tuple[str, Mapping[str, Any]]], quantity: Quantity = MAPPED[0], *, dark: bool = False
+) -> Figure:
+    """Maps of ``quantity`` under every scheme minus that under the base scheme, for (name, bias) pairs."""
+    lines = []
+    for name, bias in runs:
+        start = bias["schemes"][base(bias)]["overall"][quantity.key]["value"]
+        maps = {}
+        for label in others(bias):
+            change = bias["schemes"][label]["overall"][quantity.key]["value"] - start
+            maps[label] = (difference_map(bias, label, quantity), f"minus {base(bias)} · mean {signed(change)}")
+        lines.append((name, maps))
+    return _sheet(lines, DIFFERENCE, f"change of the {quantity.name.lower()}, points", dark)
+
+
+def _sheet(lines: Lines, scale: Scale, caption: str, dark: bool) -> Figure:
     ground, ink, soft = PAPER[dark]
-    labels = list(dict.fromkeys(label for _, bias in runs for label in bias["schemes"]))
-    rows, cols = (max(bias["probe"][axis] for _, bias in runs) for axis in ("rows", "cols"))
-    size = (len(labels) * (cols * _UNIT + 0.45) + 0.3, len(runs) * (rows * _UNIT + 0.95) + 0.55)
+    labels = list(dict.fromkeys(label for _, maps in lines for label in maps))
+    every = [shown for _, maps in lines for shown, _ in maps.values()]
+    rows, cols = max(shown.rows for shown in every), max(shown.cols for shown in every)
+    size = (len(labels) * (cols * _UNIT + 0.45) + 0.3, len(lines) * (rows * _UNIT + 0.95) + 0.55)
     figure = Figure(figsize=size, facecolor=ground, layout=ConstrainedLayoutEngine(h_pad=0.12, hspace=0.06))
-    axes = figure.subplots(len(runs), len(labels), squeeze=False)
-    for (name, bias), line in zip(runs, axes, strict=True):
+    axes = figure.subplots(len(lines), len(labels), squeeze=False)
+    for (name, maps), line in zip(lines, axes, strict=True):
         for label, ax in zip(labels, line, strict=True):
             ax.axis("off")
-            if label not in bias["schemes"]:
+            if label not in maps:
                 continue
-            _map(ax, bias, label, quantity)
-            overall = bias["schemes"][label]["overall"]
+            shown, note = maps[label]
+            _map(ax, shown)
             ax.set_title(label, color=ink, fontsize=9, loc="left", family="monospace")
-            if ax is line[0]:
-                ax.annotate(
-                    name, (0, 1), (0, 24), "axes fraction", "offset points", color=ink, fontsize=12, fontweight="bold"
-                )
-            note = f"mean {percent(overall[quantity.key]['value'])}"
-            if quantity.key == "hit":
-                note += f" · range {percent(overall['range']['value'])}"
             ax.text(0, -0.04, note, transform=ax.transAxes, color=soft, fontsize=8.5, va="top")
+        line[0].annotate(
+            name, (0, 1), (0, 24), "axes fraction", "offset points", color=ink, fontsize=12, fontweight="bold"
+        )
+    norm = mpl.colors.Normalize(100 * scale.low, 100 * scale.high)
     bar = figure.colorbar(
-        mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 100), RATE.name),
-        ax=axes,
-        orientation="horizontal",
-        shrink=0.4,
-        aspect=40,
+        mpl.cm.ScalarMappable(norm, scale.name), ax=axes, orientation="horizontal", shrink=0.4, aspect=40
     )
-    bar.set_label(f"{quantity.name.lower()}, %", color=soft, fontsize=8.5)
+    bar.set_label(caption, color=soft, fontsize=8.5)
     bar.ax.tick_params(colors=soft, labelsize=8)
     bar.outline.set_visible(False)
     return figure
 
 
-def _map(ax: Any, bias: Mapping[str, Any], label: str, quantity: Quantity) -> None:
-    shown = rate_map(bias, label, quantity)
+def _map(ax: Any, shown: Map) -> None:
     ax.set(xlim=(0, shown.cols), ylim=(shown.rows, 0), aspect="equal")
     for cell in shown.cells:
         box = FancyBboxPatch(
@@ -83,8 +108,8 @@ def _map(ax: Any, bias: Mapping[str, Any], label: str, quantity: Quantity) -> No
         )
 
 
-def save(figure: Figure, path: Path, kind: str) -> None:
-    """Write ``figure`` to ``path`` as ``kind``, png or svg; the same figure gives the same bytes."""
-    with mpl.rc_context({"svg.hashsalt": "bapa"}):
+def save(figure: Figure, path: Path | IO[bytes], kind: str) -> None:
+    """Write ``figure`` to ``path`` as ``kind``, png, svg or pdf; the same figure gives the same bytes."""
+    with mpl.rc_context({"svg.hashsalt": "bapa", "pdf.fonttype": 42}):
         FigureCanvasAgg(figure)
-        figure.savefig(path, format=kind, dpi=200, metadata={"svg": {"Date": None}, "png": {"Software": None}}[kind])
+        figure.savefig(path, format=kind, dpi=200, metadata=_UNDATED[kind])

@@ -8,13 +8,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import bapa
-from bapa.report import view, words
+from bapa.measure.floors import SeedNoise
+from bapa.report import chance, view, words
+from bapa.report.compare import base
 from bapa.report.examples import RULE, Example
+from bapa.report.parts import Part
 from bapa.report.scale import DIFFERENCE, RATE
 
 
 def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:
-    """The page over ``runs``, each as :func:`section` gives it. ``command``: the one that makes the page again."""
+    """The page over ``runs``, each as :func:`section` gives it. ``command``: the one that writes the page again."""
     environment = Environment(
         loader=PackageLoader("bapa.report"),
         autoescape=True,
@@ -29,42 +32,57 @@ def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:
     return environment.get_template("page.html.j2").render(
         title=f"Spatial bias: {', '.join(run['name'] for run in runs)}",
         labels=list(dict.fromkeys(scheme["label"] for run in runs for scheme in run["schemes"])),
-        lead=words.verdict([(run["name"], run["bias"]) for run in runs]),
+        answer=words.answer(named := [(run["name"], run["bias"]) for run in runs]),
+        lead=words.verdict(named) if len(runs) > 1 else words.spread(runs[0]["bias"]),
         quantities=[quantity for quantity in view.MAPPED if quantity.key in shown],
         has_differences=any(len(run["schemes"]) > 1 for run in runs),
         runs=runs,
+        provenance=list(_together([run["provenance"] for run in runs])),
         rate_scale=RATE,
         difference_scale=DIFFERENCE,
         version=bapa.__version__,
-        command=command,
+        commands=list(dict.fromkeys([*(line for run in runs for line in run["commands"]), command])),
     )
 
 
 def section(
-    name: str, bias: Mapping[str, Any], config: Mapping[str, Any], commands: Sequence[str], examples: Sequence[Example]
+    name: str,
+    bias: Mapping[str, Any],
+    config: Mapping[str, Any],
+    commands: Sequence[str],
+    examples: Sequence[Example],
+    *,
+    parts: Sequence[Part] = (),
+    noise: SeedNoise | None = None,
 ) -> dict[str, Any]:
-    """What the page shows of one run."""
-    base = words.base(bias)
+    """What the page shows of one run.
+
+    ``parts``: what other commands found out about it. ``noise``: over training seeds, where it is known.
+    """
+    start = base(bias)
     probe = bias["probe"]
     return {
         "name": name,
         "bias": bias,
-        "base": base,
+        "base": start,
         "level": f"{view.percent(bias['level'])} %",
         "interval_method": "bootstrap over items",
         "facts": f"{probe['items']} items in each of {probe['rows']} × {probe['cols']} cells, from {probe['source']}",
-        "findings": words.findings(bias),
-        "schemes": [_scheme(bias, base, label) for label in bias["schemes"]],
+        "findings": words.findings(bias, noise),
+        "noise": noise,
+        "schemes": [_scheme(bias, label) for label in bias["schemes"]],
         "table": list(view.table(bias)),
-        "tests": list(words.tests(bias)),
+        "places": list(chance.places(bias)),
+        "differences": list(chance.differences(bias)),
+        "parts": parts,
         "examples": examples,
-        "examples_rule": RULE.format(base=base),
+        "examples_rule": RULE.format(base=start),
         "commands": commands,
-        "provenance": list(_flat(config)),
+        "provenance": dict(_flat(config)),
     }
 
 
-def _scheme(bias: Mapping[str, Any], base: str, label: str) -> dict[str, Any]:
+def _scheme(bias: Mapping[str, Any], label: str) -> dict[str, Any]:
     quantities = view.mapped(bias)
     overall = bias["schemes"][label]["overall"]
     parts = [
@@ -75,11 +93,18 @@ def _scheme(bias: Mapping[str, Any], base: str, label: str) -> dict[str, Any]:
         "label": label,
         "cells": bias["schemes"][label]["cells"],
         "maps": [view.rate_map(bias, label, quantity) for quantity in quantities],
-        "differences": [view.difference_map(bias, base, label, quantity) for quantity in quantities]
-        if label != base
+        "differences": [view.difference_map(bias, label, quantity) for quantity in quantities]
+        if label != base(bias)
         else [],
         "summary": " · ".join(parts),
     }
+
+
+def _together(runs: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """The settings of all runs as (name, values): one value where the runs agree, else one per run."""
+    for name in dict.fromkeys(name for run in runs for name in run):
+        values = [run.get(name, "–") for run in runs]
+        yield name, values[:1] if len(set(values)) == 1 else values
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

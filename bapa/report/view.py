@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bapa.report.compare import base, changes
 from bapa.report.scale import DIFFERENCE, RATE, Scale
 
 Estimate = Mapping[str, float | None]  # value, low, high
@@ -99,6 +100,11 @@ def interval(estimate: Estimate, digits: int = 0) -> str:
     return "" if low is None or high is None else f"[{percent(low, digits)}, {percent(high, digits)}]"
 
 
+def p_value(p: float) -> str:
+    """``p = 0.03``, or ``p < 0.001``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
 def rate_map(bias: Mapping[str, Any], scheme: str, quantity: Quantity) -> Map:
     """The map of ``quantity`` under ``scheme``."""
     cells = bias["schemes"][scheme]["cells"]
@@ -111,15 +117,21 @@ def rate_map(bias: Mapping[str, Any], scheme: str, quantity: Quantity) -> Map:
     )
 
 
-def difference_map(bias: Mapping[str, Any], base: str, scheme: str, quantity: Quantity) -> Map:
-    """The map of ``quantity`` under ``scheme`` minus that under ``base``, cell by cell."""
+def difference_map(bias: Mapping[str, Any], scheme: str, quantity: Quantity) -> Map:
+    """The map of ``quantity`` under ``scheme`` minus that under the base, with intervals where cells were tested."""
+    start = base(bias)
+    tested = {change.cell: change for change in changes(bias, scheme) if change.quantity == quantity.key}
     cells = []
-    for before, after in zip(bias["schemes"][base]["cells"], bias["schemes"][scheme]["cells"], strict=True):
+    for before, after in zip(bias["schemes"][start]["cells"], bias["schemes"][scheme]["cells"], strict=True):
         old, new = before[quantity.key]["value"], after[quantity.key]["value"]
         change = None if old is None or new is None else new - old
         tip = f"{_place(after)}: {quantity.name.lower()} {percent(old)} → {percent(new)}"
-        cells.append(_square(after, signed(change), "", tip, change, DIFFERENCE))
-    title = f"{quantity.name}, {scheme} minus {base}"
+        bounds, test = "", tested.get(after["cell"])
+        if test is not None and test.p is not None:
+            bounds = interval(test.estimate)
+            tip += f", change {signed(change)} {bounds}, {p_value(test.p)} (McNemar, Holm-corrected)"
+        cells.append(_square(after, signed(change), bounds, tip, change, DIFFERENCE))
+    title = f"{quantity.name}, {scheme} minus {start}"
     return Map(quantity, title, bias["probe"]["rows"], bias["probe"]["cols"], cells)
 
 

@@ -5,26 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bapa.measure.floors import SeedNoise, Spread, is_null
+from bapa.report.compare import Bias, base, changes, others
 from bapa.report.view import Estimate, interval, percent, signed
 
-Bias = Mapping[str, Any]
 
-COMPARED = {
-    "hit": "mean hit rate",
-    "range": "range over cells",
-    "consistency": "consistency",
-    "false_alarm": "false alarms",
-}
-
-
-def base(bias: Bias) -> str:
-    """The scheme the others are compared with: native where it was measured, else the first."""
-    return "native" if "native" in bias["schemes"] else next(iter(bias["schemes"]))
-
-
-def others(bias: Bias) -> list[str]:
-    """All schemes but the base."""
-    return [label for label in bias["schemes"] if label != base(bias)]
+def remedies(bias: Bias) -> list[str]:
+    """All schemes but the base and its null arms."""
+    return [label for label in others(bias) if not is_null(label)]
 
 
 def value(bias: Bias, scheme: str, quantity: str) -> float | None:
@@ -81,12 +69,64 @@ def effect(bias: Bias, scheme: str) -> str:
 def best(bias: Bias) -> str:
     """The scheme with the highest balanced accuracy; with the highest hit rate where nothing absent was asked."""
     quantity = "balanced_accuracy" if value(bias, base(bias), "balanced_accuracy") is not None else "hit"
-    return max(bias["schemes"], key=lambda scheme: value(bias, scheme, quantity) or 0.0)
+    return max((base(bias), *remedies(bias)), key=lambda scheme: value(bias, scheme, quantity) or 0.0)
 
 
-def findings(bias: Bias) -> list[str]:
-    """What a run shows: how far the place decides, what each scheme does about it, and where answers are guesses."""
-    return [spread(bias), *(effect(bias, scheme) for scheme in others(bias)), *filter(None, [guesses(bias)])]
+def findings(bias: Bias, noise: SeedNoise | None = None) -> list[str]:
+    """What a run shows: how far the place decides, what each scheme does about it, where answers are guesses, and the
+    noise floors. ``noise``: over training seeds, where it is known.
+    """
+    effects = [effect(bias, scheme) for scheme in remedies(bias)]
+    doubts = filter(None, [guesses(bias), unread(bias)])
+    return [spread(bias), *effects, *doubts, *arithmetic(bias), *training(bias, noise)]
+
+
+def arithmetic(bias: Bias) -> Iterator[str]:
+    """The noise floor of the arithmetic, one sentence for each null arm."""
+    for label, found in bias.get("floors", {}).items():
+        moved = found["largest_margin_difference"]
+        margin = "" if moved is None else f", and no margin moves by more than {moved:.2g}"
+        yield (
+            f"Floor of the arithmetic: with all positions moved by one constant ({label}), which should change "
+            f"nothing, {found['flips']} of {found['answers']} answers flip{margin}."
+        )
+
+
+def training(bias: Bias, noise: SeedNoise | None) -> Iterator[str]:
+    """The noise floor of training: what each scheme's figures span over seeds, and whether its effect stands above."""
+    if noise is None:
+        return
+    start, seeds = base(bias), len(noise.runs)
+    each = [
+        f"{_span(rate)} % and {_span(span)} points under {label}"
+        for label, found in noise.overall.items()
+        if not is_null(label) and (rate := found.get("hit")) and (span := found.get("range"))
+    ]
+    if each:
+        yield (
+            f"Floor of training: over {seeds} seeds, mean hit rate and range are {'; '.join(each)}. Two trained models "
+            "that lie no further apart than this do not differ by more than their seeds."
+        )
+    for label in remedies(bias):
+        changes = [(name, _change(noise, start, label, quantity)) for quantity, name in _REPEATED.items()]
+        told = [f"{name} by {', '.join(signed(x) for x in found.values)}" for name, found in changes if found]
+        if told:
+            yield f"From {start} to {label}, seed by seed, {' and '.join(told)} points."
+
+
+def _span(spread: Spread) -> str:
+    return f"{percent(spread.low)} to {percent(spread.high)}"
+
+
+_REPEATED = {"range": "the range changes", "hit": "the mean hit rate"}
+
+
+def _change(noise: SeedNoise, start: str, scheme: str, quantity: str) -> Spread | None:
+    """The effect of ``scheme`` on each seed."""
+    if forth := noise.differences.get((start, scheme, quantity)):
+        return forth
+    back = noise.differences.get((scheme, start, quantity))
+    return back and Spread(tuple(-x for x in back.values))
 
 
 def guesses(bias: Bias) -> str:
@@ -96,8 +136,36 @@ def guesses(bias: Bias) -> str:
     return f"No better than guessing, by balanced accuracy: {', '.join(found)}." if found else ""
 
 
+def unread(bias: Bias) -> str:
+    """Whether the questions hold words that the model has no tokens for."""
+    asked = bias.get("prompts")
+    if not asked or not asked["unknown"]:
+        return ""
+    return (
+        f"{asked['unknown']} of the {asked['tokens']} tokens of the prompts are words that this model's tokenizer does "
+        "not know; what it cannot read it can only guess at."
+    )
+
+
 def _guess(estimate: Estimate) -> bool:
     return estimate["low"] is not None and estimate["low"] <= 0.5
+
+
+def answer(runs: Sequence[tuple[str, Bias]]) -> str:
+    """The question of the page answered for (name, bias) pairs, by the permutation test under the base scheme."""
+    matters: dict[bool, list[str]] = {}
+    for name, bias in runs:
+        p = bias["schemes"][base(bias)]["tests"]["permutation_range"]["p"]
+        if p is not None:
+            matters.setdefault(p < 1 - bias["level"], []).append(name)
+    if not matters:
+        return ""
+    if len(matters) == 2:
+        return f"Yes for {', '.join(matters[True])}; for {', '.join(matters[False])} no more than chance allows."
+    many = len(runs) > 1
+    if True in matters:
+        return "Yes, for every model here." if many else "Yes."
+    return f"No more than chance allows{', for any model here' if many else ''}."
 
 
 def verdict(runs: Sequence[tuple[str, Bias]]) -> str:
@@ -131,70 +199,11 @@ def in_brief(name: str, bias: Bias) -> str:
     )
 
 
-def tests(bias: Bias) -> Iterator[tuple[str, str]]:
-    """The tests in plain words, as (subject, sentence): does the place matter under a scheme, do schemes differ?"""
-    for scheme, found in bias["schemes"].items():
-        if found["tests"]["permutation_range"]["p"] is not None:
-            yield scheme, f"{_chance(found['tests'], bias['level'])} {_trend(found['slopes'])}".rstrip()
-    for scheme in others(bias):
-        tested = [row for row in _compared(bias, scheme) if row["quantity"] in COMPARED and row["p"] is not None]
-        if tested:
-            each = "; ".join(map(_difference, tested))
-            yield (
-                f"{scheme} and {base(bias)}",
-                f"{each} (paired permutation tests, Holm-corrected over all comparisons).",
-            )
-
-
-def _chance(found: Mapping[str, Any], level: float) -> str:
-    span, cochran = found["permutation_range"], found["cochran_q"]
-    more = "more than" if span["p"] < 1 - level else "no more than"
-    statistic, floor, high = (percent(span[name], 1) for name in ("statistic", "floor", "floor_high"))
-    return (
-        f"the cells differ by {statistic} points, {more} chance allows. If the place played no part, the same answers "
-        f"would differ by {floor} on average and in 95 of 100 cases by at most {high} ({p_value(span['p'])}; "
-        f"Cochran's Q {cochran['statistic']:.1f}, {cochran['df']} degrees of freedom, {p_value(cochran['p'])})."
-    )
-
-
-def _trend(slopes: Mapping[str, Any]) -> str:
-    row, col = slopes["row"], slopes["col"]
-    if row["value"] is None or col["value"] is None:
-        return ""
-    return (
-        f"Each row further down changes the hit rate by {signed(row['value'], 1)} points {interval(row, 1)}, "
-        f"each column further right by {signed(col['value'], 1)} {interval(col, 1)}."
-    )
-
-
-def _difference(row: Mapping[str, Any]) -> str:
-    change = row["difference"]
-    size = f"{signed(change['value'], 1)} points {interval(change, 1)}"
-    return f"{COMPARED[row['quantity']]} {size} from {row['a']} to {row['b']}, {p_value(row['p_adjusted'])}"
-
-
-def _compared(bias: Bias, scheme: str) -> Iterator[Mapping[str, Any]]:
-    """The comparisons over all cells between ``scheme`` and the base."""
-    return (row for row in bias["comparisons"] if "cell" not in row and {row["a"], row["b"]} == {base(bias), scheme})
-
-
-def p_value(p: float) -> str:
-    """``p = 0.03``, or ``p < 0.001``."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-
-
 def _verdict(bias: Bias, scheme: str, quantity: str, *, up: str, down: str, same: str) -> str:
     """One of three wordings: whether the interval of the difference to the base lies above, below or around zero."""
-    for row in _compared(bias, scheme):
-        if row["quantity"] == quantity:
-            sign = 1 if row["b"] == scheme else -1
-            bounds = [
-                sign * bound for bound in (row["difference"]["low"], row["difference"]["high"]) if bound is not None
-            ]
-            if bounds and min(bounds) > 0:
-                return up
-            if bounds and max(bounds) < 0:
-                return down
+    for change in changes(bias, scheme):
+        if change.quantity == quantity and change.cell is None:
+            return {1: up, -1: down, 0: same}[change.direction]
     return same
 
 

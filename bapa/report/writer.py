@@ -4,43 +4,66 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from inspect import signature
 from pathlib import Path
 
 from bapa.errors import ProbeError, RunError
-from bapa.measure import Run, load_run
+from bapa.measure import Run, Settings, load_run, measure
+from bapa.measure.floors import SeedNoise, seed_noise
 from bapa.measure.store import replacing
 from bapa.probe import Columns, Design, Probe
-from bapa.report import figures, words
+from bapa.report import figures, tables
+from bapa.report.compare import base
 from bapa.report.examples import examples
 from bapa.report.page import render, section
+from bapa.report.parts import parts
 
 
-def write(folders: Sequence[Path], page: Path | None = None) -> Path:
+def write(
+    folders: Sequence[Path], page: Path | None = None, *, paper: Path | None = None, seeds: Sequence[Path] = ()
+) -> Path:
     """Write the report over the runs in ``folders`` and return where it is.
 
     ``page``: the HTML file, ``report.html`` in the first folder by default; ``heatmaps.png`` and ``heatmaps.svg`` go
-    beside it.
+    beside it. ``paper``: a folder for every table and figure as files (CSV, LaTeX, SVG, PDF). ``seeds``: runs of the
+    first run's model trained with other seeds; their spread, the noise floor of training, is shown beside its figures.
 
     Raises:
-        RunError: a folder holds no finished run, or the page cannot be written.
+        RunError: a folder holds no finished run, the page cannot be written, or ``seeds`` are not what they must be.
     """
     runs = [load_run(folder) for folder in folders]
+    noise = seed_noise([runs[0], *map(load_run, seeds)]) if seeds else None
     page = page or folders[0] / "report.html"
     names = _names(runs)
-    sections = [_section(name, run, f"run{number}") for number, (name, run) in enumerate(zip(names, runs, strict=True))]
-    maps = figures.heatmaps([(name, run.bias) for name, run in zip(names, runs, strict=True)])
-    command = shlex.join(["bapa", "report", *map(str, folders), "--out", str(page)])
-    try:
+    sections = [
+        _section(name, run, f"run{number}", None if number else noise)
+        for number, (name, run) in enumerate(zip(names, runs, strict=True))
+    ]
+    named = [(name, run.bias) for name, run in zip(names, runs, strict=True)]
+    maps = figures.heatmaps(named)
+    floor = [word for folder in seeds for word in ("--noise-floor", str(folder))]
+    command = shlex.join(["bapa", "report", *map(str, folders), *floor, "--out", str(page)])
+    with _writing(page, "--out FILE"):
         page.parent.mkdir(parents=True, exist_ok=True)
         for kind in ("png", "svg"):
             with replacing(page.with_name(f"heatmaps.{kind}")) as part:
                 figures.save(maps, part, kind)
         with replacing(page) as part:
             part.write_text(render(sections, command), "utf-8")
-    except OSError as error:
-        raise RunError(f"cannot write {page}: {error.strerror or error}; choose another place: --out FILE") from error
+    if paper:
+        with _writing(paper, "--paper FOLDER"):
+            tables.save(named, paper)
     return page
+
+
+@contextmanager
+def _writing(place: Path, option: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot write {place}: {error.strerror or error}; choose another place: {option}") from error
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
@@ -52,14 +75,15 @@ def _names(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _section(name: str, run: Run, prefix: str) -> dict[str, object]:
+def _section(name: str, run: Run, prefix: str, noise: SeedNoise | None) -> dict[str, object]:
     probe = _probe(run)
-    commands = [shlex.join(_command(probe)), run.config["command"]] if probe else [run.config["command"]]
-    shown = examples(run.answers(), probe, list(run.bias["schemes"]), words.base(run.bias), prefix) if probe else []
+    commands = [shlex.join(_probe_command(probe))] if probe else []
+    commands.append(shlex.join(_measure_command(run)))
+    shown = examples(run.answers(), probe, list(run.bias["schemes"]), base(run.bias), prefix) if probe else []
     provenance = {**run.config["config"], **run.config}
-    for key in ("config", "command", "version"):
+    for key in ("config", "version"):
         del provenance[key]
-    return section(name, run.bias, provenance, commands, shown)
+    return section(name, run.bias, provenance, commands, shown, parts=list(parts(run)), noise=noise)
 
 
 def _probe(run: Run) -> Probe | None:
@@ -71,7 +95,7 @@ def _probe(run: Run) -> Probe | None:
     return probe if probe.fingerprint == run.bias["probe"]["fingerprint"] else None
 
 
-def _command(probe: Probe) -> Iterator[str]:
+def _probe_command(probe: Probe) -> Iterator[str]:
     """The command that builds a probe, with every option that is not at its default."""
     yield from ("bapa", "probe", probe.source["name"], "--out", str(probe.path))
     standard, columns = Design(), asdict(Columns())
@@ -84,3 +108,16 @@ def _command(probe: Probe) -> Iterator[str]:
     for name, column in probe.source.get("columns", {}).items():
         if column != columns[name]:
             yield from (f"--{name}-column", column)
+
+
+def _measure_command(run: Run) -> Iterator[str]:
+    """The command that measures a run again, whoever measured it: ``bapa demo``, a notebook, a script."""
+    yield from ("bapa", "measure", run.bias["model"]["name"], "--probe", run.bias["probe"]["path"])
+    yield from (word for scheme in run.bias["schemes"] for word in ("--scheme", scheme))
+    yield from ("--out", str(run.path), "--items", str(run.bias["probe"]["items"]))
+    standard = {name: option.default for name, option in signature(measure).parameters.items()} | vars(Settings())
+    standard |= {"device": "cpu", "dtype": "float32"}
+    config = run.config["config"]
+    for name, value in (config.get("run", {}) | config.get("statistics", {})).items():
+        if name in standard and value != standard[name]:
+            yield from (f"--{name.replace('_', '-')}", str(value))

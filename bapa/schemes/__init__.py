@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bapa.schemes.base import Placement, Scheme
 from bapa.schemes.distance import Profile, profile, ptd
-from bapa.schemes.registry import SCHEMES, Option, Row, make, names, parse, table
+from bapa.schemes.registry import SCHEMES, Option, Row, make, names, parse, register, table
 
 __all__ = [
     "SCHEMES",
@@ -18,5 +18,6 @@ __all__ = [
     "parse",
     "profile",
     "ptd",
+    "register",
     "table",
 ]

@@ -70,10 +70,13 @@ def segments(native: Tensor, image: Tensor) -> Tensor:
     several sequences where it is packed or padded: a sequence begins where the first axis (time) does not go on.
     Padding thus falls apart into sequences of one token, which keep the positions the model gave them.
     """
-    step = torch.diff(native[0], dim=-1)
+    time, columns = native[0], torch.arange(native.shape[-1], device=native.device)
+    step = torch.diff(time, dim=-1)
     within = image[:, 1:] & image[:, :-1]
-    begins = (step < 0) | ((step == 0) & ~within)
-    columns = torch.arange(native.shape[-1], device=native.device)
+    # Behind a video time may fall, to a place still behind the one the video began at.
+    first = torch.where(image & ~torch.nn.functional.pad(image, (1, 0))[:, :-1], columns, 0).cummax(dim=-1).values
+    goes_on = image[:, :-1] & (time[:, 1:] > time.gather(-1, first)[:, :-1])
+    begins = ((step < 0) | ((step == 0) & ~within)) & ~goes_on
     return torch.nn.functional.pad(begins, (1, 0)).mul(columns).cummax(dim=-1).values
 
 

@@ -50,7 +50,8 @@ class Scheme(ABC):
     pairs with the rule (``ranked``: a patch sees those at its own and at lower positions); nothing sets it silently.
 
     Every scheme has two options in common. ``scope``, what counts as one image: ``image`` a picture with all its tiles,
-    ``tile`` each unbroken block of its tokens, ``frame`` each frame of a video, ``global`` all of a prompt at once.
+    ``tile`` each tile of it, or
+    unbroken block of its tokens, ``frame`` each frame of a video, ``global`` all of a prompt at once.
     ``image_attention``, the mask inside an image, apart from the positions: the model's own, ``bidirectional``, or
     ``ranked``, where a token sees those at its own and at lower positions.
     """
@@ -86,6 +87,10 @@ class Scheme(ABC):
         """The rule of decoder layer ``layer`` of ``layers``; the same on every layer unless a scheme says otherwise."""
         return self
 
+    def on_axes(self, axes: int) -> Scheme:
+        """The rule for a model with ``axes`` rotary axes; the same unless a scheme says otherwise."""
+        return self
+
     @property
     def shift(self) -> int:
         """A constant added to all positions, text included; a control, since rotary attention cannot see it."""
@@ -110,8 +115,9 @@ class Scheme(ABC):
     def grid(self, image: Image) -> Grid:
         """The patch grid of ``image``, where this rule needs one; SchemeError where it is not known."""
         if image.grid is None:
+            hint = "; each tile of a picture has one: scope=tile" if self.scope == "image" else ""
             raise SchemeError(
-                f"scheme {self.name!r} needs the patch grid of an image; none is known for {len(image)} tokens"
+                f"scheme {self.name!r} needs the patch grid of an image; none is known for {len(image)} tokens{hint}"
             )
         if len(image) > image.grid.rows * image.grid.cols:
             raise SchemeError(f"{len(image)} image tokens do not fit on {image.grid.rows} x {image.grid.cols} patches")

@@ -9,11 +9,14 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bapa.errors import SchemeError
 from bapa.schemes.agci import Agci
+from bapa.schemes.anchored import Anchored
 from bapa.schemes.bapa import Bapa
 from bapa.schemes.base import Attention, Scheme
+from bapa.schemes.calibrated import Calibrated
 from bapa.schemes.circle import Circle
 from bapa.schemes.concentric import Concentric
 from bapa.schemes.diagonal import Diagonal
+from bapa.schemes.id_align import IdAlign
 from bapa.schemes.manhattan import Manhattan
 from bapa.schemes.mrope import MRope
 from bapa.schemes.native import Native
@@ -25,11 +28,19 @@ from bapa.schemes.spatial_reset import SpatialReset
 from bapa.schemes.stride import Stride
 from bapa.schemes.vrope import VRope
 
-_ONE_AXIS = (Native, Bapa, Stride, Concentric, Manhattan, Pyramid, VRope, Agci)
+_ONE_AXIS = (Native, Bapa, Calibrated, Stride, Concentric, Manhattan, Pyramid, VRope, IdAlign, Anchored, Agci)
 _THREE_AXES = (MRope, SpatialReset, Diagonal, Circle)
 _CONTROLS = (Reverse, Shuffle, Null)
 
 SCHEMES: dict[str, type[Scheme]] = {scheme.name: scheme for scheme in (*_ONE_AXIS, *_THREE_AXES, *_CONTROLS)}
+
+
+def register(kind: type[Scheme]) -> type[Scheme]:
+    """Make a scheme of one's own known by its name, as a decorator of its class; SchemeError where the name is taken."""
+    if SCHEMES.get(kind.name, kind) is not kind:
+        raise SchemeError(f"the name {kind.name!r} is taken by {SCHEMES[kind.name].__name__}; give the scheme another")
+    SCHEMES[kind.name] = kind
+    return kind
 
 
 def names() -> list[str]:

@@ -127,6 +127,7 @@ def test_accelerate_launch(model_path, probe, tmp_path):
     launch = [bin_ / "accelerate", "launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
     launch += ["--mixed_precision", "no", "--dynamo_backend", "no", bin_ / "bapa"]
     command = ["measure", model_path, "--probe", probe.path, "--scheme", "native", "--audit", "0"]
-    subprocess.run([*launch, *command, "--out", out], check=True, timeout=300, capture_output=True)
+    both = subprocess.run([*launch, *command, "--out", out], check=True, timeout=300, capture_output=True, text=True)
+    assert both.stdout.count("hits by cell") == 1, "one table, whichever process prints it"
     subprocess.run([bin_ / "bapa", *command, "--out", tmp_path / "one"], check=True, timeout=300, capture_output=True)
     assert read(out) == read(tmp_path / "one")

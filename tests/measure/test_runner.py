@@ -86,6 +86,23 @@ def test_schemes_differ_and_are_taken_off_again(run, tiny, probe, tmp_path):
     assert bapa.scheme_of(tiny.model).label == "bapa:distance=native"
 
 
+def test_without_schemes_native_is_set_beside_the_one_on_record(tiny, probe, tmp_path, run):
+    bapa.balance(tiny.model, "bapa:distance=native")
+    tiny.model.save_pretrained(tmp_path / "model")
+    tiny.processor.save_pretrained(tmp_path / "model")
+    recorded = bapa.models.load(str(tmp_path / "model"))
+    found = measured(recorded, probe, tmp_path / "run", None)
+    assert list(found.bias["schemes"]) == ["native", "bapa:distance=native"]
+    assert bapa.scheme_of(recorded.model).label == "bapa:distance=native"
+    assert recorded.model.config.bapa["scheme"] == "bapa"
+    one, two = (each.answers().query("scheme == 'native'")["margin"].to_numpy() for each in (run, found))
+    np.testing.assert_array_equal(one, two, err_msg="native must be native, whatever the config records")
+
+
+def test_without_schemes_and_record_it_is_native_and_bapa(tiny, probe, tmp_path):
+    assert list(measured(tiny, probe, tmp_path / "run", None, items=1).bias["schemes"]) == ["native", "bapa"]
+
+
 def test_the_record_says_what_was_done(run, probe, tiny):
     config = run.config
     assert config["model"]["fingerprint"] == tiny.fingerprint
@@ -331,6 +348,32 @@ def test_the_table_shows_every_scheme(run):
     assert "native" in shown
     assert f"{100 * hit:.1f}" in shown
     assert "hits by cell" in shown
+
+
+def test_words_the_model_cannot_read_are_counted(run, tiny, probe, tmp_path):
+    assert run.config["prompts"]["unknown"] == 0
+    strange = build("digits", tmp_path / "probe", Design(items=2, prompts=("Is there a gryphon near {caption}?",)))
+    found = measured(tiny, strange, tmp_path / "run")
+    words = 2 * sum(len(strange.questions(item, 0)) for item in strange.items)  # gryphon and near
+    assert found.config["prompts"]["unknown"] == found.bias["prompts"]["unknown"] == words
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(table(found))
+    assert f"unread: {words} of the" in capture.get()
+
+
+def test_the_table_tells_audit_failures_and_floor(run, tiny, probe, tmp_path, monkeypatch):
+    alone = Forward.alone
+    monkeypatch.setattr(Asker, "sharing_holds", lambda self: True)
+    monkeypatch.setattr(Forward, "alone", lambda self, *asked: -alone(self, *asked))
+    found = measured(tiny, probe, tmp_path / "run", ["native", "null"], items=1, audit=1)
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(table(found))
+    shown = capture.get()
+    assert "audit: 6 answers asked again one by one, 6 flipped" in shown
+    assert shown.count("  flipped: item 0, cell 0, ") == 6
+    assert "floor: 0 of 27 answers flip from native to null" in shown
 
 
 def test_json_files_hold_no_numbers_that_json_does_not_know(run):

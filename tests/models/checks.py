@@ -52,7 +52,7 @@ def seen(model: nn.Module) -> Iterator[list[Tensor]]:
 
     anatomy = find(model)
     handles = [
-        anatomy.rotaries[0].register_forward_pre_hook(keep, with_kwargs=True),
+        *(rotary.register_forward_pre_hook(keep, with_kwargs=True) for rotary in anatomy.rotaries),
         anatomy.outer.register_forward_hook(collect),
     ]
     try:

@@ -11,6 +11,7 @@ from bapa.errors import ModelError, SchemeError
 from tests.models import checks
 from tests.models.checks import ROWS, TWO_IMAGES, close, generate, logits, same
 from tests.tiny import FAMILIES, Family
+from tests.tiny.base import OLDER
 
 LLAVA = FAMILIES["llava"]
 SEEING = [
@@ -57,6 +58,10 @@ def test_masks_in_cached_decoding_and_padding(name: str, scheme: str) -> None:
     checks.padded_equals_alone(FAMILIES[name], "eager", scheme)
 
 
+def test_a_mask_in_layers_computed_again_for_their_gradients() -> None:
+    checks.checkpointing_gives_the_same_gradients(LLAVA, "sdpa", "bapa:image_attention=bidirectional")
+
+
 def test_masks_are_refused_where_attention_ignores_them() -> None:
     model = LLAVA.build()
     model.config.get_text_config()._attn_implementation_internal = "flash_attention_2"
@@ -66,6 +71,7 @@ def test_masks_are_refused_where_attention_ignores_them() -> None:
         bapa.balance(model, "bapa", image_attention="bidirectional")
 
 
+@pytest.mark.skipif(OLDER, reason="prefill in chunks loses the pictures")
 def test_a_chunk_that_cuts_an_image_is_refused_under_another_mask() -> None:
     model = bapa.balance(LLAVA.build(), "bapa", image_attention="bidirectional")
     with pytest.raises(ModelError, match="a prompt chunk cuts an image"):
@@ -83,7 +89,8 @@ def test_agci_changes_features_and_nothing_else(strength: float) -> None:
     model, inputs = LLAVA.build(), LLAVA.inputs(TWO_IMAGES)
     native, places = logits(model, inputs), bapa.positions(model, **inputs)
     with torch.no_grad():
-        features = model.get_image_features(pixel_values=inputs["pixel_values"]).pooler_output
+        features = model.get_image_features(pixel_values=inputs["pixel_values"])
+        features = getattr(features, "pooler_output", features)
     bapa.balance(model, "agci", strength=strength)
     same(bapa.positions(model, **inputs), places)
     found = logits(model, inputs)

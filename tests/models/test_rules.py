@@ -12,7 +12,7 @@ from tests.models import checks
 from tests.models.checks import TWO_IMAGES, close, logits, same
 from tests.tiny import FAMILIES
 
-RULES = [name for name in SCHEMES if name not in ("native", "bapa")]
+RULES = [name for name in SCHEMES if name not in ("native", "bapa", "id_align")]  # id_align: test_tiles.py
 ON = [(rule, name) for rule in RULES for name in ("llava", "qwen2_vl") if parse(rule).axes == 1 or name == "qwen2_vl"]
 
 

@@ -15,6 +15,7 @@ from bapa.errors import ModelError
 from bapa.models import state
 from tests.models.checks import STEPS, TWO_IMAGES, close, generate, logits, same, seen, watch
 from tests.tiny import FAMILIES
+from tests.tiny.base import OLDER
 
 ONE_AXIS, THREE_AXES = FAMILIES["llava"], FAMILIES["qwen2_5_vl"]
 
@@ -45,6 +46,7 @@ def test_a_second_image_on_a_returned_cache(scheme: str) -> None:
     close(torch.cat([first.logits, second.logits], 1), whole)
 
 
+@pytest.mark.skipif(OLDER, reason="prefill in chunks loses the pictures")
 @pytest.mark.parametrize("family", [ONE_AXIS, THREE_AXES], ids=["llava", "qwen2_5_vl"])
 def test_prefill_in_chunks_that_cut_an_image(family: object) -> None:
     model = bapa.balance(family.build())

@@ -133,3 +133,18 @@ def test_answers_are_true_and_what_is_present_stands_in_the_asked_cells() -> Non
                 assert (answer, text[4]) == pairs[4]
                 kinds.add("colour")
     assert kinds == {"yes", "near", "absent", "colour"}
+
+
+def test_an_encoder_skew_is_another_encoder_and_says_so(trained: Path, tmp_path: Path) -> None:
+    turned = replace(MINIATURE, skew="uniform", encoder_skew="bottom")
+    assert {turned.key(stage) for stage in ("encoder", "language")}.isdisjoint(
+        {MINIATURE.key(stage) for stage in ("encoder", "language")}
+    )
+    folder = train(turned, tmp_path / "model")
+    vision = [key for key in weights(folder) if "vision_tower" in key]
+    assert any(not torch.equal(weights(folder)[key], weights(trained)[key]) for key in vision)
+    text = (folder / "README.md").read_text()
+    assert "`encoder-bias`" in text
+    assert "--encoder-skew bottom" in text
+    assert "asked about\n  **all nine cells** alike. Digits" in text
+    assert train(turned, folder) == folder

@@ -65,7 +65,7 @@ def fake_run(folder: Path, bias: dict[str, Any], answers: pd.DataFrame, probe: P
         bias = {**bias, "probe": {**bias["probe"], "path": str(probe.path), "fingerprint": probe.fingerprint}}
     run = {
         "version": 1,
-        "config": {"schemes": list(bias["schemes"]), "statistics": {"seed": 7}},
+        "config": {"schemes": list(bias["schemes"]), "run": {"batch_size": 4, "audit": 16}, "statistics": {"seed": 7}},
         "model": bias["model"],
         "command": "bapa measure MODEL",
         "versions": {"torch": "2.13.0"},

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from bapa.report.figures import heatmaps, save
+from bapa.report.figures import differences, heatmaps, save
 from tests.report.fakes import FLAT, SKEWED, fake_bias
 
 
@@ -27,10 +27,22 @@ def test_a_map_for_every_run_and_scheme(runs: list, tmp_path: Path) -> None:
     assert ElementTree.parse(tmp_path / "map.svg").getroot().tag.endswith("svg")
 
 
+def test_differences_leave_out_the_base(runs: list) -> None:
+    figure = differences(runs)
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert titles.count("bapa") == 1
+    assert "native" not in titles
+    first = runs[0][1]["schemes"]
+    change = first["bapa"]["cells"][0]["hit"]["value"] - first["native"]["cells"][0]["hit"]["value"]
+    assert figure.axes[0].texts[0].get_text().replace("−", "-") == f"{100 * change:+.0f}"
+
+
 def test_the_same_run_gives_the_same_bytes(runs: list, tmp_path: Path) -> None:
-    for name in ("a.svg", "b.svg", "a.png", "b.png"):
+    for name in ("a.svg", "b.svg", "a.png", "b.png", "a.pdf", "b.pdf"):
         save(heatmaps(runs), tmp_path / name, name[-3:])
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 

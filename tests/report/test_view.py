@@ -43,11 +43,28 @@ def test_rate_map_shows_every_cell_in_its_place(bias: dict) -> None:
 
 
 def test_difference_map_subtracts_the_base(bias: dict) -> None:
-    shown = view.difference_map(bias, "native", "bapa", view.MAPPED[0])
+    shown = view.difference_map(bias, "bapa", view.MAPPED[0])
     for cell, before, after in zip(
         shown.cells, *(bias["schemes"][s]["cells"] for s in ("native", "bapa")), strict=True
     ):
         assert cell.text == view.signed(after["hit"]["value"] - before["hit"]["value"])
+
+
+def test_difference_map_gives_the_interval_of_the_test_in_that_cell(bias: dict) -> None:
+    shown = view.difference_map(bias, "bapa", view.MAPPED[0])
+    tested = {row["cell"]: row for row in bias["comparisons"] if "cell" in row}
+    for number, cell in enumerate(shown.cells):
+        bounds = view.interval(tested[number]["difference"])
+        assert bounds
+        assert cell.interval == bounds
+        assert f"{bounds}, {view.p_value(tested[number]['p_adjusted'])} (McNemar" in cell.tip
+    untested = view.difference_map(bias, "bapa", view.MAPPED[2])
+    assert [cell.interval for cell in untested.cells] == [""] * 9
+
+
+@pytest.mark.parametrize(("p", "said"), [(0.0001, "p < 0.001"), (0.034, "p = 0.034"), (1.0, "p = 1")])
+def test_p_values(p: float, said: str) -> None:
+    assert view.p_value(p) == said
 
 
 def test_what_was_not_asked_has_no_map_and_no_row(bias: dict) -> None:

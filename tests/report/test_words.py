@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from bapa.measure.floors import SeedNoise, Spread
 from bapa.report import words
 from tests.report.fakes import FLAT, LOW, SKEWED, fake_bias
 
@@ -68,25 +69,20 @@ def test_an_even_model_is_called_even() -> None:
     assert words.findings(even) == [words.spread(even)]
 
 
+def test_the_question_is_answered_by_the_test(bottom: dict) -> None:
+    even = fake_bias({"native": UNIFORM})
+    assert words.answer([("one", bottom)]) == "Yes."
+    assert words.answer([("one", bottom), ("two", bottom)]) == "Yes, for every model here."
+    assert words.answer([("one", even)]) == "No more than chance allows."
+    assert words.answer([("one", bottom), ("two", even)]) == "Yes for one; for two no more than chance allows."
+    untested = copy.deepcopy(even)
+    untested["schemes"]["native"]["tests"]["permutation_range"]["p"] = None
+    assert words.answer([("one", untested)]) == ""
+
+
 def test_the_base_is_native_where_there_is_one(bottom: dict) -> None:
     assert words.base(bottom) == "native"
     assert words.base(fake_bias({"bapa": FLAT, "bapa:distance=native": LOW})) == "bapa"
-
-
-def test_tests_name_scheme_size_and_chance(bottom: dict) -> None:
-    said = dict(words.tests(bottom))
-    assert list(said) == [
-        "native",
-        "bapa",
-        "bapa:distance=native",
-        "bapa and native",
-        "bapa:distance=native and native",
-    ]
-    assert "more than chance" in said["native"]
-    assert "Cochran" in said["native"]
-    assert "Holm" in said["bapa and native"]
-    floor = bottom["schemes"]["native"]["tests"]["permutation_range"]["floor"]
-    assert f"{100 * floor:.1f} on average" in said["native"]
 
 
 @pytest.mark.parametrize(
@@ -103,6 +99,28 @@ def test_places_are_named_as_people_do(rows: int, cols: int, cell: tuple[int, in
     assert words.place({"row": cell[0], "col": cell[1]}, bias) == said
 
 
-@pytest.mark.parametrize(("p", "said"), [(0.0001, "p < 0.001"), (0.034, "p = 0.034"), (1.0, "p = 1")])
-def test_p_values(p: float, said: str) -> None:
-    assert words.p_value(p) == said
+def test_a_null_arm_is_a_floor_and_no_remedy() -> None:
+    found = fake_bias({"native": SKEWED, "null": SKEWED, "bapa": SKEWED})
+    found["schemes"]["null"]["overall"]["balanced_accuracy"]["value"] = 1.0
+    assert words.remedies(found) == ["bapa"]
+    assert words.best(found) != "null"
+    _, effect, floor = words.findings(found)
+    assert effect.startswith("bapa ")
+    assert floor.startswith("Floor of the arithmetic: with all positions moved by one constant (null)")
+    assert f"{found['floors']['null']['flips']} of {80 * 9 * 3} answers flip" in floor
+
+
+def test_seeds_are_told_one_by_one(bottom: dict) -> None:
+    spread = {"hit": Spread((0.96, 0.98, 0.97)), "range": Spread((0.01, 0.02, 0.015))}
+    native = {"hit": Spread((0.59, 0.43, 0.61)), "range": Spread((0.75, 0.96, 0.75))}
+    noise = SeedNoise(
+        ("a", "b", "c"),
+        {"native": native, "bapa": spread},
+        {("native", "bapa", "range"): Spread((-0.74, -0.94, -0.735))},
+    )
+    floor, change = words.findings(bottom, noise)[-2:]
+    assert "over 3 seeds" in floor
+    assert "43 to 61 % and 75 to 96 points under native; 96 to 98 % and 1 to 2 points under bapa" in floor
+    assert change == "From native to bapa, seed by seed, the range changes by −74, −94, −74 points."
+    turned = SeedNoise(noise.runs, noise.overall, {("bapa", "native", "range"): Spread((0.74, 0.94, 0.735))})
+    assert words.findings(bottom, turned)[-1] == change, "whichever scheme was measured first"

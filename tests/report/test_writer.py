@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def test_page_and_heat_maps_and_nothing_else(run: Path) -> None:
     assert {path.name for path in run.iterdir()} - before == {"report.html", "heatmaps.png", "heatmaps.svg"}
 
 
+def test_files_for_a_paper_where_they_are_wanted(run: Path, tmp_path: Path) -> None:
+    write([run], paper=tmp_path / "paper")
+    tables = {"overall.csv", "cells.csv", "tests.csv", "overall.tex", "tests.tex"}
+    pictures = {"heatmaps.svg", "heatmaps.pdf", "differences.svg", "differences.pdf"}
+    assert {path.name for path in (tmp_path / "paper").iterdir()} == tables | pictures
+
+
 def test_the_same_runs_give_the_same_page(run: Path) -> None:
     first = write([run]).read_bytes()
     assert write([run]).read_bytes() == first
@@ -46,7 +54,9 @@ def test_commands_build_the_probe_again(run: Path, probe: Probe) -> None:
     html = write([run]).read_text("utf-8")
     assert f"bapa probe digits --out {probe.path} --cell 24 --background grey --prompt" in html
     assert f"--items {ITEMS} --seed 3" in html
-    assert "bapa measure MODEL" in html
+    assert f"bapa measure reference:bottom --probe {probe.path} --scheme native --scheme bapa --out {run}" in html
+    assert f"--items {ITEMS} --batch-size 4 --seed 7" in html
+    assert "<td>bapa measure MODEL</td>" in html  # as it was started
     assert '<th scope="row">statistics.seed</th><td>7</td>' in html
 
 
@@ -99,6 +109,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, run: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"cannot write .*file/page\.html"):
         write([run], tmp_path / "file" / "page.html")
+    with pytest.raises(RunError, match=r"cannot write .*file/paper: .* --paper"):
+        write([run], paper=tmp_path / "file" / "paper")
 
 
 def test_items_are_chosen_by_rule() -> None:
@@ -108,3 +120,22 @@ def test_items_are_chosen_by_rule() -> None:
     chosen = choose(hits)
     assert [hits[item] for item in chosen] == [0, 4, 8]
     assert choose(pd.Series({5: 1})) == [5]
+
+
+def test_the_spread_over_seeds_stands_beside_the_first_run(run: Path, probe: Probe, tmp_path: Path) -> None:
+    other = fake_bias({"native": FLAT, "bapa": FLAT}, items=ITEMS)
+    other["model"]["fingerprint"] = "e" * 64
+    seed = fake_run(tmp_path / "seed-2", other, fake_answers(TABLES, ITEMS), probe)
+    html = write([run, seed], seeds=[seed]).read_text("utf-8")
+    rates = [
+        json.loads((folder / "bias.json").read_text())["schemes"]["native"]["overall"]["hit"]["value"]
+        for folder in (run, seed)
+    ]
+    low, high = (f"{100 * rate:.1f}" for rate in sorted(rates))
+    assert f"seeds {low} to {high}, sd {100 * np.std(rates, ddof=1):.1f}" in html
+    first, second = html.split('id="run-2"')[0], html.split('id="run-2"')[1]
+    assert "over 2 models that differ by their seed" in " ".join(first.split())
+    assert "seeds " not in second.split("</table>")[0], "only the first run is of those seeds"
+    assert f"--noise-floor {seed}" in html
+    with pytest.raises(RunError, match="same weights"):
+        write([run], seeds=[run])

@@ -12,9 +12,11 @@ from bapa.schemes import Scheme, names, parse
 GRID = Grid(3, 4)
 B = 5
 VARIANTS = (
-    "bapa:distance=native", "bapa:distance=2.5", "stride:delta=0.07", "stride:delta=1", "stride:delta=3",
-    "concentric:merged=1", "pyramid:interval=4", "circle:radius=auto", "circle:alpha=1,layers=all",
-    "circle:layers=last,radius=2.5", "shuffle:seed=7", "null:k=-3", "null:k=1000000", "concentric:scope=tile",
+    "bapa:distance=native", "bapa:distance=2.5", "calibrated:distance=native,delta=1",
+    "calibrated:distance=0.6x,delta=0.25", "calibrated:distance=7.5,about=start", "stride:delta=0.07",
+    "stride:delta=1", "stride:delta=3", "concentric:merged=1", "pyramid:interval=4", "circle:radius=auto",
+    "circle:alpha=1,layers=all", "circle:layers=last,radius=2.5", "shuffle:seed=7", "null:k=-3", "null:k=1000000",
+    "concentric:scope=tile",
 )  # fmt: skip
 EVERY = [*names(), *VARIANTS]
 

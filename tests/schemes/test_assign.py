@@ -71,6 +71,16 @@ def test_packed_sequences_with_several_axes() -> None:
     assert moved.tolist() == [[[0, 1, 1, 1, 1, 2, 0, 1, 1, 2]]]
 
 
+def test_time_that_falls_behind_a_video_starts_nothing_afresh() -> None:
+    mask = torch.tensor([[False, True, True, True, True, False, False, True, False]])
+    time, high = (
+        [0, 1, 1, 5, 5, 2, 3, 4, 0],
+        [0, 1, 1, 1, 1, 2, 3, 4, 0],
+    )  # two frames of 1 x 2; a packed prompt at last
+    moved = assign.balance(torch.tensor([[time], [high], [high]]), layout.read(mask), parse("bapa")).positions
+    assert moved.tolist() == [[[0, 1, 1, 1, 1, 2, 3, 4, 0]]]
+
+
 def test_tags_inside_an_image_count_on_as_text() -> None:
     mask = torch.tensor([[False, True, True, False, True, True, False, False]])
     native, image = torch.arange(8)[None, None], layout.read(mask, [4])

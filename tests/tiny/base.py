@@ -29,6 +29,19 @@ TAGS = range(108, 120)  # tile and row tags
 HIDDEN = 64
 
 
+OLDER = int(transformers.__version__.split(".")[0]) < 5
+
+
+def older(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Config arguments in the words of transformers 4, where those of 5 differ."""
+    said = {key: older(value) if isinstance(value, dict) else value for key, value in arguments.items()}
+    if rope := said.pop("rope_parameters", None):
+        said["rope_theta"] = rope.pop("rope_theta", 10000.0)
+        said |= {key: rope.pop(key) for key in ("partial_rotary_factor",) if key in rope}
+        said["rope_scaling"] = rope
+    return said
+
+
 def text(**changes: Any) -> dict[str, Any]:
     """Arguments of a text config: two layers, four heads of 16 channels on two key heads."""
     return {
@@ -141,7 +154,8 @@ class Family:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(seed)
             model_class = getattr(transformers, self.model_class)
-            config = model_class.config_class(**copy.deepcopy(dict(self.config)))
+            arguments = copy.deepcopy(dict(self.config))
+            config = model_class.config_class(**(older(arguments) if OLDER else arguments))
             implementation = {"": "eager", "text_config": attn} if self.eager_tower else attn
             model = model_class._from_config(config, attn_implementation=implementation)
             for parameter in model.parameters():
@@ -167,17 +181,21 @@ class Family:
             "attention_mask": _pad([[1] * len(row) for row in ids], padding),
             **(self.collate(list(tensors)) if any(tensors) else {}),
         }
-        if self.types:
+        if self._typed:
             inputs[self.types] = _pad(types, padding)
         return inputs | self.derive(inputs)
 
     def extend(self, inputs: Tensors, tokens: Tensor) -> Tensors:
         """``inputs`` with generated text tokens, a LongTensor (rows, tokens), at the end of every row."""
         ends = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
-        if self.types:
+        if self._typed:
             ends[self.types] = torch.full_like(tokens, self.suffix_type)
         longer = inputs | {name: torch.cat([inputs[name], end], 1) for name, end in ends.items()}
         return longer | self.derive(longer)
+
+    @property
+    def _typed(self) -> bool:
+        return self.types is not None and not (OLDER and self.types == "mm_token_type_ids")
 
     def image_mask(self, input_ids: Tensor) -> Tensor:
         """BoolTensor (rows, columns): True on tokens that carry picture features."""

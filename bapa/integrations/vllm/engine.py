@@ -13,7 +13,7 @@ from bapa.integrations.vllm import worker
 from bapa.integrations.vllm.checkpoint import readable
 from bapa.integrations.vllm.overrides import overrides
 from bapa.models import record
-from bapa.models.load import locate
+from bapa.models.locate import locate
 from bapa.schemes import Scheme, parse
 from bapa.schemes.native import Native
 
@@ -26,7 +26,7 @@ def folder_of(name: str) -> Path:
 
     Raises ModelError where there is none.
     """
-    path = Path(locate(name))
+    path = Path(locate(name).path)
     if not path.is_dir():
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError

@@ -1,0 +1,90 @@
+"""What a dial is picked by: one score per item, from its answers under that dial.
+
+``accuracy`` needs to know the right answers. The others do not, and are there to be compared with it: which of them
+can be trusted, and where they fail, is told in docs/calibration.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, xlogy
+
+from bapa.measure import trials
+from bapa.measure.trials import Array
+
+Criterion = Callable[[pd.DataFrame, int], Array]
+
+
+def accuracy(answers: pd.DataFrame, cells: int) -> Array:
+    """Balanced accuracy of each item: the mean of its hit rate and its rate of right refusals, over all cells.
+
+    ``answers``: rows of one dial with the columns of ``answers.parquet``; ``cells``: their number. Returns (items,),
+    float64, in the order in which the items first stand in ``answers``. Without questions about what is absent it is
+    the hit rate.
+    """
+    (found,) = trials.read(answers, cells).values()
+    hits = np.nanmean(found.hits, (1, 2))
+    return hits if not np.isfinite(found.alarms).any() else (hits + 1 - np.nanmean(found.alarms, (1, 2))) / 2
+
+
+def confidence(answers: pd.DataFrame, cells: int) -> Array:
+    """The same with the probability of the right answer, of yes and no, in place of right and wrong.
+
+    It tells dials apart when all their few answers are right, so the race goes by it.
+    """
+    (found,) = trials.read(answers, cells).values()
+    right = expit(found.signal)
+    refused = 1 - expit(found.noise)
+    hits = np.nanmean(right, (1, 2))
+    return hits if not np.isfinite(refused).any() else (hits + np.nanmean(refused, (1, 2))) / 2
+
+
+def margin(answers: pd.DataFrame, cells: int) -> Array:
+    """Size of the margin, in logits: how far the answers lie from the threshold."""
+    return _by_item(answers, answers["margin"].abs().to_numpy())
+
+
+def certainty(answers: pd.DataFrame, cells: int) -> Array:
+    """One minus the mean entropy of yes and no, in bits."""
+    return _by_item(answers, 1 - _entropy(expit(answers["margin"].to_numpy(float))))
+
+
+def agreement(answers: pd.DataFrame, cells: int) -> Array:
+    """Share of an item's questions that get one and the same answer in all cells."""
+    same = answers.groupby(["item", "question"], sort=False)["answer"].nunique().eq(1)
+    return same.groupby("item", sort=False).mean().to_numpy(float)
+
+
+def information(answers: pd.DataFrame, cells: int) -> Array:
+    """Bits that an answer tells about its question: entropy of the mean answer minus the mean entropy.
+
+    A model that is sure and says the same to everything scores nothing (Bridle et al. 1991, "unsupervised
+    classifiers, mutual information and phantom targets"). The mean answer is that of all items, so the items' scores
+    are not independent.
+    """
+    yes = expit(answers["margin"].to_numpy(float))
+    mean = float(np.nanmean(yes))
+    surprise = -(xlogy(yes, mean) + xlogy(1 - yes, 1 - mean)) / np.log(2)
+    return _by_item(answers, surprise - _entropy(yes))
+
+
+CRITERIA: dict[str, Criterion] = {
+    "accuracy": accuracy,
+    "margin": margin,
+    "certainty": certainty,
+    "agreement": agreement,
+    "information": information,
+}
+LABEL_FREE = tuple(name for name in CRITERIA if name != "accuracy")
+PACE: dict[str, Criterion] = {**CRITERIA, "accuracy": confidence}  # what the race goes by, for each criterion
+
+
+def _entropy(yes: Array) -> Array:
+    return -(xlogy(yes, yes) + xlogy(1 - yes, 1 - yes)) / np.log(2)
+
+
+def _by_item(answers: pd.DataFrame, values: Array) -> Array:
+    return pd.Series(values).groupby(answers["item"].to_numpy(), sort=False).mean().to_numpy(float)

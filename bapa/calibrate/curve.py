@@ -1,0 +1,74 @@
+"""What a calibration tells: the dose-response curve, the verdict on other items, what it cost positions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bapa.calibrate import race
+from bapa.measure import Settings, intervals, rates, trials
+from bapa.measure.run import Run
+from bapa.measure.trials import Array
+from bapa.probe import Probe
+from bapa.schemes import parse
+from bapa.schemes.calibrated import Calibrated
+
+SHOWN = ("hit", "balanced_accuracy", "range", "consistency", "false_alarm")
+Point = dict[str, Any]
+
+
+def points(
+    answers: Mapping[str, pd.DataFrame], values: Mapping[str, Array], cells: int, settings: Settings
+) -> list[Point]:
+    """One point per dial, near ones first: its numbers, its score, and :data:`SHOWN` with bootstrap intervals over the
+    items it was asked about. ``range`` has no interval: the bootstrap of a maximum cannot come down to zero.
+    """
+    found = []
+    for dial, rows in answers.items():
+        rule, standing = parse(dial), race.score(values[dial])
+        (its,) = trials.read(rows, cells).values()
+        sample = intervals.bootstrap(
+            partial(rates.comparable, its),
+            its.items,
+            resamples=settings.resamples,
+            level=settings.level,
+            seed=settings.seed,
+        )
+        shown = {name: sample.estimates[name] for name in SHOWN}
+        shown["range"] = intervals.estimate(shown["range"]["value"] or 0.0, np.nan, np.nan)
+        about = {"dial": dial, "distance": distance(dial), "delta": getattr(rule, "delta", 0)}
+        found.append({**about, **vars(standing), **shown})
+    return sorted(found, key=lambda point: (point["distance"], point["delta"]))
+
+
+def distance(dial: str) -> float:
+    """The distance of a dial in native ones, where it is one; 0 for the paper's, which is next to nothing."""
+    rule = parse(dial)
+    return rule.multiple or 0.0 if isinstance(rule, Calibrated) else 0.0
+
+
+def verdict(run: Run) -> dict[str, Any]:
+    """By rule, what a run on other items found: :data:`SHOWN` with intervals, and hits cell by cell."""
+    return {
+        label: {name: scheme["overall"][name] for name in SHOWN} | {"cells": [cell["hit"] for cell in scheme["cells"]]}
+        for label, scheme in run.bias["schemes"].items()
+    }
+
+
+def guard(probe: Probe, found: list[Point], native: str = "native") -> dict[str, Any]:
+    """What the rules cost on a guard probe. ``chance``: of a blind guess. ``tells``: whether the model can do the task
+    natively at all, its interval lying above chance; where it cannot, the guard tells nothing.
+    """
+    asked = probe.questions(probe.items[0], 0)
+    chance = float(np.mean([1 / len(question.choices) for question in asked]))
+    low = next(point["hit"]["low"] for point in found if point["dial"] == native)
+    return {
+        "probe": {"path": str(probe.path), "task": probe.design.task, "fingerprint": probe.fingerprint},
+        "chance": chance,
+        "tells": low is not None and low > chance,
+        "rules": [{name: point[name] for name in ("dial", "distance", "delta", "items", "hit")} for point in found],
+    }

@@ -1,0 +1,38 @@
+"""Which rules are tried: distances first, then what lies around the best of them."""
+
+from __future__ import annotations
+
+from bapa.schemes import parse
+from bapa.schemes.bapa import Bapa
+from bapa.schemes.calibrated import Calibrated
+
+PAPER = Bapa().label  # distance 1, delta 0
+STEPS = 24  # distances tried besides the paper's; with fewer a peak can fall between two
+STRIDES = (0.05, 0.15, 0.3)
+
+
+def distances(steps: int = STEPS) -> list[str]:
+    """Labels of the paper's rule and of ``steps`` distances, equally far apart, up to twice the native one.
+
+    At the native distance the text stands where the image's middle stood natively, at twice that distance where its
+    first token stood: what a model can have learned lies between.
+    """
+    return [PAPER, *(_label(2 * k / steps) for k in range(1, steps + 1))]
+
+
+def around(dial: str, steps: int = STEPS) -> list[str]:
+    """Labels half a step nearer and farther than ``dial``, and with some of the image's own order kept.
+
+    None around the paper's rule: nearer is nothing, farther the next distance, and with a text that close an order
+    would reach into it.
+    """
+    rule = parse(dial)
+    if not isinstance(rule, Calibrated) or rule.multiple is None:
+        return []
+    near, far = rule.multiple - 1 / steps, rule.multiple + 1 / steps
+    kept = [_label(rule.multiple, delta) for delta in STRIDES if delta < rule.multiple]
+    return [_label(near), *([_label(far)] if far < 2 else []), *kept]
+
+
+def _label(multiple: float, delta: float = 0) -> str:
+    return Calibrated(distance=f"{multiple:.4g}x", delta=delta).label

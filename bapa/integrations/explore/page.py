@@ -1,0 +1,122 @@
+"""The explorer as a Gradio page. Nothing is fetched from outside and nothing is sent there."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from bapa.errors import BapaError
+from bapa.integrations.explore.drawing import cards
+from bapa.integrations.explore.explorer import Explorer
+from bapa.probe.compose import Pixels
+
+_PICKED = 8  # built-in pictures to pick from
+_WIDTH = 480  # pixels of the canvas on the page
+_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+_MONO = ("ui-monospace", "SF Mono", "Menlo", "Consolas", "monospace")
+
+
+def page(explorer: Explorer) -> gr.Blocks:
+    """The page, to be launched with :func:`looks`."""
+    tiles = [_large(tile.image) for tile in explorer.tiles[:_PICKED]]
+    first = explorer.rows * explorer.cols - 1
+    places = [
+        (f"row {row + 1}, column {col + 1}", row * explorer.cols + col)
+        for row in range(explorer.rows)
+        for col in range(explorer.cols)
+    ]
+
+    def look(picture: Image.Image | None, cell: int, question: str, crowded: bool) -> tuple[Image.Image, str]:
+        if picture is None or not question.strip():
+            raise gr.Error("Pick or upload a picture, and ask something.")
+        canvas = explorer.canvas(picture, cell, crowded)
+        try:
+            shown = explorer.ask(picture, cell, question, crowded)
+        except BapaError as error:
+            raise gr.Error(str(error)) from error
+        return _large(canvas), cards(shown, canvas, cell, explorer.rows, explorer.cols)
+
+    def pick(event: gr.SelectData) -> tuple[Image.Image, str]:
+        return Image.fromarray(explorer.tiles[event.index].image), explorer.question(event.index)
+
+    def place(event: gr.SelectData) -> int:
+        x, y = event.index
+        side = _large(np.zeros((explorer.rows * explorer.cell, explorer.cols * explorer.cell, 3), np.uint8)).width
+        return int(y * explorer.cols / side) * explorer.cols + int(x * explorer.cols / side)
+
+    with gr.Blocks(title="bapa explore", analytics_enabled=False) as blocks:
+        gr.HTML(
+            "<div class='bapa-head'><h1>Same picture, other place, other answer?</h1><p>Pick a picture, click where it "
+            f"shall stand, ask. Every card shows <code>{escape(explorer.name)}</code> under another scheme.</p></div>"
+        )
+        with gr.Row():
+            with gr.Column(scale=4, min_width=320):
+                canvas = gr.Image(
+                    label="Canvas",
+                    show_label=False,
+                    interactive=False,
+                    buttons=[],
+                    elem_classes="bapa-canvas",
+                    elem_id="canvas",
+                    type="pil",
+                )
+                gr.HTML("<p class='bapa-hint'>Click a cell: the picture moves there.</p>")
+                question = gr.Textbox(explorer.question(0), label="Question", elem_id="question", lines=2, max_lines=4)
+                with gr.Row():
+                    cell = gr.Dropdown(places, value=first, label="Place", elem_id="place")
+                    crowded = gr.Checkbox(True, label="Digits in the other cells", elem_id="crowded")
+                ask = gr.Button("Ask", variant="primary", elem_id="ask")
+                gr.HTML("<p class='bapa-hint'>Pictures to place; below the one in use: drop your own on it.</p>")
+                gallery = gr.Gallery(
+                    tiles,
+                    label="Built-in pictures",
+                    show_label=False,
+                    columns=_PICKED // 2,
+                    height=240,
+                    object_fit="contain",
+                    allow_preview=False,
+                    interactive=False,
+                    buttons=[],
+                    elem_classes="bapa-tiles",
+                    elem_id="tiles",
+                )
+                picture = gr.Image(
+                    Image.fromarray(explorer.tiles[0].image),
+                    label="Picture",
+                    show_label=False,
+                    type="pil",
+                    sources=["upload", "clipboard"],
+                    height=170,
+                    buttons=[],
+                    elem_classes="bapa-tiles",
+                    elem_id="picture",
+                )
+            with gr.Column(scale=7, min_width=320):
+                answers = gr.HTML(elem_id="answers")
+
+        given, made = [picture, cell, question, crowded], [canvas, answers]
+        gallery.select(pick, None, [picture, question])
+        canvas.select(place, None, cell)
+        for changed in (picture.change, cell.change, crowded.change, ask.click, question.submit, blocks.load):
+            changed(look, given, made, show_progress="minimal", trigger_mode="always_last")
+    return blocks
+
+
+def looks() -> dict[str, Any]:
+    """What ``launch`` is to be told about appearance: fonts of the reader's own machine, light and dark."""
+    theme = gr.themes.Base(
+        font=_FONTS, font_mono=("ui-monospace", "Menlo", "Consolas", "monospace"), primary_hue="blue"
+    )
+    style = Path(__file__).parent / "templates" / "page.css"
+    return {"theme": theme, "css_paths": style, "footer_links": []}
+
+
+def _large(pixels: Pixels) -> Image.Image:
+    picture = Image.fromarray(pixels)
+    times = max(1, _WIDTH // picture.width)
+    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)

@@ -1,0 +1,57 @@
+"""VLMEvalKit: every model of its list once more, under a scheme.
+
+VLMEvalKit has no plugins: its list of models is a dictionary, ``vlmeval.config.supported_VLM``, from names to functions
+that make a wrapper around a model. :func:`register` adds to it before ``run.py`` reads it; docs/integrations.md shows
+the command. Result files are named after the model, so balanced and native ones never mix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from bapa.errors import ConfigError, IntegrationError, NotBalancedError, UnsupportedModelError
+from bapa.schemes import parse
+
+
+def register(scheme: str = "bapa", names: Iterable[str] | None = None) -> list[str]:
+    """Add ``NAME-SCHEME`` for each of ``names`` (default: all) to VLMEvalKit's models, and return what was added.
+
+    Raises SchemeError for an unknown scheme, ConfigError for an unknown name, IntegrationError where VLMEvalKit is not
+    installed. A model that cannot be balanced says so when it is made.
+    """
+    label = parse(scheme).label
+    try:
+        from vlmeval.config import supported_VLM
+    except ImportError as error:
+        raise IntegrationError(f"VLMEvalKit is not installed ({error}); type: pip install -e . in its folder") from None
+    suffix = re.sub(r"\W+", "-", label)
+    chosen = list(supported_VLM) if names is None else list(names)
+    if unknown := [name for name in chosen if name not in supported_VLM]:
+        raise ConfigError(f"VLMEvalKit has no model {', '.join(unknown)}; see vlmeval.config.supported_VLM")
+    added = {f"{name}-{suffix}": partial(_made, supported_VLM[name], label) for name in chosen}
+    supported_VLM.update(added)
+    return list(added)
+
+
+def _made(make: Callable[..., Any], label: str, *args: Any, **kwargs: Any) -> Any:
+    """VLMEvalKit's wrapper with every vision-language model that it holds under the scheme."""
+    from torch import nn
+
+    from bapa.models import balance
+
+    wrapper = make(*args, **kwargs)
+    reasons, balanced = [], False
+    for part in vars(wrapper).values():
+        if isinstance(part, nn.Module):
+            try:
+                balance(part, label)
+                balanced = True
+            except UnsupportedModelError as error:
+                reasons.append(str(error))
+    if not balanced:
+        why = "; ".join(reasons) or "it holds no torch module"
+        raise NotBalancedError(f"{type(wrapper).__name__} does not run under {label}: {why}")
+    return wrapper

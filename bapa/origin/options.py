@@ -1,0 +1,35 @@
+"""What a person can choose, and where the results go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bapa.measure.statistics import Settings
+from bapa.origin.moves import RULES
+
+VERSION = 1
+FILE, FOLDER = "origin.json", "origin"
+PARTS = ("encoder", "occlusion", "flow")
+
+
+@dataclass(frozen=True)
+class Options:
+    """``items``: only the first so many. ``batch_size``: canvases per forward, rounded to whole items. ``draws``: how
+    often each item makes each move. ``rules``: position rules and masks tried. ``parts``: what is done beside the
+    interventions. ``closely``: items looked at in occlusion and information flow, which cost more for each. ``mask``
+    and ``stride``: side of an occluding square and distance to the next, in pixels; by default a third of a cell.
+    ``fill``: what is shown in its place. ``flow_schemes``: rules under which attention is read. ``statistics``:
+    bootstrap and level.
+    """
+
+    items: int | None = None
+    batch_size: int = 18
+    draws: int = 2
+    rules: tuple[str, ...] = RULES
+    parts: tuple[str, ...] = PARTS
+    closely: int = 12
+    mask: int | None = None
+    stride: int | None = None
+    fill: str = "mean"
+    flow_schemes: tuple[str, ...] = ("native", "bapa")
+    statistics: Settings = field(default_factory=Settings)

@@ -1,0 +1,60 @@
+"""Pictures of attention over a canvas, before and after a scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bapa.report.figures import PAPER
+
+
+def heat(attention: NDArray[np.float64], places: Tensor, height: int, width: int) -> NDArray[np.float64]:
+    """Attention per token painted where the tokens look: float64 (height, width), each pixel that of the nearest token.
+
+    ``attention``: (tokens,); ``places``: as of :func:`bapa.origin.geometry.locate`. Tokens that look at the same place
+    (a thumbnail and a tile) add up.
+    """
+    from scipy.spatial import cKDTree
+
+    seen = places[:, 0].isfinite().numpy()
+    spots, where = np.unique(places.numpy()[seen].round(3), axis=0, return_inverse=True)
+    total = np.bincount(where.ravel(), attention[seen], len(spots))
+    y, x = np.mgrid[:height, :width]
+    pixels = np.stack([(y.ravel() + 0.5) / height, (x.ravel() + 0.5) / width], -1)
+    return total[cKDTree(spots).query(pixels)[1]].reshape(height, width)
+
+
+def overlay(
+    canvas: NDArray[np.uint8],
+    shown: Mapping[str, Sequence[float]],
+    places: Tensor,
+    key: int,
+    rows: int,
+    cols: int,
+    *,
+    dark: bool = False,
+) -> Figure:
+    """The canvas, then for each scheme the answer's attention over it, on one scale. ``shown``: by scheme, attention of
+    each image token; ``key``: the key's cell, framed.
+    """
+    ground, ink, _ = PAPER[dark]
+    height, width = canvas.shape[:2]
+    figure = Figure(figsize=(2.2 * (len(shown) + 1), 2.5), facecolor=ground, layout="constrained")
+    axes = figure.subplots(1, len(shown) + 1, squeeze=False).ravel()
+    painted = {scheme: heat(np.asarray(values), places, height, width) for scheme, values in shown.items()}
+    top = max(float(one.max()) for one in painted.values())
+    grey = np.repeat(canvas.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
+    for ax, title in zip(axes, ("canvas", *shown), strict=True):
+        ax.imshow(canvas if title == "canvas" else grey)
+        if title != "canvas":
+            ax.imshow(painted[title], cmap="viridis", vmin=0, vmax=top, alpha=0.65)
+        row, col = divmod(key, cols)
+        corners = np.array([[col, row], [col + 1, row], [col + 1, row + 1], [col, row + 1], [col, row]])
+        ax.plot(*(corners * [width / cols, height / rows] - 0.5).T, color="white", lw=1.6, clip_on=False)
+        ax.set_title(title, color=ink, fontsize=8, loc="left", family="monospace")
+        ax.axis("off")
+    return figure

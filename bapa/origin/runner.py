@@ -1,0 +1,186 @@
+"""From a model and a probe to ``origin.json``.
+
+``RUN/origin.json``           everything found, with the verdict
+``RUN/origin/answers/``       the answers under every condition: resumable, as a run of :mod:`bapa.measure`
+``RUN/origin/text-first/``    the same with question and image in the other order
+``RUN/origin/encoder.json``   and ``occlusion.json``, ``flow.json``: the other parts, kept as they are finished
+``RUN/origin/*.csv``          tables; ``*.svg`` and ``*.pdf``: figures
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bapa
+from bapa.errors import ConfigError, ModelError, RunError
+from bapa.measure import significance
+from bapa.measure.statistics import Settings
+from bapa.measure.store import read_json, write_json
+from bapa.models import Loaded
+from bapa.origin import attribution, encoder, figures, flow, occlusion, overlay, tables, verdict
+from bapa.origin.attribution import Answers
+from bapa.origin.options import FILE, FOLDER, PARTS, VERSION, Options
+from bapa.origin.progress import progress
+from bapa.origin.study import Study
+from bapa.probe import Probe
+
+QUANTITIES = ("hit", "margin")
+CONTROLS = 20  # shuffles of the cells that must find nothing
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What was found. ``found``: what ``origin.json`` holds."""
+
+    path: Path
+    found: dict[str, Any]
+
+    @property
+    def verdict(self) -> dict[str, Any]:
+        """``cause``, ``detail`` and ``sentence``."""
+        return dict(self.found["verdict"])
+
+
+def load_origin(path: str | Path) -> Origin:
+    """What :func:`explain` wrote into a run folder.
+
+    Raises RunError where it has not.
+    """
+    path = Path(path)
+    if not (path / FILE).is_file():
+        raise RunError(f"no {FILE} in {path}; make it: bapa origin MODEL --probe PROBE --out {path}")
+    return Origin(path, read_json(path / FILE))
+
+
+def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | None = None) -> Origin:
+    """Ask ``model`` about ``probe`` under every intervention and say where its spatial bias comes from.
+
+    Repeated after an interruption, it goes on where it was. ``out`` may hold a run of ``bapa measure`` already.
+
+    Raises:
+        ConfigError: an option out of range, or a probe whose questions are not yes/no or multiple choice.
+        ModelError, UnsupportedModelError: a model that cannot be moved around in.
+        RunError: ``out`` holds the answers of something else, or answers failed.
+    """
+    options = options or Options()
+    if unknown := set(options.parts) - set(PARTS):
+        raise ConfigError(f"parts {', '.join(sorted(unknown))}: accepted are {', '.join(PARTS)}")
+    study = Study(model, probe, Path(out), options)
+    folder = study.out / FOLDER
+    answers = Answers.read(study.ask(), probe.cells, study.wanted, options.draws)
+    found = {
+        "version": VERSION,
+        "level": options.statistics.level,
+        "model": {"name": model.name, "fingerprint": model.fingerprint},
+        "probe": {
+            "fingerprint": probe.fingerprint,
+            "rows": probe.rows,
+            "cols": probe.cols,
+            "items": study.items,
+            "source": probe.source["name"],
+            "path": str(probe.path),
+        },
+        "versions": {"bapa": bapa.__version__, "python": platform.python_version(), "torch": version("torch")},
+        "options": asdict(options),
+        **_causes(answers, options.statistics),
+        "text_first": study.text_first(),
+        **_parts(study),
+        "not_done": study.left_out,
+    }
+    tables.write(found, folder)
+    figures.draw(found, folder)
+    write_json(study.out / FILE, json.loads(json.dumps(found)))
+    return Origin(study.out, found)
+
+
+def _parts(study: Study) -> dict[str, Any]:
+    """Encoder, occlusion and information flow; those that the model does not allow are None and in ``left_out``."""
+    options, probe = study.options, study.probe
+    side = options.mask or max(1, probe.cell_px // 3)
+    masks = occlusion.Masks(side, options.stride or side, options.fill)
+    masks.boxes(*study.size)
+    some = probe.items[: min(options.closely, study.items)]
+    work: dict[str, Callable[[Callable[[], None]], Any]] = {
+        "encoder": lambda step: encoder.study(
+            study.anatomy, study.forward, probe, probe.items[: study.items], study.cells, options.statistics, step
+        ),
+        "occlusion": lambda step: occlusion.study(study.forward, probe, some, masks, step),
+        "flow": lambda step: _flow(study, some, step),
+    }
+    steps = {"encoder": study.items, "occlusion": len(some), "flow": len(some) * len(options.flow_schemes)}
+    how = {"encoder": vars(options.statistics), "occlusion": vars(masks), "flow": list(options.flow_schemes)}
+    found: dict[str, Any] = dict.fromkeys(PARTS)
+    for name in options.parts:
+        asked = {
+            "model": study.model.fingerprint,
+            "probe": probe.fingerprint,
+            "items": len(some) if name != "encoder" else study.items,
+            "how": how[name],
+        }
+        kept = study.out / FOLDER / f"{name}.json"
+        if kept.is_file() and (before := read_json(kept))["asked"] == asked:
+            found[name] = before["found"]
+            continue
+        try:
+            with progress(name, steps[name]) as step:
+                found[name] = work[name](step)
+        except ModelError as error:
+            study.left_out[name] = str(error)
+            continue
+        write_json(kept, {"asked": asked, "found": found[name]})
+    return found
+
+
+def _flow(study: Study, items: Any, step: Callable[[], None]) -> dict[str, Any]:
+    """Information flow, and the picture of it on the first item."""
+    if study.places is None:
+        raise ModelError(study.cells.reason or "which token shows what is not known")
+    told = flow.study(study.forward, study.probe, items, study.cells, study.options.flow_schemes, step)
+    key = study.probe.cells - 1
+    shown = {scheme: one.pop("example")[key] for scheme, one in told["schemes"].items()}
+    canvas = study.probe.compose(items[0], key)
+    for dark in (False, True):
+        picture = overlay.overlay(canvas, shown, study.places, key, study.probe.rows, study.probe.cols, dark=dark)
+        figures.save(picture, study.out / FOLDER / f"overlay{'-dark' if dark else ''}.svg")
+    return told
+
+
+def _causes(answers: Answers, settings: Settings) -> dict[str, Any]:
+    """The attribution, its control, and the verdict."""
+    spread = significance.range_within_items(answers.trials["native"].hits, settings.seed)
+    shares = {quantity: attribution.shares(answers, quantity, "features", settings) for quantity in QUANTITIES}
+    patched = {quantity: attribution.shares(answers, quantity, "patch", settings) for quantity in QUANTITIES}
+    return {
+        "verdict": verdict.agree(
+            verdict.decide(shares["hit"], spread, settings.level),
+            verdict.decide(patched["hit"], spread, settings.level),
+        ),
+        "spread": spread,
+        "map": {quantity: np.nanmean(answers.response(quantity, "native"), 0).tolist() for quantity in QUANTITIES},
+        "attribution": shares,
+        "attribution_by_patching": patched,
+        "rules": {quantity: attribution.left_by_rules(answers, quantity, settings) for quantity in QUANTITIES},
+        "control": _control(answers, settings),
+    }
+
+
+def _control(answers: Answers, settings: Settings) -> dict[str, Any]:
+    """The verdicts on the same answers with the cells of every item shuffled: nothing may be found."""
+    rng = np.random.default_rng(settings.seed)
+    quick = Settings(min(settings.resamples, 200), settings.level, settings.seed)
+    causes = []
+    for _ in range(CONTROLS):
+        mixed = answers.shuffled(rng)
+        spread = significance.range_within_items(mixed.trials["native"].hits, settings.seed)
+        shares = attribution.shares(mixed, "hit", "features", quick)
+        causes.append(verdict.decide(shares, spread, settings.level)["cause"])
+    attributed = sum(cause not in ("none", "unknown") for cause in causes)
+    return {"shuffles": CONTROLS, "attributed": attributed, "causes": causes}

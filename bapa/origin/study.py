@@ -1,0 +1,144 @@
+"""A model, a probe, and the answers under every intervention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from bapa.errors import ConfigError, ModelError, RunError, SchemeError
+from bapa.measure import significance
+from bapa.measure import store as stores
+from bapa.measure.answers import AnswerSet
+from bapa.measure.batches import Plan, ahead, plan
+from bapa.measure.forward import Forward
+from bapa.measure.hf import ModelAsker
+from bapa.measure.prompts import Prompts
+from bapa.measure.store import Store
+from bapa.models import Loaded, balanced
+from bapa.models.anatomy import find
+from bapa.origin import attribution, geometry
+from bapa.origin.attribution import Answers
+from bapa.origin.moves import MOVES, Condition, Mover, conditions
+from bapa.origin.options import FOLDER, VERSION, Options
+from bapa.origin.order import Turned
+from bapa.origin.progress import progress
+from bapa.probe import Probe
+
+
+class Study:
+    """A model, a probe and where the answers go."""
+
+    def __init__(self, model: Loaded, probe: Probe, out: Path, options: Options) -> None:
+        self.model, self.probe, self.out, self.options = model, probe, out, options
+        self.items = len(probe.items) if options.items is None else options.items
+        if not 1 <= self.items <= len(probe.items):
+            raise ConfigError(f"items = {self.items}: the probe has {len(probe.items)}; use 1 to {len(probe.items)}")
+        if options.draws < 1 or options.batch_size < 1:
+            raise ConfigError("draws and batch_size must be 1 or more")
+        answers = AnswerSet(model.processor.tokenizer)
+        for question in probe.questions(probe.items[0], 0):
+            if not question.choices:
+                raise ConfigError("this probe asks for free answers, which have no margin; use match, choice or where")
+            answers.tokens(question.choices)
+        self.left_out: dict[str, str] = {}
+        self.anatomy = find(model.model)
+        self.size = (probe.height, probe.width)
+        self.question_first = probe.design.order == "question-first"
+        self.prompts = Prompts(model.processor, self.size, question_first=self.question_first)
+        self.text = probe.questions(probe.items[0], 0)[0].text
+        self.places: torch.Tensor | None = None  # where each image token looks; None where that is not known
+        self.cells = self._cells()
+        self.wanted = self._conditions()
+        self.cut = self.plan(self.prompts)
+        self.forward = self._forward(self.prompts, self.cut)
+
+    def ask(self) -> pd.DataFrame:
+        """The answers under every condition, one row per item, cell, question and condition."""
+        return self._asked(self.forward, self.cut, self.wanted, "answers")
+
+    def text_first(self) -> dict[str, Any] | None:
+        """The native map with question and image in the other order; None where the prompt cannot be turned."""
+        turned = Turned(self.model.processor, self.size, question_first=not self.question_first)
+        only = [Condition()]
+        try:
+            cut = self.plan(turned)
+            rows = self._asked(self._forward(turned, cut), cut, only, "text-first")
+        except ModelError as error:
+            self.left_out["text before or after the image"] = str(error)
+            return None
+        answers = Answers.read(rows, self.probe.cells, only, 1)
+        settings = self.options.statistics
+        found = attribution.left_by_rules(answers, "hit", settings)["native"]
+        return {
+            "order": "image-first" if self.question_first else "question-first",
+            "map": np.nanmean(answers.response("hit", "native"), 0).tolist(),
+            "spread": significance.range_within_items(answers.trials["native"].hits, settings.seed),
+            **{name: found[name] for name in ("auc", "hit")},
+        }
+
+    def plan(self, prompts: Prompts) -> Plan:
+        """Batches of whole items, so that features can go from one canvas of an item to another."""
+        whole = max(1, self.options.batch_size // self.probe.cells) * self.probe.cells
+        return plan(self.probe, prompts, self.items, whole)
+
+    def _forward(self, prompts: Prompts, cut: Plan) -> Forward:
+        """The model's forward; the questions of a canvas share its prefill where that changes nothing."""
+        forward = Forward(self.model.model, prompts, cut.shared)
+        if forward.shared and not ModelAsker(forward, self.probe, cut, ["native"], generate=0, audit=0).sharing_holds():
+            forward.shared = 0
+        return forward
+
+    def _asked(self, forward: Forward, cut: Plan, wanted: Sequence[Condition], name: str) -> pd.DataFrame:
+        config = {
+            "model": {"name": self.model.name, "fingerprint": self.model.fingerprint},
+            "probe": {"fingerprint": self.probe.fingerprint, "items": self.items},
+            "conditions": [condition.label for condition in wanted],
+            "run": {"batch_size": self.options.batch_size, "draws": self.options.draws},
+        }
+        with closing(Store(self.out / FOLDER / name, config)) as store:
+            if store.open():
+                self._answer(Mover(forward, self.probe, cut, wanted, self.options.draws, self.cells.blocks), store)
+        return pd.read_parquet(self.out / FOLDER / name / stores.ANSWERS)
+
+    def _answer(self, mover: Mover, store: Store) -> None:
+        done = {number for number, block in store.blocks().items() if not stores.errors(block)}
+        store.mend()
+        todo = [number for number in range(len(mover.cut)) if number not in done]
+        with progress("interventions", len(mover.cut), len(done)) as advance:
+            for number, prepared in ahead(lambda number: mover.prepare(mover.cut.block(number)), todo):
+                block = mover.ask(number, prepared)
+                if failed := stores.errors(block):
+                    raise RunError(f"{len(failed)} answers failed, the first: {failed[0]}; run the same command again")
+                store.append(block)
+                advance()
+        store.seal(stores.table(store.blocks()), {"version": VERSION}, {"conditions": mover.labels})
+
+    def _cells(self) -> geometry.Cells:
+        try:
+            self.places = geometry.trace(self.anatomy, self.prompts, self.size, self.text)
+        except ModelError as error:
+            self.left_out["moves"] = str(error)
+            return geometry.Cells(torch.empty(0, dtype=torch.long), None, str(error))
+        found = geometry.cells(self.places, self.probe.rows, self.probe.cols)
+        if found.reason:
+            self.left_out["moves"] = found.reason
+        return found
+
+    def _conditions(self) -> list[Condition]:
+        rules = []
+        for rule in self.options.rules:
+            try:
+                with balanced(self.model.model, rule):
+                    rules.append(rule)
+            except SchemeError as error:
+                self.left_out[rule] = str(error)
+        if "native" not in rules:
+            raise ConfigError("rules: native must be among them; everything is compared with it")
+        wanted = conditions(rules, self.options.draws)
+        return wanted if self.cells.blocks is not None else [c for c in wanted if c.move not in MOVES]

@@ -1,0 +1,77 @@
+"""Where the bias comes from, as ``bapa origin`` found it: verdict, attribution, and what else it looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bapa.measure import Run
+from bapa.report.parts import Part, picture, table
+
+
+def part(run: Run) -> Part | None:
+    """The part for a run folder that holds ``origin.json`` about the same model and probe; else None."""
+    if not (run.path / "origin.json").is_file():
+        return None
+    from bapa.origin import load_origin
+
+    found = load_origin(run.path).found
+    same = all(found[name]["fingerprint"] == run.config["config"][name]["fingerprint"] for name in ("model", "probe"))
+    return Part("Where does the bias come from?", list(_body(found))) if same else None
+
+
+def _body(found: Mapping[str, Any]) -> Iterator[str]:
+    from bapa.origin import figures
+    from bapa.origin.tables import NAMES, percent
+
+    yield found["verdict"]["sentence"]
+    if figures.has_shares(found):
+        yield picture(
+            lambda dark: figures.attribution(found, dark=dark),
+            "Bars: share of the spread between cells that goes with encoder, order of tokens, and position.",
+        )
+        columns = (found["attribution"]["hit"], found["attribution"]["margin"], found["attribution_by_patching"]["hit"])
+        yield table(
+            "Share of the spread between cells that goes with each factor, when the key's tokens are moved in one "
+            f"respect at a time; {100 * found['level']:.0f} % intervals, bootstrap over items. With the cells of every "
+            f"item shuffled, {found['control']['attributed']} of {found['control']['shuffles']} tries find a cause.",
+            ("Factor", "Hit rate", "Margin", "Hit rate, patched"),
+            [(name, *(percent(column[factor]) for column in columns)) for factor, name in NAMES.items()],
+        )
+    yield table(
+        "Under other position rules and masks: variance of the hit rate over the cells and share of the native map in "
+        "the new one, both against native (100 %), and how well present and absent are told apart. Spread that goes "
+        "together with the ability to answer proves nothing.",
+        ("Rule", "Spread left", "Map as before", "Map turned around", "AUC"),
+        [
+            (rule, *(percent(told[name]) for name in ("left", "same", "mirrored", "auc")))
+            for rule, told in found["rules"]["hit"].items()
+        ],
+    )
+    if found["encoder"]:
+        yield (
+            "The encoder read directly: linear probes fitted on the other cells and other items, tried on this cell. "
+            "The band spans the cells, the dotted line is guessing."
+        )
+        yield picture(
+            lambda dark: figures.encoder(found, dark=dark), "Accuracy of linear probes by layer of the encoder."
+        )
+    if found["occlusion"]:
+        told = found["occlusion"]
+        pointing = sum(told["pointing"]) / len(told["pointing"])
+        yield (
+            f"Where hiding a part of the picture lowers the answer's margin, the key framed; the largest fall lies in "
+            f"the key's cell in {100 * pointing:.0f} % of the pictures, by chance in "
+            f"{100 * told['chance']['pointing']:.0f} %."
+        )
+        yield picture(lambda dark: figures.occlusion(found, dark=dark), "Occlusion maps, one for each cell of the key.")
+    if found["flow"]:
+        yield (
+            "Attention of the answer to the image, for what it is worth: a head may look without using what it sees, "
+            "so this is weak evidence and no part of the verdict above, which rests on interventions."
+        )
+        yield picture(
+            lambda dark: figures.flow(found, dark=dark), "Share of the attention each cell gets, by the key's cell."
+        )
+    for what, why in found["not_done"].items():
+        yield f"Not done: {what} ({why})."

@@ -1,0 +1,70 @@
+"""Further parts of the page: what other commands left in a run folder, each shown by a module of its own.
+
+A module gives one function, ``part(run) -> Part | None``: it reads its file in the run folder, say, and returns None
+where there is none. Its name goes into :data:`PARTS`; the page shows the parts in that order, after the tests and
+before the example pictures. Pictures and tables come from :func:`picture` and :func:`table`, which escape what they
+are given.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from bapa.measure import Run
+from bapa.report.figures import save
+
+PARTS: tuple[str, ...] = ("bapa.report.origin", "bapa.report.tuning")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A heading and what stands below it; text that is not :class:`~markupsafe.Markup` is escaped, as a paragraph."""
+
+    title: str
+    body: Sequence[str]
+
+
+def parts(run: Run) -> Iterator[Part]:
+    """The parts that ``run`` has."""
+    for name in PARTS:
+        found: Part | None = import_module(name).part(run)
+        if found is not None:
+            yield found
+
+
+def picture(draw: Callable[[bool], Figure], words: str) -> Markup:
+    """A figure as an inline vector picture, once for light pages and once for dark ones.
+
+    ``draw``: makes the figure, given whether the page is dark (colours: :data:`bapa.report.figures.PAPER`).
+    ``words``: what it shows, for those who cannot see it.
+    """
+    return Markup(
+        '<picture class="figure"><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        '<img src="{light}" alt="{words}"></picture>'
+    ).format(dark=_inline(draw(True)), light=_inline(draw(False)), words=words)
+
+
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """A table with row headings in its first column."""
+    line = Markup('<tr><th scope="row">{}</th>{}</tr>')
+    body = Markup("").join(
+        line.format(row[0], Markup("").join(map(Markup("<td>{}</td>").format, row[1:]))) for row in rows
+    )
+    names = Markup("").join(map(Markup('<th scope="col">{}</th>').format, head))
+    return Markup(
+        '<div class="scroll" tabindex="0" role="group" aria-label="{caption}"><table><caption>{caption}</caption>'
+        "<thead><tr>{names}</tr></thead><tbody>{body}</tbody></table></div>"
+    ).format(caption=caption, names=names, body=body)
+
+
+def _inline(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    save(figure, buffer, "svg")
+    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

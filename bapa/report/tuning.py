@@ -1,0 +1,123 @@
+"""What a tuning run shows: its loss, and what the probe said before, meanwhile and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from bapa.measure import Run
+from bapa.measure.store import read_json, replacing
+from bapa.report.figures import PAPER
+from bapa.report.parts import Part, picture
+from bapa.report.view import interval, percent
+
+PAGE = "tuning.html"
+CURVES = {
+    "hit": "mean hit rate",
+    "range": "range over cells",
+    "consistency": "consistency",
+    "false_alarm": "false alarms",
+}
+_INKS = {False: ("#0b6e99", "#c2571a", "#5b7a1d", "#8a3f8f"), True: ("#63b8dd", "#f0995c", "#a9c964", "#cf8ad4")}
+
+
+def write(folder: Path, record: Mapping[str, Any]) -> Path:
+    """Write ``tuning.html``, one self-contained page over the record of ``tune.json``, into ``folder``."""
+    environment = Environment(
+        loader=PackageLoader("bapa.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, interval=interval)
+    page = environment.get_template("tuning.html.j2").render(
+        record=record,
+        config=record["config"],
+        last=record["loss"][-1] if record["loss"] else None,
+        columns=CURVES,
+        light=svg(record, dark=False),
+        dark=svg(record, dark=True),
+    )
+    with replacing(folder / PAGE) as part:
+        part.write_text(page, "utf-8")
+    return folder / PAGE
+
+
+def part(run: Run) -> Part | None:
+    """How the model of ``run`` was tuned, for its report; None where its folder holds no ``tune.json``."""
+    file = Path(run.bias["model"]["name"]) / "tune.json"
+    if not file.is_file():
+        return None
+    record = read_json(file)
+    if not record["loss"]:
+        return None
+    config, last = record["config"], record["loss"][-1]
+    made = (
+        f"Tuned from {config['model']['name']} under {config['scheme']} on {config['data']['rows']} rows of "
+        f"{config['data']['name']}: {last['step']} steps, last loss {last['loss']:.3f}. Made by: {record['command']}"
+    )
+    words = "Loss by step" + (", and hit rate and range of the probe by step" if record["evaluations"] else "")
+    return Part("How it was tuned", [made, picture(lambda dark: curves(record, dark=dark), words)])
+
+
+def svg(record: Mapping[str, Any], *, dark: bool = False) -> str:
+    """The curves as an SVG element."""
+    written = BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "bapa", "svg.fonttype": "none"}):
+        figure = curves(record, dark=dark)
+        FigureCanvasSVG(figure).print_svg(written, metadata={"Date": None})
+    text = written.getvalue().decode()
+    return text[text.index("<svg") :]
+
+
+def curves(record: Mapping[str, Any], *, dark: bool = False) -> Figure:
+    """Loss by step; beside it, where a probe was measured, hit rate (full) and range (dashed) of every scheme."""
+    ground, ink, soft = PAPER[dark]
+    evaluations = record["evaluations"]
+    figure = Figure(
+        figsize=(9.5 if evaluations else 5, 3.1), facecolor=ground, layout=ConstrainedLayoutEngine(wspace=0.06)
+    )
+    axes = figure.subplots(1, 2 if evaluations else 1, squeeze=False)[0]
+    steps, losses = zip(*((entry["step"], entry["loss"]) for entry in record["loss"]), strict=True)
+    axes[0].plot(steps, losses, color=_INKS[dark][0], lw=0.9, alpha=0.45)
+    axes[0].plot(steps, _smooth(losses), color=_INKS[dark][0], lw=1.8)
+    axes[0].set_title("loss on the answers", color=ink, fontsize=10, loc="left")
+    axes[0].set_ylim(bottom=0)
+    if evaluations:
+        at = [entry["step"] for entry in evaluations]
+        for number, label in enumerate(evaluations[0]["schemes"]):
+            colour = _INKS[dark][number % len(_INKS[dark])]
+            for name, style in (("hit", "-"), ("range", "--")):
+                values = [100 * entry["schemes"][label]["overall"][name]["value"] for entry in evaluations]
+                axes[1].plot(
+                    at, values, style, color=colour, lw=1.8, marker="o", ms=3.5, label=f"{label}: {CURVES[name]}"
+                )
+        axes[1].set_title("probe, %", color=ink, fontsize=10, loc="left")
+        axes[1].set_ylim(-3, 103)
+        axes[1].legend(
+            frameon=False, fontsize=8, handlelength=3.2, labelcolor=soft, loc="center left", bbox_to_anchor=(1, 0.5)
+        )
+    for ax in axes:
+        ax.set_facecolor(ground)
+        ax.set_xlabel("step", color=soft, fontsize=9)
+        ax.tick_params(colors=soft, labelsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[["left", "bottom"]].set_color(soft)
+    return figure
+
+
+def _smooth(values: tuple[float, ...], weight: float = 0.8) -> list[float]:
+    """A running mean that starts at the first value."""
+    found: list[float] = []
+    for value in values:
+        found.append(weight * found[-1] + (1 - weight) * value if found else value)
+    return found

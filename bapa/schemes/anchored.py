@@ -1,0 +1,50 @@
+"""DIPE and EDVT: positions stay native; between text and image, the query looks from elsewhere.
+
+DIPE: the authors' code, lchen1019/DIPE @e0949cd, qwenvl/data/rope2d.py and models/modeling_llm_eagar.py. EDVT:
+Vista-LLaMA (CVPR 2024), its abstract and project page; what it does between image tokens, and from image tokens to
+text, is not published, and native here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from bapa.schemes.native import Native
+
+Rule = Literal["dipe", "edvt"]
+
+
+@dataclass(frozen=True)
+class Anchored(Native):
+    """Positions stay native; across text and image a query stands at its segment's first token, however long that is.
+
+    ``rule``: ``dipe``, as above, in both directions; a segment is an unbroken run of text or of image tokens. ``edvt``:
+    text looks at image tokens without rotary positions on either side. Both equalise the length of the text, not the
+    places in the image: under ``dipe`` patches still differ by their own positions. Needs eager or sdpa attention.
+    """
+
+    name: ClassVar[str] = "anchored"
+    paper: ClassVar[str] = "DIPE, ECCV 2026; EDVT, arXiv 2312.08870"
+
+    rule: Rule = "dipe"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("rule", self.rule in ("dipe", "edvt"), "dipe or edvt")
+
+
+def anchors(positions: Tensor, image: Tensor, begin: Tensor) -> Tensor:
+    """Position of the first token of each token's segment, shaped as ``positions``.
+
+    ``positions``: (axes, rows, columns). ``image``: BoolTensor (rows, columns). ``begin``: LongTensor (rows, columns),
+    the column at which each token's sequence begins; a segment never reaches back beyond it.
+    """
+    columns = torch.arange(image.shape[-1], device=image.device)
+    changes = torch.zeros_like(image)
+    changes[:, 1:] = image[:, 1:] != image[:, :-1]
+    start = torch.where(changes, columns, 0).cummax(-1).values.maximum(begin)
+    return positions.gather(-1, start.expand_as(positions))

@@ -1,0 +1,115 @@
+"""What happens beside the training steps: measuring on a probe, marking checkpoints, showing how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from transformers import TrainerCallback
+
+from bapa.measure import Run, load_run, measure
+from bapa.models import Loaded
+from bapa.models.adapter import Base, mark
+from bapa.models.load import fingerprint
+from bapa.probe import Probe
+from bapa.schemes import Scheme
+
+QUANTITIES = ("hit", "range", "consistency", "false_alarm", "balanced_accuracy", "auc")
+
+
+class Evaluation(TrainerCallback):
+    """Measures ``model`` on ``probe`` under ``schemes`` before training, every ``every`` steps and after the last.
+
+    Each measurement is a run of its own in ``folder``. It changes neither the weights nor the random numbers that
+    training draws.
+    """
+
+    def __init__(
+        self, model: Loaded, probe: Probe, schemes: Sequence[str], folder: Path, every: int, items: int | None
+    ) -> None:
+        self.model = model
+        self.probe = probe
+        self.schemes = schemes
+        self.folder = folder
+        self.every = every
+        self.items = items
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """The overall figures and the hits by cell of all measurements, in the order of their steps."""
+        steps = sorted(int(path.name.removeprefix("step-")) for path in self.folder.glob("step-*"))
+        return [_summary(step, load_run(self.folder / f"step-{step}")) for step in steps]
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == 0:
+            self._measure(0)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == state.max_steps or (self.every and state.global_step % self.every == 0):
+            self._measure(state.global_step)
+
+    def _measure(self, step: int) -> None:
+        model = self.model.model
+        training = {module: module.training for module in model.modules()}
+        model.eval()
+        with torch.random.fork_rng():
+            now = Loaded(model, self.model.processor, f"{self.model.name} after {step} steps", fingerprint(model))
+            measure(now, self.probe, self.schemes, self.folder / f"step-{step}", items=self.items, audit=0)
+        for module, mode in training.items():
+            module.training = mode
+
+
+def _summary(step: int, run: Run) -> dict[str, Any]:
+    schemes = {
+        label: {
+            "overall": {name: found["overall"][name] for name in QUANTITIES},
+            "hits": [cell["hit"]["value"] for cell in found["cells"]],
+        }
+        for label, found in run.bias["schemes"].items()
+    }
+    return {"step": step, "items": run.bias["probe"]["items"], "schemes": schemes}
+
+
+class Marker(TrainerCallback):
+    """Writes the scheme into every checkpoint, so that none can be loaded under another unnoticed."""
+
+    def __init__(self, scheme: Scheme, base: Base) -> None:
+        self.scheme = scheme
+        self.base = base
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            mark(Path(args.output_dir) / f"checkpoint-{state.global_step}", self.scheme, self.base)
+
+
+class Bar(TrainerCallback):
+    """Steps done, loss and time left, in a terminal."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("tuning"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+        )
+        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.progress.disable |= not state.is_world_process_zero
+        self.progress.start()
+        self.progress.add_task("", total=state.max_steps, completed=state.global_step, note="")
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if logs and "loss" in logs:
+            self.progress.update(
+                self.progress.task_ids[0], completed=state.global_step, note=f"loss {logs['loss']:.3f}"
+            )
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.progress.stop()

@@ -1,0 +1,178 @@
+"""One tuning run: trl's trainer on a model under a scheme, measured on a probe before, meanwhile and after."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PrinterCallback
+from transformers.trainer_utils import get_last_checkpoint
+from trl import SFTConfig, SFTTrainer
+
+from bapa.errors import ConfigError
+from bapa.models import Loaded, balance
+from bapa.models.adapter import Base, save_adapter
+from bapa.models.anatomy import find
+from bapa.models.load import fingerprint
+from bapa.probe import Probe
+from bapa.schemes import Scheme, parse
+from bapa.tune.collator import Collator
+from bapa.tune.data import Data
+from bapa.tune.evaluate import Bar, Evaluation, Marker
+from bapa.tune.folder import CHECKPOINTS, EVALUATIONS, Folder
+from bapa.tune.settings import Settings
+
+
+def tune(
+    model: Loaded,
+    data: Data,
+    out: str | Path,
+    *,
+    scheme: str | Scheme = "bapa",
+    settings: Settings | None = None,
+    probe: Probe | None = None,
+    evaluate_every: int = 0,
+    evaluate_items: int | None = None,
+    also: Sequence[str] = (),
+) -> Path:
+    """Train ``model`` on ``data`` under ``scheme`` and write the result to the folder ``out``.
+
+    ``out`` then holds the adapter (or, tuned in full, the model), the processor, ``tune.json`` with settings, loss
+    curve and evaluations, and ``tuning.html``. Repeated after an interruption, it goes on from the last checkpoint.
+    Started by ``accelerate launch``, the processes share the work.
+
+    Args:
+        model: from :func:`bapa.models.load`; it is balanced, wrapped and changed in place.
+        data: from :func:`bapa.tune.read`.
+        out: new, empty, or holding the same run.
+        scheme: the position rule to train under.
+        settings: how to train; see :class:`Settings`.
+        probe: measured before and after, with a run folder each in ``out/evaluations``.
+        evaluate_every: steps between further evaluations; 0 for none.
+        evaluate_items: only the first so many items of the probe.
+        also: schemes to evaluate besides the one trained under, e.g. ``native``.
+
+    Raises:
+        ConfigError: an option that trl does not take, or that does not go with training under a scheme.
+        SchemeError, UnsupportedModelError: a scheme that does not exist, or does not go with the model.
+        RunError: ``out`` holds something else.
+    """
+    settings, scheme = settings or Settings(), parse(scheme)
+    if hasattr(model.model, "peft_config"):
+        raise ConfigError(f"{model.name} is an adapter already; bapa export it, and tune what comes out")
+    collator = Collator(model.processor, data.open)
+    labels = list(dict.fromkeys([scheme.label, *also]))
+    config = {
+        "model": {"name": model.name, "fingerprint": model.fingerprint},
+        "scheme": scheme.label,
+        "data": {"name": data.name, "rows": len(data.rows), "fingerprint": data.fingerprint},
+        "settings": asdict(settings),
+        "evaluation": probe
+        and {"probe": probe.fingerprint, "every": evaluate_every, "items": evaluate_items, "schemes": labels},
+    }
+    folder = Folder(Path(out), config)
+    arguments = _arguments(folder.path / CHECKPOINTS, settings, next(model.model.parameters()).device)
+    base = Base(model.name, fingerprint(model.model, any_dtype=True))
+    balance(model.model, scheme)
+    with arguments.main_process_first(local=False):
+        if folder.open():
+            return folder.path
+    trainer = SFTTrainer(
+        model=_trainable(model.model, settings),
+        args=arguments,
+        data_collator=collator,
+        train_dataset=data.rows,
+        processing_class=model.processor,
+    )
+    evaluation = None
+    if probe:
+        if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+            raise ConfigError(
+                "a probe is measured with whole weights on every process, which FSDP and DeepSpeed do not keep; "
+                "leave out --probe and run bapa measure afterwards"
+            )
+        evaluation = Evaluation(model, probe, labels, folder.path / EVALUATIONS, evaluate_every, evaluate_items)
+        trainer.add_callback(evaluation)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Marker(scheme, base))
+    trainer.add_callback(Bar())
+    checkpoints = folder.path / CHECKPOINTS
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
+    _save(trainer, model.processor, base, folder.path, settings)
+    if trainer.accelerator.is_main_process:
+        history = [entry for entry in trainer.state.log_history if "loss" in entry]
+        folder.seal(history, evaluation.results if evaluation else [], data.left_out, trainer.accelerator.num_processes)
+    trainer.accelerator.wait_for_everyone()
+    return folder.path
+
+
+def _trainable(model: nn.Module, settings: Settings) -> nn.Module:
+    """``model`` with everything frozen but the language model, or with an adapter on all its linear layers."""
+    anatomy = find(model)
+    if settings.full:
+        model.requires_grad_(False)
+        for part in (anatomy.decoder, anatomy.model.get_output_embeddings()):
+            part.requires_grad_(True)
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    name = next(name for name, part in model.named_modules() if part is anatomy.decoder)
+    leaves = {
+        layer.rpartition(".")[2] for layer, part in anatomy.decoder.named_modules() if isinstance(part, nn.Linear)
+    }
+    targets = rf"{re.escape(name)}\..*\.({'|'.join(sorted(leaves))})"
+    torch.manual_seed(settings.seed)
+    return get_peft_model(model, LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=targets))
+
+
+def _arguments(folder: Path, settings: Settings, device: torch.device) -> SFTConfig:
+    known = SFTConfig.__dataclass_fields__
+    if strange := [name for name in settings.options if name not in known]:
+        raise ConfigError(f"trl.SFTConfig has no option {strange[0]!r}; see its documentation for the names")
+    # The new name in transformers, and the old one.
+    checkpointing = next(name for name in ("activation_checkpointing", "gradient_checkpointing") if name in known)
+    fields: dict[str, Any] = {
+        "per_device_train_batch_size": settings.batch,
+        "gradient_accumulation_steps": settings.accumulate,
+        "num_train_epochs": settings.epochs,
+        "max_steps": settings.steps or -1,
+        "learning_rate": settings.rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.03,  # a share of all steps
+        "seed": settings.seed,
+        "bf16": settings.bf16,
+        checkpointing: settings.checkpointing,
+        "logging_steps": 1,
+        "save_strategy": "steps" if settings.save_every else "no",
+        "save_steps": settings.save_every or 1,
+        "save_total_limit": 2,
+        "use_cpu": device.type == "cpu",
+        "report_to": "none",
+        "disable_tqdm": True,
+        **settings.options,
+        "output_dir": str(folder),
+        "max_length": None,  # a chat cut short could lose part of its picture
+        "remove_unused_columns": False,
+    }
+    try:
+        return SFTConfig(**fields)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"trl refuses these options: {' '.join(str(error).split())}") from error
+
+
+def _save(trainer: SFTTrainer, processor: Any, base: Base, folder: Path, settings: Settings) -> None:
+    """The adapter or the model, and its processor; gathered from all processes, written by the main one."""
+    state = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    if not trainer.accelerator.is_main_process:
+        return
+    tuned = trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_torch_compile=False)
+    if settings.full:
+        tuned.save_pretrained(folder, state_dict=state)
+    else:
+        save_adapter(tuned, folder, base=base, state_dict=state)
+    processor.save_pretrained(folder)

@@ -1,0 +1,202 @@
+"""Writes docs/reference/ from the code's own tables: python docs/reference.py, or `make pages`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+import typer
+
+from bapa.cli import app
+from bapa.measure.statistics import Settings, bias
+from bapa.measure.store import SCHEMA
+from bapa.report.view import MAPPED, TABLED
+from bapa.schemes import SCHEMES, table
+
+SCRIPTS = Path(__file__).parents[1] / "runs"
+REPRODUCE = Path(__file__).with_name("reproduce.md")
+MARKS = re.compile(r"(<!-- runs: .*? -->).*?(<!-- end of runs -->)", re.DOTALL)
+HERE = Path(__file__).parent / "reference"
+MADE = "<!-- written by `make pages`, do not edit -->\n"
+COLUMNS = {
+    "item": "number of the item in the probe",
+    "cell": "place of the content, counted row by row from 0",
+    "row": "row of that cell, from 0",
+    "col": "column of that cell, from 0",
+    "question": "which question of the item",
+    "kind": "`present`, `absent`, `near_miss` ...: what the question asks about",
+    "scheme": "in text form, as given to `--scheme`",
+    "expected": "the right answer",
+    "answer": "the model's",
+    "correct": "whether they agree",
+    "margin": "logit of yes minus logit of no, where answers are read from logits",
+    "mass": "probability that the model gave to yes and no together",
+    "error": "why there is no answer; empty where there is one",
+}
+
+
+def schemes() -> Iterator[str]:
+    """Every scheme with its rule, its options and its source."""
+    yield "# Schemes\n"
+    yield "A scheme says where the tokens of one image go and where the text resumes. In text form:"
+    yield "`name:option=value,option=value`.\n"
+    yield "`bapa schemes --grid 24x24` shows what each does to a grid of patches. Every scheme takes two options:\n"
+    common = [option for option in table()[0].options if option.name in ("scope", "image_attention")]
+    yield from (f"- `{o.name}` = `{o.accepts}` (default `{o.default}`)" for o in common)
+    yield "\n| scheme | rule | options | axes | mask of its paper | from |\n|---|---|---|:-:|---|---|"
+    for row in table():
+        own = "<br>".join(f"`{o.name}={o.default}` ({_cell(o.accepts)})" for o in row.options if o not in common)
+        cells = (f"`{row.name}`", _cell(row.summary), own or "–", str(row.axes), row.attention, _cell(row.paper))
+        yield f"| {' | '.join(cells)} |"
+    yield "\nAxes: 1 runs on every model, 3 needs M-RoPE. The mask of a paper is never set silently: ask for it with"
+    yield "`image_attention`.\n"
+    for name, kind in SCHEMES.items():
+        yield f"## {name}\n\n{_prose(kind)}\n"
+
+
+def cli() -> Iterator[str]:
+    """Every command with its arguments and options."""
+    group = typer.main.get_command(app)
+    yield f"# Command line\n\n{group.help}\n"
+    context = click.Context(group, info_name="bapa")
+    yield "| command | |\n|---|---|"
+    commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    yield from (
+        f"| [`bapa {name}`](#bapa-{name}) | {_cell(command.get_short_help_str(200))} |"
+        for name, command in commands.items()
+    )
+    for name, command in commands.items():
+        inner = click.Context(command, info_name=f"bapa {name}", parent=None)
+        usage = command.get_usage(inner).removeprefix("Usage: ")
+        yield f"\n## bapa {name}\n\n{_cell(' '.join((command.help or '').split()))}\n\n```text\n{usage}\n```\n"
+        shown = [p for p in command.params if not getattr(p, "hidden", False) and p.name != "help"]
+        if shown:
+            yield "| | | default |\n|---|---|---|"
+        for parameter in shown:
+            names = (
+                parameter.opts
+                if parameter.param_type_name == "option"
+                else [parameter.metavar or parameter.name.upper()]
+            )
+            default = parameter.default
+            said = (
+                ""
+                if callable(default)
+                or default is None
+                or default is False
+                or default in ((), [])
+                or "UNSET" in repr(default)
+                else f"`{default}`"
+            )
+            shown_as = " ".join([*names, *parameter.secondary_opts])
+            yield f"| `{shown_as}` | {_cell(getattr(parameter, 'help', '') or '')} | {said} |"
+
+
+def results() -> Iterator[str]:
+    """The files of a run folder."""
+    yield "# Result files\n\nA run folder holds `answers.parquet`, `bias.json` and, written last, `run.json`: what was"
+    yield "run, with versions, fingerprints and the command.\n\n## answers.parquet\n"
+    yield "One row per item, cell, question and scheme, in the probe's order.\n\n| column | type | |\n|---|---|---|"
+    for field in SCHEMA:
+        yield f"| `{field.name}` | {field.type} | {COLUMNS[field.name]} |"
+    yield "\n## bias.json\n\nFractions, not per cent. An *estimate* is `{value, low, high}`: the interval is a"
+    yield "bootstrap over items.\n\n| key | |\n|---|---|"
+    yield from (f"| `{path}` | {kind} |" for path, kind in dict.fromkeys(_keys(_sample())))
+    yield "\n## Quantities\n\n| key | in words | |\n|---|---|---|"
+    for quantity in {q.key: q for q in (*TABLED, *MAPPED)}.values():
+        yield f"| `{quantity.key}` | {quantity.name} | {quantity.meaning} |"
+
+
+def api() -> Iterator[str]:
+    """The public functions, from their docstrings."""
+    yield "# Python\n\nHeavy imports happen when a name is first used.\n"
+    for module, text in {
+        "bapa": "## Balancing",
+        "bapa.probe": "## Probes",
+        "bapa.measure": "## Measuring",
+        "bapa.report": "## Reports",
+        "bapa.schemes": "## Schemes",
+        "bapa.errors": "## Errors",
+    }.items():
+        yield f"{text}\n"
+        if module == "bapa.errors":
+            yield "::: bapa.errors\n"
+            continue
+        found = __import__(module, fromlist=["__all__"])
+        homes = {name: getattr(found, name) for name in found.__all__}
+        yield from (f"::: {value.__module__}.{value.__qualname__}\n" for value in homes.values() if callable(value))
+
+
+def runs() -> Iterator[str]:
+    """The scripts that reproduce the paper, from the comments at their head."""
+    yield "| script | shows | published, to compare with | GPU hours, estimated |\n|---|---|---|---|"
+    for script in sorted(SCRIPTS.glob("*.sh")):
+        said = dict(re.findall(r"^# (Shows|Published|Hours): (.*)$", script.read_text("utf-8"), re.MULTILINE))
+        if said:
+            yield f"| `runs/{script.name}` | {_cell(said['Shows'])} | {said['Published']} | {said['Hours']} |"
+
+
+def reproduce() -> str:
+    """docs/reproduce.md with its table of scripts written anew."""
+    return MARKS.sub(lambda marks: "\n".join([marks[1], *runs(), marks[2]]), REPRODUCE.read_text("utf-8"))
+
+
+PAGES = {"schemes.md": schemes, "cli.md": cli, "results.md": results, "api.md": api}
+
+
+def page(name: str) -> str:
+    """The text of the page ``name``."""
+    return MADE + "\n".join(PAGES[name]()).rstrip() + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("``", "`").replace("|", "\\|").replace("\n", " ")
+
+
+def _prose(kind: type) -> str:
+    lines = (kind.__doc__ or "").splitlines()
+    return "\n".join(line.removeprefix("    ") for line in lines).replace("``", "`").strip()
+
+
+def _sample() -> Mapping[str, Any]:
+    """The statistics of a tiny run, for the names of what they hold."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (item, cell, *divmod(cell, 2), kind, kind, scheme, "yes", bool(rng.random() < 0.7), float(rng.normal()), None)
+        for scheme in ("native", "null", "bapa")
+        for item in range(8)
+        for cell in range(4)
+        for kind in ("present", "absent", "near_miss")
+    ]
+    names = ["item", "cell", "row", "col", "question", "kind", "scheme", "answer", "correct", "margin", "error"]
+    return bias(pd.DataFrame(rows, columns=names), rows=2, cols=2, settings=Settings(resamples=20))
+
+
+def _keys(found: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(found, Mapping) and set(found) == {"value", "low", "high"}:
+        yield path, "estimate"
+    elif isinstance(found, Mapping):
+        for key, value in found.items():
+            shown = {"schemes": "schemes", "floors": "floors"}.get(path.split(".")[-1])
+            yield from _keys(value, f"{path}.{'SCHEME' if shown else key}".lstrip("."))
+    elif isinstance(found, list):
+        for value in found:
+            yield from _keys(value, f"{path}[]")
+    else:
+        kind = {bool: "true or false", int: "whole number", float: "number", str: "text"}.get(
+            type(found), "number or null"
+        )
+        yield path, kind
+
+
+if __name__ == "__main__":
+    HERE.mkdir(exist_ok=True)
+    REPRODUCE.write_text(reproduce(), "utf-8")
+    for name in PAGES:
+        (HERE / name).write_text(page(name), "utf-8")
+        print(HERE / name)

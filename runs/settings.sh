@@ -1,0 +1,18 @@
+# Read by every script here. Each of these can be set from outside: MODEL=... ITEMS=... runs/probe.sh
+set -euo pipefail
+
+: "${MODEL:=Qwen/Qwen2.5-VL-7B-Instruct}"
+: "${OUT:=runs-out/$(basename "$MODEL")}"
+: "${ITEMS:=10000}"      # items of the probe; the paper has 10,000, the intervals of 1,000 are three points wide
+: "${PICTURES:=digits}"  # folder with metadata.jsonl, parquet file or hub data set; the paper's are from LAION
+: "${BAPA:=bapa}"
+
+case $MODEL in
+  reference*) : "${DEVICE:=cpu}" "${DTYPE:=float32}" ;;
+  *) : "${DEVICE:=cuda}" "${DTYPE:=bfloat16}" ;;
+esac
+ON=(--device "$DEVICE" --dtype "$DTYPE")
+
+# One probe for all scripts of a model; made once.
+PROBE=$OUT/probe
+probe() { test -e "$PROBE/probe.json" || $BAPA probe "$PICTURES" --items "$ITEMS" --out "$PROBE"; }

@@ -1,0 +1,163 @@
+"""Calibration of a shipped model from end to end, on a few items."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import bapa
+from bapa.calibrate import calibrate, folder, session
+from bapa.cli import app
+from bapa.errors import ConfigError, RunError
+from bapa.measure import Settings
+from bapa.measure.store import Store
+from bapa.models import load
+from bapa.probe import Design, Probe, build
+from bapa.schemes import parse
+
+FEW: dict[str, Any] = {"items": 4, "held_out": 4, "steps": 4, "statistics": Settings(resamples=20)}
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    return build("digits", tmp_path_factory.mktemp("probe") / "digits", Design(items=8, seed=5))
+
+
+@pytest.fixture(scope="module")
+def done(probe: Probe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("calibrated") / "top"
+    calibrate(load("reference:top"), probe, out, **FEW, guards=[probe])
+    return out
+
+
+def record(out: Path) -> dict[str, Any]:
+    return json.loads((out / "calibration" / "calibration.json").read_text())
+
+
+def test_a_model_that_looks_far_away_gets_a_far_text(done: Path) -> None:
+    found = record(done)
+    rule = parse(found["chosen"])
+    assert rule.multiple > 1  # type: ignore[attr-defined]
+    chosen, paper = (found["held_out"][label]["balanced_accuracy"]["value"] for label in (found["chosen"], "bapa"))
+    assert chosen > paper
+    assert list(found["held_out"]) == ["native", "bapa", found["chosen"]]
+
+
+def test_items_that_choose_and_items_that_judge_are_disjoint(done: Path, probe: Probe) -> None:
+    judged = {*bapa_answers(done)["item"]}
+    assert judged == {item.item for item in probe.items[4:]}
+    asked = [json.loads(line) for line in sorted((done / "calibration" / "rounds").rglob("*.jsonl")) for line in
+             line.read_text().splitlines()]  # fmt: skip
+    chose = {item for block in asked for item in block["answers"]["item"]}
+    assert chose == {item.item for item in probe.items[:4]}
+
+
+def bapa_answers(out: Path) -> Any:
+    from bapa.measure import load_run
+
+    return load_run(out / "calibration" / "held-out").answers()
+
+
+def test_dials_leave_early_but_the_papers_stays(done: Path) -> None:
+    items = {point["dial"]: point["items"] for point in record(done)["curve"]}
+    assert items["bapa"] == items[record(done)["chosen"]] == 4
+    assert min(items.values()) == 2
+
+
+def test_the_folder_is_the_model_under_its_choice(done: Path) -> None:
+    chosen = parse(record(done)["chosen"])
+    loaded = load(str(done))
+    assert bapa.scheme_of(loaded.model) == chosen
+    assert loaded.fingerprint == load("reference:top").fingerprint
+    weights = done / "model.safetensors"
+    assert weights.samefile(folder.source("reference:top") / "model.safetensors")
+    assert "bapa" not in json.loads((folder.source("reference:top") / "config.json").read_text())
+
+
+def test_the_choice_survives_saving(done: Path, tmp_path: Path) -> None:
+    model = bapa.from_pretrained(done)
+    model.save_pretrained(tmp_path)
+    assert bapa.scheme_of(bapa.from_pretrained(tmp_path)) == parse(record(done)["chosen"])
+
+
+def test_where_links_are_not_to_be_had_files_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    folder.write("reference:top", parse("bapa"), tmp_path / "linked")
+    assert (tmp_path / "linked" / "model.safetensors").is_symlink()
+    monkeypatch.setattr("os.symlink", refuse)
+    folder.write("reference:top", parse("bapa"), tmp_path / "copied")
+    assert not (tmp_path / "copied" / "model.safetensors").is_symlink()
+    assert bapa.scheme_of(bapa.from_pretrained(tmp_path / "copied")) == parse("bapa")
+
+
+def test_the_page_tells_the_outcome_and_reads_nothing_from_outside(done: Path) -> None:
+    page = (done / "calibration" / "calibration.html").read_text()
+    assert record(done)["chosen"] in page
+    assert "default-src 'none'" in page
+    assert "http" not in page.split("</style>")[1].replace("http-equiv", "")
+    lines = (done / "calibration" / "curve.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(record(done)["curve"])
+
+
+def test_the_same_again_asks_nothing(done: Path, probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session.Session, "__init__", lambda *_: pytest.fail("asked again"))
+    again = calibrate(load("reference:top"), probe, done, **FEW, guards=[probe])
+    assert again == record(done)
+    with pytest.raises(RunError, match="another calibration"):
+        calibrate(load("reference:top"), probe, done, **{**FEW, "steps": 5}, guards=[probe])
+
+
+def test_an_interrupted_calibration_goes_on(probe: Probe, done: Path, tmp_path: Path) -> None:
+    """Without its end and half of a round: what is on disk is not asked again, and the outcome is the same."""
+    out = tmp_path / "again"
+    shutil.copytree(done, out)
+    for path in (out / "calibration" / "calibration.json", out / "config.json"):
+        path.unlink()
+    (shard,) = (out / "calibration" / "rounds" / "distance-1").rglob("*.jsonl")
+    shard.write_text(shard.read_text()[:-30])
+    append, asked = Store.append, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "append", lambda self, block: (asked.append(self.out.name), append(self, block)))
+        again = calibrate(load("reference:top"), probe, out, **FEW, guards=[probe])
+    assert asked == ["distance-1"]
+    before = record(done)
+    assert {key: again[key] for key in ("chosen", "curve", "held_out")} == {
+        key: before[key] for key in ("chosen", "curve", "held_out")
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"items": 3}, "3 items to calibrate on"),
+        ({"items": 6, "held_out": 4}, "the probe has 8"),
+        ({"criterion": "beauty"}, "criterion 'beauty': accepted are accuracy, margin"),
+        ({"steps": 1}, "steps = 1"),
+    ],
+)
+def test_options_out_of_range(probe: Probe, tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        calibrate(load("reference:top"), probe, tmp_path / "out", **{**FEW, **options})
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_something_else_is_left_alone(probe: Probe, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(RunError, match="not empty and holds no calibration"):
+        calibrate(load("reference:top"), probe, tmp_path, **FEW)
+
+
+def test_the_command(probe: Probe, done: Path) -> None:
+    arguments = ["calibrate", "reference:top", "--probe", str(probe.path), "--out", str(done)]
+    options = ["--items", "4", "--held-out", "4", "--steps", "4", "--resamples", "20", "--guard", str(probe.path)]
+    shown = CliRunner().invoke(app, arguments + options)
+    assert shown.exit_code == 0, shown.output
+    assert f"Chosen: {record(done)['chosen']}." in shown.output

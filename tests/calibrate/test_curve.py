@@ -1,0 +1,67 @@
+"""Points of the curve, guards and pictures, from answers with a planted hit rate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bapa.calibrate import curve, figure, page
+from bapa.calibrate.criteria import accuracy
+from bapa.measure import Settings
+from bapa.probe import Design, Probe, build
+from tests.measure.planted import answers
+
+SETTINGS = Settings(resamples=50)
+FAR = "calibrated:distance=1.5x"
+
+
+def points(rates: dict[str, float], items: int = 60) -> list[curve.Point]:
+    rows = answers(rates, items, spread=0)
+    rows["answer"] = rows["margin"].gt(0).map({True: "yes", False: "no"})
+    by_dial = {dial: rows[rows["scheme"] == dial] for dial in rates}
+    values = {dial: accuracy(its, 9) for dial, its in by_dial.items()}
+    return curve.points(by_dial, values, 9, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    return build("digits", tmp_path_factory.mktemp("guard") / "where", Design(items=2, task="where"))
+
+
+def test_points_stand_by_distance_with_intervals_that_hold_the_planted_rate() -> None:
+    found = points({FAR: 0.9, "bapa": 0.3, "calibrated:distance=1.5x,delta=0.3": 0.5})
+    assert [(point["dial"].partition(":")[0], point["distance"], point["delta"]) for point in found] == [
+        ("bapa", 0, 0), ("calibrated", 1.5, 0), ("calibrated", 1.5, 0.3),
+    ]  # fmt: skip
+    for point, rate in zip(found, (0.3, 0.9, 0.5), strict=True):
+        assert point["hit"]["low"] - 0.03 <= rate <= point["hit"]["high"] + 0.03
+        assert point["items"] == 60
+        assert point["range"]["low"] is None
+
+
+def test_a_rule_that_blinds_shows_in_its_guard(probe: Probe) -> None:
+    told = curve.guard(probe, points({"native": 0.9, "bapa": 0.33, FAR: 0.85}))
+    assert told["chance"] == pytest.approx(1 / 3)
+    assert told["tells"]
+    right = {rule["dial"]: rule["hit"] for rule in told["rules"]}
+    assert right["bapa"]["high"] < right["native"]["low"]
+
+
+def test_a_guard_the_model_fails_natively_tells_nothing(probe: Probe) -> None:
+    assert not curve.guard(probe, points({"native": 0.33, "bapa": 0.33}))["tells"]
+
+
+def test_pictures_and_table_hold_every_distance(tmp_path: Path, probe: Probe) -> None:
+    rates = {"bapa": 0.3, "calibrated:distance=0.5x": 0.5, "calibrated:distance=1x": 0.7, FAR: 0.9}
+    found = points(rates)
+    guard = curve.guard(probe, points({"native": 0.9, **rates}))
+    drawn = figure.draw(found, FAR, [guard], dark=False)
+    upper = drawn.axes[0]
+    lines = {line.get_label(): line for line in upper.lines}
+    assert list(lines["hits"].get_xdata()) == [0, 0.5, 1, 1.5]
+    assert list(lines["hits"].get_ydata()) == pytest.approx([100 * point["hit"]["value"] for point in found])
+    assert "guard: where" in lines
+    silent = figure.draw(found, FAR, [{**guard, "tells": False}], dark=True)
+    assert "guard: where" not in {line.get_label() for line in silent.axes[0].lines}
+    assert len(page.table(found).splitlines()) == 1 + len(rates)

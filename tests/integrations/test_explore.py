@@ -1,0 +1,138 @@
+"""The explorer: its figures, and its page in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bapa
+from bapa.errors import SchemeError
+from bapa.integrations.explore.drawing import cards
+from bapa.integrations.explore.explorer import Explorer, Shown
+from bapa.models import load
+from tests.browser import browser
+
+ROOT = Path(__file__).parents[2]
+MINUS = str.maketrans("−", "-")
+
+
+@pytest.fixture(scope="module")
+def explorer() -> Explorer:
+    return Explorer(load("reference"), ["native", "bapa"])
+
+
+def test_margins_are_those_of_the_model_and_native_ones_depend_on_the_place(explorer: Explorer) -> None:
+    picture, question = Image.fromarray(explorer.tiles[0].image), explorer.question(0)
+    native, balanced = explorer.ask(picture, 8, question, True)
+    assert (native.scheme, balanced.scheme) == ("native", "bapa")
+    assert len(native.margins) == 9
+    assert np.ptp(native.margins) > 3 * np.ptp(balanced.margins)
+    model, canvas = load("reference"), explorer.canvas(picture, 8, True)
+    chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}]
+    text = model.processor.apply_chat_template(chat, add_generation_prompt=True)
+    inputs = model.processor(images=[[Image.fromarray(canvas)]], text=[text], return_tensors="pt")
+    for shown in (native, balanced):
+        with bapa.balanced(model.model, shown.scheme):
+            logits = model.model(**inputs).logits[0, -1]
+        yes, no = (explorer.answers.tokens([word])[0] for word in ("yes", "no"))
+        assert shown.margins[8] == pytest.approx(float(logits[yes].logsumexp(0) - logits[no].logsumexp(0)), abs=1e-3)
+        assert shown.text == ("yes" if shown.margins[8] > 0 else "no")
+        assert shown.attention is not None
+        assert shown.attention.shape == (9, 9)
+        assert 0 < shown.attention.sum() < 1
+    elsewhere = explorer.ask(picture, 0, question, True)[0]
+    assert elsewhere.margins == native.margins
+    assert not np.allclose(elsewhere.attention, native.attention)
+    assert bapa.scheme_of(explorer.model) is None, "the model is native between two questions"
+
+
+def test_a_picture_of_any_shape_stands_in_its_cell(explorer: Explorer) -> None:
+    canvas = explorer.canvas(Image.new("RGBA", (300, 100), "red"), 5, crowded=False)
+    red = (canvas == (255, 0, 0)).all(-1)
+    rows, cols = np.where(red)
+    assert (rows.min() // 24, rows.max() // 24, cols.min() // 24, cols.max() // 24) == (1, 1, 2, 2)
+    assert red.sum() == 24 * 8
+    with pytest.raises(SchemeError):
+        Explorer(load("reference"), ["native", "nix"])
+
+
+def test_what_a_model_writes_is_escaped() -> None:
+    shown = [Shown("native", "<script>no</script>", [-1.0, 2.0], 0.1, None)]
+    drawn = cards(shown, np.zeros((4, 8, 3), np.uint8), 1, 1, 2)
+    assert "<script>" not in drawn
+    assert "&lt;script&gt;" in drawn
+    assert "ask for" in drawn, "a margin between words the model would not say"
+    assert "No overlay" in drawn
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    pytest.importorskip("gradio", reason="gradio is not installed; make test-browser sets it up")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "bapa", "explore", "--port", str(port)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "NO_PROXY": "127.0.0.1"}
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = next((line for line in process.stdout if "http://" in line), "")
+        assert line, "the page did not open"
+        yield line.split()[-1]
+        process.terminate()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_placed_picture_changes_the_margins(chromium: Any, address: str, scheme: str, tmp_path: Path) -> None:
+    page = chromium.new_page(color_scheme=scheme, viewport={"width": 1360, "height": 1000})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    margin = page.locator(".bapa-card[data-scheme=native] .bapa-margin")
+    margin.wait_for(timeout=120_000)
+    before = float(margin.inner_text().translate(MINUS))
+    canvas = page.locator("#canvas img")
+    box = canvas.bounding_box()
+    canvas.click(position={"x": box["width"] / 6, "y": box["height"] / 6})
+    page.wait_for_function(
+        "before => document.querySelector('.bapa-card .bapa-margin').innerText != before", arg=margin.inner_text()
+    )
+    after = float(margin.inner_text().translate(MINUS))
+    assert before > 0 > after, "reference:bottom finds the picture below, and not above"
+    balanced = page.locator(".bapa-card[data-scheme=bapa] .bapa-margin").inner_text()
+    assert float(balanced.translate(MINUS)) > 0
+    assert page.locator(".bapa-says").all_inner_texts() == ["no", "yes"]
+    assert page.locator(".bapa-card[data-scheme=native] .bapa-attention rect").count() == 81
+    # Another question, typed; then another picture.
+    box = page.locator("#question textarea")
+    box.fill("Is there a white nine in the image? Answer yes or no.")
+    box.press("Enter")
+    page.wait_for_function("document.querySelectorAll('.bapa-says')[1].innerText == 'no'")
+    page.locator("#tiles button").nth(2).click()
+    page.wait_for_function("document.querySelectorAll('.bapa-says')[1].innerText == 'yes'")
+    shade = page.evaluate("getComputedStyle(document.querySelector('.bapa-card')).backgroundColor")
+    light = sum(map(int, re.findall(r"\d+", shade)[:3])) > 3 * 128
+    assert light == (scheme == "light")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == [], "the page works offline"
+    page.close()
+    with urllib.request.urlopen(address) as reply:
+        assert reply.status == 200

@@ -1,0 +1,160 @@
+"""Answers with planted causes: the shares must find them, and nothing where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bapa.measure.significance import range_within_items
+from bapa.measure.statistics import Settings
+from bapa.origin import attribution, verdict
+from bapa.origin.attribution import Answers
+from bapa.origin.moves import Condition, conditions, torn
+
+CELLS, DRAWS = 9, 2
+QUICK = Settings(resamples=200)
+RULES = ("native", "bapa:distance=native", "reverse")
+SKEW = np.array([-3.0, -3, -3, 0, 0, 0, 3, 3, 3])
+
+
+def planted(effects: Mapping[str, np.ndarray], items: int = 80, seed: int = 0, noise: float = 1.0) -> Answers:
+    """Answers of a model whose margin is a sum of effects of the three cells, an item's ease and noise."""
+    rng = np.random.default_rng(seed)
+    ease = rng.normal(0, 1, items)
+    wanted = conditions(RULES, DRAWS)
+    frames = []
+    for condition in wanted:
+        place = torn(condition.move, np.arange(items), condition.draw, DRAWS, CELLS)
+        if condition.scheme == "reverse":
+            place["position"] = CELLS - 1 - place["position"]
+        if condition.scheme.startswith("bapa"):
+            place["position"] = np.full((items, CELLS), CELLS // 2)
+        for kind, level in (("present", 1.0), ("absent", -4.0)):
+            margin = level + ease[:, None] + noise * rng.logistic(size=(items, CELLS))
+            if kind == "present":
+                margin = margin + sum(effect[place[factor]] for factor, effect in effects.items())
+            item, cell = (axis.ravel() for axis in np.mgrid[:items, :CELLS])
+            columns = {"item": item, "cell": cell, "question": kind, "kind": kind, "scheme": condition.label}
+            right = (margin.ravel() > 0) == (kind == "present")
+            frames.append(pd.DataFrame({**columns, "margin": margin.ravel(), "correct": right}))
+    return Answers.read(pd.concat(frames, ignore_index=True), CELLS, wanted, DRAWS)
+
+
+def decided(answers: Answers, moved: str = "features") -> dict[str, object]:
+    spread = range_within_items(answers.trials["native"].hits, 0)
+    return verdict.decide(attribution.shares(answers, "hit", moved, QUICK), spread, 0.95)
+
+
+@pytest.mark.parametrize("moved", ["features", "patch"])
+@pytest.mark.parametrize(
+    ("factor", "cause", "detail"),
+    [("encoder", "encoder", None), ("position", "language model", "position"), ("order", "language model", "order")],
+)
+def test_a_single_cause_is_found(factor: str, cause: str, detail: str | None, moved: str) -> None:
+    answers = planted({factor: SKEW})
+    for quantity in ("hit", "margin"):
+        shares = attribution.shares(answers, quantity, moved, QUICK)
+        assert shares[factor]["value"] == pytest.approx(1, abs=0.15)
+        for other in set(attribution.FACTORS) - {factor}:
+            assert shares[other]["value"] == pytest.approx(0, abs=0.1)
+            assert shares[other]["low"] <= 0 <= shares[other]["high"]
+    found = decided(answers, moved)
+    assert (found["cause"], found["detail"]) == (cause, detail)
+    assert "%" in str(found["sentence"])
+
+
+def test_two_causes_share_the_spread() -> None:
+    answers = planted({"encoder": SKEW, "position": SKEW}, noise=2.0)
+    shares = attribution.shares(answers, "margin", "features", QUICK)
+    assert shares["encoder"]["value"] == pytest.approx(0.5, abs=0.1)
+    assert shares["position"]["value"] == pytest.approx(0.5, abs=0.1)
+    assert decided(answers)["cause"] == "both"
+
+
+def test_variance_is_free_of_sampling_noise() -> None:
+    settings = Settings(resamples=10)
+    found = [
+        attribution.shares(planted({}, items=20, seed=seed), "margin", "features", settings)["variance"]["value"]
+        for seed in range(20)
+    ]
+    plain = np.mean([planted({}, items=20, seed=s).response("margin", "native").mean(0).var() for s in range(20)])
+    assert abs(np.mean(found)) < 0.25 * plain
+    skewed = attribution.shares(planted({"order": SKEW}), "margin", "features", settings)["variance"]["value"]
+    assert skewed == pytest.approx(SKEW.var(ddof=1), rel=0.15)
+
+
+def test_no_spread_and_shuffled_cells_attribute_nothing() -> None:
+    assert decided(planted({}))["cause"] == "none"
+    biased = planted({"position": SKEW})
+    rng = np.random.default_rng(0)
+    causes = [decided(biased.shuffled(rng))["cause"] for _ in range(10)]
+    assert set(causes) <= {"none", "unknown"}
+    assert causes.count("none") >= 7
+    for label in biased.trials:  # the same answers, in other cells
+        mixed = biased.shuffled(rng).trials[label].signal
+        assert np.array_equal(np.sort(mixed, 1), np.sort(biased.trials[label].signal, 1))
+
+
+def test_a_wrong_design_does_not_find_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutation: were moves not told apart, the position's effect would be shared out."""
+    answers = planted({"position": SKEW})
+
+    def blurred(move, items, draw, draws, cells):  # type: ignore[no-untyped-def]
+        place = torn(move, items, draw, draws, cells)
+        return {**place, "position": place["encoder"], "encoder": place["position"]}
+
+    monkeypatch.setattr(attribution, "torn", blurred)
+    assert decided(answers)["cause"] != "language model"
+
+
+def test_few_items_cannot_tell() -> None:
+    answers = planted({"encoder": SKEW / 3, "position": SKEW / 3}, items=16, noise=3.0)
+    spread = {"p": 0.001}
+    found = verdict.decide(attribution.shares(answers, "hit", "features", QUICK), spread, 0.95)
+    assert found["cause"] == "unknown"
+    assert "cannot be told" in found["sentence"]
+
+
+def test_without_moves_it_cannot_be_told() -> None:
+    answers = planted({"position": SKEW})
+    rules = Answers(answers.trials, answers.items, [Condition(rule) for rule in RULES], DRAWS)
+    assert attribution.shares(rules, "hit", "features", QUICK) == {}
+    assert decided(rules)["cause"] == "unknown"
+
+
+def test_rules_flatten_or_turn_the_map_of_a_position_bias() -> None:
+    found = attribution.left_by_rules(planted({"position": SKEW}), "hit", QUICK)
+    assert found["native"]["left"]["value"] == pytest.approx(1)
+    assert found["bapa:distance=native"]["left"]["high"] < 0.2
+    assert found["reverse"]["same"]["high"] < 0 < found["reverse"]["mirrored"]["low"]
+    encoder = attribution.left_by_rules(planted({"encoder": SKEW}), "hit", QUICK)
+    assert encoder["bapa:distance=native"]["left"]["low"] > 0.7
+    assert encoder["reverse"]["same"]["low"] > 0.7
+
+
+@pytest.mark.parametrize("move", ["none", "features", "positions", "order", "patch"])
+def test_moves_tear_apart_what_they_say(move: str) -> None:
+    place = torn(move, np.arange(6), 1, DRAWS, CELLS)
+    own = np.arange(CELLS)
+    moved = {factor for factor in attribution.FACTORS if (place[factor] != own).any()}
+    assert (
+        moved
+        == {
+            "none": set(),
+            "features": {"order", "position"},
+            "positions": {"position"},
+            "order": {"order"},
+            "patch": {"encoder"},
+        }[move]
+    )
+    for cells in place.values():  # each item meets every cell once on every factor
+        assert (np.sort(cells, 1) == own).all()
+
+
+def test_verdicts_that_contradict_each_other_cannot_be_told() -> None:
+    one, two = ({"cause": cause, "detail": None, "sentence": cause} for cause in ("encoder", "language model"))
+    assert verdict.agree(one, two)["cause"] == "unknown"
+    assert verdict.agree(one, one) == one

@@ -1,0 +1,59 @@
+"""The page of a tuning run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bapa.report import tuning
+
+
+def record(*steps: int, name: str = "model") -> dict[str, Any]:
+    def estimate(value: float) -> dict[str, float]:
+        return {"value": value, "low": value - 0.02, "high": value + 0.02}
+
+    overall = {key: estimate(0.4) for key in tuning.CURVES}
+    return {
+        "config": {
+            "model": {"name": name},
+            "scheme": "bapa",
+            "data": {"name": "chats.json", "rows": 12},
+            "settings": {"full": False, "rank": 8},
+        },
+        "command": "bapa tune model --data chats.json --out out",
+        "processes": 2,
+        "left_out": ["row 3: no answer"],
+        "versions": {"trl": "1.16.0"},
+        "loss": [{"step": step, "loss": 2.0 / step} for step in (1, 2, 4)],
+        "evaluations": [
+            {"step": step, "items": 10, "schemes": {"bapa": {"overall": overall}, "native": {"overall": overall}}}
+            for step in steps
+        ],
+    }
+
+
+def test_it_shows_loss_figures_and_the_command(tmp_path: Path) -> None:
+    page = tuning.write(tmp_path, record(0, 4)).read_text("utf-8")
+    assert "12 rows of <code>chats.json</code> (1 left out)" in page
+    assert "4 steps, last loss 0.500" in page
+    assert page.count("40.0 <small>[38.0, 42.0]</small>") == 2 * 2 * len(tuning.CURVES)
+    assert "bapa tune model --data chats.json --out out" in page
+    assert "bapa: mean hit rate" in page, "the legend is text"
+
+
+def test_without_a_probe_only_the_loss_is_drawn(tmp_path: Path) -> None:
+    page = tuning.write(tmp_path, record()).read_text("utf-8")
+    assert "What the probe said" not in page
+    assert len(tuning.curves(record()).axes) == 1
+    assert len(tuning.curves(record(0)).axes) == 2
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    page = tuning.write(tmp_path, record(name="<script>alert(1)</script>")).read_text("utf-8")
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_the_same_record_gives_the_same_page(tmp_path: Path) -> None:
+    one, two = (tuning.write(tmp_path, record(0, 4)).read_bytes() for _ in range(2))
+    assert one == two
