@@ -92,10 +92,11 @@ class PromptReader:
 
     def _anyres(self, call: Mapping[str, Any], lengths: list[int]) -> list[tuple[View, ...]]:
         """Thumbnail and tiles of every image, from the features of the pictures or from their sizes."""
-        features, sizes = (call.get("mm_encoder_outputs") or {}).get("image"), call.get("image_sizes")
+        encoded, sizes = (call.get("mm_encoder_outputs") or {}).get("image"), call.get("image_sizes")
+        features = getattr(encoded, "pooler_output", None)  # Granite 4 Vision keeps them elsewhere
         row_end = self.row_end()
         if features is not None and row_end is not None:
-            found = [tiles.packed(self.config, image, row_end) for image in features.pooler_output]
+            found = [tiles.packed(self.config, image, row_end) for image in features]
         else:
             pairs = zip(sizes.tolist() if isinstance(sizes, Tensor) else (), lengths, strict=False)
             found = [tiles.anyres(self.config, size, length) for size, length in pairs]

@@ -16,7 +16,6 @@ import bapa
 from bapa.errors import ConfigError, ModelError, ProbeError, RunError, SchemeError
 from bapa.measure import Settings, load_run, measure, table
 from bapa.measure import store as stores
-from bapa.measure.block import Asker
 from bapa.measure.forward import Forward
 from bapa.measure.hf import ModelAsker
 from bapa.probe import Design, Probe, build
@@ -284,7 +283,7 @@ def test_two_runs_do_not_write_to_one_folder(tiny, probe, tmp_path, monkeypatch)
         monkeypatch.undo()
         measured(tiny, probe, out)
 
-    monkeypatch.setattr(Asker, "ask", second)
+    monkeypatch.setattr(ModelAsker, "ask", second)
     with pytest.raises(RunError, match="another process"):
         measured(tiny, probe, out)
 
@@ -364,7 +363,7 @@ def test_words_the_model_cannot_read_are_counted(run, tiny, probe, tmp_path):
 
 def test_the_table_tells_audit_failures_and_floor(run, tiny, probe, tmp_path, monkeypatch):
     alone = Forward.alone
-    monkeypatch.setattr(Asker, "sharing_holds", lambda self: True)
+    monkeypatch.setattr(ModelAsker, "sharing_holds", lambda self: True)
     monkeypatch.setattr(Forward, "alone", lambda self, *asked: -alone(self, *asked))
     found = measured(tiny, probe, tmp_path / "run", ["native", "null"], items=1, audit=1)
     console = Console(width=200)
