@@ -83,7 +83,11 @@ def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None 
         raise ModelError(
             f"vLLM does not start {folder} under {parse(scheme)}: {reason} (its own messages stand above)"
         ) from error
-    verify(engine.collective_rpc("bapa_scheme"), scheme)
+    try:
+        verify(engine.collective_rpc("bapa_scheme"), scheme)
+    except NotBalancedError:
+        stop(engine)
+        raise
     return engine
 
 
