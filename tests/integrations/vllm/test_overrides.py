@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -74,8 +75,9 @@ def with_vllm(monkeypatch):
 
 def test_command_of_the_server(with_vllm):
     line = server.command("reference:top", "bapa", ["--port", "8001"])
-    assert line[1:4] == ["-m", "vllm.entrypoints.cli.main", "serve"]
-    options = dict(zip(line[5::2], line[6::2], strict=True))
+    assert line[1:3] == ["-m", "vllm.entrypoints.launchers.api_server.entry"]
+    options = dict(zip(line[3::2], line[4::2], strict=True))
+    assert (Path(options["--model"]) / "config.json").is_file()
     assert json.loads(options["--hf-overrides"])["bapa"]["scheme"] == "bapa"
     assert options["--worker-extension-cls"] == worker.NAME
     assert options["--served-model-name"] == "reference:top"

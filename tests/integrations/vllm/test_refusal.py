@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm does that")
 
 from vllm import LLM, ModelRegistry
+from vllm.plugins import load_general_plugins
 
 from bapa.errors import ModelError, NotBalancedError
 from bapa.integrations.vllm import engine as engines
-from bapa.integrations.vllm import register
 from tests.integrations.vllm.checkpoints import BY_NAME
 
 
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def unregistered(monkeypatch):
     """The state of a process that could not load this plugin."""
-    register()
+    load_general_plugins()  # once in a process, so not again when an engine starts
     known = {name: model for name, model in ModelRegistry.models.items() if not name.startswith("Bapa")}
     monkeypatch.setattr(ModelRegistry, "models", known)
     return known
