@@ -21,7 +21,7 @@ class Processes:
         parameter = torch.empty(0) if model is None else next(model.parameters())
         self.count, self.index, self._state = 1, 0, None
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # set by accelerate launch and torchrun
-            from accelerate import PartialState  # type: ignore[import-untyped]
+            from accelerate import PartialState
 
             self._state = PartialState(cpu=parameter.device.type == "cpu")
             self.count, self.index = self._state.num_processes, self._state.process_index

@@ -73,8 +73,8 @@ def _interval(one: Documents, two: Documents, metric: str, make: Callable[..., A
             values.append(make([two[n][metric] for n in drawn]) - make([one[n][metric] for n in drawn]))
         return {"difference": np.array(values, float)}
 
-    options = {"resamples": settings.resamples, "level": settings.level, "seed": settings.seed}
-    return bootstrap(difference, len(members), **options).estimates["difference"]
+    sample = bootstrap(difference, len(members), resamples=settings.resamples, level=settings.level, seed=settings.seed)
+    return sample.estimates["difference"]
 
 
 def _mcnemar(one: Documents, two: Documents, metric: str) -> float | None:

@@ -74,7 +74,8 @@ class Bapa(lmms):
         together: dict[tuple[Any, ...], list[Instance]] = defaultdict(list)
         for request in requests:
             context, _, _, *where = request.args
-            together[(context, *where)].append(request)
+            shown = (context, *where)
+            together[shown].append(request)
         groups = list(together.values())
         found: dict[int, tuple[float, bool]] = {}
         for batch, prompts in self._batches([group[0] for group in groups]):
