@@ -41,22 +41,20 @@ def origin(
     from bapa.origin.tables import attribution
     from bapa.probe import Probe
 
-    found = explain(
-        load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code),
-        Probe.load(probe_folder),
-        folder,
-        Options(
-            items=items,
-            draws=draws,
-            batch_size=batch_size,
-            parts=PARTS if part is None else tuple(name for name in part if name != "none"),
-            closely=closely,
-            mask=mask,
-            stride=stride,
-            fill=fill,
-            statistics=Settings(resamples=resamples, level=level, seed=seed),
-        ),
+    probe = Probe.load(probe_folder)  # what is mistyped must not wait for a model
+    options = Options(
+        items=items,
+        draws=draws,
+        batch_size=batch_size,
+        parts=PARTS if part is None else tuple(name for name in part if name != "none"),
+        closely=closely,
+        mask=mask,
+        stride=stride,
+        fill=fill,
+        statistics=Settings(resamples=resamples, level=level, seed=seed),
     )
+    loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    found = explain(loaded, probe, folder, options)
     out.print(attribution(found.found))
     out.print(escape(found.verdict["sentence"]), highlight=False)
     for what, why in found.found["not_done"].items():

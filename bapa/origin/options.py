@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bapa.errors import ConfigError
 from bapa.measure.statistics import Settings
 from bapa.origin.moves import RULES
 
@@ -19,7 +20,7 @@ class Options:
     interventions. ``closely``: items looked at in occlusion and information flow, which cost more for each. ``mask``
     and ``stride``: side of an occluding square and distance to the next, in pixels; by default a third of a cell.
     ``fill``: what is shown in its place. ``flow_schemes``: rules under which attention is read. ``statistics``:
-    bootstrap and level.
+    bootstrap and level. Raises ConfigError for parts that do not exist.
     """
 
     items: int | None = None
@@ -33,3 +34,7 @@ class Options:
     fill: str = "mean"
     flow_schemes: tuple[str, ...] = ("native", "bapa")
     statistics: Settings = field(default_factory=Settings)
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.parts) - set(PARTS):
+            raise ConfigError(f"parts {', '.join(sorted(unknown))}: accepted are {', '.join(PARTS)}")

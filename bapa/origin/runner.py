@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import bapa
-from bapa.errors import ConfigError, ModelError, RunError
+from bapa.errors import ModelError, RunError
 from bapa.measure import significance
 from bapa.measure.statistics import Settings
 from bapa.measure.store import read_json, write_json
@@ -70,8 +70,6 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
         RunError: ``out`` holds the answers of something else, or answers failed.
     """
     options = options or Options()
-    if unknown := set(options.parts) - set(PARTS):
-        raise ConfigError(f"parts {', '.join(sorted(unknown))}: accepted are {', '.join(PARTS)}")
     study = Study(model, probe, Path(out), options)
     folder = study.out / FOLDER
     answers = Answers.read(study.ask(), probe.cells, study.wanted, options.draws)
