@@ -158,7 +158,8 @@ def _causes(answers: Answers, settings: Settings) -> dict[str, Any]:
     }
     shares = {quantity: attribution.shares(answers, quantity, "features", settings) for quantity in QUANTITIES}
     patched = {quantity: attribution.shares(answers, quantity, "patch", settings) for quantity in QUANTITIES}
-    about = verdict.quantity(spread, attribution.materiality(answers), settings.level)
+    hits = verdict.decide(shares["hit"], spread["hit"], settings.level)
+    about = verdict.quantity(hits, spread["margin"], attribution.materiality(answers), settings.level)
     return {
         "verdict": verdict.agree(
             verdict.decide(shares[about], spread[about], settings.level),

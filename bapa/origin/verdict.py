@@ -90,15 +90,15 @@ def _share(estimate: Estimate) -> str:
     return f"{value} [{100 * estimate['low']:.0f}, {100 * estimate['high']:.0f}]".replace("-", "−")
 
 
-def quantity(spread: Mapping[str, Mapping[str, Any]], material: float, level: float) -> str:
-    """What the verdict is about: ``hit``, or ``margin`` where hits are even over the cells and margins are not.
+def quantity(hit: Mapping[str, Any], spread: Mapping[str, Any], material: float, level: float) -> str:
+    """What the verdict is about: ``hit``, or ``margin`` where hits do not decide and margins differ between cells.
 
-    A model that cannot read a place may say yes to everything about it, which keeps its hits up. ``spread``: the tests
-    of both; ``material``: as of :func:`bapa.origin.attribution.materiality`, so that a difference too small to matter
-    for any answer does not count.
+    A model that cannot read a place may say yes to everything about it, which keeps its hits up. ``hit``: what
+    :func:`decide` makes of the hits; ``spread``: the test of the margins; ``material``: as of
+    :func:`bapa.origin.attribution.materiality`, so that a difference too small to matter for any answer does not count.
     """
-    differs = {name: test["p"] is not None and test["p"] < 1 - level for name, test in spread.items()}
-    return "margin" if differs["margin"] and not differs["hit"] and material > MATERIAL else "hit"
+    differs = spread["p"] is not None and spread["p"] < 1 - level
+    return "margin" if hit["cause"] in ("none", "unknown") and differs and material > MATERIAL else "hit"
 
 
 def agree(one: Mapping[str, Any], two: Mapping[str, Any], about: str = "hit") -> dict[str, Any]:
@@ -111,6 +111,5 @@ def agree(one: Mapping[str, Any], two: Mapping[str, Any], about: str = "hit") ->
             f"from another picture disagree ({one['cause']} against {two['cause']}).",
         )
     if about == "margin":
-        even = "Hits are even over the cells, but how sure the answers are is not"
-        chosen["sentence"] = f"{even}. {chosen['sentence']}"
+        chosen["sentence"] = f"Hits alone do not tell; how sure the answers are does. {chosen['sentence']}"
     return {**chosen, "quantity": about}

@@ -160,12 +160,14 @@ def test_verdicts_that_contradict_each_other_cannot_be_told() -> None:
     assert verdict.agree(one, one) == {**one, "quantity": "hit"}
 
 
-def test_margins_decide_only_where_hits_are_even_and_they_matter() -> None:
+def test_margins_decide_only_where_hits_do_not_and_they_matter() -> None:
     sure, unsure = {"p": 0.001}, {"p": 0.4}
-    assert verdict.quantity({"hit": sure, "margin": sure}, 1.0, 0.95) == "hit"
-    assert verdict.quantity({"hit": unsure, "margin": sure}, 1.0, 0.95) == "margin"
-    assert verdict.quantity({"hit": unsure, "margin": sure}, 0.05, 0.95) == "hit"
-    assert verdict.quantity({"hit": unsure, "margin": unsure}, 1.0, 0.95) == "hit"
+    decided, undecided, even = ({"cause": cause} for cause in ("encoder", "unknown", "none"))
+    assert verdict.quantity(decided, sure, 1.0, 0.95) == "hit"
+    assert verdict.quantity(undecided, sure, 1.0, 0.95) == "margin"
+    assert verdict.quantity(even, sure, 1.0, 0.95) == "margin"
+    assert verdict.quantity(even, sure, 0.05, 0.95) == "hit"
+    assert verdict.quantity(even, unsure, 1.0, 0.95) == "hit"
     level = {"encoder": SKEW / 3 + 8}  # far above the threshold everywhere: hits are even
     answers = planted(level)
     assert attribution.materiality(answers) == pytest.approx((SKEW / 3).std(ddof=1) / 13, rel=0.3)
