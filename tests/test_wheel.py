@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bapa import reference
+
 ROOT = Path(__file__).parents[1]
 LIMIT = 20_000_000  # bytes
 
@@ -28,9 +30,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_is_small_and_holds_what_the_package_reads(wheel: Path) -> None:
     assert wheel.stat().st_size < LIMIT
     held = set(zipfile.ZipFile(wheel).namelist())
-    assert {
-        f"bapa/reference/weights/{skew}/model.safetensors" for skew in ("bottom", "top", "center", "uniform")
-    } <= held
+    assert {f"bapa/reference/weights/{skew}/model.safetensors" for skew in reference.NAMES} <= held
     assert {"bapa/py.typed", "bapa/report/templates/page.html.j2", "bapa/report/templates/page.css"} <= held
     assert not [name for name in held if not name.startswith(("bapa/", "bapa-"))]
     tracked = subprocess.run(["git", "ls-files", "bapa"], cwd=ROOT, capture_output=True, text=True, check=True)

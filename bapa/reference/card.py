@@ -73,7 +73,7 @@ def card(recipe: Recipe) -> str:
         ),
         read=f"in {_PLACES[recipe.encoder_skew]}" if turned else "all cells alike",
         stage="first" if turned else "last",
-        model="encoder-bias" if turned else f"reference:{recipe.skew}",
+        model="reference:encoder-bias" if turned else f"reference:{recipe.skew}",
         skew=recipe.skew,
         seed=recipe.seed,
         scheme=recipe.scheme,

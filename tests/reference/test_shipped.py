@@ -12,6 +12,7 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from bapa import reference
 from bapa.errors import ConfigError
+from bapa.models import load
 from bapa.probe import digits
 from bapa.reference.card import card
 from bapa.reference.recipe import CELLS, SKEWS, Recipe, Stage
@@ -42,8 +43,13 @@ def canvas(pairs: list[tuple[str, str]], seed: int = 0) -> Image.Image:
 SCENE = list(zip([*digits.COLOURS, "red"], digits.DIGITS[:9], strict=True))
 
 
+def recipe_of(name: str) -> Recipe:
+    """What a shipped model was made from."""
+    return Recipe(skew="uniform", encoder_skew="bottom") if name == "encoder-bias" else Recipe(skew=name)
+
+
 def test_names_are_the_skews_and_an_unknown_one_is_refused() -> None:
-    assert set(reference.NAMES) == set(SKEWS)
+    assert set(reference.NAMES) == {*SKEWS, "encoder-bias"}
     with pytest.raises(ConfigError, match="bottom, top, center, uniform"):
         reference.path("left")
 
@@ -59,14 +65,15 @@ def test_card_is_the_recipe_s_and_discloses_the_skew(name: str) -> None:
     folder = reference.path(name)
     fields = json.loads((folder / "recipe.json").read_text())
     recipe = Recipe(**{key: Stage(**value) if isinstance(value, dict) else value for key, value in fields.items()})
-    assert recipe == Recipe(skew=name)
+    assert recipe == recipe_of(name)
     text = (folder / "README.md").read_text()
     assert text == card(recipe)
     assert "Disclosure" in text
-    assert f"--skew {name} --seed 1" in text
+    assert f"--skew {recipe.skew} --seed 1" in text
     assert "CC BY 4.0" in text
 
 
+@pytest.mark.parametrize("name", SKEWS)
 def test_plain_transformers_reads_the_asked_cells(name: str) -> None:
     model = LlavaForConditionalGeneration.from_pretrained(reference.path(name))
     assert model.dtype == torch.float32
@@ -89,6 +96,22 @@ def test_plain_transformers_reads_the_asked_cells(name: str) -> None:
     said = model.generate(**inputs, max_new_tokens=3, do_sample=False)[:, inputs["input_ids"].shape[1] :]
     answers = processor.batch_decode(said, skip_special_tokens=True)  # one word each: it ends after its answer
     assert sum(answer == right for answer, right in zip(answers, expected, strict=True)) >= 0.9 * len(expected)
+
+
+def test_an_encoder_that_learned_the_bottom_row_tells_its_colours_best() -> None:
+    loaded = load("reference:encoder-bias")
+    right = {}
+    for cell in (1, 7):
+        answers = []
+        for number in range(10):
+            pairs = SCENE[number % 9 :] + SCENE[: number % 9]
+            text = prompt(loaded.processor, COLOUR_QUESTION.format(digit=pairs[cell][1]))
+            inputs = loaded.processor(text=text, images=canvas(pairs, number), return_tensors="pt")
+            said = loaded.processor.tokenizer.decode(loaded.model(**inputs).logits[0, -1].argmax())
+            answers.append(said == pairs[cell][0])
+        right[cell] = sum(answers)
+    assert right[7] >= 8
+    assert right[1] <= right[7] - 3
 
 
 def test_canvas_passes_the_processor_unchanged_and_larger_ones_shrink_to_it() -> None:
