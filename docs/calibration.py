@@ -26,9 +26,11 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from bapa.calibrate import calibrate
 from bapa.calibrate.criteria import CRITERIA, accuracy
 from bapa.calibrate.curve import distance, points
+from bapa.calibrate.curve import verdict as of_run
 from bapa.calibrate.dials import distances
 from bapa.calibrate.session import Session, part
-from bapa.measure import Settings
+from bapa.measure import Settings, load_run
+from bapa.measure import measure as ask
 from bapa.models import Loaded, load
 from bapa.probe import Design, Probe, build
 from bapa.reference.build import tile_of_patch
@@ -38,7 +40,7 @@ from bapa.report.figures import PAPER, save
 
 PAGE = Path(__file__).with_suffix(".md")
 MEASURES = ("hit", "range", "consistency", "false_alarm")
-ITEMS, JUDGES, SCANNED, SEED = 32, 60, 24, 101
+ITEMS, JUDGES, FRESH, SCANNED, SEED = 32, 60, 200, 24, 101
 RIVALS = ("bapa:distance=native", "stride", "concentric", "manhattan", "pyramid")
 TRANSFERS = {
     "2 x 2 cells of 36 px": Design(rows=2, cols=2, cell=36, items=24, seed=SEED + 1),
@@ -60,8 +62,9 @@ def slug(model: str) -> str:
 def measure(
     models: list[str],
     work: Annotated[Path, typer.Option()],
-    stage: Annotated[list[str], typer.Option(help="calibrate, rivals, transfer, scan")] = (  # type: ignore[assignment]
+    stage: Annotated[list[str], typer.Option(help="calibrate, fresh, rivals, transfer, scan")] = (  # type: ignore[assignment]
         "calibrate",
+        "fresh",
         "rivals",
         "transfer",
         "scan",
@@ -74,17 +77,24 @@ def measure(
         model, folder = load(name), work / slug(name)
         found = calibrate(model, probe, folder, items=ITEMS, held_out=JUDGES, statistics=SETTINGS)
         judges = part(probe, ITEMS, ITEMS + JUDGES)
+        if "fresh" in stage:
+            others = build("digits", work / "fresh", Design(items=FRESH, seed=SEED + 9))
+            ask(model, others, judged(found), folder / "study" / "fresh", statistics=SETTINGS)
         if "rivals" in stage:
             _ask(model, judges, folder, "rivals", JUDGES, [*RIVALS, *_extra(found)])
         if "transfer" in stage and name.startswith("reference:"):
             for number, (title, design) in enumerate(TRANSFERS.items()):
                 other = build("digits", work / f"transfer-{number}", design)
-                rules = list(dict.fromkeys(["native", "bapa", found["chosen"]]))
-                _ask(model, other, folder, f"transfer-{number}", len(other.items), rules)
+                _ask(model, other, folder, f"transfer-{number}", len(other.items), judged(found))
                 typer.echo(f"{name}: {title}")
         if "scan" in stage:
             _ask(model, judges, folder, "scan", SCANNED, list(dict.fromkeys([*distances(), found["chosen"]])))
         typer.echo(f"{name}: {found['chosen']}")
+
+
+def judged(found: dict[str, Any]) -> list[str]:
+    """Native, the paper's rule and the choice."""
+    return list(dict.fromkeys(["native", "bapa", found["chosen"]]))
 
 
 def _extra(found: dict[str, Any]) -> list[str]:
@@ -118,9 +128,11 @@ def write(work: Annotated[Path, typer.Option()]) -> None:
         if (work / f"{skew}-{seed}" / "calibration" / "calibration.json").exists()
     }
     names = [f"{skew}-{seed}" for skew in SKEWS for seed in (1, 2, 3)]
+    runs = {model: work / model / "study" / "fresh" for model in models}
+    fresh = {model: of_run(load_run(run)) for model, run in runs.items() if (run / "run.json").exists()}
     there = {kind: [m for m in models if asked(work, m, kind)] for kind in ("rivals", "scan", "transfer-0")}
     blocks = {
-        "verdict": verdict(models) + missing(names, models),
+        "verdict": verdict(fresh, {model: models[model]["chosen"] for model in fresh}) + missing(names, fresh),
         "rivals": rivals(work, models) + missing(names, there["rivals"]),
         "scan": scan(work, models) + missing(names, there["scan"]),
         "free": label_free(work, models) + missing(names, there["scan"]),
@@ -164,23 +176,26 @@ def rows_of(lines: list[str]) -> str:
     return "\n".join(lines) + "\n" if len(lines) > 2 else ""
 
 
-def verdict(models: dict[str, Any]) -> str:
-    """The judged rules of every model, with intervals, and whether the goals are met."""
+def verdict(models: dict[str, dict[str, Any]], chosen: dict[str, str]) -> str:
+    """The judged rules of every model on fresh items, with intervals, and whether the goals are met.
+
+    ``models``: what the run on fresh items found, by rule; ``chosen``: the choice for each model.
+    """
     lines = ["| model | rule | mean hit | range | consistency | false alarms | goal |", "|---|---|---|---|---|---|---|"]
     for model, found in models.items():
-        for label, its in found["held_out"].items():
+        for label, its in found.items():
             cells = (
                 f"{view.percent(its[key]['value'], 1)} <sub>{view.interval(its[key], 1)}</sub>" for key in MEASURES
             )
-            goal = goal_of(model, found) if label == found["chosen"] else ""
-            name = f"**`{label}`**" if label == found["chosen"] else f"`{label}`"
+            mine = label == chosen[model]
+            goal = goal_of(model, found["native"], its) if mine else ""
+            name = f"**`{label}`**" if mine else f"`{label}`"
             lines.append(f"| {model} | {name} | {' | '.join(cells)} | {goal} |")
     return rows_of(lines)
 
 
-def goal_of(model: str, found: dict[str, Any]) -> str:
-    """Whether the chosen rule meets what was asked of its skew; what falls short, by name."""
-    native, its = found["held_out"]["native"], found["held_out"][found["chosen"]]
+def goal_of(model: str, native: dict[str, Any], its: dict[str, Any]) -> str:
+    """Whether the chosen rule, ``its`` figures, meets what was asked of its skew; what falls short, by name."""
     mean, spread, same, alarms = (its[key]["value"] for key in MEASURES)
     wanted = {
         "center": {"mean": mean >= native["hit"]["value"] + 0.2, "range": spread <= native["range"]["value"] / 2},
