@@ -40,13 +40,15 @@ def calibrate(
     from bapa.models import load
     from bapa.probe import Probe
 
+    probe = Probe.load(probe_folder)  # what is mistyped must not wait for a model
+    guards = [Probe.load(path) for path in guard or ()]
     found = run(
         load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code),
-        Probe.load(probe_folder),
+        probe,
         folder,
         items=items,
         held_out=held_out,
-        guards=[Probe.load(path) for path in guard or ()],
+        guards=guards,
         criterion=criterion,
         steps=steps,
         full=full,
