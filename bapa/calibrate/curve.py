@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -60,15 +61,29 @@ def verdict(run: Run) -> dict[str, Any]:
 
 
 def guard(probe: Probe, found: list[Point], native: str = "native") -> dict[str, Any]:
-    """What the rules cost on a guard probe. ``chance``: of a blind guess. ``tells``: whether the model can do the task
-    natively at all, its interval lying above chance; where it cannot, the guard tells nothing.
+    """What the rules cost on a guard probe. ``chance``: what the best answer gets that never looks. ``tells``: whether
+    the model can do the task natively at all, its interval lying above chance; where it cannot, the guard tells
+    nothing.
     """
-    asked = probe.questions(probe.items[0], 0)
-    chance = float(np.mean([1 / len(question.choices) for question in asked]))
     low = next(point["hit"]["low"] for point in found if point["dial"] == native)
+    blind = chance(probe)
     return {
         "probe": {"path": str(probe.path), "task": probe.design.task, "fingerprint": probe.fingerprint},
-        "chance": chance,
-        "tells": low is not None and low > chance,
+        "chance": blind,
+        "tells": low is not None and low > blind,
         "rules": [{name: point[name] for name in ("dial", "distance", "delta", "items", "hit")} for point in found],
     }
+
+
+def chance(probe: Probe) -> float:
+    """Share of right answers of a model that answers all questions of a kind alike, with the best answer there is."""
+    answers = Counter(
+        (question.kind, question.answer)
+        for item in probe.items
+        for cell in range(probe.cells)
+        for question in probe.questions(item, cell)
+    )
+    best: dict[str, int] = {}
+    for (kind, _), count in answers.items():
+        best[kind] = max(best.get(kind, 0), count)
+    return sum(best.values()) / answers.total()

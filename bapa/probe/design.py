@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from bapa.errors import ConfigError
 from bapa.probe.placement import Placement
 
-Task = Literal["match", "choice", "where", "vqa"]
+Task = Literal["match", "choice", "where", "order", "count", "vqa"]
 TASKS: tuple[str, ...] = get_args(Task)
 Background = Literal["white", "grey", "mean", "natural"]
 BACKGROUNDS: tuple[str, ...] = get_args(Background)
@@ -18,6 +18,10 @@ Distractors = Literal["source", "similar", "none"]
 DISTRACTORS: tuple[str, ...] = get_args(Distractors)
 Order = Literal["image-first", "question-first"]
 ORDERS: tuple[str, ...] = get_args(Order)
+Signs = Literal["letters", "words"]
+SIGNS: tuple[str, ...] = get_args(Signs)
+Line = Literal["row", "column"]
+LINES: tuple[Line, ...] = get_args(Line)
 
 # The yes/no question is that of the probe of arXiv 2509.21984: does a sub-image match the text, answered by yes or no.
 PROMPTS: dict[str, str] = {
@@ -25,12 +29,19 @@ PROMPTS: dict[str, str] = {
     "choice": "Which of these texts matches one of the sub-images?\n{options}\nAnswer with the letter only.",
     "where": "The sub-images form a grid. Its {line}s are lettered from A ({start}) to {last} ({end}). "
     "In which {line} is the sub-image that matches this text?\nText: {caption}\nAnswer with the letter only.",
+    "order": "Read the sub-images like a page: row by row, from left to right. Does the sub-image that matches the first "
+    "text come before the one that matches the second?\nFirst: {caption}\nSecond: {other}\nAnswer yes or no.",
+    "count": "How many of the sub-images show this: {group}?\nAnswer with the number only.",
     "vqa": "Look at the sub-image that matches this text: {caption}\n{question}\nAnswer with a word or a short phrase.",
 }
+PLACES: dict[Line, tuple[str, ...]] = {"row": ("top", "middle", "bottom"), "column": ("left", "middle", "right")}
+NUMBERS = ("one", "two", "three", "four")
 _FIELDS: dict[str, tuple[set[str], set[str]]] = {  # by task: the fields a prompt must hold, and may hold
     "match": ({"caption"}, set()),
     "choice": ({"options"}, set()),
     "where": ({"caption", "line"}, {"start", "end", "last"}),
+    "order": ({"caption", "other"}, set()),
+    "count": ({"group"}, set()),
     "vqa": ({"question"}, {"caption"}),
 }
 
@@ -59,6 +70,10 @@ class Design(BaseModel):
     near_miss: bool = Field(
         True, description="match: also ask about a caption that nearly fits the key and is not on the canvas"
     )
+    lines: tuple[Line, ...] = Field(LINES, description="where: ask about the row, the column or both")
+    answers: Signs | None = Field(
+        None, description="where and count: letters and numerals, or words (top middle bottom; one two three)"
+    )
     choices: int = Field(4, ge=2, le=26, description="choice: number of options")
     prompts: tuple[str, ...] = Field((), description="wordings; every question is asked in each")
     order: Order = Field("image-first", description="question after or before the image")
@@ -83,6 +98,10 @@ class Design(BaseModel):
             near = " or ".join(str(px) for px in (below, below + self.patch) if px)
             raise ValueError(
                 f"cells of {self.cell} px are not whole patches of {self.patch} px; use a cell of {near} px"
+            )
+        if self.answers == "words" and self.task == "where" and max(self.rows, self.cols) > len(PLACES["row"]):
+            raise ValueError(
+                f"there are words for three rows or columns, not for {max(self.rows, self.cols)}; use --answers letters"
             )
         for prompt in self.prompts:
             _check_prompt(prompt, self.task)

@@ -35,6 +35,12 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 GROUND = (128, 128, 128)
 QUESTION = "Is there {caption} in the image? Answer yes or no."
+QUESTIONS = {  # by task, in words that the reference models know
+    "match": QUESTION,
+    "where": "In which {line} is {caption}? Answer with one word.",
+    "order": "Is {caption} left of {other}? Answer yes or no.",
+    "count": "How many {group} are there? Answer with one word.",
+}
 
 _SPLIT_SEED = 2509
 _TRAIN_SHARE = 0.7

@@ -33,3 +33,8 @@ def arrange(layout: Sequence[int], home: int, cell: int, placement: Placement) -
     else:
         tiles.insert(cell, tiles.pop(home))
     return tiles
+
+
+def partner(item: int, home: int, cells: int) -> int:
+    """Index in the layout of the tile that reading order is asked about beside the key, another one in every item."""
+    return (home + 1 + item % (cells - 1)) % cells

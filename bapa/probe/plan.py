@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bapa.errors import ProbeError
-from bapa.probe.design import Design
-from bapa.probe.placement import EMPTY
+from bapa.probe.design import NUMBERS, Design
+from bapa.probe.placement import EMPTY, partner
 from bapa.probe.similar import Similar
 from bapa.probe.store import Item
 from bapa.probe.tile import caption_key
@@ -86,7 +86,8 @@ class Planner:
             items.append(item)
         if self.design.task == "match" and self.design.absent:
             return list(self._with_absent(items))
-        return list(self._with_options(items)) if self.design.task == "choice" else items
+        more = {"choice": self._with_options, "order": self._with_other, "count": self._with_number}
+        return list(more[self.design.task](items)) if self.design.task in more else items
 
     @property
     def _wants_near_miss(self) -> bool:
@@ -108,6 +109,13 @@ class Planner:
                 f"ask for fewer: --items {len(self.word)}"
             )
         design = self.design
+        if design.task == "count" and self.similar:
+            raise ProbeError(
+                "to be counted, pictures must belong to groups that have names, such as a class: name the column that "
+                "holds them with --group"
+            )
+        if design.task in ("order", "count") and (self.scenes or design.distractors == "none"):
+            raise ProbeError(f"the task {design.task} needs a captioned picture in every cell")
         shown = 1 if self.scenes or design.distractors == "none" else design.cells
         hidden = {"match": design.absent + design.near_miss, "choice": design.choices - 1}.get(design.task, 0)
         if shown + hidden > len(self.caption):
@@ -137,6 +145,8 @@ class Planner:
             candidates = chain(near, candidates)
         seen = {self.word[key], miss}
         chosen: list[int] = []
+        if self.design.task == "count":
+            candidates = self._counted(self.word[key], places, rng)
         for tile in candidates:
             if len(chosen) == places:
                 break
@@ -144,6 +154,14 @@ class Planner:
                 seen.add(self.word[tile])
                 chosen.append(int(tile))
         return tuple(rng.permutation(chosen).tolist())  # the most similar must not always stand first
+
+    def _counted(self, word: int, places: int, rng: np.random.Generator) -> Iterator[int]:
+        """Tiles of up to three more captions of the key's group, then any of other groups."""
+        group = self.group[word]
+        alike = [other for other in self.members[group] if other != word]
+        more = min(int(rng.integers(len(NUMBERS))), len(alike), places)
+        yield from (int(rng.choice(self.tiles[other])) for other in rng.permutation(alike)[:more])
+        yield from (tile for tile in rng.permutation(len(self.labels)) if self.group[self.word[tile]] != group)
 
     def _shown(self, item: Item) -> set[int]:
         """Captions that are on the canvas or already asked about."""
@@ -163,6 +181,19 @@ class Planner:
             if word in keys:
                 keys.remove(word)
             yield replace(item, absent=self.caption[word])
+
+    def _with_other(self, items: Sequence[Item]) -> Iterator[Item]:
+        """Each item with the caption of the tile whose place in reading order is asked about."""
+        for item in items:
+            tile = item.layout[partner(item.item, item.home, self.design.cells)]
+            yield replace(item, options=(self.labels[tile].caption,))
+
+    def _with_number(self, items: Sequence[Item]) -> Iterator[Item]:
+        """Each item with the name of its key's group, and how many pictures of it the canvas shows."""
+        for item in items:
+            groups = [self.group[self.word[tile]] for tile in item.layout]
+            name = self.group[self.word[item.key]]
+            yield replace(item, question=name, answer=str(groups.count(name)))
 
     def _with_options(self, items: Sequence[Item]) -> Iterator[Item]:
         """Each item with its caption among wrong ones, in random order."""

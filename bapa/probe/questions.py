@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
-from bapa.probe.design import Design
+from bapa.probe.design import NUMBERS, PLACES, Design, Line
+from bapa.probe.placement import arrange, partner
 
 if TYPE_CHECKING:
     from bapa.probe.store import Item
@@ -20,8 +21,8 @@ class Question:
     """One question about one canvas.
 
     ``question_id`` names it within its item: the kind, and the prompt's number where there are several. ``kind`` is
-    ``present``, ``absent``, ``near_miss``, ``choice``, ``where_row``, ``where_col`` or ``vqa``. ``answer`` is the right
-    one of ``choices``; where these are empty it is free text.
+    ``present``, ``absent``, ``near_miss``, ``choice``, ``where_row``, ``where_col``, ``order``, ``count`` or ``vqa``.
+    ``answer`` is the right one of ``choices``; where these are empty it is free text.
     """
 
     question_id: str
@@ -51,14 +52,31 @@ def _kinds(item: Item, cell: int, design: Design) -> Iterator[tuple[str, dict[st
         options = "\n".join(f"{letter}. {option}" for letter, option in zip(letters, item.options, strict=True))
         yield "choice", {"options": options}, letters[item.options.index(item.caption)], letters
     elif design.task == "where":
-        row, col = divmod(cell, design.cols)
-        for line, start, end, index, count in (
-            ("row", "top", "bottom", row, design.rows),
-            ("column", "left", "right", col, design.cols),
-        ):
-            if count > 1:
-                letters = tuple(ascii_uppercase[:count])
-                fields = {"caption": item.caption, "line": line, "start": start, "end": end, "last": letters[-1]}
-                yield f"where_{line[:3]}", fields, letters[index], letters
+        yield from _where(item, cell, design)
+    elif design.task == "order":
+        other = partner(item.item, item.home, design.cells)
+        stands = arrange(range(design.cells), item.home, cell, design.placement).index(other)
+        fields = {"caption": item.caption, "other": item.options[0]}
+        yield "order", fields, "yes" if cell < stands else "no", YES_NO
+    elif design.task == "count":
+        numbers = NUMBERS if design.answers == "words" else tuple(map(str, range(1, len(NUMBERS) + 1)))
+        yield "count", {"group": item.question}, numbers[int(item.answer) - 1], numbers
     else:
         yield "vqa", {"caption": item.caption, "question": item.question}, item.answer, ()
+
+
+def _where(item: Item, cell: int, design: Design) -> Iterator[tuple[str, dict[str, str], str, tuple[str, ...]]]:
+    row, col = divmod(cell, design.cols)
+    for line, index, count in (("row", row, design.rows), ("column", col, design.cols)):
+        if count > 1 and line in design.lines:
+            start, *_, end = PLACES[line]
+            letters = tuple(ascii_uppercase[:count])
+            choices = _places(line, count) if design.answers == "words" else letters
+            fields = {"caption": item.caption, "line": line, "start": start, "end": end, "last": letters[-1]}
+            yield f"where_{line[:3]}", fields, choices[index], choices
+
+
+def _places(line: Line, count: int) -> tuple[str, ...]:
+    """The words for two or three lines."""
+    start, middle, end = PLACES[line]
+    return (start, end) if count == 2 else (start, middle, end)

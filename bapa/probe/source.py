@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bapa.errors import ConfigError
-from bapa.probe.design import PROMPTS, Design
+from bapa.probe.design import PLACES, PROMPTS, Design
 from bapa.probe.tile import LeftOut, Tile
 
 
@@ -54,10 +54,12 @@ class Digits:
     group: str | None = "digit"
 
     def filled(self, design: Design) -> Design:
-        from bapa.probe.digits import QUESTION
+        from bapa.probe.digits import QUESTIONS
 
-        prompt = QUESTION if design.task == "match" else PROMPTS[design.task]
-        return design.filled(cell=24, background="grey", items=240, prompts=(prompt,))
+        words = design.answers != "letters"  # the reference models read and write words only
+        prompt = QUESTIONS.get(design.task, PROMPTS[design.task]) if words else PROMPTS[design.task]
+        answers = "words" if words and max(design.rows, design.cols) <= len(PLACES["row"]) else "letters"
+        return design.filled(cell=24, background="grey", items=240, prompts=(prompt,), answers=answers)
 
     def wanted(self, design: Design) -> int:
         return pool_size(design.items or 0, design)

@@ -38,8 +38,9 @@ class Item:
     """One key and what surrounds it.
 
     ``layout`` holds tile ids row by row (-1: empty) with the key standing at ``home``; ``background`` is the tile id of
-    a natural background; ``options`` are the captions of a multiple choice in the order of their letters; ``question``
-    and ``answer`` belong to free VQA.
+    a natural background; ``options`` are the captions of a multiple choice in the order of their letters, or the other
+    caption of a question about reading order; ``question`` and ``answer`` belong to free VQA, or name what is counted
+    and its number.
     """
 
     item: int

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bapa.errors import ConfigError, ProbeError
 from bapa.probe import Design, build
+from bapa.probe.placement import arrange
 
 
 def design(**options: object) -> Design:
@@ -89,3 +91,53 @@ def test_vqa_leaves_out_pictures_without_a_question(folder: Path, tmp_path: Path
 @pytest.mark.parametrize("order", ["image-first", "question-first"])
 def test_order_is_kept_for_the_runner(folder: Path, tmp_path: Path, order: str) -> None:
     assert build(str(folder), tmp_path / "P", design(order=order)).design.order == order
+
+
+def test_where_in_words_asks_about_the_chosen_lines(folder: Path, tmp_path: Path) -> None:
+    options = {"task": "where", "answers": "words", "lines": ["row"], "prompts": ("In which {line} is {caption}?",)}
+    probe = build(str(folder), tmp_path / "P", design(**options))
+    for cell in range(6):
+        (question,) = probe.questions(probe.items[0], cell)
+        assert question.answer == ("top", "bottom")[cell // 3]
+        assert (question.kind, question.choices) == ("where_row", ("top", "bottom"))
+    with pytest.raises(ConfigError, match="words for three rows"):
+        design(task="where", answers="words", cols=4)
+
+
+@pytest.mark.parametrize("placement", ["swap", "latin", "insertion"])
+def test_reading_order_follows_the_canvas(folder: Path, tmp_path: Path, placement: str) -> None:
+    probe = build(str(folder), tmp_path / "P", design(task="order", placement=placement))
+    word = {item.caption: item.key for item in probe.items}
+    partners = set()
+    for item in probe.items:
+        for cell in range(6):
+            (question,) = probe.questions(item, cell)
+            first, second = (line.partition(": ")[2] for line in question.text.splitlines()[1:3])
+            assert first == item.caption
+            shown = arrange(item.layout, item.home, cell, probe.design.placement)
+            assert question.answer == ("yes" if shown.index(word[first]) < shown.index(word[second]) else "no")
+            partners.add((shown.index(word[second]) - cell) % 6)
+    assert partners == {1, 2, 3, 4, 5}
+
+
+def test_counting_counts_the_keys_group(tmp_path: Path) -> None:
+    probe = build("digits", tmp_path / "P", Design(items=24, task="count"))
+    shown = {item.key: item.caption.split()[-1] for item in build("digits", tmp_path / "Q", Design(items=24)).items}
+    numbers = Counter()
+    for item in probe.items:
+        (question,) = probe.questions(item, 3)
+        digits = [shown.get(tile) for tile in item.layout]
+        name = item.caption.split()[-1]
+        assert f"How many {name} are there?" in question.text
+        if None not in digits:
+            assert question.answer == question.choices[digits.count(name) - 1]
+        numbers[question.answer] += 1
+    assert len(numbers) == 4
+    assert max(numbers.values()) < 14
+
+
+def test_what_cannot_be_counted_or_ordered_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ProbeError, match="--group"):
+        build(str(folder), tmp_path / "P", design(task="count"))
+    with pytest.raises(ProbeError, match="captioned picture in every cell"):
+        build(str(folder), tmp_path / "Q", design(task="order", distractors="none"))
