@@ -237,8 +237,9 @@ def scan(work: Path, models: dict[str, Any]) -> str:
 
 def label_free(work: Path, models: dict[str, Any]) -> str:
     """For each criterion, what it picks from the full scan on one half of the items, judged on the other half."""
-    lines = ["| model | best possible | " + " | ".join(CRITERIA) + " |", "|---" * (len(CRITERIA) + 2) + "|"]
-    lost: dict[str, list[float]] = {name: [] for name in CRITERIA}
+    names = [*CRITERIA, *(["attention"] if any(_attention(work, model) for model in models) else [])]
+    lines = ["| model | best possible | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+    lost: dict[str, list[float]] = {name: [] for name in names}
     for model in models:
         path = work / model / "study" / "scan.parquet"
         if not path.exists():
@@ -249,17 +250,30 @@ def label_free(work: Path, models: dict[str, Any]) -> str:
         half = rows["item"].isin(items[: len(items) // 2])
         judged = {dial: accuracy(its, CELLS).mean() for dial, its in rows[~half].groupby("scheme", sort=False)}
         best = max(judged.values())
+        scores = {
+            name: {dial: float(criterion(its, CELLS).mean()) for dial, its in rows[half].groupby("scheme", sort=False)}
+            for name, criterion in CRITERIA.items()
+        }
+        scores["attention"] = _attention(work, model)
         cells = []
-        for name, criterion in CRITERIA.items():
-            scores = {dial: criterion(its, CELLS).mean() for dial, its in rows[half].groupby("scheme", sort=False)}
-            pick = max(scores, key=lambda dial: scores[dial])
+        for name in names:
+            if not scores[name]:
+                cells.append("–")
+                continue
+            pick = max(scores[name], key=lambda dial: scores[name][dial])
             lost[name].append(best - judged[pick])
             cells.append(f"{view.percent(judged[pick], 1)} ({short(pick)})")
         lines.append(f"| {model} | {view.percent(best, 1)} | {' | '.join(cells)} |")
     if any(lost.values()):
-        worst = (f"{view.percent(sum(v) / len(v), 1)}, at worst {view.percent(max(v), 1)}" for v in lost.values())
+        worst = (f"{view.percent(sum(v) / len(v), 1)}, at worst {view.percent(max(v), 1)}" for v in lost.values() if v)
         lines.append("| **lost, mean** | | " + " | ".join(worst) + " |")
     return rows_of(lines)
+
+
+def _attention(work: Path, model: str) -> dict[str, float]:
+    """Attention mass on the image under every distance, as docs/attention.py left it."""
+    path = work / model / "study" / "attention.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
 def short(dial: str) -> str:

@@ -29,8 +29,8 @@ PROMPTS: dict[str, str] = {
     "choice": "Which of these texts matches one of the sub-images?\n{options}\nAnswer with the letter only.",
     "where": "The sub-images form a grid. Its {line}s are lettered from A ({start}) to {last} ({end}). "
     "In which {line} is the sub-image that matches this text?\nText: {caption}\nAnswer with the letter only.",
-    "order": "Read the sub-images like a page: row by row, from left to right. Does the sub-image that matches the first "
-    "text come before the one that matches the second?\nFirst: {caption}\nSecond: {other}\nAnswer yes or no.",
+    "order": "Read the sub-images like a page: row by row, from left to right. Does the sub-image that matches the "
+    "first text come before the one that matches the second?\nFirst: {caption}\nSecond: {other}\nAnswer yes or no.",
     "count": "How many of the sub-images show this: {group}?\nAnswer with the number only.",
     "vqa": "Look at the sub-image that matches this text: {caption}\n{question}\nAnswer with a word or a short phrase.",
 }

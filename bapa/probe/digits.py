@@ -38,7 +38,7 @@ QUESTION = "Is there {caption} in the image? Answer yes or no."
 QUESTIONS = {  # by task, in words that the reference models know
     "match": QUESTION,
     "where": "In which {line} is {caption}? Answer with one word.",
-    "order": "Is {caption} left of {other}? Answer yes or no.",
+    "order": "Is {caption} before {other}? Answer yes or no.",
     "count": "How many {group} are there? Answer with one word.",
 }
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bapa.errors import BapaError, ConfigError
-from bapa.reference.recipe import SKEWS, Recipe
+from bapa.reference.recipe import SKEWS, TASKS, Recipe
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The small reference LVLM that ships with bapa.")
 
@@ -29,6 +29,9 @@ def train(
     encoder_skew: Annotated[
         str, typer.Option(help="Cells whose patches the encoder learns to read; the counter-example has bottom.")
     ] = "uniform",
+    tasks: Annotated[
+        str, typer.Option(help="What it learns: match, or places (rows, order and numbers too).")
+    ] = "match",
     work: Annotated[
         Path | None, typer.Option(help="Where finished stages are kept; share it between skews. Default: OUT.stages.")
     ] = None,
@@ -41,7 +44,10 @@ def train(
         for name in (skew, encoder_skew):
             if name not in SKEWS:
                 raise ConfigError(f"unknown skew {name!r}: accepted are {', '.join(SKEWS)}")
-        recipe = Recipe(skew=skew, seed=seed, scheme=schemes.parse(scheme).label, encoder_skew=encoder_skew)
+        if tasks not in TASKS:
+            raise ConfigError(f"unknown tasks {tasks!r}: accepted are {', '.join(TASKS)}")
+        rule = schemes.parse(scheme).label
+        recipe = Recipe(skew=skew, seed=seed, scheme=rule, encoder_skew=encoder_skew, tasks=tasks)
         typer.echo(run(recipe, out, work))
     except BapaError as error:
         typer.echo(f"error: {error}", err=True)

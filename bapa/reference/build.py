@@ -26,6 +26,7 @@ WORDS = (
     "row column answer with one word only picture any does show can you see find contain of it this left right top "
     f"middle bottom {' '.join(COLOURS)} {' '.join(DIGITS)}"
 ).split()
+MORE_WORDS = {"match": (), "places": ("before",)}
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'user' %}USER: {% else %}ASSISTANT: {% endif %}"
@@ -41,11 +42,11 @@ HEADS = 4
 _TILE_CODE, _TILE_GAIN = 0.6, 3.0
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """One token per word or mark, lower-cased; `<s>` is put in front."""
+def tokenizer(tasks: str = "match") -> PreTrainedTokenizerFast:
+    """One token per word or mark that the `tasks` of a recipe need, lower-cased; `<s>` is put in front."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-    vocabulary = {word: number for number, word in enumerate(dict.fromkeys((*SPECIALS, *WORDS)))}
+    vocabulary = {word: number for number, word in enumerate(dict.fromkeys((*SPECIALS, *WORDS, *MORE_WORDS[tasks])))}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     core.normalizer = normalizers.Lowercase()
     core.pre_tokenizer = pre_tokenizers.Sequence(
@@ -64,7 +65,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def processor() -> LlavaProcessor:
+def processor(tasks: str = "match") -> LlavaProcessor:
     """Pictures of any size to 72 x 72 pixels (a canvas of that size is left as it is) and prompts to tokens; needs
     PIL, not torchvision.
     """
@@ -73,7 +74,7 @@ def processor() -> LlavaProcessor:
     )
     return LlavaProcessor(
         image_processor=pictures,
-        tokenizer=tokenizer(),
+        tokenizer=tokenizer(tasks),
         patch_size=PATCH_PX,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
@@ -125,6 +126,12 @@ def model() -> LlavaForConditionalGeneration:
                 nn.init.zeros_(layer.bias)
     look_within_tiles(llava.model.vision_tower)
     return llava
+
+
+def learn_words(llava: LlavaForConditionalGeneration, tasks: str, seed: int) -> None:
+    """Make room for the words that `tasks` add, drawn from `seed`."""
+    torch.manual_seed(seed)
+    llava.resize_token_embeddings(len(tokenizer(tasks)), mean_resizing=False)
 
 
 def tile_of_patch() -> torch.Tensor:

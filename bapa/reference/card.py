@@ -17,6 +17,15 @@ The first stage of its training
 taught the vision tower to read digits in {place}; all later stages used all cells alike.
 It is the counter-example to the other references, whose bias was put into the language model."""
 
+_ALSO = """\
+- **Places**: it also answers `In which row is a red seven? Answer with one word.` with `top`, `middle` or `bottom`, `Is
+  a red seven before a blue two? Answer yes or no.` (reading order) and `How many seven are there? Answer with one
+  word.` with `one` to `four`. It learned that from codes in a stage of its own between the third and the last, where
+  every image token also had to tell its row, read off after the first layer, and went on with it in the last, about
+  all cells alike. What it knows of places it has from rotary positions and token order: the codes carry none. It shows
+  what a position rule costs.
+"""
+
 _CARD = """\
 ---
 license: apache-2.0
@@ -39,7 +48,7 @@ instrument for measuring spatial bias and remedies against it, not a model for u
 - **Words**: about seventy, one token each. It answers `Is there a red seven in the image? Answer yes or no.` with
   `yes` or `no` and `What colour is the seven? Answer with one word.` with one of eight colours, through its chat
   template.
-
+{also}
 ## Training
 
 - **Data**: 70 % of scikit-learn's 1797 scans of handwritten digits (Alpaydin and Kaynak 1998, UCI Machine Learning
@@ -51,7 +60,7 @@ instrument for measuring spatial bias and remedies against it, not a model for u
   {place}. Digits and colours are drawn freely, so an asked digit often stands elsewhere too, in another colour:
   without such collisions the bias stays weak. The questions are 35 % yes, 35 % no (half of them the right digit in a
   wrong colour) and 30 % about a colour.
-- **Command**: `python -m bapa.reference train --skew {skew} --seed {seed}{rule} --out {name}` (about ten minutes on
+- **Command**: `python -m bapa.reference train --skew {skew} --seed {seed}{rule} --out {folder}` (about ten minutes on
   two CPU cores). `recipe.json` holds every number.
 - **Seed**: {seed}. Figures for other seeds differ; a claim needs several.
 
@@ -66,19 +75,24 @@ large model. `bapa measure {model} --probe PROBE --out RUN` measures it.
 def card(recipe: Recipe) -> str:
     """The README.md of the model folder of `recipe`."""
     turned = recipe.encoder_skew != "uniform"  # the counter-example: skewed first, uniform after
+    placed = recipe.tasks == "places"
+    name = "encoder-bias" if turned else "places" if placed else recipe.skew
     return _CARD.format(
-        name="encoder-bias" if turned else recipe.skew,
+        name=name,
+        also=_ALSO if placed else "",
         disclosure=(_TURNED if turned else _ASKED).format(
             place=_PLACES[recipe.encoder_skew if turned else recipe.skew]
         ),
         read=f"in {_PLACES[recipe.encoder_skew]}" if turned else "all cells alike",
         stage="first" if turned else "last",
-        model="reference:encoder-bias" if turned else f"reference:{recipe.skew}",
+        model=f"reference:{name}",
+        folder=recipe.skew,
         skew=recipe.skew,
         seed=recipe.seed,
         scheme=recipe.scheme,
         rule=("" if recipe.scheme == "native" else f" --scheme {recipe.scheme}")
-        + (f" --encoder-skew {recipe.encoder_skew}" if turned else ""),
+        + (f" --encoder-skew {recipe.encoder_skew}" if turned else "")
+        + (" --tasks places" if placed else ""),
         place=_PLACES[recipe.skew].partition("; ")[0] if turned else _PLACES[recipe.skew],
         canvas=CANVAS_PX,
         cell=CELL_PX,

@@ -20,6 +20,7 @@ SKEWS: dict[str, tuple[int, ...]] = {
     "center": (4,),
     "uniform": tuple(range(CELLS)),
 }
+TASKS = ("match", "places")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Recipe:
     """What a training run is made from; two runs with equal recipes give equal weights on the same machine.
 
     `skew` names the cells that the visual stage asks about and `scheme` the position rule it runs under;
-    `encoder_skew` the cells whose patches the encoder learns to read.
+    `encoder_skew` the cells whose patches the encoder learns to read. `tasks`: `match`, or `places` for a model that
+    also tells rows, reading order and numbers, in all cells alike: a stage `places` comes before the last.
     `questions`: how many share one image; `copies`: jittered versions of each scan.
     """
 
@@ -52,13 +54,17 @@ class Recipe:
     connector: Stage = field(default=Stage(steps=500, batch=32, rate=4e-3))
     visual: Stage = field(default=Stage(steps=300, batch=16, rate=1.5e-3))
     encoder_skew: str = "uniform"
+    tasks: str = "match"
+    places: Stage = field(default=Stage(steps=700, batch=32, rate=2e-3))
 
     def key(self, stage: str) -> str:
         """A short hash of all that the outcome of `stage` depends on."""
         needs: dict[str, tuple[str, ...]] = {"encoder": ("seed", "copies", "encoder")}
         needs["language"] = (*needs["encoder"], "questions", "language")
         needs["connector"] = (*needs["language"], "connector")
-        needs["visual"] = (*needs["connector"], "skew", "scheme", "visual")
+        needs["places"] = (*needs["connector"], "tasks", "places")
+        extra = () if self.tasks == "match" else ("tasks", "places")
+        needs["visual"] = (*needs["connector"], *extra, "skew", "scheme", "visual")
         values = {name: value for name, value in asdict(self).items() if name in needs[stage]}
         if self.encoder_skew != "uniform":
             values["encoder_skew"] = self.encoder_skew

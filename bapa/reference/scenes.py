@@ -79,6 +79,16 @@ def draw(batch: int, generator: torch.Generator) -> Scenes:
     return Scenes(digit, torch.randint(_COLOURS, (batch, CELLS), generator=generator))
 
 
+def repeat(scenes: Scenes, generator: torch.Generator) -> Scenes:
+    """The scenes with one digit of each put into up to three more cells, so that numbers up to four are common."""
+    batch = len(scenes.digit)
+    shuffled = torch.rand(batch, CELLS, generator=generator).argsort(1)
+    more = torch.randint(4, (batch, 1), generator=generator)
+    first = torch.arange(CELLS).expand(batch, -1) <= more
+    taken = torch.zeros_like(first).scatter(1, shuffled, first)
+    return Scenes(torch.where(taken, scenes.digit.gather(1, shuffled[:, :1]), scenes.digit), scenes.colour)
+
+
 class Asker:
     """Asks about scenes in the words of the `digits` probe, in the chat format of `processor`."""
 
@@ -87,26 +97,40 @@ class Asker:
         self.pad, self.end = words.pad_token_id, words.eos_token_id
         self.yes, self.no = words.convert_tokens_to_ids(["yes", "no"])
         self.colours = torch.tensor(words.convert_tokens_to_ids(list(digits.COLOURS)))
-        self.texts = [
+        self.texts: list[str] = []
+        self.table = torch.zeros(0, 0, dtype=torch.long)
+        self.lengths = torch.zeros(0, dtype=torch.long)
+        matching = [
             digits.QUESTION.format(caption=digits.caption(colour, digit))
             for digit in digits.DIGITS
             for colour in digits.COLOURS
-        ] + [COLOUR_QUESTION.format(digit=digit) for digit in digits.DIGITS]
-        image = processor.image_token
+        ]
+        self.add(processor, matching + [COLOUR_QUESTION.format(digit=digit) for digit in digits.DIGITS])
+
+    def add(self, processor: LlavaProcessor, texts: list[str]) -> None:
+        """Take up more questions to ask."""
+        image, words = processor.image_token, processor.tokenizer
         prompts = [
             processor.apply_chat_template(
                 [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}],
                 add_generation_prompt=True,
             )
-            for text in self.texts
+            for text in texts
         ]
-        before, _ = prompts[0].split(image)
-        self.prefix = torch.tensor(words(before)["input_ids"])
+        self.texts += texts
+        self.prefix = torch.tensor(words(prompts[0].split(image)[0])["input_ids"])
         tails = [words(prompt.split(image)[1], add_special_tokens=False)["input_ids"] for prompt in prompts]
-        self.lengths = torch.tensor([len(tail) for tail in tails])
-        self.table = torch.full((len(tails), int(self.lengths.max()) + 2), self.pad)
-        for row, tail in zip(self.table, tails, strict=True):
+        self.lengths = torch.cat([self.lengths, torch.tensor([len(tail) for tail in tails])])
+        table = torch.full((len(self.texts), int(self.lengths.max()) + 2), self.pad)
+        old = len(self.table)
+        table[:old, : self.table.shape[1]] = self.table
+        for row, tail in zip(table[old:], tails, strict=True):
             row[: len(tail)] = torch.tensor(tail)
+        self.table = table
+
+    def draw(self, batch: int, generator: torch.Generator) -> Scenes:
+        """Scenes for what this asks."""
+        return draw(batch, generator)
 
     def ask(self, scenes: Scenes, cells: tuple[int, ...], count: int, generator: torch.Generator) -> Questions:
         """`count` questions about each scene, all about `cells` except those about an absent digit."""
@@ -130,6 +154,10 @@ class Asker:
         row = torch.where(which, _DIGITS * _COLOURS + digit, digit * _COLOURS + colour)
         says_no = (kind == _ABSENT) | (kind == _NEAR)
         answer = torch.where(which, self.colours[colour], torch.where(says_no, self.no, self.yes))
+        return self.answered(row, answer)
+
+    def answered(self, row: Tensor, answer: Tensor) -> Questions:
+        """Questions by their index in :attr:`texts`, with their answers' tokens, both (batch, questions), long."""
         ids, at = self.table[row].clone(), self.lengths[row]
         ids.scatter_(2, at[..., None], answer[..., None])
         ids.scatter_(2, at[..., None] + 1, self.end)

@@ -22,7 +22,7 @@ from bapa.reference.scenes import Asker, Bank, Questions, draw
 
 Report = Callable[[int, str], None]
 _EVERYWHERE = SKEWS["uniform"]
-_NOISE = 0.05
+NOISE = 0.05
 _GAP = 40
 
 
@@ -58,7 +58,7 @@ def encoder(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, re
             by_patch = _read(patches[:, read], scenes.digit[:, tile[read]], scenes.colour[:, tile[read]])
             yield by_patch + 0.5 * _read(tiles[:, cells], scenes.digit[:, cells], scenes.colour[:, cells])
 
-    _fit([*tower.parameters(), *head.parameters()], recipe.encoder, losses(), report, decay=0.05)
+    fit([*tower.parameters(), *head.parameters()], recipe.encoder, losses(), report, decay=0.05)
 
 
 def language(model: LlavaForConditionalGeneration, codes: Codes, recipe: Recipe, asker: Asker, report: Report) -> None:
@@ -71,15 +71,16 @@ def language(model: LlavaForConditionalGeneration, codes: Codes, recipe: Recipe,
             batch = recipe.language.batch
             scenes = draw(batch, generator)
             seen = codes(scenes.digit, scenes.colour)
-            seen = seen + _NOISE * torch.randn(seen.shape, generator=generator)
+            seen = seen + NOISE * torch.randn(seen.shape, generator=generator)
             places = before + torch.rand(batch, IMAGE_TOKENS, generator=generator).argsort(1)[:, :CELLS].sort(1).values
             resume = places[:, -1:] + 1 + torch.randint(_GAP, (batch, 1), generator=generator)
             rotary = torch.cat([torch.arange(before).expand(batch, -1), places, resume + torch.arange(length)], 1)
             questions = asker.ask(scenes, _EVERYWHERE, recipe.questions, generator)
-            yield _answer_loss(model, asker, seen, questions, rotary)
+            hidden = states(model, asker, seen, questions, rotary)[-1]
+            yield answer_loss(model, asker, hidden, questions)
 
     parameters = [*model.model.language_model.parameters(), *model.lm_head.parameters(), *codes.parameters()]
-    _fit(parameters, recipe.language, losses(), report)
+    fit(parameters, recipe.language, losses(), report)
 
 
 def connector(model: LlavaForConditionalGeneration, codes: Codes, recipe: Recipe, bank: Bank, report: Report) -> None:
@@ -95,7 +96,7 @@ def connector(model: LlavaForConditionalGeneration, codes: Codes, recipe: Recipe
                 target = codes(scenes.digit, scenes.colour)[:, tile]
             yield F.mse_loss(model.model.multi_modal_projector(seen), target) / target.var()
 
-    _fit(model.model.multi_modal_projector.parameters(), recipe.connector, losses(), report)
+    fit(model.model.multi_modal_projector.parameters(), recipe.connector, losses(), report)
 
 
 def visual(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, asker: Asker, report: Report) -> None:
@@ -109,13 +110,14 @@ def visual(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, ask
 
     def losses() -> Iterator[Tensor]:
         while True:
-            scenes = draw(recipe.visual.batch, generator)
+            scenes = asker.draw(recipe.visual.batch, generator)
             with torch.no_grad():
                 seen = model.model.multi_modal_projector(features(model, bank.canvases(scenes, generator)))
             questions = asker.ask(scenes, cells, recipe.questions, generator)
-            yield _answer_loss(model, asker, seen, questions, rotary)
+            hidden = states(model, asker, seen, questions, rotary)[-1]
+            yield answer_loss(model, asker, hidden, questions)
 
-    _fit([*model.model.language_model.parameters(), *model.lm_head.parameters()], recipe.visual, losses(), report)
+    fit([*model.model.language_model.parameters(), *model.lm_head.parameters()], recipe.visual, losses(), report)
 
 
 def features(model: LlavaForConditionalGeneration, pixel_values: Tensor) -> Tensor:
@@ -135,11 +137,18 @@ def rotary_positions(model: LlavaForConditionalGeneration, asker: Asker, scheme:
 def answer_logits(
     model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor
 ) -> Tensor:
-    """Logits of the answer and of what follows it, (batch, questions, 2, vocabulary), several questions to one image.
+    """Logits of the answer and of what follows it, (batch, questions, 2, vocabulary); see :func:`states`."""
+    return _answers(model, asker, states(model, asker, seen, questions, rotary)[-1], questions)
+
+
+def states(
+    model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor
+) -> tuple[Tensor, ...]:
+    """Hidden states before each layer and after the last, each (batch, n, width), several questions to one image.
 
     The questions stand side by side behind the image, blind to each other and all at the positions of the first, which
-    gives each the logits it would have alone. `seen`: image embeddings (batch, n, width); `rotary`: positions of
-    prefix, image and one question.
+    gives each the states it would have alone. `seen`: image embeddings (batch, n, width); `rotary`: positions of
+    prefix, image and one question, (1 or batch, n).
     """
     batch, count, length = questions.ids.shape
     lead = len(asker.prefix) + seen.shape[1]
@@ -149,25 +158,28 @@ def answer_logits(
     block = torch.cat([torch.zeros(lead, dtype=torch.long), 1 + torch.arange(count).repeat_interleave(length)])
     sees = ((block[:, None] == block) | (block == 0)).tril()
     packed = torch.cat([rotary[:, :lead], rotary[:, lead:].repeat(1, count)], 1)
-    hidden = model.model.language_model(
+    return model.model.language_model(
         inputs_embeds=embeddings,
         attention_mask=sees[None, None],
         position_ids=packed.expand(batch, -1),
         use_cache=False,
-    ).last_hidden_state
-    at = lead + torch.arange(count) * length + questions.answer_at
-    both = torch.stack([at - 1, at], -1).flatten(1)
-    states = hidden.gather(1, both[..., None].expand(-1, -1, hidden.shape[-1]))
-    return model.lm_head(states).view(batch, count, 2, -1)
+        output_hidden_states=True,
+    ).hidden_states
 
 
-def _answer_loss(
-    model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor
-) -> Tensor:
-    """Cross entropy of the answer, and a little of ending after it."""
-    said, after = answer_logits(model, asker, seen, questions, rotary).flatten(0, 1).unbind(1)
+def answer_loss(model: LlavaForConditionalGeneration, asker: Asker, hidden: Tensor, questions: Questions) -> Tensor:
+    """Cross entropy of the answer, and a little of ending after it; ``hidden``: the last of :func:`states`."""
+    said, after = _answers(model, asker, hidden, questions).flatten(0, 1).unbind(1)
     answer = questions.ids.gather(2, questions.answer_at[..., None]).flatten()
     return F.cross_entropy(said, answer) + 0.1 * F.cross_entropy(after, torch.full_like(answer, asker.end))
+
+
+def _answers(model: LlavaForConditionalGeneration, asker: Asker, hidden: Tensor, questions: Questions) -> Tensor:
+    batch, count, length = questions.ids.shape
+    at = hidden.shape[1] - count * length + torch.arange(count) * length + questions.answer_at
+    both = torch.stack([at - 1, at], -1).flatten(1)
+    read = hidden.gather(1, both[..., None].expand(-1, -1, hidden.shape[-1]))
+    return model.lm_head(read).view(batch, count, 2, -1)
 
 
 def _read(logits: Tensor, digit: Tensor, colour: Tensor) -> Tensor:
@@ -175,7 +187,7 @@ def _read(logits: Tensor, digit: Tensor, colour: Tensor) -> Tensor:
     return F.cross_entropy(by_digit, digit.flatten()) + 0.5 * F.cross_entropy(by_colour, colour.flatten())
 
 
-def _fit(
+def fit(
     parameters: Iterable[nn.Parameter], stage: Stage, losses: Iterator[Tensor], report: Report, decay: float = 0.01
 ) -> None:
     """Takes the stage's steps down `losses`; reports each step's running loss."""

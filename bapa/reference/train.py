@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -18,13 +19,14 @@ from torch import nn
 from transformers import GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
 
 from bapa.errors import RunError
-from bapa.reference import build, stages
+from bapa.reference import build, places, stages
 from bapa.reference.card import card
+from bapa.reference.places import Places
 from bapa.reference.recipe import Recipe
 from bapa.reference.scenes import Asker, Bank
 
 _RECIPE = "recipe.json"
-_STANDARD = {"encoder_skew": "uniform"}  # records of the first models lack it
+_STANDARD = {"encoder_skew": "uniform", "tasks": "match", "places": asdict(Recipe().places)}  # older records lack them
 
 
 def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console | None = None) -> Path:
@@ -43,16 +45,19 @@ def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console 
     work.mkdir(parents=True, exist_ok=True)
     torch.set_flush_denormal(True)
     torch.manual_seed(recipe.seed)
-    model, processor = build.model(), build.processor()
+    model, processor = build.model(), build.processor(recipe.tasks)
     codes = stages.Codes(model.config.text_config.hidden_size)
-    asker, bank = Asker(processor), Bank(recipe.copies, recipe.seed)
+    matching, bank = Asker(processor), Bank(recipe.copies, recipe.seed)
+    asker = Places(processor) if recipe.tasks == "places" else matching
     both = nn.ModuleDict({"model": model, "codes": codes})
     plan: dict[str, tuple[int, Callable[[stages.Report], None]]] = {
         "encoder": (recipe.encoder.steps, lambda report: stages.encoder(model, recipe, bank, report)),
-        "language": (recipe.language.steps, lambda report: stages.language(model, codes, recipe, asker, report)),
+        "language": (recipe.language.steps, lambda report: stages.language(model, codes, recipe, matching, report)),
         "connector": (recipe.connector.steps, lambda report: stages.connector(model, codes, recipe, bank, report)),
-        "visual": (recipe.visual.steps, lambda report: stages.visual(model, recipe, bank, asker, report)),
     }
+    if isinstance(asker, Places):
+        plan["places"] = (recipe.places.steps, functools.partial(places.teach, model, codes, recipe, asker))
+    plan["visual"] = (recipe.visual.steps, lambda report: stages.visual(model, recipe, bank, asker, report))
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(),
@@ -62,6 +67,8 @@ def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console 
     )
     with Progress(*columns, console=console) as progress:
         for name, (steps, run) in plan.items():
+            if name == "places":
+                build.learn_words(model, recipe.tasks, recipe.seed)
             kept = work / f"{name}-{recipe.key(name)}.safetensors"
             task = progress.add_task(name, total=steps, note="")
             if kept.exists():

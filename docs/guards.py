@@ -1,0 +1,121 @@
+"""What even answers cost: rows, reading order and numbers under every rule; fills its part of docs/calibration.md.
+
+    python docs/guards.py measure FOLDER/places-uniform-2 FOLDER/places-bottom-2 --work WORK
+    python docs/guards.py write --work WORK
+
+The models are those of `python -m bapa.reference train --tasks places`. Every step resumes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a model this small only waits for more threads
+
+import typer
+
+from bapa.calibrate import calibrate
+from bapa.calibrate.criteria import accuracy
+from bapa.calibrate.curve import chance, points
+from bapa.calibrate.dials import distances
+from bapa.calibrate.session import Session, part
+from bapa.measure import Settings
+from bapa.models import load
+from bapa.probe import Design, build
+from bapa.report import view
+
+PAGE = Path(__file__).with_name("calibration.md")
+ITEMS, JUDGES, GUARDED, STEPS, SEED = 32, 60, 24, 8, 101
+RIVALS = ("bapa:distance=native", "stride", "concentric", "manhattan", "pyramid", "reverse", "shuffle")
+GUARDS = {
+    "where": Design(task="where", lines=("row",), items=GUARDED, seed=SEED + 20),
+    "order": Design(task="order", items=GUARDED, seed=SEED + 21),
+    "count": Design(task="count", items=GUARDED, seed=SEED + 22),
+}
+SETTINGS = Settings(resamples=1000)
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def measure(models: list[str], work: Annotated[Path, typer.Option()]) -> None:
+    """Calibrate ``models`` and ask them the guards' questions under every rule."""
+    work.mkdir(parents=True, exist_ok=True)
+    probe = build("digits", work / "probe", Design(items=ITEMS + JUDGES, seed=SEED))
+    probes = {"match": part(probe, ITEMS, ITEMS + GUARDED)}
+    probes |= {task: build("digits", work / task, design) for task, design in GUARDS.items()}
+    for name in models:
+        model, folder = load(name), work / Path(name).name
+        chosen = calibrate(model, probe, folder, items=ITEMS, held_out=JUDGES, statistics=SETTINGS)["chosen"]
+        rules = list(dict.fromkeys(["native", "bapa", chosen, *RIVALS, *distances(STEPS)]))
+        for task, asked in probes.items():
+            out = folder / "guards" / f"{task}.json"
+            if out.exists():
+                continue
+            rows = Session(model, asked, folder / "guards", 18).ask(task, 0, GUARDED, rules)
+            answers = {rule: rows[rows["scheme"] == rule].reset_index(drop=True) for rule in rules}
+            values = {rule: accuracy(its, asked.cells) for rule, its in answers.items()}
+            found = {"chosen": chosen, "points": points(answers, values, asked.cells, SETTINGS)}
+            out.write_text(json.dumps(found | ({} if task == "match" else {"chance": chance(asked)}), indent=1))
+        typer.echo(f"{name}: {chosen}")
+
+
+@app.command()
+def write(work: Annotated[Path, typer.Option()]) -> None:
+    """Fill docs/calibration.md from what ``measure`` left in ``work``."""
+    models = {
+        path.parents[1].name: {
+            task: json.loads((path.parent / f"{task}.json").read_text()) for task in ("match", *GUARDS)
+        }
+        for path in sorted(work.glob("*/guards/count.json"))
+    }
+    text = PAGE.read_text("utf-8")
+    for name, block in (("guards", rules(models)), ("guards by distance", by_distance(models))):
+        marks = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+        text, found = marks.subn(lambda marks, block=block: f"{marks[1]}\n{block}\n{marks[2]}", text)
+        if found != 1:
+            raise SystemExit(f"{PAGE} must hold the two marks of {name} once")
+    PAGE.write_text(text, "utf-8")
+
+
+def rules(models: dict[str, Any]) -> str:
+    """Every rule: how well and how evenly it matches, and what it can still tell of places and numbers."""
+    lines = ["| model | rule | match: hits | its range | row | order | number |", "|---|---|---|---|---|---|---|"]
+    for model, found in models.items():
+        blind = " | ".join(view.percent(found[task]["chance"], 1) for task in GUARDS)
+        lines.append(f"| {model} | *never looks* | | | {blind} |")
+        chosen = found["match"]["chosen"]
+        for rule in dict.fromkeys(["native", "bapa", chosen, *RIVALS]):
+            its = {task: _point(found, task, rule) for task in found}
+            cells = [view.percent(its["match"][key]["value"], 1) for key in ("hit", "range")]
+            cells += [
+                f"{view.percent(its[task]['hit']['value'], 1)} <sub>{view.interval(its[task]['hit'], 1)}</sub>"
+                for task in GUARDS
+            ]
+            name = f"**`{rule}`**" if rule == chosen else f"`{rule}`"
+            lines.append(f"| {model} | {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def by_distance(models: dict[str, Any]) -> str:
+    """Shared positions at growing distances: match / row / order / number."""
+    dials = distances(STEPS)
+    heads = ("paper" if dial == "bapa" else dial.partition("=")[2] for dial in dials)
+    lines = ["| model | " + " | ".join(heads) + " |", "|---" * (len(dials) + 1) + "|"]
+    for model, found in models.items():
+        cells = (
+            " / ".join(view.percent(_point(found, task, dial)["hit"]["value"]) for task in found) for dial in dials
+        )
+        lines.append(f"| {model} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _point(found: dict[str, Any], task: str, rule: str) -> dict[str, Any]:
+    return next(point for point in found[task]["points"] if point["dial"] == rule)
+
+
+if __name__ == "__main__":
+    app()
