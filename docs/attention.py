@@ -2,8 +2,8 @@
 
     python docs/attention.py reference:bottom ... FOLDER/bottom-2 ... --work WORK
 
-For every distance, the share of the attention of a question's last token that goes to the image tokens, mean over layers,
-heads, cells and the items on which criteria pick. `docs/calibration.py write` then adds the column.
+For every distance, the share of the attention of a question's last token that goes to the image tokens, mean over
+layers, heads, cells and the items on which criteria pick. `docs/calibration.py write` then adds the column.
 """
 
 from __future__ import annotations

@@ -89,8 +89,8 @@ def teach(
     """Teaches a language model that can match to tell places and numbers too, on codes that each stand at the place
     of one patch of their cell, the text where it always stands; the codes stay as they are.
 
-    Beside the answers, every image token is to tell its row, read off after the first layer. Without that, and with it a
-    layer later, rows stayed at chance over the first 900 steps.
+    Beside the answers, every image token is to tell its row, read off after the first layer. Without that, and
+    with it a layer later, rows stayed near chance.
     """
     generator = torch.Generator().manual_seed(recipe.seed + 4)
     before, length = len(asker.prefix), asker.table.shape[1]
@@ -100,7 +100,7 @@ def teach(
     def losses() -> Iterator[Tensor]:
         while True:
             batch = recipe.places.batch
-            scenes = draw(batch, generator)
+            scenes = asker.draw(batch, generator)
             seen = codes(scenes.digit, scenes.colour).detach()
             seen = seen + stages.NOISE * torch.randn(seen.shape, generator=generator)
             chosen = torch.randint(patches.shape[1], (batch, CELLS, 1), generator=generator)

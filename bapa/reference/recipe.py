@@ -55,7 +55,7 @@ class Recipe:
     visual: Stage = field(default=Stage(steps=300, batch=16, rate=1.5e-3))
     encoder_skew: str = "uniform"
     tasks: str = "match"
-    places: Stage = field(default=Stage(steps=700, batch=32, rate=2e-3))
+    places: Stage = field(default=Stage(steps=600, batch=32, rate=2e-3))
 
     def key(self, stage: str) -> str:
         """A short hash of all that the outcome of `stage` depends on."""
