@@ -1,8 +1,8 @@
-"""A model that runs under Balanced Position Assignment by itself (arXiv 2509.21984 v1).
+"""A model that runs under balanced positions by itself (Balanced Position Assignment, arXiv 2509.21984 v1).
 
-All tokens of one image share one rotary position; the text goes on ``DISTANCE`` further. This file needs transformers
-and torch only. It is written beside a checkpoint by ``bapa export --self-contained`` and read by
-``AutoModelForImageTextToText.from_pretrained(FOLDER, trust_remote_code=True)``.
+The tokens of one image share one rotary position, or stand ``DELTA`` apart; the text goes on a chosen distance behind.
+This file needs transformers and torch only. It is written beside a checkpoint by ``bapa export --self-contained`` and
+read by ``AutoModelForImageTextToText.from_pretrained(FOLDER, trust_remote_code=True)``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,16 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import LlavaForConditionalGeneration as Base  # the class of the checkpoint
 
-# Filled in by the export: how far behind an image the text goes on (a number, or "native": as far as the image has
-# tokens), the modules concerned, the arguments that bring pictures, the tokens that carry their features, and whether
-# pictures may stand side by side with nothing between them.
-DISTANCE: Any = 1
+# Filled in by the export. The rule: text stands DISTANCE positions behind an image's first token, or its middle one
+# (FROM_MIDDLE), or MULTIPLE times as far as natively where that is given; its tokens stand DELTA of their native
+# distances apart, on rows and columns (ON_GRID) or in the order they are read. Then the modules concerned, the arguments
+# that bring pictures, the tokens that carry their features, and whether pictures may stand side by side with nothing
+# between them.
+DISTANCE: float = 1
+MULTIPLE: float | None = None
+FROM_MIDDLE: bool = False
+DELTA: float = 0
+ON_GRID: bool = False
 OUTER = "model"
 ROTARIES = ("model.language_model.rotary_emb",)
 PICTURES = ("pixel_values", "mm_encoder_outputs")
@@ -111,7 +117,11 @@ def _positions(call: dict[str, Any], native: Tensor) -> Tensor:
     all_text = number is None
     number = torch.zeros(rows, columns, dtype=torch.long) if all_text else number
     native = native.expand(-1, rows, -1)
-    tokens, shift = (carried.to(native.device) for carried in _carry(number))
+    stand = native.transpose(0, 1).cpu()  # (rows, axes, columns)
+    if state is not None and ON_GRID:
+        held = state["stand"][..., : call["past"]]
+        stand = torch.cat([pad(held, (0, call["past"] - held.shape[-1])), stand], -1)
+    tokens, shift = (carried.to(native.device) for carried in _carry(number, stand))
     if state is None:
         begin = _begins(native, (number > 0).to(native.device))
         place = native[0]
@@ -123,30 +133,51 @@ def _positions(call: dict[str, Any], native: Tensor) -> Tensor:
     else:
         origin = state["origin"]
         place = origin[:, None] + torch.arange(number.shape[1], device=native.device)
-        positions, end = (place - tokens)[:, call["past"] :], place[:, -1] + 1 - shift[:, -1]
+        positions, end = (place - tokens)[..., call["past"] :], place[:, -1] + 1 - shift[:, -1]
     call["next"] = {"number": number, "origin": origin, "offset": native[..., -1].amax(0) + 1 - end}
-    return native if all_text else positions[None]
+    if ON_GRID:
+        call["next"]["stand"] = stand
+    return native if all_text else positions
 
 
-def _carry(number: Tensor) -> tuple[Tensor, Tensor]:
-    """What the rule subtracts from each token's raster position, and from that of text right behind it: (rows,
-    columns) each.
+def _carry(number: Tensor, stand: Tensor) -> tuple[Tensor, Tensor]:
+    """What the rule subtracts from each token's raster position, (axes, rows, columns), and from that of text right
+    behind it, (rows, columns). ``stand``: the model's own positions, (rows, axes, columns).
     """
     shift = torch.zeros(number.shape, dtype=torch.float64)
-    tokens = shift.clone()
+    placed = []
     for row, line in enumerate(number):
         before = 0.0
         for k in range(1, int(line.max()) + 1):
             columns = (line == k).nonzero().flatten()
-            first, count = int(columns[0]), len(columns)
-            seen = torch.searchsorted(columns, torch.arange(first, len(line)), right=True).double()
-            shift[row, first:] = before + (0 if DISTANCE == "native" else seen - DISTANCE)
-            tokens[row, first:] = shift[row, first:]
-            tokens[row, columns] = (columns - first + before).double()
-            before += 0 if DISTANCE == "native" else count - DISTANCE
+            first = int(columns[0])
+            offsets, resume = _place(stand[row, :, columns] if ON_GRID else (columns - first)[None])
+            seen = torch.searchsorted(columns, torch.arange(first, len(line)), right=True)
+            shift[row, first:] = before + seen - resume[seen - 1]
+            placed.append((row, columns, columns - first + before - offsets))
+            before += len(columns) - float(resume[-1])
+    tokens = shift.repeat(stand.shape[1] if ON_GRID else 1, 1, 1)
+    for row, columns, moved in placed:
+        tokens[:, row, columns] = moved
     whole = not bool(shift.frac().any() | tokens.frac().any())
     kind = torch.long if whole else torch.float32
     return tokens.to(kind), shift.to(kind)
+
+
+def _place(own: Tensor) -> tuple[Tensor, Tensor]:
+    """Where an image's tokens go, (axes, tokens), and the text after each of them, (tokens,), counted from the first
+    token. ``own``: where they stand by themselves, (axes, tokens).
+    """
+    own = own - own[:, :1]
+    length = (own.amax(0).cummax(0).values + 1).double()
+    if ON_GRID and bool((own[0] > 0).any() | (own[1:].amax(1) + 1).prod().ne(own.shape[1])):
+        raise ValueError("this model's rule is told for whole still images; videos and pieces of images have no grid")
+    middle = (length - 1) / 2 if FROM_MIDDLE else torch.zeros_like(length)
+    distance = DISTANCE if MULTIPLE is None else MULTIPLE * (length - middle)
+    offsets, resume = DELTA * own.double(), DELTA * middle + distance
+    if bool(resume[-1] <= offsets.max()):
+        raise ValueError(f"an image of {own.shape[1]} tokens is too large for this model's rule: text would stand inside")
+    return offsets, resume
 
 
 def _begins(native: Tensor, image: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -89,6 +90,7 @@ def tune(
         train_dataset=data.rows,
         processing_class=model.processor,
     )
+    _shard(trainer, model.model)
     evaluation = None
     if probe:
         if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
@@ -128,6 +130,23 @@ def _trainable(model: nn.Module, settings: Settings) -> nn.Module:
     targets = rf"{re.escape(name)}\..*\.({'|'.join(sorted(leaves))})"
     torch.manual_seed(settings.seed)
     return get_peft_model(model, LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=targets))
+
+
+def _shard(trainer: SFTTrainer, model: nn.Module) -> None:
+    """Have FSDP split the decoder layer by layer, unless its configuration names classes.
+
+    accelerate would take the names in ``_no_split_modules``, among them parts of encoders that the model has not got.
+    """
+    for asked, taken in (("FSDP", trainer.is_fsdp_enabled), ("DEEPSPEED", trainer.is_deepspeed_enabled)):
+        if os.environ.get(f"ACCELERATE_USE_{asked}") == "true" and not taken:
+            raise ConfigError(
+                f"accelerate does not use {asked} on {trainer.args.device.type}; name the device, e.g. --device cuda, "
+                "or start without that configuration"
+            )
+    if trainer.is_fsdp_enabled:
+        plugin = trainer.accelerator.state.fsdp_plugin
+        if not plugin.transformer_cls_names_to_wrap:
+            plugin.transformer_cls_names_to_wrap = sorted({type(layer).__name__ for layer in find(model).layers})
 
 
 def _arguments(folder: Path, settings: Settings, device: torch.device) -> SFTConfig:
