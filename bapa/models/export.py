@@ -80,7 +80,7 @@ def _code(anatomy: Anatomy, scheme: Scheme) -> str:
         )
     paths = {part: name for name, part in model.named_modules()}
     facts: dict[str, Any] = {
-        **_rule(scheme, anatomy.axes),
+        **_rule(scheme, anatomy),
         "OUTER": paths[anatomy.outer],
         "ROTARIES": tuple(paths[rotary] for rotary in anatomy.rotaries),
         "PICTURES": tuple(sorted(anatomy.pictures)),
@@ -97,15 +97,16 @@ def _code(anatomy: Anatomy, scheme: Scheme) -> str:
     return source
 
 
-def _rule(scheme: Bapa | Calibrated, axes: int) -> dict[str, Any]:
+def _rule(scheme: Bapa | Calibrated, anatomy: Anatomy) -> dict[str, Any]:
     """``scheme`` in the words of :mod:`bapa.models.remote`. bapa is a point of its family, told in tokens."""
     if isinstance(scheme, Bapa):
         multiple = 1.0 if scheme.distance == "native" else None
-        return _numbers(scheme.distance, multiple) | {"FROM_MIDDLE": False, "DELTA": 0, "ON_GRID": False}
+        return _numbers(scheme.distance, multiple) | {"FROM_MIDDLE": False, "DELTA": 0, "MERGE": None}
+    gridded = scheme.on_axes(anatomy.axes) is not scheme
     return _numbers(scheme.distance, scheme.multiple) | {
         "FROM_MIDDLE": scheme.about == "middle",
         "DELTA": scheme.delta,
-        "ON_GRID": scheme.on_axes(axes) is not scheme,
+        "MERGE": anatomy.model.config.vision_config.spatial_merge_size if gridded else None,
     }
 
 

@@ -133,7 +133,7 @@ def test_bapa_takes_a_self_contained_model_over(tmp_path: Path) -> None:
         ("if len(lengths) <= runs", "if True"),
         ("before += len(columns) - ", "before += 1 + len(columns) - "),
         ("DELTA * own", "0 * own"),
-        ("DELTA * middle + distance", "distance"),
+        ("DELTA * middle + distance", "distance + 0 * middle"),
     ],
 )
 def test_the_comparison_sees_a_broken_file(right: str, wrong: str, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_what_a_self_contained_checkpoint_cannot_hold_is_refused(tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "prompt", "scheme", "reason"),
     [
-        ("qwen2_5_vl", [["t2", "video", "t2"]], CALIBRATED[4], "videos and pieces of images have no grid"),
+        ("qwen2_5_vl", [["t2", "video", "t2"]], CALIBRATED[4], "videos and pieces have no grid"),
         ("llava", TWO_IMAGES, "calibrated:distance=1,delta=1", "text would stand inside"),
     ],
 )
