@@ -175,7 +175,9 @@ def _place(own: Tensor) -> tuple[Tensor, Tensor]:
     distance = DISTANCE if MULTIPLE is None else MULTIPLE * (length - middle)
     offsets, resume = DELTA * own.double(), DELTA * middle + distance
     if bool(resume[-1] <= offsets.max()):
-        raise ValueError(f"an image of {own.shape[1]} tokens is too large for this model's rule: text would stand inside")
+        raise ValueError(
+            f"an image of {own.shape[1]} tokens is too large for this model's rule: text would stand inside"
+        )
     return offsets, resume
 
 

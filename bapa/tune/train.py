@@ -90,14 +90,14 @@ def tune(
         train_dataset=data.rows,
         processing_class=model.processor,
     )
-    _shard(trainer, model.model)
+    try:
+        _spread(trainer, model.model, probe)
+    except ConfigError:
+        if trainer.accelerator.is_main_process:
+            folder.leave()
+        raise
     evaluation = None
     if probe:
-        if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-            raise ConfigError(
-                "a probe is measured with whole weights on every process, which FSDP and DeepSpeed do not keep; "
-                "leave out --probe and run bapa measure afterwards"
-            )
         evaluation = Evaluation(model, probe, labels, folder.path / EVALUATIONS, evaluate_every, evaluate_items)
         trainer.add_callback(evaluation)
     trainer.remove_callback(PrinterCallback)
@@ -108,7 +108,13 @@ def tune(
     _save(trainer, model.processor, base, folder.path, settings)
     if trainer.accelerator.is_main_process:
         history = [entry for entry in trainer.state.log_history if "loss" in entry]
-        folder.seal(history, evaluation.results if evaluation else [], data.left_out, trainer.accelerator.num_processes)
+        folder.seal(
+            history,
+            evaluation.results if evaluation else [],
+            data.left_out,
+            trainer.accelerator.num_processes,
+            trainer.accelerator.distributed_type.value,
+        )
     trainer.accelerator.wait_for_everyone()
     return folder.path
 
@@ -132,8 +138,9 @@ def _trainable(model: nn.Module, settings: Settings) -> nn.Module:
     return get_peft_model(model, LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=targets))
 
 
-def _shard(trainer: SFTTrainer, model: nn.Module) -> None:
-    """Have FSDP split the decoder layer by layer, unless its configuration names classes.
+def _spread(trainer: SFTTrainer, model: nn.Module, probe: Probe | None) -> None:
+    """Check how accelerate spreads the work over processes; have FSDP split the decoder layer by layer, unless its
+    configuration names classes.
 
     accelerate would take the names in ``_no_split_modules``, among them parts of encoders that the model has not got.
     """
@@ -142,6 +149,11 @@ def _shard(trainer: SFTTrainer, model: nn.Module) -> None:
             raise ConfigError(
                 f"accelerate does not use {asked} on {trainer.args.device.type}; name the device, e.g. --device cuda, "
                 "or start without that configuration"
+            )
+        if taken and probe:
+            raise ConfigError(
+                "a probe is measured with whole weights on every process, which FSDP and DeepSpeed do not keep; "
+                "leave out --probe and run bapa measure afterwards"
             )
     if trainer.is_fsdp_enabled:
         plugin = trainer.accelerator.state.fsdp_plugin
