@@ -69,7 +69,8 @@ studies: $(READY)  ## make the studies of docs again: calibration, tuning, origi
 	PYTHONPATH=. $(BIN)/python docs/calibration.py measure reference:bottom reference:top reference:center reference:uniform \
 	  build/reference/*-2 build/reference/*-3 --work build/calibration
 	PYTHONPATH=. $(BIN)/python docs/calibration.py write --work build/calibration
-	PYTHONPATH=. $(BIN)/python docs/tuning.py --model 1=reference:center --model 2=build/reference/center-2 --model 3=build/reference/center-3
+	for skew in center top bottom uniform; do PYTHONPATH=. $(BIN)/python docs/tuning.py --skew $$skew \
+	  --model 1=reference:$$skew --model 2=build/reference/$$skew-2 --model 3=build/reference/$$skew-3 || exit 1; done
 	$(BIN)/bapa probe digits --items 100 --out build/origin/probe
 	for name in bottom top center uniform; do \
 	  $(BIN)/bapa origin reference:$$name --probe build/origin/probe --items 60 --out build/origin/runs/$$name-1 || exit 1; \

@@ -193,7 +193,7 @@ def _stand(number: Tensor, grids: Tensor | None, native: Tensor) -> Tensor:
             own = native[:, row, place]
             frames, high, wide = (own.amax(1) - own.amin(1) + 1).tolist() if told is None else next(told, (0, 0, 0))
             if told is not None:
-                high, wide = high // MERGE, wide // MERGE
+                high, wide = high // (MERGE or 1), wide // (MERGE or 1)
             if frames != 1 or high * wide != len(place):
                 raise ValueError("this model's rule is told for whole still images; videos and pieces have no grid")
             count = torch.arange(len(place))
