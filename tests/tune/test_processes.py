@@ -27,7 +27,7 @@ WEIGHTS = 1e-2  # of what was learned, relative (Frobenius); measured: 3e-5
 ACCELERATE = ("accelerate.commands.launch", "--num_processes", "2", "--main_process_port", "0", "--config_file")
 LAUNCH = {
     "one": ("tests.tune.launched",),
-    "torchrun": ("torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0", "-m", "bapa"),
+    "torchrun": ("torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "bapa"),
     "fsdp": (*ACCELERATE, str(CONFIGS / "fsdp.yaml"), "-m", "tests.tune.launched"),
     "deepspeed": (*ACCELERATE, str(CONFIGS / "deepspeed.yaml"), "-m", "bapa"),
 }
