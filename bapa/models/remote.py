@@ -1,8 +1,8 @@
-"""A model that runs under Balanced Position Assignment by itself (arXiv 2509.21984 v1).
+"""A model that runs under balanced positions by itself (Balanced Position Assignment, arXiv 2509.21984 v1).
 
-All tokens of one image share one rotary position; the text goes on ``DISTANCE`` further. This file needs transformers
-and torch only. It is written beside a checkpoint by ``bapa export --self-contained`` and read by
-``AutoModelForImageTextToText.from_pretrained(FOLDER, trust_remote_code=True)``.
+The tokens of one image share one rotary position, or stand ``DELTA`` apart; the text goes on a chosen distance behind.
+This file needs transformers and torch only. It is written beside a checkpoint by ``bapa export --self-contained`` and
+read by ``AutoModelForImageTextToText.from_pretrained(FOLDER, trust_remote_code=True)``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,16 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import LlavaForConditionalGeneration as Base  # the class of the checkpoint
 
-# Filled in by the export: how far behind an image the text goes on (a number, or "native": as far as the image has
-# tokens), the modules concerned, the arguments that bring pictures, the tokens that carry their features, and whether
-# pictures may stand side by side with nothing between them.
-DISTANCE: Any = 1
+# Filled in by the export. The rule: text stands DISTANCE positions behind an image's first token, or its middle one
+# (FROM_MIDDLE), or MULTIPLE times as far as natively where that is given; its tokens stand DELTA of their native
+# distances apart, in the order they are read or, where MERGE x MERGE patches of a told grid make a token, on rows and
+# columns. Then the modules concerned, the arguments that bring pictures, the tokens that carry their features, and
+# whether pictures may stand side by side with nothing between them.
+DISTANCE: float = 1
+MULTIPLE: float | None = None
+FROM_MIDDLE: bool = False
+DELTA: float = 0
+MERGE: int | None = None
 OUTER = "model"
 ROTARIES = ("model.language_model.rotary_emb",)
 PICTURES = ("pixel_values", "mm_encoder_outputs")
@@ -80,7 +86,8 @@ class BalancedModel(Base):
 
 def _begin(call: dict[str, Any]) -> dict[str, Any]:
     """One forward. ``number``: LongTensor (rows, all columns so far), 0 on text, k on the row's k-th image; None where
-    all is text behind a cache, or nothing but text so far. ``past``: cached columns.
+    all is text behind a cache, or nothing but text so far. ``fresh``: the same of this call's columns alone. ``held``:
+    what :func:`_stand` gave for the cached ones. ``past``: cached columns.
     """
     ids, cache = call.get("input_ids"), call.get("past_key_values")
     if ids is None:
@@ -91,13 +98,16 @@ def _begin(call: dict[str, Any]) -> dict[str, Any]:
     if past and state is None:
         raise ValueError("the cache was filled by another model; start with a fresh cache")
     number = _images(ids.cpu(), call) if any(call.get(name) is not None for name in PICTURES) else None
+    fresh, held = number, None
     if state is not None:
         state = _rows(state, rows)
         known = state["number"].shape[1]
         if number is not None or past < known:  # a further image, or a cache cropped back: count from the columns
-            held = pad(state["number"][:, :past], (0, max(0, past - known)))
-            number = _join(held, torch.zeros(rows, columns, dtype=torch.long) if number is None else number)
-    return {"number": number, "past": past, "state": state, "size": (rows, columns), "positions": None, "next": None}
+            before = pad(state["number"][:, :past], (0, max(0, past - known)))
+            number = _join(before, torch.zeros(rows, columns, dtype=torch.long) if number is None else number)
+            held = pad(state["stand"][:, :past], (0, 0, 0, max(0, past - known)))
+    call = {"number": number, "fresh": fresh, "held": held, "grids": call.get("image_grid_thw"), "past": past}
+    return {**call, "state": state, "size": (rows, columns), "positions": None, "next": None}
 
 
 def _positions(call: dict[str, Any], native: Tensor) -> Tensor:
@@ -111,7 +121,10 @@ def _positions(call: dict[str, Any], native: Tensor) -> Tensor:
     all_text = number is None
     number = torch.zeros(rows, columns, dtype=torch.long) if all_text else number
     native = native.expand(-1, rows, -1)
-    tokens, shift = (carried.to(native.device) for carried in _carry(number))
+    fresh = torch.zeros(rows, columns, dtype=torch.long) if call["fresh"] is None else call["fresh"]
+    stand = _stand(fresh, call["grids"], native.cpu())
+    stand = stand if call["held"] is None else torch.cat([call["held"], stand], 1)
+    tokens, shift = (carried.to(native.device) for carried in _carry(number, stand))
     if state is None:
         begin = _begins(native, (number > 0).to(native.device))
         place = native[0]
@@ -123,30 +136,69 @@ def _positions(call: dict[str, Any], native: Tensor) -> Tensor:
     else:
         origin = state["origin"]
         place = origin[:, None] + torch.arange(number.shape[1], device=native.device)
-        positions, end = (place - tokens)[:, call["past"] :], place[:, -1] + 1 - shift[:, -1]
-    call["next"] = {"number": number, "origin": origin, "offset": native[..., -1].amax(0) + 1 - end}
-    return native if all_text else positions[None]
+        positions, end = (place - tokens)[..., call["past"] :], place[:, -1] + 1 - shift[:, -1]
+    offset = native[..., -1].amax(0) + 1 - end
+    call["next"] = {"number": number, "stand": stand, "origin": origin, "offset": offset}
+    return native if all_text else positions
 
 
-def _carry(number: Tensor) -> tuple[Tensor, Tensor]:
-    """What the rule subtracts from each token's raster position, and from that of text right behind it: (rows,
-    columns) each.
+def _carry(number: Tensor, stand: Tensor) -> tuple[Tensor, Tensor]:
+    """What the rule subtracts from each token's raster position, (axes or 1, rows, columns), and from that of text
+    right behind it, (rows, columns).
     """
     shift = torch.zeros(number.shape, dtype=torch.float64)
-    tokens = shift.clone()
+    placed = []
     for row, line in enumerate(number):
         before = 0.0
         for k in range(1, int(line.max()) + 1):
             columns = (line == k).nonzero().flatten()
-            first, count = int(columns[0]), len(columns)
-            seen = torch.searchsorted(columns, torch.arange(first, len(line)), right=True).double()
-            shift[row, first:] = before + (0 if DISTANCE == "native" else seen - DISTANCE)
-            tokens[row, first:] = shift[row, first:]
-            tokens[row, columns] = (columns - first + before).double()
-            before += 0 if DISTANCE == "native" else count - DISTANCE
+            first = int(columns[0])
+            offsets, resume = _place(stand[row, columns].T if MERGE else (columns - first)[None])
+            seen = torch.searchsorted(columns, torch.arange(first, len(line)), right=True)
+            shift[row, first:] = before + seen - resume[seen - 1]
+            placed.append((row, columns, columns - first + before - offsets))
+            before += len(columns) - float(resume[-1])
+    tokens = shift.repeat(stand.shape[2] if MERGE else 1, 1, 1)
+    for row, columns, moved in placed:
+        tokens[:, row, columns] = moved
     whole = not bool(shift.frac().any() | tokens.frac().any())
     kind = torch.long if whole else torch.float32
     return tokens.to(kind), shift.to(kind)
+
+
+def _place(own: Tensor) -> tuple[Tensor, Tensor]:
+    """Where an image's tokens go, (axes, tokens), and the text after each of them, (tokens,), counted from the first
+    token. ``own``: where they stand by themselves, (axes, tokens).
+    """
+    length = (own.amax(0).cummax(0).values + 1).double()
+    middle = (length - 1) / 2 if FROM_MIDDLE else torch.zeros_like(length)
+    distance = DISTANCE if MULTIPLE is None else MULTIPLE * (length - middle)
+    offsets, resume = DELTA * own.double(), DELTA * middle + distance
+    if bool(resume[-1] <= offsets.max()):
+        raise ValueError(
+            f"an image of {own.shape[1]} tokens is too large for this model's rule: text would stand inside"
+        )
+    return offsets, resume
+
+
+def _stand(number: Tensor, grids: Tensor | None, native: Tensor) -> Tensor:
+    """Time, row and column of every image token within its image, (rows, columns, 3), 0 on text. ``grids``: frames,
+    patch rows and patch columns of every image; where they do not come along, ``native`` positions tell them.
+    """
+    stand = torch.zeros(*number.shape, 3 if MERGE else 0, dtype=torch.long)
+    told = None if grids is None else iter(grids.tolist())
+    for row, line in enumerate(number if MERGE else ()):
+        for k in range(1, int(line.max()) + 1):
+            place = (line == k).nonzero().flatten()
+            own = native[:, row, place]
+            frames, high, wide = (own.amax(1) - own.amin(1) + 1).tolist() if told is None else next(told, (0, 0, 0))
+            if told is not None:
+                high, wide = high // (MERGE or 1), wide // (MERGE or 1)
+            if frames != 1 or high * wide != len(place):
+                raise ValueError("this model's rule is told for whole still images; videos and pieces have no grid")
+            count = torch.arange(len(place))
+            stand[row, place] = torch.stack([0 * count, count // wide, count % wide], 1)
+    return stand
 
 
 def _begins(native: Tensor, image: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from bapa.tune.chat import read as read_chat
 
 CHATS = ("messages", "conversations")
 PICTURES = ("images", "image")
+_SAVED = ("state.json", "dataset_dict.json")  # in folders of datasets' own save_to_disk
 FEATURES = datasets.Features(
     {
         "messages": datasets.List(
@@ -82,21 +83,28 @@ def read(
     if (file := _file(path)) is not None:
         folder = Path(images) if images else file.parent
         entries = _entries(file)
-        found = [_Row(where, _turns(entry), _references(entry), folder) for where, entry in entries[:rows]]
+        found = [
+            _Row(where, _turns(entry), _references(entry), folder, tuple(entry)) for where, entry in entries[:rows]
+        ]
         return _checked(str(source), found, lambda reference: _picture(folder / reference), skip_bad)
     return _dataset(str(source), split, rows, skip_bad)
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A row before it is checked. ``where``: how to find it; ``folder``: that its pictures must lie in, if files."""
+    """A row before it is checked. ``where``: how to find it; ``folder``: that its pictures must lie in, if files;
+    ``fields``: what it has, if known.
+    """
 
     where: str
     turns: object
     references: object
     folder: Path | None = None
+    fields: tuple[str, ...] = ()
 
     def chat(self) -> dict[str, Any]:
+        if self.fields and not any(name in self.fields for name in CHATS):
+            raise BadRow(f"it has {', '.join(self.fields)}; the chat is read from {' or '.join(CHATS)}")
         if not isinstance(self.references, list) or not all(isinstance(name, str) for name in self.references):
             raise BadRow(f"its image is {self.references!r}; a path, or a list of paths")
         if self.folder is not None:
@@ -106,6 +114,10 @@ class _Row:
                     raise BadRow(f"image {name} lies outside {self.folder}")
                 if not target.is_file():
                     raise BadRow(f"image {name} does not exist in {self.folder}")
+                try:
+                    Image.open(target).close()  # its head only: whole pictures are read when they are needed
+                except OSError:
+                    raise BadRow(f"image {name} cannot be read as a picture") from None
         return {"messages": read_chat(self.turns, len(self.references)), "images": self.references}
 
 
@@ -132,7 +144,7 @@ def _file(path: Path) -> Path | None:
         if not path.is_file():
             raise ConfigError(f"{path}: no such file; name a .json or .jsonl file of chats, a data set, or a probe")
         return path
-    if not path.is_dir() or (path / "state.json").is_file():  # the latter: datasets' own save_to_disk
+    if not path.is_dir() or any((path / mark).is_file() for mark in _SAVED):
         return None
     files = sorted(file for kind in ("*.json", "*.jsonl") for file in path.glob(kind))
     if len(files) > 1:
@@ -172,12 +184,19 @@ def _references(entry: dict[str, Any]) -> object:
     return [given] if isinstance(given, str) else given
 
 
-def _picture(source: Path | io.BytesIO) -> Image.Image:
+def _picture(source: Path | io.BytesIO, name: str | None = None) -> Image.Image:
     try:
         with Image.open(source) as picture:
             return picture.convert("RGB")
     except OSError as error:
-        raise ConfigError(f"{source}: cannot be read as a picture ({error})") from error
+        raise _unreadable(name or str(source), error) from error
+
+
+def _unreadable(name: str, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{name}: cannot be read as a picture ({error}); mend it and repeat the command, which goes on from the last "
+        "checkpoint"
+    )
 
 
 def _probe(name: str, probe: Probe, cells: Sequence[int], rows: int | None) -> Data:
@@ -207,8 +226,12 @@ def _dataset(name: str, split: str, rows: int | None, skip_bad: bool) -> Data:
     """A data set of the ``datasets`` library: on the hub, saved to a folder, or a parquet file."""
     path = Path(name)
     try:
-        if (path / "state.json").is_file():
+        if any((path / mark).is_file() for mark in _SAVED):
             table = datasets.load_from_disk(name)
+            if isinstance(table, datasets.DatasetDict):
+                if split not in table:
+                    raise ConfigError(f"{name} has no split {split!r}; it has {', '.join(table)}: --split NAME")
+                table = table[split]
         elif path.suffix == ".parquet":
             table = datasets.load_dataset("parquet", data_files=name, split="train")
         else:
@@ -233,13 +256,17 @@ def _dataset(name: str, split: str, rows: int | None, skip_bad: bool) -> Data:
 
     def open_cell(reference: str) -> Image.Image:
         row, number = map(int, reference.split("/"))
-        value = table[row][column]
+        where = f"{name} row {row}"
+        try:
+            value = table[row][column]
+        except OSError as error:
+            raise _unreadable(where, error) from error
         picture = value[number] if isinstance(value, list) else value
         if isinstance(picture, dict) and picture.get("bytes"):  # a column that does not know it holds pictures
-            return _picture(io.BytesIO(picture["bytes"]))
+            return _picture(io.BytesIO(picture["bytes"]), where)
         if isinstance(picture, Image.Image):
             return picture.convert("RGB")
-        raise ConfigError(f"{name} row {row}: column {column} holds no picture but {type(picture).__name__}")
+        raise ConfigError(f"{where}: column {column} holds no picture but {type(picture).__name__}")
 
     return _checked(name, found, open_cell, skip_bad)
 

@@ -48,16 +48,23 @@ class Folder:
         write_json(self.path / PROGRESS, {"config": self.config})
         return False
 
+    def leave(self) -> None:
+        """Give the folder up, where nothing was trained yet."""
+        if not any((self.path / CHECKPOINTS).glob("*")):
+            shutil.rmtree(self.path)
+
     def seal(
         self,
         history: Sequence[Mapping[str, Any]],
         evaluations: Sequence[Mapping[str, Any]],
         left_out: Sequence[str],
         processes: int,
+        distributed: str,
     ) -> None:
         """Write the report, drop the checkpoints and mark the run finished.
 
         ``history``: what the trainer logged, one entry a step. ``evaluations``: as :class:`Evaluation` gives them.
+        ``distributed``: how accelerate spread the work, e.g. NO, MULTI_GPU, FSDP.
         """
         from bapa.report import tuning
 
@@ -67,6 +74,7 @@ class Folder:
             "config": self.config,
             "command": shlex.join(command),
             "processes": processes,
+            "distributed": distributed,
             "left_out": list(left_out),
             "versions": {
                 "bapa": bapa.__version__,

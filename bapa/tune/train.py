@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -89,13 +90,14 @@ def tune(
         train_dataset=data.rows,
         processing_class=model.processor,
     )
+    try:
+        _spread(trainer, model.model, probe)
+    except ConfigError:
+        if trainer.accelerator.is_main_process:
+            folder.leave()
+        raise
     evaluation = None
     if probe:
-        if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-            raise ConfigError(
-                "a probe is measured with whole weights on every process, which FSDP and DeepSpeed do not keep; "
-                "leave out --probe and run bapa measure afterwards"
-            )
         evaluation = Evaluation(model, probe, labels, folder.path / EVALUATIONS, evaluate_every, evaluate_items)
         trainer.add_callback(evaluation)
     trainer.remove_callback(PrinterCallback)
@@ -106,7 +108,13 @@ def tune(
     _save(trainer, model.processor, base, folder.path, settings)
     if trainer.accelerator.is_main_process:
         history = [entry for entry in trainer.state.log_history if "loss" in entry]
-        folder.seal(history, evaluation.results if evaluation else [], data.left_out, trainer.accelerator.num_processes)
+        folder.seal(
+            history,
+            evaluation.results if evaluation else [],
+            data.left_out,
+            trainer.accelerator.num_processes,
+            trainer.accelerator.distributed_type.value,
+        )
     trainer.accelerator.wait_for_everyone()
     return folder.path
 
@@ -128,6 +136,29 @@ def _trainable(model: nn.Module, settings: Settings) -> nn.Module:
     targets = rf"{re.escape(name)}\..*\.({'|'.join(sorted(leaves))})"
     torch.manual_seed(settings.seed)
     return get_peft_model(model, LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=targets))
+
+
+def _spread(trainer: SFTTrainer, model: nn.Module, probe: Probe | None) -> None:
+    """Check how accelerate spreads the work over processes; have FSDP split the decoder layer by layer, unless its
+    configuration names classes.
+
+    accelerate would take the names in ``_no_split_modules``, among them parts of encoders that the model has not got.
+    """
+    for asked, taken in (("FSDP", trainer.is_fsdp_enabled), ("DEEPSPEED", trainer.is_deepspeed_enabled)):
+        if os.environ.get(f"ACCELERATE_USE_{asked}") == "true" and not taken:
+            raise ConfigError(
+                f"accelerate does not use {asked} on {trainer.args.device.type}; name the device, e.g. --device cuda, "
+                "or start without that configuration"
+            )
+        if taken and probe:
+            raise ConfigError(
+                "a probe is measured with whole weights on every process, which FSDP and DeepSpeed do not keep; "
+                "leave out --probe and run bapa measure afterwards"
+            )
+    if trainer.is_fsdp_enabled:
+        plugin = trainer.accelerator.state.fsdp_plugin
+        if not plugin.transformer_cls_names_to_wrap:
+            plugin.transformer_cls_names_to_wrap = sorted({type(layer).__name__ for layer in find(model).layers})
 
 
 def _arguments(folder: Path, settings: Settings, device: torch.device) -> SFTConfig:

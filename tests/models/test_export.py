@@ -35,7 +35,18 @@ def remote(folder: Path) -> torch.nn.Module:
     return model.eval()
 
 
-@pytest.mark.parametrize("scheme", ["bapa", "bapa:distance=2.5", "bapa:distance=native"])
+RULES = ["bapa", "bapa:distance=2.5", "bapa:distance=native", "bapa:distance=62"]
+CALIBRATED = [
+    "calibrated:distance=6",
+    "calibrated:distance=5,delta=0.3",
+    "calibrated:distance=41,delta=0.3,about=start",
+    "calibrated:distance=1.6x",
+    "calibrated:distance=0.7x,delta=0.25,about=start",
+    "calibrated:distance=native,delta=1",
+]
+
+
+@pytest.mark.parametrize("scheme", RULES + CALIBRATED)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_self_contained_model_equals_the_hook_bit_for_bit(name: str, scheme: str, tmp_path: Path) -> None:
     family = exported(name, tmp_path / "out", scheme)
@@ -51,15 +62,17 @@ def test_a_self_contained_model_equals_the_hook_bit_for_bit(name: str, scheme: s
         same(found.sequences, right.sequences)
         for one, two in zip(found.logits, right.logits, strict=True):
             same(one, two)
-    assert not torch.equal(logits(hooked, family.inputs(TWO_IMAGES)), logits(family.build(), family.inputs(TWO_IMAGES)))
+    native = torch.equal(logits(hooked, family.inputs(TWO_IMAGES)), logits(family.build(), family.inputs(TWO_IMAGES)))
+    assert native == (scheme == "calibrated:distance=native,delta=1"), "all but the native point change something"
 
 
+@pytest.mark.parametrize("scheme", ["bapa", CALIBRATED[1], CALIBRATED[4]])
 @pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
-def test_caches_go_on_as_under_the_hook(name: str, tmp_path: Path) -> None:
-    family = exported(name, tmp_path / "out")
+def test_caches_go_on_as_under_the_hook(name: str, scheme: str, tmp_path: Path) -> None:
+    family = exported(name, tmp_path / "out", scheme)
     for crop in (0, 3):
         seen = []
-        for model in (remote(tmp_path / "out"), bapa.balance(family.build())):
+        for model in (remote(tmp_path / "out"), bapa.balance(family.build(), scheme)):
             first, more = family.inputs(TWO_IMAGES), family.inputs([["t2", "image", "t3"]])
             with torch.no_grad():
                 cache = model(**first, use_cache=True).past_key_values
@@ -73,8 +86,12 @@ def test_caches_go_on_as_under_the_hook(name: str, tmp_path: Path) -> None:
         same(seen[0][1], seen[1][1])
 
 
-def test_it_loads_and_generates_where_bapa_cannot_be_imported(tmp_path: Path) -> None:
-    family = exported("llava", tmp_path / "out")
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [("llava", "bapa:distance=62"), ("qwen2_5_vl", CALIBRATED[2]), ("gemma3", CALIBRATED[4]), ("llava", CALIBRATED[1])],
+)
+def test_it_loads_and_generates_where_bapa_cannot_be_imported(name: str, scheme: str, tmp_path: Path) -> None:
+    family = exported(name, tmp_path / "out", scheme)
     inputs = family.inputs(ROWS)
     torch.save(inputs, tmp_path / "inputs.pt")
     script = """
@@ -92,7 +109,7 @@ assert not [name for name in sys.modules if name.startswith("bapa.")]
 """
     subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, timeout=240)
     found, tokens = torch.load(tmp_path / "found.pt")
-    hooked = bapa.balance(family.build())
+    hooked = bapa.balance(family.build(), scheme)
     same(found, logits(hooked, inputs))
     same(tokens, generate(hooked, family, inputs).sequences)
 
@@ -114,16 +131,19 @@ def test_bapa_takes_a_self_contained_model_over(tmp_path: Path) -> None:
     [
         ("number is not None or past < known", "False"),
         ("if len(lengths) <= runs", "if True"),
-        ("before += 0 if", "before += 1 if"),
+        ("before += len(columns) - ", "before += 1 + len(columns) - "),
+        ("DELTA * own", "0 * own"),
+        ("DELTA * middle + distance", "distance + 0 * middle"),
     ],
 )
 def test_the_comparison_sees_a_broken_file(right: str, wrong: str, tmp_path: Path) -> None:
-    family = exported("llava", tmp_path / "out", "bapa:distance=native")
+    scheme = CALIBRATED[1] if "DELTA" in right else "bapa:distance=native"
+    family = exported("llava", tmp_path / "out", scheme)
     code = tmp_path / "out" / "modeling_bapa.py"
     text = code.read_text()
     assert right in text
     code.write_text(text.replace(right, wrong))
-    assert not _agrees(remote(tmp_path / "out"), bapa.balance(family.build(), "bapa:distance=native"), family)
+    assert not _agrees(remote(tmp_path / "out"), bapa.balance(family.build(), scheme), family)
 
 
 def _agrees(alone: torch.nn.Module, hooked: torch.nn.Module, family: Family) -> bool:
@@ -145,7 +165,7 @@ def _agrees(alone: torch.nn.Module, hooked: torch.nn.Module, family: Family) -> 
 
 def test_what_a_self_contained_checkpoint_cannot_hold_is_refused(tmp_path: Path) -> None:
     for name, scheme, reason in (
-        ("llava", "concentric", "bapa rule and its distance only, not concentric"),
+        ("llava", "concentric", "rules bapa and calibrated with their distances only, not concentric"),
         ("llava", "bapa:scope=global", "not bapa:scope=global"),
         ("idefics3", "bapa", "writes an image in several pieces"),
     ):
@@ -153,6 +173,24 @@ def test_what_a_self_contained_checkpoint_cannot_hold_is_refused(tmp_path: Path)
         with pytest.raises(SchemeError, match=reason):
             export(model, tmp_path / "out", scheme, self_contained=True)
     assert not any(tmp_path.iterdir()), "nothing half-written is left"
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt", "scheme", "reason"),
+    [
+        ("qwen2_5_vl", [["t2", "video", "t2"]], CALIBRATED[4], "videos and pieces have no grid"),
+        ("llava", TWO_IMAGES, "calibrated:distance=1,delta=1", "text would stand inside"),
+    ],
+)
+def test_what_the_rule_cannot_place_is_an_error_there_too(
+    name: str, prompt: list[list[str]], scheme: str, reason: str, tmp_path: Path
+) -> None:
+    family = exported(name, tmp_path / "out", scheme)
+    inputs = family.inputs(prompt)
+    with pytest.raises(SchemeError):
+        logits(bapa.balance(family.build(), scheme), inputs)
+    with pytest.raises(ValueError, match=reason):
+        logits(remote(tmp_path / "out"), inputs)
 
 
 def test_a_full_folder_is_left_alone(tmp_path: Path) -> None:

@@ -19,7 +19,11 @@ from tests.tiny import FAMILIES
 LLAVA = FAMILIES["llava"]
 
 
-@pytest.mark.parametrize("scheme", ["bapa", "bapa:distance=2.5", "bapa:distance=native", "stride:delta=0.25"])
+RULES = ["bapa", "bapa:distance=2.5", "bapa:distance=native", "stride:delta=0.25", "anchored", "anchored:rule=edvt"]
+CALIBRATED = ["calibrated:distance=41,delta=0.3", "calibrated:distance=0.7x,delta=0.25,about=start"]
+
+
+@pytest.mark.parametrize("scheme", RULES + CALIBRATED)
 @pytest.mark.parametrize("name", ["llava", "qwen2_5_vl", "gemma3"])
 def test_reloaded_equals_live(name: str, scheme: str, tmp_path: Path) -> None:
     family = FAMILIES[name]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from bapa.errors import RunError
+from bapa.errors import RunError, SchemeError
 from bapa.probe import digits
 from bapa.reference import build, scenes, stages
 from bapa.reference.__main__ import app
 from bapa.reference.recipe import IMAGE_TOKENS, SKEWS, Recipe, Stage
 from bapa.reference.train import train
+from bapa.schemes.registry import SCHEMES
 
 STEP = Stage(steps=2, batch=2, rate=1e-3)
 MINIATURE = Recipe(copies=1, questions=2, encoder=STEP, language=STEP, connector=STEP, visual=STEP)
@@ -83,7 +85,25 @@ def test_command_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("scheme", ["native", "bapa", "bapa:distance=native"])
+# Rules that positions alone do not tell; the recipe packs questions by their positions and trains them wrongly.
+MORE = {
+    "pyramid": "positions of its own on every layer",
+    "vrope": "positions of its own on every channel",
+    "anchored": "another attention",
+    "agci": "other features",
+}
+RULES = [
+    *(name for name, kind in SCHEMES.items() if kind.axes == 1 and name not in ("id_align", *MORE)),
+    "bapa:distance=native",
+    "calibrated:distance=41,delta=0.3",
+    *(
+        pytest.param(name, marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason))
+        for name, reason in MORE.items()
+    ),
+]
+
+
+@pytest.mark.parametrize("scheme", RULES)
 def test_packed_questions_get_the_logits_they_would_get_alone(scheme: str) -> None:
     import bapa
 
@@ -107,6 +127,24 @@ def test_packed_questions_get_the_logits_they_would_get_alone(scheme: str) -> No
                     input_ids=ids, pixel_values=pixels[row : row + 1], attention_mask=torch.ones_like(ids)
                 ).logits[0, -1]
                 assert torch.allclose(alone, packed[row, number, 0], atol=1e-4)
+
+
+def test_training_runs_under_every_rule_by_one_flag(trained: Path, tmp_path: Path) -> None:
+    seen = {}
+    for scheme in (*SCHEMES, "bapa:distance=native", "calibrated:distance=41,delta=0.3"):
+        out, recipe = tmp_path / scheme.replace(":", "-"), replace(MINIATURE, scheme=scheme)
+        work = trained.with_name("model.stages")
+        if SCHEMES[scheme.partition(":")[0]].axes == 3 or scheme == "id_align":
+            with pytest.raises(SchemeError):
+                train(recipe, out, work)
+            assert not out.exists()
+            continue
+        train(recipe, out, work)
+        assert json.loads((out / "recipe.json").read_text())["scheme"] == scheme
+        seen[scheme] = out
+    moved = [name for name, out in seen.items() if not same(out, seen["native"])]
+    # Their positions are the native ones: rotary attention cannot see the constant of null, only its rounding.
+    assert set(seen) - {"native", "null", *MORE} <= set(moved)
 
 
 def test_answers_are_true_and_what_is_present_stands_in_the_asked_cells() -> None:

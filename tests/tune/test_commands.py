@@ -5,12 +5,34 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 import bapa
 from bapa.cli import app
+from bapa.errors import ModelError
 from bapa.models import load
 from tests.tune.processors import picture, saved
+
+
+@pytest.mark.parametrize(
+    ("given", "rank", "loaded"),
+    [("cuda", "1", "cuda:1"), ("cuda", None, "cuda"), ("cuda:0", "1", "cuda:0"), ("cpu", "1", "cpu")],
+)
+def test_every_process_loads_onto_a_gpu_of_its_own(
+    given: str, rank: str | None, loaded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(name: str, device: str, **more: object) -> None:
+        raise ModelError(f"loads onto {device}")
+
+    monkeypatch.setattr("bapa.models.load", stop)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    chat = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hi."}]
+    (tmp_path / "chats.json").write_text(json.dumps([{"conversations": chat}]))
+    tune = ("tune", "m", "--data", tmp_path / "chats.json", "--out", tmp_path / "out", "--device", given)
+    assert f"loads onto {loaded}\n" in run(*tune, code=2)
 
 
 def run(*words: str | Path, code: int = 0) -> str:

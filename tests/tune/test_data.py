@@ -54,6 +54,8 @@ def test_llava_files(name: str, tmp_path: Path) -> None:
     ("change", "reason"),
     [
         ({"image": "c.png"}, r"line 2: image c\.png does not exist in"),
+        ({"image": "broken.png"}, r"line 2: image broken\.png cannot be read as a picture"),
+        ({"conversations": None, "text": "Hi"}, "its conversation is not a list of turns"),
         ({"image": "../secret.png"}, r"image \.\./secret\.png lies outside"),
         ({"image": "/etc/hostname"}, r"image /etc/hostname lies outside"),
         ({"image": 7}, "its image is 7"),
@@ -69,6 +71,7 @@ def test_a_bad_row_is_named_or_left_out(change: dict[str, Any], reason: str, tmp
     (tmp_path / "secret.png").write_bytes(b"")
     folder = tmp_path / "data"
     folder.mkdir()
+    (folder / "broken.png").write_bytes(b"\x89PNG, or not")
     file = write(folder, GOOD, {**GOOD, **change})
     with pytest.raises(ConfigError, match=rf"{reason}.*\(1 of 2 rows are bad\).*--skip-bad") as error:
         read(file)
@@ -82,15 +85,19 @@ def test_what_is_no_training_data(tmp_path: Path) -> None:
     (tmp_path / "broken.jsonl").write_text('{"a": 1}\n{"a":')
     (tmp_path / "empty.json").write_text("{}")
     (tmp_path / "words.json").write_text('["a"]')
+    (tmp_path / "blank.jsonl").write_text("\n")
+    (tmp_path / "fields.json").write_text('[{"image": "a.png", "text": "Hi"}]')
     for name, reason in (
         ("broken.jsonl", "line 2 is no JSON"),
         ("empty.json", "no rows"),
         ("words.json", "row 1 is 'a', not an object"),
+        ("blank.jsonl", "no rows"),
+        ("fields.json", "row 1: it has image, text; the chat is read from messages or conversations"),
         ("missing.json", "no such file"),
     ):
         with pytest.raises(ConfigError, match=reason):
             read(tmp_path / name)
-    with pytest.raises(ConfigError, match="holds 3 files of rows; name one"):
+    with pytest.raises(ConfigError, match="holds 5 files of rows; name one"):
         read(tmp_path)
     with pytest.raises(ConfigError, match="cells are chosen in a probe only"):
         read(write(tmp_path, GOOD), cells=[4])
@@ -120,10 +127,32 @@ def test_a_data_set_with_a_chat_column(kind: str, tmp_path: Path) -> None:
     table = datasets.Dataset.from_dict(rows, features=features)
     table.save_to_disk(tmp_path / "saved")
     table.to_parquet(tmp_path / "rows.parquet")
-    for source in (tmp_path / "saved", tmp_path / "rows.parquet"):
+    datasets.DatasetDict({"train": table, "test": table.select([0])}).save_to_disk(tmp_path / "splits")
+    for source in (tmp_path / "saved", tmp_path / "rows.parquet", tmp_path / "splits"):
         data = read(source)
         assert [row["images"] for row in data.rows] == [["0/0"], []]
         assert data.open("0/0").tobytes() == picture(3).tobytes()
+    assert len(read(tmp_path / "splits", split="test").rows) == 1
+    with pytest.raises(ConfigError, match=r"has no split 'val'; it has train, test: --split"):
+        read(tmp_path / "splits", split="val")
+
+
+@pytest.mark.parametrize("feature", ["picture", "bytes"])
+def test_a_picture_that_breaks_off_is_named(feature: str, tmp_path: Path) -> None:
+    picture(3).save(tmp_path / "p.png")
+    half = (tmp_path / "p.png").read_bytes()[:-40]
+    kind = datasets.Image() if feature == "picture" else {"bytes": datasets.Value("binary")}
+    table = datasets.Dataset.from_dict({"messages": [GOOD["conversations"]], "image": [{"bytes": half}]})
+    table.cast_column("image", kind).to_parquet(tmp_path / "rows.parquet")
+    data = read(tmp_path / "rows.parquet")
+    with pytest.raises(ConfigError, match=r"rows\.parquet row 0: cannot be read as a picture.*goes on from the last"):
+        data.open("0/0")
+    folder = tmp_path / "files"
+    folder.mkdir()
+    file = write(folder, GOOD)
+    (folder / "a.png").write_bytes(half)
+    with pytest.raises(ConfigError, match=r"a\.png: cannot be read as a picture \(.*mend it"):
+        read(file).open("a.png")
 
 
 def test_a_data_set_without_a_chat_is_refused(tmp_path: Path) -> None:

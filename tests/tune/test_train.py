@@ -45,22 +45,23 @@ def logits(model: Any, inputs: dict[str, Tensor]) -> Tensor:
     return found[inputs["attention_mask"].bool()]
 
 
+@pytest.mark.parametrize("scheme", ["bapa", "calibrated:distance=5,delta=0.3"])
 @pytest.mark.parametrize("name", NAMES)
-def test_saved_reloaded_merged_and_exported_are_one_model(name: str, tmp_path: Path) -> None:
+def test_saved_reloaded_merged_and_exported_are_one_model(name: str, scheme: str, tmp_path: Path) -> None:
     model = saved(name, tmp_path / "base")
     inputs = batch(model)
-    before = logits(bapa.balance(model.model, "bapa"), inputs)
+    before = logits(bapa.balance(model.model, scheme), inputs)
     bapa.restore(model.model)
-    out = tune(model, DATA, tmp_path / "out", settings=QUICK)
+    out = tune(model, DATA, tmp_path / "out", scheme=scheme, settings=QUICK)
     live = logits(model.model.eval(), inputs)
     assert (live - before).abs().max() > 1e-3, "it has learned something"
 
     reloaded = load(str(out))
-    assert bapa.scheme_of(reloaded.model).label == "bapa"
+    assert bapa.scheme_of(reloaded.model).label == scheme
     export(load(str(out)), tmp_path / "merged")
     export(load(str(out)), tmp_path / "alone", self_contained=True)
     merged = load(str(tmp_path / "merged"))
-    assert merged.model.config.bapa["scheme"] == "bapa"
+    assert merged.model.config.bapa["scheme"] == scheme.partition(":")[0]
     alone = AutoModelForImageTextToText.from_pretrained(tmp_path / "alone", trust_remote_code=True).eval()
     for step in (reloaded.model, merged.model, alone):
         torch.testing.assert_close(logits(step, inputs), live, atol=1e-5, rtol=0)
