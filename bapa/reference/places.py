@@ -110,7 +110,7 @@ def teach(
             rotary = torch.cat([torch.arange(before).expand(batch, -1), before + place, text.expand(batch, -1)], 1)
             questions = asker.ask(scenes, SKEWS["uniform"], recipe.questions, generator)
             hidden = stages.states(model, asker, seen, questions, rotary)
-            answers = stages.answer_loss(model, asker, hidden[-1], questions)
+            answers = stages.answer_loss(asker, stages.read_out(model, hidden[-1], questions), questions)
             known = model.lm_head(model.model.language_model.norm(hidden[_LAYER][:, before : before + CELLS]))
             rows = asker.rows[tile[place] // COLS]
             yield answers + _WEIGHT * F.cross_entropy(known.flatten(0, 1), rows.flatten())

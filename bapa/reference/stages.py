@@ -19,6 +19,9 @@ from bapa.probe.digits import COLOURS, DIGITS
 from bapa.reference.build import tile_of_patch
 from bapa.reference.recipe import CELLS, IMAGE_TOKENS, SKEWS, Recipe, Stage
 from bapa.reference.scenes import Asker, Bank, Questions, draw
+from bapa.schemes import parse
+from bapa.schemes.agci import Agci
+from bapa.schemes.anchored import Anchored
 
 Report = Callable[[int, str], None]
 _EVERYWHERE = SKEWS["uniform"]
@@ -76,8 +79,7 @@ def language(model: LlavaForConditionalGeneration, codes: Codes, recipe: Recipe,
             resume = places[:, -1:] + 1 + torch.randint(_GAP, (batch, 1), generator=generator)
             rotary = torch.cat([torch.arange(before).expand(batch, -1), places, resume + torch.arange(length)], 1)
             questions = asker.ask(scenes, _EVERYWHERE, recipe.questions, generator)
-            hidden = states(model, asker, seen, questions, rotary)[-1]
-            yield answer_loss(model, asker, hidden, questions)
+            yield answer_loss(asker, answer_logits(model, asker, seen, questions, rotary), questions)
 
     parameters = [*model.model.language_model.parameters(), *model.lm_head.parameters(), *codes.parameters()]
     fit(parameters, recipe.language, losses(), report)
@@ -103,21 +105,37 @@ def visual(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, ask
     """Trains the language model on pictures, asked about the skew's cells only, under the recipe's position rule.
 
     The projector stays as it is: its features hardly tell the cell, so where to look must be learned from positions.
+    Under a rule that is more than one set of positions the questions cannot share a picture, which takes longer.
     """
     generator = torch.Generator().manual_seed(recipe.seed + 3)
     cells = SKEWS[recipe.skew]
-    rotary = rotary_positions(model, asker, recipe.scheme)
+    together = _is_positions(recipe.scheme)
+    rotary = rotary_positions(model, asker, recipe.scheme) if together else None
 
     def losses() -> Iterator[Tensor]:
         while True:
             scenes = asker.draw(recipe.visual.batch, generator)
-            with torch.no_grad():
-                seen = model.model.multi_modal_projector(features(model, bank.canvases(scenes, generator)))
+            pixels = bank.canvases(scenes, generator)
             questions = asker.ask(scenes, cells, recipe.questions, generator)
-            hidden = states(model, asker, seen, questions, rotary)[-1]
-            yield answer_loss(model, asker, hidden, questions)
+            if rotary is None:
+                with balanced(model, recipe.scheme):
+                    yield answer_loss(asker, lone_logits(model, asker, pixels, questions), questions)
+            else:
+                with torch.no_grad():
+                    seen = model.model.multi_modal_projector(features(model, pixels))
+                yield answer_loss(asker, answer_logits(model, asker, seen, questions, rotary), questions)
 
+    model.model.vision_tower.requires_grad_(False)
+    model.model.multi_modal_projector.requires_grad_(False)
     fit([*model.model.language_model.parameters(), *model.lm_head.parameters()], recipe.visual, losses(), report)
+    model.requires_grad_(True)
+
+
+def _is_positions(scheme: str) -> bool:
+    """Whether a rule is one set of positions for all layers and channels, and nothing else."""
+    rule = parse(scheme)
+    alike = rule.channels == 1 and rule.at_layer(0, 2) == rule.at_layer(1, 2)
+    return alike and not isinstance(rule, (Agci, Anchored))
 
 
 def features(model: LlavaForConditionalGeneration, pixel_values: Tensor) -> Tensor:
@@ -138,7 +156,31 @@ def answer_logits(
     model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor
 ) -> Tensor:
     """Logits of the answer and of what follows it, (batch, questions, 2, vocabulary); see :func:`states`."""
-    return _answers(model, asker, states(model, asker, seen, questions, rotary)[-1], questions)
+    return read_out(model, states(model, asker, seen, questions, rotary)[-1], questions)
+
+
+def read_out(model: LlavaForConditionalGeneration, hidden: Tensor, questions: Questions) -> Tensor:
+    """The same from the last of :func:`states`."""
+    batch, count, length = questions.ids.shape
+    at = hidden.shape[1] - count * length + torch.arange(count) * length + questions.answer_at
+    both = torch.stack([at - 1, at], -1).flatten(1)
+    read = hidden.gather(1, both[..., None].expand(-1, -1, hidden.shape[-1]))
+    return model.lm_head(read).view(batch, count, 2, -1)
+
+
+def lone_logits(
+    model: LlavaForConditionalGeneration, asker: Asker, pixel_values: Tensor, questions: Questions
+) -> Tensor:
+    """The same, each question behind a picture of its own, through the whole model as it stands balanced."""
+    batch, count, _ = questions.ids.shape
+    image = torch.full((IMAGE_TOKENS,), model.config.image_token_id)
+    lead = torch.cat([asker.prefix, image]).expand(batch * count, -1)
+    ids = torch.cat([lead, questions.ids.flatten(0, 1)], 1)
+    pictures = pixel_values.repeat_interleave(count, 0)
+    logits = model(input_ids=ids, pixel_values=pictures, attention_mask=torch.ones_like(ids)).logits
+    at = lead.shape[1] + questions.answer_at.flatten()
+    rows = torch.arange(len(at))
+    return torch.stack([logits[rows, at - 1], logits[rows, at]], 1).view(batch, count, 2, -1)
 
 
 def states(
@@ -167,19 +209,11 @@ def states(
     ).hidden_states
 
 
-def answer_loss(model: LlavaForConditionalGeneration, asker: Asker, hidden: Tensor, questions: Questions) -> Tensor:
-    """Cross entropy of the answer, and a little of ending after it; ``hidden``: the last of :func:`states`."""
-    said, after = _answers(model, asker, hidden, questions).flatten(0, 1).unbind(1)
+def answer_loss(asker: Asker, logits: Tensor, questions: Questions) -> Tensor:
+    """Cross entropy of the answer, and a little of ending after it; ``logits`` of :func:`answer_logits`."""
+    said, after = logits.flatten(0, 1).unbind(1)
     answer = questions.ids.gather(2, questions.answer_at[..., None]).flatten()
     return F.cross_entropy(said, answer) + 0.1 * F.cross_entropy(after, torch.full_like(answer, asker.end))
-
-
-def _answers(model: LlavaForConditionalGeneration, asker: Asker, hidden: Tensor, questions: Questions) -> Tensor:
-    batch, count, length = questions.ids.shape
-    at = hidden.shape[1] - count * length + torch.arange(count) * length + questions.answer_at
-    both = torch.stack([at - 1, at], -1).flatten(1)
-    read = hidden.gather(1, both[..., None].expand(-1, -1, hidden.shape[-1]))
-    return model.lm_head(read).view(batch, count, 2, -1)
 
 
 def _read(logits: Tensor, digit: Tensor, colour: Tensor) -> Tensor:

@@ -19,11 +19,13 @@ from torch import nn
 from transformers import GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
 
 from bapa.errors import RunError
+from bapa.models import record
 from bapa.reference import build, places, stages
 from bapa.reference.card import card
 from bapa.reference.places import Places
 from bapa.reference.recipe import Recipe
 from bapa.reference.scenes import Asker, Bank
+from bapa.schemes import parse
 
 _RECIPE = "recipe.json"
 _STANDARD = {"encoder_skew": "uniform", "tasks": "match", "places": asdict(Recipe().places)}  # older records lack them
@@ -99,6 +101,8 @@ def _finished(recipe: Recipe, out: Path) -> bool:
 
 def _write(model: LlavaForConditionalGeneration, processor: LlavaProcessor, recipe: Recipe, folder: Path) -> None:
     """A model folder: weights in float16, loaded as float32; processor, card and recipe."""
+    if recipe.scheme != "native":
+        record.write(model.config, parse(recipe.scheme))  # loaded with bapa, it runs under the rule it learned
     model.generation_config = GenerationConfig.from_model_config(model.config)
     model.save_pretrained(folder, state_dict={key: value.half() for key, value in model.state_dict().items()})
     processor.save_pretrained(folder)

@@ -85,26 +85,17 @@ def test_command_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     assert not (tmp_path / "model").exists()
 
 
-# Rules that positions alone do not tell; the recipe packs questions by their positions and trains them wrongly.
-MORE = {
-    "pyramid": "positions of its own on every layer",
-    "vrope": "positions of its own on every channel",
-    "anchored": "another attention",
-    "agci": "other features",
-}
+# Rules that are more than one set of positions: no question can share a picture with others.
+MORE = ("pyramid", "vrope", "anchored", "agci")
 RULES = [
-    *(name for name, kind in SCHEMES.items() if kind.axes == 1 and name not in ("id_align", *MORE)),
+    *(name for name, kind in SCHEMES.items() if kind.axes == 1 and name != "id_align"),
     "bapa:distance=native",
     "calibrated:distance=41,delta=0.3",
-    *(
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason))
-        for name, reason in MORE.items()
-    ),
 ]
 
 
 @pytest.mark.parametrize("scheme", RULES)
-def test_packed_questions_get_the_logits_they_would_get_alone(scheme: str) -> None:
+def test_questions_get_the_logits_they_would_get_alone(scheme: str) -> None:
     import bapa
 
     torch.manual_seed(0)
@@ -115,10 +106,13 @@ def test_packed_questions_get_the_logits_they_would_get_alone(scheme: str) -> No
     pixels = scenes.Bank(1, 0).canvases(drawn, generator)
     with torch.no_grad():
         seen = model.get_image_features(pixels).pooler_output
-        packed = stages.answer_logits(
-            model, asker, torch.stack(list(seen)), questions, stages.rotary_positions(model, asker, scheme)
-        )
-        bapa.balance(model, scheme)
+        if scheme in MORE:
+            bapa.balance(model, scheme)
+            packed = stages.lone_logits(model, asker, pixels, questions)
+        else:
+            rotary = stages.rotary_positions(model, asker, scheme)
+            packed = stages.answer_logits(model, asker, torch.stack(list(seen)), questions, rotary)
+            bapa.balance(model, scheme)
         for row in range(2):
             for number in range(3):
                 text = questions.ids[row, number, : questions.answer_at[row, number]]
@@ -143,8 +137,10 @@ def test_training_runs_under_every_rule_by_one_flag(trained: Path, tmp_path: Pat
         assert json.loads((out / "recipe.json").read_text())["scheme"] == scheme
         seen[scheme] = out
     moved = [name for name, out in seen.items() if not same(out, seen["native"])]
-    # Their positions are the native ones: rotary attention cannot see the constant of null, only its rounding.
-    assert set(seen) - {"native", "null", *MORE} <= set(moved)
+    # Rotary attention cannot see the constant of null, only its rounding.
+    assert set(seen) - {"native", "null"} <= set(moved)
+    assert json.loads((seen["bapa"] / "config.json").read_text())["bapa"]["scheme"] == "bapa"
+    assert "bapa" not in json.loads((seen["native"] / "config.json").read_text())
 
 
 def test_answers_are_true_and_what_is_present_stands_in_the_asked_cells() -> None:
