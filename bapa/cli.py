@@ -19,7 +19,7 @@ from bapa.commands.origin import origin
 from bapa.commands.serve import serve
 from bapa.commands.tune import tune
 from bapa.errors import BapaError, ConfigError
-from bapa.probe.design import Background, Design, Distractors, Line, Order, Signs, Task
+from bapa.probe.design import Background, Design, Distractors, Order, Signs, Task
 from bapa.probe.placement import Placement
 
 # The order in which a person meets them: from a first look to what to do about it.
@@ -130,7 +130,7 @@ def probe(
     background: Annotated[Background | None, typer.Option(help=_says("background"))] = None,
     order: Annotated[Order | None, typer.Option(help=_says("order"))] = None,
     prompts: Annotated[list[str] | None, typer.Option("--prompt", help=_says("prompts"))] = None,
-    lines: Annotated[list[Line] | None, typer.Option("--line", help=_says("lines"))] = None,
+    lines: Annotated[list[str] | None, typer.Option("--line", help=_says("lines"))] = None,
     answers: Annotated[Signs | None, typer.Option(help=_says("answers"))] = None,
     choices: Annotated[int | None, typer.Option(help=_says("choices"))] = None,
     patch: Annotated[int | None, typer.Option(help=_says("patch"))] = None,
