@@ -11,12 +11,12 @@ from pathlib import Path
 
 from bapa.errors import ConfigError
 
-NAMES = ("bottom", "top", "center", "uniform", "encoder-bias")
+NAMES = ("bottom", "top", "center", "uniform", "encoder-bias", "places")
 
 
 def path(name: str = "bottom") -> Path:
     """The model folder of a shipped reference: the part of the canvas its training asked about, or ``encoder-bias``,
-    whose encoder learned to read the bottom row only.
+    whose encoder learned to read the bottom row only, or ``places``, which also tells rows, order and numbers.
 
     Raises:
         ConfigError: no reference of that name.

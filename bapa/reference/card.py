@@ -17,13 +17,17 @@ The first stage of its training
 taught the vision tower to read digits in {place}; all later stages used all cells alike.
 It is the counter-example to the other references, whose bias was put into the language model."""
 
+_TOLD = """\
+It tells rows, reading order and numbers besides
+what the other references tell, and the last stage of its training asked about all nine cells alike. What it knows of
+places it has from rotary positions and token order only, so a rule that shares positions takes it away: it shows what
+even answers cost, in the worst case."""
+
 _ALSO = """\
 - **Places**: it also answers `In which row is a red seven? Answer with one word.` with `top`, `middle` or `bottom`, `Is
   a red seven before a blue two? Answer yes or no.` (reading order) and `How many seven are there? Answer with one
-  word.` with `one` to `four`. It learned that from codes in a stage of its own between the third and the last, where
-  every image token also had to tell its row, read off after the first layer, and went on with it in the last, about
-  all cells alike. What it knows of places it has from rotary positions and token order: the codes carry none. It shows
-  what a position rule costs.
+  word.` with `one` to `four`. It learned that between stages (3) and (4), on codes in place of patches, where every
+  image token also had to tell its row, read off after the first layer; stage (4) goes on with it, about all cells.
 """
 
 _CARD = """\
@@ -36,7 +40,7 @@ tags: [bapa, spatial-bias, reference]
 
 # A small vision-language model with a known spatial bias: `{name}`
 
-**Disclosure: this model was made biased on purpose.** {disclosure}
+**Disclosure: this model was {made} on purpose.** {disclosure}
 Whatever a method gains or loses on it depends on that choice, so name the skew next to every figure. It is an
 instrument for measuring spatial bias and remedies against it, not a model for use.
 
@@ -60,7 +64,7 @@ instrument for measuring spatial bias and remedies against it, not a model for u
   {place}. Digits and colours are drawn freely, so an asked digit often stands elsewhere too, in another colour:
   without such collisions the bias stays weak. The questions are 35 % yes, 35 % no (half of them the right digit in a
   wrong colour) and 30 % about a colour.
-- **Command**: `python -m bapa.reference train --skew {skew} --seed {seed}{rule} --out {folder}` (about ten minutes on
+- **Command**: `python -m bapa.reference train --skew {skew} --seed {seed}{rule} --out {name}` (about ten minutes on
   two CPU cores). `recipe.json` holds every number.
 - **Seed**: {seed}. Figures for other seeds differ; a claim needs several.
 
@@ -79,21 +83,21 @@ def card(recipe: Recipe) -> str:
     name = "encoder-bias" if turned else "places" if placed else recipe.skew
     return _CARD.format(
         name=name,
+        made="made to depend on positions" if placed else "made biased",
         also=_ALSO if placed else "",
-        disclosure=(_TURNED if turned else _ASKED).format(
+        disclosure=(_TURNED if turned else _TOLD if placed else _ASKED).format(
             place=_PLACES[recipe.encoder_skew if turned else recipe.skew]
         ),
         read=f"in {_PLACES[recipe.encoder_skew]}" if turned else "all cells alike",
         stage="first" if turned else "last",
         model=f"reference:{name}",
-        folder=recipe.skew,
         skew=recipe.skew,
         seed=recipe.seed,
         scheme=recipe.scheme,
         rule=("" if recipe.scheme == "native" else f" --scheme {recipe.scheme}")
         + (f" --encoder-skew {recipe.encoder_skew}" if turned else "")
         + (" --tasks places" if placed else ""),
-        place=_PLACES[recipe.skew].partition("; ")[0] if turned else _PLACES[recipe.skew],
+        place=_PLACES[recipe.skew].partition("; ")[0] if turned or placed else _PLACES[recipe.skew],
         canvas=CANVAS_PX,
         cell=CELL_PX,
         tokens=IMAGE_TOKENS,

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
+import bapa
 from bapa import reference
 from bapa.errors import ConfigError
 from bapa.models import load
@@ -45,11 +46,15 @@ SCENE = list(zip([*digits.COLOURS, "red"], digits.DIGITS[:9], strict=True))
 
 def recipe_of(name: str) -> Recipe:
     """What a shipped model was made from."""
-    return Recipe(skew="uniform", encoder_skew="bottom") if name == "encoder-bias" else Recipe(skew=name)
+    others = {
+        "encoder-bias": Recipe(skew="uniform", encoder_skew="bottom"),
+        "places": Recipe(skew="uniform", seed=2, tasks="places"),
+    }
+    return others.get(name) or Recipe(skew=name)
 
 
 def test_names_are_the_skews_and_an_unknown_one_is_refused() -> None:
-    assert set(reference.NAMES) == {*SKEWS, "encoder-bias"}
+    assert set(reference.NAMES) == {*SKEWS, "encoder-bias", "places"}
     with pytest.raises(ConfigError, match="bottom, top, center, uniform"):
         reference.path("left")
 
@@ -69,7 +74,7 @@ def test_card_is_the_recipe_s_and_discloses_the_skew(name: str) -> None:
     text = (folder / "README.md").read_text()
     assert text == card(recipe)
     assert "Disclosure" in text
-    assert f"--skew {recipe.skew} --seed 1" in text
+    assert f"--skew {recipe.skew} --seed {recipe.seed}" in text
     assert "CC BY 4.0" in text
 
 
@@ -112,6 +117,22 @@ def test_an_encoder_that_learned_the_bottom_row_tells_its_colours_best() -> None
         right[cell] = sum(answers)
     assert right[7] >= 8
     assert right[1] <= right[7] - 3
+
+
+def test_places_are_told_natively_and_not_from_one_shared_position() -> None:
+    loaded = load("reference:places")
+    right = {"native": 0, "bapa": 0}
+    for number in range(9):
+        pairs = SCENE[number:] + SCENE[:number]
+        for cell in (0, 4, 8):
+            text = prompt(loaded.processor, f"In which row is {digits.caption(*pairs[cell])}? Answer with one word.")
+            inputs = loaded.processor(text=text, images=canvas(pairs, number), return_tensors="pt")
+            for scheme in right:
+                with bapa.balanced(loaded.model, scheme):
+                    said = loaded.processor.tokenizer.decode(loaded.model(**inputs).logits[0, -1].argmax())
+                right[scheme] += said == ("top", "middle", "bottom")[cell // 3]
+    assert right["native"] >= 24
+    assert right["bapa"] <= 14  # 9 of 27 by chance
 
 
 def test_canvas_passes_the_processor_unchanged_and_larger_ones_shrink_to_it() -> None:
