@@ -68,7 +68,13 @@ studies: $(READY)  ## make the studies of docs again: calibration, tuning, origi
 	  $(BIN)/python -m bapa.reference train --skew $$skew --seed $$seed --out build/reference/$$skew-$$seed || exit 1; done; done
 	PYTHONPATH=. $(BIN)/python docs/calibration.py measure reference:bottom reference:top reference:center reference:uniform \
 	  build/reference/*-2 build/reference/*-3 --work build/calibration
+	PYTHONPATH=. $(BIN)/python docs/attention.py reference:bottom reference:top reference:center reference:uniform \
+	  build/reference/*-2 build/reference/*-3 --work build/calibration
 	PYTHONPATH=. $(BIN)/python docs/calibration.py write --work build/calibration
+	for skew in uniform bottom top; do $(BIN)/python -m bapa.reference train --tasks places --skew $$skew --seed 2 \
+	  --out build/places/places-$$skew-2 --work build/places/stages || exit 1; done
+	PYTHONPATH=. $(BIN)/python docs/guards.py measure build/places/places-* --work build/guards
+	PYTHONPATH=. $(BIN)/python docs/guards.py write --work build/guards
 	for skew in center top bottom uniform; do PYTHONPATH=. $(BIN)/python docs/tuning.py --skew $$skew \
 	  --model 1=reference:$$skew --model 2=build/reference/$$skew-2 --model 3=build/reference/$$skew-3 || exit 1; done
 	$(BIN)/bapa probe digits --items 100 --out build/origin/probe

@@ -31,6 +31,7 @@ from bapa.report import view
 PAGE = Path(__file__).with_name("calibration.md")
 ITEMS, JUDGES, GUARDED, STEPS, SEED = 32, 60, 24, 8, 101
 RIVALS = ("bapa:distance=native", "stride", "concentric", "manhattan", "pyramid", "reverse", "shuffle")
+KEPT = tuple(f"calibrated:distance=1x,delta={delta}" for delta in (0.5, 0.8, 0.9))  # how much order must stay
 GUARDS = {
     "where": Design(task="where", lines=("row",), items=GUARDED, seed=SEED + 20),
     "order": Design(task="order", items=GUARDED, seed=SEED + 21),
@@ -50,7 +51,7 @@ def measure(models: list[str], work: Annotated[Path, typer.Option()]) -> None:
     for name in models:
         model, folder = load(name), work / Path(name).name
         chosen = calibrate(model, probe, folder, items=ITEMS, held_out=JUDGES, statistics=SETTINGS)["chosen"]
-        rules = list(dict.fromkeys(["native", "bapa", chosen, *RIVALS, *distances(STEPS)]))
+        rules = list(dict.fromkeys(["native", "bapa", chosen, *KEPT, *RIVALS, *distances(STEPS)]))
         for task, asked in probes.items():
             out = folder / "guards" / f"{task}.json"
             if out.exists():
@@ -88,7 +89,7 @@ def rules(models: dict[str, Any]) -> str:
         blind = " | ".join(view.percent(found[task]["chance"], 1) for task in GUARDS)
         lines.append(f"| {model} | *never looks* | | | {blind} |")
         chosen = found["match"]["chosen"]
-        for rule in dict.fromkeys(["native", "bapa", chosen, *RIVALS]):
+        for rule in dict.fromkeys(["native", "bapa", chosen, *KEPT, *RIVALS]):
             its = {task: _point(found, task, rule) for task in found}
             cells = [view.percent(its["match"][key]["value"], 1) for key in ("hit", "range")]
             cells += [
