@@ -63,10 +63,10 @@ def part(run: Run) -> Part | None:
     config, last = record["config"], record["loss"][-1]
     made = (
         f"Tuned from {config['model']['name']} under {config['scheme']} on {config['data']['rows']} rows of "
-        f"{config['data']['name']}: {last['step']} steps, last loss {last['loss']:.3f}. Made by: {record['command']}"
+        f"{config['data']['name']}: {last['step']} steps, last loss {last['loss']:.3f}."
     )
     words = "Loss by step" + (", and hit rate and range of the probe by step" if record["evaluations"] else "")
-    return Part("How it was tuned", [made, picture(lambda dark: curves(record, dark=dark), words)])
+    return Part("How it was tuned", [made, picture(lambda dark: curves(record, dark=dark), words)], [record["command"]])
 
 
 def svg(record: Mapping[str, Any], *, dark: bool = False) -> str:
