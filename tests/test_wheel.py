@@ -15,6 +15,7 @@ from bapa import reference
 ROOT = Path(__file__).parents[1]
 LIMIT = 20_000_000  # bytes
 
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")

@@ -150,7 +150,8 @@ def _frame(ax: Any, cell: int, cols: int) -> None:
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_visible(False)
-    ax.plot([col, col + 1, col + 1, col, col], [row, row, row + 1, row + 1, row], color=PAPER[False][1], lw=1.2, clip_on=False)
+    ink = PAPER[False][1]
+    ax.plot([col, col + 1, col + 1, col, col], [row, row, row + 1, row + 1, row], color=ink, lw=1.2, clip_on=False)
 
 
 def _bar(figure: Figure, drawn: Any, axes: list[Any], label: str, dark: bool) -> None:

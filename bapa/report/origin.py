@@ -99,7 +99,10 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
         overlays = [folder / FOLDER / f"overlay{ground}.svg" for ground in ("", "-dark")]
         if all(overlay.is_file() for overlay in overlays):
             light, dark = (overlay.read_bytes() for overlay in overlays)
-            yield "The same over one picture, the key in the last cell, framed: the more orange, the more attention, on one scale."
+            yield (
+                "The same over one picture, the key in the last cell, framed: the more orange, the more attention, "
+                "on one scale."
+            )
             yield vector(light, dark, "One canvas of the probe, and over it the attention of the answer by scheme.")
     for what, why in found["not_done"].items():
         yield f"Not done: {what} ({why})."
