@@ -90,7 +90,7 @@ def curves(record: Mapping[str, Any], *, dark: bool = False) -> Figure:
     steps, losses = zip(*((entry["step"], entry["loss"]) for entry in record["loss"]), strict=True)
     axes[0].plot(steps, losses, color=_INKS[dark][0], lw=0.9, alpha=0.45)
     axes[0].plot(steps, _smooth(losses), color=_INKS[dark][0], lw=1.8)
-    axes[0].set_title("loss on the answers", color=ink, fontsize=10, loc="left")
+    axes[0].set_title("loss on the answers (bold: running mean)", color=ink, fontsize=10, loc="left")
     axes[0].set_ylim(bottom=0)
     if evaluations:
         at = [entry["step"] for entry in evaluations]
