@@ -30,6 +30,11 @@ def test_the_example_is_a_scheme_in_twenty_lines() -> None:
     assert len(lines) <= 20
 
 
+def test_the_page_shows_the_example() -> None:
+    page = (ROOT / "docs" / "scheme.md").read_text("utf-8")
+    assert f"```python\n{EXAMPLE.read_text('utf-8')}```" in page
+
+
 def test_the_example_places_rows(rows: type) -> None:
     scheme = parse("rows:scope=tile")
     assert isinstance(scheme, rows)

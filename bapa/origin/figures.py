@@ -102,7 +102,7 @@ def occlusion(found: Found, *, dark: bool = False) -> Figure:
     top = max(float(np.abs(maps).max()), 1e-9)
     for cell, (ax, drops) in enumerate(zip(axes, maps, strict=True)):
         drawn = ax.imshow(drops, cmap="PuOr", vmin=-top, vmax=top, extent=(0, cols, rows, 0))
-        _frame(ax, cell, cols, PAPER[dark][1])
+        _frame(ax, cell, cols)
     _bar(figure, drawn, axes, "fall of the margin", dark)
     return figure
 
@@ -143,13 +143,14 @@ def _sheet(count: int, size: tuple[float, float], dark: bool, rows: int = 1) -> 
     return figure, axes
 
 
-def _frame(ax: Any, cell: int, cols: int, ink: str) -> None:
-    """The key's cell on a map in cells."""
+def _frame(ax: Any, cell: int, cols: int) -> None:
+    """The key's cell on a map in cells; dark on any page, for the maps are light."""
     row, col = divmod(cell, cols)
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_visible(False)
+    ink = PAPER[False][1]
     ax.plot([col, col + 1, col + 1, col, col], [row, row, row + 1, row + 1, row], color=ink, lw=1.2, clip_on=False)
 
 

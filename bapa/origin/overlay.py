@@ -11,6 +11,8 @@ from torch import Tensor
 
 from bapa.report.figures import PAPER
 
+_ORANGE = np.array([255, 150, 20], np.uint8)
+
 
 def heat(attention: NDArray[np.float64], places: Tensor, height: int, width: int) -> NDArray[np.float64]:
     """Attention per token painted where the tokens look: float64 (height, width), each pixel that of the nearest token.
@@ -38,8 +40,9 @@ def overlay(
     *,
     dark: bool = False,
 ) -> Figure:
-    """The canvas, then for each scheme the answer's attention over it, on one scale. ``shown``: by scheme, attention of
-    each image token; ``key``: the key's cell, framed.
+    """The canvas, then for each scheme the answer's attention over it: the more orange, the more, on one scale.
+
+    ``shown``: by scheme, attention of each image token; ``key``: the key's cell, framed.
     """
     ground, ink, _ = PAPER[dark]
     height, width = canvas.shape[:2]
@@ -47,11 +50,11 @@ def overlay(
     axes = figure.subplots(1, len(shown) + 1, squeeze=False).ravel()
     painted = {scheme: heat(np.asarray(values), places, height, width) for scheme, values in shown.items()}
     top = max(float(one.max()) for one in painted.values())
-    grey = np.repeat(canvas.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
+    grey = np.repeat(canvas.mean(-1, keepdims=True) / 2, 3, -1).astype(np.uint8)
     for ax, title in zip(axes, ("canvas", *shown), strict=True):
         ax.imshow(canvas if title == "canvas" else grey)
         if title != "canvas":
-            ax.imshow(painted[title], cmap="viridis", vmin=0, vmax=top, alpha=0.65)
+            ax.imshow(np.broadcast_to(_ORANGE, (height, width, 3)), alpha=painted[title] / top)
         row, col = divmod(key, cols)
         corners = np.array([[col, row], [col + 1, row], [col + 1, row + 1], [col, row + 1], [col, row]])
         ax.plot(*(corners * [width / cols, height / rows] - 0.5).T, color="white", lw=1.6, clip_on=False)

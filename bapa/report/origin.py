@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from bapa.measure import Run
-from bapa.report.parts import Part, picture, table
+from bapa.report.parts import Part, picture, table, vector
 
 
 def part(run: Run) -> Part | None:
@@ -17,11 +20,31 @@ def part(run: Run) -> Part | None:
 
     found = load_origin(run.path).found
     same = all(found[name]["fingerprint"] == run.config["config"][name]["fingerprint"] for name in ("model", "probe"))
-    return Part("Where does the bias come from?", list(_body(found))) if same else None
+    if not same:
+        return None
+    command = shlex.join(_command(found, run.path))
+    return Part("Where does the bias come from?", list(_body(found, run.path)), [command])
 
 
-def _body(found: Mapping[str, Any]) -> Iterator[str]:
+def _command(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """The command that made ``found``, with every option that is not at its default."""
+    from bapa.origin import Options
+
+    yield from ("bapa", "origin", found["model"]["name"], "--probe", found["probe"]["path"], "--out", str(folder))
+    standard = asdict(Options())
+    for name in ("items", "batch_size", "draws", "closely", "mask", "stride", "fill"):
+        if found["options"][name] != standard[name]:
+            yield from (f"--{name.replace('_', '-')}", str(found["options"][name]))
+    if tuple(parts := found["options"]["parts"]) != standard["parts"]:
+        yield from (word for part in parts or ["none"] for word in ("--part", part))
+    for name, value in found["options"]["statistics"].items():
+        if value != standard["statistics"][name]:
+            yield from (f"--{name}", str(value))
+
+
+def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
     from bapa.origin import figures
+    from bapa.origin.options import FOLDER
     from bapa.origin.tables import NAMES, percent
 
     yield found["verdict"]["sentence"]
@@ -73,5 +96,13 @@ def _body(found: Mapping[str, Any]) -> Iterator[str]:
         yield picture(
             lambda dark: figures.flow(found, dark=dark), "Share of the attention each cell gets, by the key's cell."
         )
+        overlays = [folder / FOLDER / f"overlay{ground}.svg" for ground in ("", "-dark")]
+        if all(overlay.is_file() for overlay in overlays):
+            light, dark = (overlay.read_bytes() for overlay in overlays)
+            yield (
+                "The same over one picture, the key in the last cell, framed: the more orange, the more attention, "
+                "on one scale."
+            )
+            yield vector(light, dark, "One canvas of the probe, and over it the attention of the answer by scheme.")
     for what, why in found["not_done"].items():
         yield f"Not done: {what} ({why})."

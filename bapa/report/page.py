@@ -77,7 +77,7 @@ def section(
         "parts": parts,
         "examples": examples,
         "examples_rule": RULE.format(base=start),
-        "commands": commands,
+        "commands": [*commands, *(command for part in parts for command in part.commands)],
         "provenance": dict(_flat(config)),
     }
 

@@ -2,8 +2,8 @@
 
 A module gives one function, ``part(run) -> Part | None``: it reads its file in the run folder, say, and returns None
 where there is none. Its name goes into :data:`PARTS`; the page shows the parts in that order, after the tests and
-before the example pictures. Pictures and tables come from :func:`picture` and :func:`table`, which escape what they
-are given.
+before the example pictures. Pictures and tables come from :func:`picture`, :func:`vector` and :func:`table`, which
+escape what they are given.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ PARTS: tuple[str, ...] = ("bapa.report.origin", "bapa.report.tuning")
 
 @dataclass(frozen=True)
 class Part:
-    """A heading and what stands below it; text that is not :class:`~markupsafe.Markup` is escaped, as a paragraph."""
+    """A heading and what stands below it; text that is not :class:`~markupsafe.Markup` is escaped, as a paragraph.
+
+    ``commands``: those that made it, for the list at the end of the page.
+    """
 
     title: str
     body: Sequence[str]
+    commands: Sequence[str] = ()
 
 
 def parts(run: Run) -> Iterator[Part]:
@@ -45,10 +49,15 @@ def picture(draw: Callable[[bool], Figure], words: str) -> Markup:
     ``draw``: makes the figure, given whether the page is dark (colours: :data:`bapa.report.figures.PAPER`).
     ``words``: what it shows, for those who cannot see it.
     """
+    return vector(_svg(draw(False)), _svg(draw(True)), words)
+
+
+def vector(light: bytes, dark: bytes, words: str) -> Markup:
+    """The same from two finished SVG files."""
     return Markup(
-        '<picture class="figure"><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-        '<img src="{light}" alt="{words}"></picture>'
-    ).format(dark=_inline(draw(True)), light=_inline(draw(False)), words=words)
+        '<div class="scroll" tabindex="0" role="group" aria-label="Figure"><picture class="figure">'
+        '<source media="(prefers-color-scheme: dark)" srcset="{dark}"><img src="{light}" alt="{words}"></picture></div>'
+    ).format(dark=_inline(dark), light=_inline(light), words=words)
 
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
@@ -64,7 +73,11 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> M
     ).format(caption=caption, names=names, body=body)
 
 
-def _inline(figure: Figure) -> str:
+def _svg(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     save(figure, buffer, "svg")
-    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return buffer.getvalue()
+
+
+def _inline(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode('ascii')}"

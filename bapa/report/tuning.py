@@ -63,10 +63,10 @@ def part(run: Run) -> Part | None:
     config, last = record["config"], record["loss"][-1]
     made = (
         f"Tuned from {config['model']['name']} under {config['scheme']} on {config['data']['rows']} rows of "
-        f"{config['data']['name']}: {last['step']} steps, last loss {last['loss']:.3f}. Made by: {record['command']}"
+        f"{config['data']['name']}: {last['step']} steps, last loss {last['loss']:.3f}."
     )
     words = "Loss by step" + (", and hit rate and range of the probe by step" if record["evaluations"] else "")
-    return Part("How it was tuned", [made, picture(lambda dark: curves(record, dark=dark), words)])
+    return Part("How it was tuned", [made, picture(lambda dark: curves(record, dark=dark), words)], [record["command"]])
 
 
 def svg(record: Mapping[str, Any], *, dark: bool = False) -> str:
@@ -90,7 +90,7 @@ def curves(record: Mapping[str, Any], *, dark: bool = False) -> Figure:
     steps, losses = zip(*((entry["step"], entry["loss"]) for entry in record["loss"]), strict=True)
     axes[0].plot(steps, losses, color=_INKS[dark][0], lw=0.9, alpha=0.45)
     axes[0].plot(steps, _smooth(losses), color=_INKS[dark][0], lw=1.8)
-    axes[0].set_title("loss on the answers", color=ink, fontsize=10, loc="left")
+    axes[0].set_title("loss on the answers (bold: running mean)", color=ink, fontsize=10, loc="left")
     axes[0].set_ylim(bottom=0)
     if evaluations:
         at = [entry["step"] for entry in evaluations]

@@ -83,7 +83,7 @@ def test_a_killed_run_goes_on(
 
 
 def test_it_stands_beside_a_run(tiny: Loaded, probe: Probe, tmp_path: Path) -> None:
-    some = Options(items=2, parts=(), draws=1, statistics=QUICK.statistics)
+    some = Options(items=2, parts=("flow",), closely=2, draws=1, statistics=QUICK.statistics)
     measure(tiny, probe, ["native"], tmp_path / "one", items=2, audit=0, statistics=QUICK.statistics)
     explain(tiny, probe, tmp_path / "one", some)
     explain(tiny, probe, tmp_path / "two", some)
@@ -97,6 +97,10 @@ def test_it_stands_beside_a_run(tiny: Loaded, probe: Probe, tmp_path: Path) -> N
         assert shown is not None
         assert shown.body[0] == origin.verdict["sentence"]
         assert any("Spread left" in block for block in shown.body)
+        assert any('alt="One canvas of the probe, and over it' in block for block in shown.body)
+        (command,) = shown.commands
+        assert command.startswith(f"bapa origin {tiny.name} --probe {probe.path} --out {run.path} --items 2 --draws 1")
+        assert "--part flow" in command
     told = json.loads((tmp_path / "two" / "origin.json").read_text())
     told["model"]["fingerprint"] = "another model"
     (tmp_path / "two" / "origin.json").write_text(json.dumps(told))

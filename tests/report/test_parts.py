@@ -52,3 +52,9 @@ def test_a_picture_is_there_for_light_and_for_dark() -> None:
     assert sorted(drawn) == [False, True]
     assert html.count("data:image/svg+xml;base64,") == 2
     assert "<b onclick" not in html
+
+
+def test_what_made_a_part_stands_among_the_commands() -> None:
+    one = parts.Part("One", [], ["bapa origin m"])
+    html = render([section("m", fake_bias({"native": SKEWED}), {}, ["bapa measure m"], [], parts=[one])], "bapa report")
+    assert "bapa measure m\nbapa origin m\nbapa report</code>" in html

@@ -29,7 +29,8 @@ def test_the_record_beside_the_model_is_told_and_drawn(tmp_path: Path) -> None:
     part = tuning.part(run(tmp_path))
     assert part is not None
     said, drawn = part.body
-    assert said == "Tuned from m under bapa on 12 rows of <chats>: 2 steps, last loss 1.250. Made by: bapa tune m"
+    assert said == "Tuned from m under bapa on 12 rows of <chats>: 2 steps, last loss 1.250."
+    assert part.commands == ["bapa tune m"]
     assert 'alt="Loss by step, and hit rate and range of the probe by step"' in drawn
 
 

@@ -1,0 +1,100 @@
+"""Figures in README and docs: the same table on both pages, and sentences that say what the tables say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from docs import figures
+
+ROOT = Path(__file__).parents[1]
+
+
+def page(name: str) -> str:
+    """A page on one line, without the marks of bold and code."""
+    return re.sub(r"\s+", " ", re.sub(r"\*\*|`", "", (ROOT / name).read_text("utf-8")))
+
+
+def marked(name: str, mark: str) -> list[dict[str, str]]:
+    """The rows of the table below ``<!-- mark: ... -->``, intervals left out."""
+    text = (ROOT / name).read_text("utf-8").split(f"<!-- {mark}: ")[1].split("<!-- end of ")[0]
+    lines = [re.sub(r" ?<sub>.*?</sub>| ?\[[^]]*\]|[*`%]", "", line) for line in text.splitlines() if line[:1] == "|"]
+    head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def number(text: str) -> float:
+    return float(text.split()[0].replace("−", "-"))
+
+
+def span(values: list[str], digits: int) -> str:
+    """``−4 to 6``: the least and the largest."""
+    numbers = sorted(map(number, values))
+    return " to ".join(f"{value + 0.0:.{digits}f}".replace("-", "−") for value in (numbers[0], numbers[-1]))
+
+
+def overall(model: str, scheme: str, quantity: str) -> str:
+    (found,) = (
+        row[figures.COLUMNS[quantity]]
+        for row in marked("README.md", "figures")
+        if (row["model"], row["scheme"]) == (f"reference:{model}", scheme)
+    )
+    return found
+
+
+def generated(path: Path) -> str:
+    (found,) = figures.MARKS.finditer(path.read_text("utf-8"))
+    return found[0].removeprefix(found[1]).removesuffix(found[2]).strip()
+
+
+def test_both_pages_hold_the_same_table() -> None:
+    assert generated(figures.README) in generated(figures.PAPER), "run: make figures"
+
+
+def test_a_figure_changed_by_hand_is_seen() -> None:
+    changed = generated(figures.README).replace(overall("top", "bapa", "hit"), "99.9", 1)
+    assert changed not in generated(figures.PAPER)
+
+
+def test_the_paper_page_says_what_its_tables_say() -> None:
+    said = page("docs/paper.md")
+    skewed = ("bottom", "top", "center")
+    for scheme, wanted in (("native", "differs by {} points"), ("bapa", "{} points are left")):
+        assert wanted.format(span([overall(name, scheme, "range") for name in skewed], 1)) in said
+    assert f"that of uniform by {overall('uniform', 'native', 'range')}." in said
+    for name in skewed:
+        assert f"{overall(name, 'native', 'hit')} to {overall(name, 'bapa', 'hit')} % on {name}" in said
+
+
+def test_the_paper_page_says_what_the_verdicts_say() -> None:
+    said, rows = page("docs/paper.md"), marked("docs/origin.md", "verdicts")
+    skewed = [row for row in rows if re.match(r"bottom|top|center", row["model and seed"])]
+    assert len(skewed) == 6
+    assert {row["verdict"] for row in skewed} == {"language model: position"}
+    for factor, wanted in (
+        ("encoder", "what the encoder saw carries {} % of the spread"),
+        ("position", "carries {} % of the spread, their order"),
+        ("order", "under the causal mask {} %"),
+    ):
+        assert wanted.format(span([row[factor] for row in skewed], 0)) in said
+    other = [row for row in rows if row["model and seed"].startswith("encoder-bias")]
+    assert {f"it gives the encoder {number(row['encoder']):.0f} %" in said for row in other} == {True}
+    (turned,) = re.findall(r"turn the map around \((\d+) % of the turned map", page("docs/origin.md"))
+    assert f"turn the map around: on bottom, seed 1, by {turned} %" in said
+
+
+def test_calibrated_and_tuned_figures_are_those_of_their_studies() -> None:
+    readme = page("README.md")
+    rows = [row for row in marked("docs/calibration.md", "verdict") if row["model"].startswith("center")]
+    for rule, start in (("native", "natively"), ("bapa", "under the paper's rule"), ("calibrated", "calibrated")):
+        three = [row for row in rows if row["rule"].startswith(rule)]
+        assert f"{start} {', '.join(row['mean hit'] for row in three)} %" in readme
+    tuned = {row["rule"]: row for row in marked("docs/tuning.md", "center") if row[""] == "tuned"}
+    balanced, native = tuned["bapa"], tuned["native"]
+    told = f"{balanced['unseen cells']} % under BaPA and {native['unseen cells']} % natively"
+    alarms = f"{balanced['false alarms']} against {native['false alarms']} %"
+    assert told in readme
+    assert alarms in readme
+    said = page("docs/paper.md")
+    assert f"finds {balanced['unseen cells']} % in the other cells under BaPA and {native['unseen cells']} %" in said
+    assert f"false alarms of {balanced['false alarms']} and {native['false alarms']} %" in said
