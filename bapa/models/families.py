@@ -68,6 +68,9 @@ JOINED: dict[str, Joined] = {
 # Families whose image is written row by row with breaks between: the rows tell the grid.
 ROWS = {"fuyu", "mistral3"}
 
+# Families that scale queries and keys channel by channel after the rotary embedding has turned them.
+NORMED = {"hunyuan_vl"}
+
 # Families that write each picture as one run of one length, with nothing between pictures that stand side by side.
 SINGLE = {"deepseek_vl", "llava", "llava_next", "llava_onevision", "paligemma", "vipllava"}
 
