@@ -3,8 +3,8 @@
     python benchmarks/overhead.py                  # LLaVA and Qwen2.5-VL, about 600 image tokens, batches of 1 and 8
     python benchmarks/overhead.py --rounds 5 --batch 1
 
-The question is a cost of one per cent (prefill) or two (decode), and it is asked in three ways, as two large times differ
-by more than that from one run to the next:
+The question is a cost of one per cent (prefill) or two (decode), and it is asked in three ways, as two large times
+differ by more than that from one run to the next:
 
 - the *ratio* of whole steps. Each round times one native and one balanced step back to back, in alternating order; the
   median of the ratios counts, with its 95 % bootstrap interval over rounds. Seconds are those of the processor over all
