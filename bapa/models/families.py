@@ -72,11 +72,20 @@ ROWS = {"fuyu", "mistral3"}
 NORMED = {"hunyuan_vl"}
 
 # Families that write each picture as one run of one length, with nothing between pictures that stand side by side.
-SINGLE = {"deepseek_vl", "llava", "llava_next", "llava_onevision", "paligemma", "vipllava"}
+SINGLE = {
+    "deepseek_vl",
+    "deepseek_vl_hybrid",
+    "fast_vlm",
+    "llava",
+    "llava_next",
+    "llava_onevision",
+    "paligemma",
+    "vipllava",
+}
 
 
 def squares(config: Any) -> set[int]:
-    """Token counts at which one picture fills a square: those of the vision tower's fixed image size."""
+    """Token counts at which one picture or tile fills a square: those of the vision tower's fixed image size."""
     vision = getattr(config, "vision_config", None)
     side, patch = (getattr(vision, name, None) for name in ("image_size", "patch_size"))
     side, patch = (value[0] if isinstance(value, list | tuple) and value else value for value in (side, patch))
@@ -89,5 +98,6 @@ def squares(config: Any) -> set[int]:
             (vision, "hidden_stride"),
         )
         shrink = next((getattr(part, name) for part, name in named if hasattr(part, name)), 1)
-        counts.add((side // patch) ** 2 // (shrink**2 if isinstance(shrink, int) else 1))
+        shuffled = getattr(vision, "pixel_shuffle_ratio", 1)  # Llama 4: by how much each side shrinks
+        counts.add(int(side // patch * shuffled) ** 2 // (shrink**2 if isinstance(shrink, int) else 1))
     return {count for count in counts if isinstance(count, int)}

@@ -88,7 +88,7 @@ def test_views_are_those_the_model_packs(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["internvl", "qianfan_ocr", "got_ocr2", "aya_vision", "cohere2_vision", "smolvlm", "ovis2"]
+    "name", ["internvl", "qianfan_ocr", "got_ocr2", "aya_vision", "cohere2_vision", "smolvlm", "ovis2", "llama4"]
 )
 def test_every_tile_has_a_grid(name: str) -> None:
     if name not in FAMILIES:

@@ -78,6 +78,18 @@ def gemma4_image(rows: int, cols: int) -> Picture:
     return Picture(ids, tensors, grid=(rows, cols))
 
 
+SAM = {
+    "hidden_size": 32,
+    "output_channels": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 4,
+    "window_size": 4,
+    "global_attn_indexes": [1],
+    "mlp_dim": 48,
+    "initializer_range": 0.02,
+}
 VQ = {"embed_dim": 8, "latent_channels": 8, "base_channels": 32, "channel_multiplier": [1, 1], "num_res_blocks": 1}
 
 FAMILIES = [
@@ -114,18 +126,7 @@ FAMILIES = [
         "got_ocr2",
         "GotOcr2ForConditionalGeneration",
         {
-            "vision_config": {
-                "hidden_size": 32,
-                "output_channels": 16,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 2,
-                "image_size": 32,
-                "patch_size": 4,
-                "window_size": 4,
-                "global_attn_indexes": [1],
-                "mlp_dim": 48,
-                "initializer_range": 0.02,
-            },
+            "vision_config": SAM,
             "text_config": text(model_type="qwen2"),
             "image_token_index": IMAGE,
             "image_seq_length": 4,
