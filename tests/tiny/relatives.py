@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from tests.tiny.base import END, IMAGE, START, VIDEO, Family, Picture, text
+from tests.tiny.base import END, HIDDEN, IMAGE, START, VIDEO, Family, Picture, text
 from tests.tiny.more import COUNTED, untyped
 from tests.tiny.mrope import (
     DEEPSTACK,
+    EXPERTS,
     GLM_TOKENS,
     GLM_TOWER,
     HALF,
     INTERLEAVED,
     MIXED,
+    TOKENS,
     TOWER,
     clip,
     family,
@@ -34,17 +36,89 @@ def unified(rows: int, cols: int) -> Picture:
     return Picture(small.ids, tensors, grid=(rows, cols))
 
 
+AUDIO = {
+    "num_mel_bins": 16,
+    "encoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 32,
+    "d_model": 32,
+    "output_dim": HIDDEN,
+    "max_source_positions": 64,
+}
+OMNI = {**TOKENS, "audio_config": AUDIO, "audio_token_id": 121, "audio_start_token_id": 122, "audio_end_token_id": 123}
+QWEN2_5_TOWER = TOWER | {"window_size": 16, "fullatt_block_indexes": [1]}
+SIZES = {"image": picture(2, 3), "wide": picture(2, 4)}
+
 FAMILIES = [
+    Family(
+        "qwen2_5_omni_thinker",
+        "Qwen2_5OmniThinkerForConditionalGeneration",
+        {"text_config": text(rope_parameters=rope()), "vision_config": QWEN2_5_TOWER, **OMNI},
+        SIZES,
+        video_token_id=VIDEO,
+        mrope=True,
+    ),
+    Family(
+        "qwen3_omni_moe_thinker",
+        "Qwen3OmniMoeThinkerForConditionalGeneration",
+        {
+            "text_config": text(rope_parameters=INTERLEAVED, num_experts=4, **EXPERTS),
+            "vision_config": DEEPSTACK,
+            **OMNI,
+            "audio_config": AUDIO | {"downsample_hidden_size": 8},
+        },
+        SIZES,
+        video_token_id=VIDEO,
+        mrope=True,
+    ),
+    family(
+        "cohere_compass",
+        "CohereCompassForConditionalGeneration",
+        text(
+            rope_parameters={"sliding_attention": rope(), "full_attention": None},  # rotary in the sliding layer only
+            layer_types=["sliding_attention", "full_attention"],
+            sliding_window=64,
+            logit_scale=1.0,
+        ),
+        DEEPSTACK,
+        stamped(2, 4),
+    ),
+    Family(
+        "minimax_m3_vl",
+        "MiniMaxM3SparseForConditionalGeneration",
+        {
+            "vision_config": {
+                "hidden_size": 32,
+                "intermediate_size": 48,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "image_size": 16,
+                "patch_size": 4,
+            },
+            "text_config": text(
+                dense_intermediate_size=96,
+                shared_intermediate_size=32,
+                rotary_dim=8,
+                num_local_experts=4,
+                num_experts_per_tok=2,
+            ),
+            "image_token_index": IMAGE,
+            "video_token_index": VIDEO,
+            "projector_hidden_size": 48,
+        },
+        SIZES,
+        video_token_id=VIDEO,
+    ),
     Family(
         "hyperclovax_vision_v2",
         "HyperCLOVAXVisionV2ForConditionalGeneration",
         {
-            "vision_config": TOWER | {"window_size": 16, "fullatt_block_indexes": [1]},
+            "vision_config": QWEN2_5_TOWER,
             "text_config": text(model_type="hyperclovax"),
             "image_token_id": IMAGE,
             "video_token_id": VIDEO,
         },
-        {"image": picture(2, 3), "wide": picture(2, 4), "video": untyped(clip(2, 4))},
+        SIZES | {"video": untyped(clip(2, 4))},
         video_token_id=VIDEO,
         skip=COUNTED,
     ),
