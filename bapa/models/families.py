@@ -89,7 +89,8 @@ def squares(config: Any) -> set[int]:
     vision = getattr(config, "vision_config", None)
     side, patch = (getattr(vision, name, None) for name in ("image_size", "patch_size"))
     side, patch = (value[0] if isinstance(value, list | tuple) and value else value for value in (side, patch))
-    counts = {getattr(config, name, None) for name in ("image_seq_length", "mm_tokens_per_image")}
+    said = ("image_seq_length", "mm_tokens_per_image", "vision_soft_tokens_per_image")
+    counts = {getattr(config, name, None) for name in said}
     if isinstance(side, int) and isinstance(patch, int):
         named = (
             (config, "scale_factor"),

@@ -93,7 +93,11 @@ def test_a_refused_scheme_leaves_the_model_as_it_was(refused: str) -> None:
     same(bapa.positions(model, **inputs), before)
 
 
-@pytest.mark.parametrize("name", ["llava", "gemma3", "internvl", "qwen2_vl", "qwen3_vl", "mistral3", "fuyu", "glm4v"])
+GRIDS = ["llava", "gemma3", "internvl", "qwen2_vl", "qwen3_vl", "mistral3", "fuyu", "glm4v", "gemma3n", "fast_vlm"]
+GRIDS += ["hyperclovax_vision_v2", "cosmos3_edge", "deepseek_vl_hybrid", "pp_chart2table", "minimax_m3_vl"]
+
+
+@pytest.mark.parametrize("name", [name for name in GRIDS if name in FAMILIES])
 def test_the_grid_of_a_picture_is_known(name: str) -> None:
     """Concentric positions as integers, from the grid written down with the tiny family's picture."""
     family = FAMILIES[name]

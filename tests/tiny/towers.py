@@ -75,6 +75,7 @@ FAMILIES = [
                 (NEWLINE, START, *(IMAGE,) * 4, END, NEWLINE), {"pixel_values": (1, 3, 64, 64)}, grid=(2, 2)
             )
         },
+        eager_tower=True,
     ),
     Family(
         "perception_lm",
@@ -96,6 +97,7 @@ FAMILIES = [
             "video": Picture((VIDEO,) * 12, {"pixel_values_videos": (1, 3, 3, 16, 16)}),
         },
         video_token_id=VIDEO,
+        eager_tower=True,
     ),
 ]
 FAMILIES = FAMILIES if find_spec("timm") else []
