@@ -51,6 +51,18 @@ def _not_opened(ids: Tensor, end: int, start: int, config: Any) -> bool:
     return start - end <= 3 and not bool((ids[end:start] == config.low_res_image_start_token_id).any())
 
 
+def _not_begun(ids: Tensor, end: int, start: int, config: Any) -> bool:
+    """MiniCPM: the whole picture opens with a tag of its own, its slices with another, a line end between rows."""
+    opens = int((ids == ids[end - 1]).nonzero()[0]) - 1
+    return start - end <= 3 and opens >= 0 and bool(ids[start - 1] != ids[opens])
+
+
+def _not_ended(ids: Tensor, end: int, start: int, config: Any) -> bool:
+    """Step3: the whole picture comes last and closes with a tag of its own, its patches with another."""
+    closes = int((ids == ids[end - 1]).nonzero()[-1]) + 1
+    return start - end <= 3 and closes < len(ids) and bool(ids[end] != ids[closes])
+
+
 JOINED: dict[str, Joined] = {
     "aya_vision": _one_tag,
     "cohere2_vision": _one_tag,
@@ -59,14 +71,19 @@ JOINED: dict[str, Joined] = {
     "idefics3": _one_border,
     "lfm2_vl": _one_tag,
     "llama4": _not_closed,
+    "minicpm_ocr": _not_begun,
+    "minicpmv4_6": _not_begun,
+    "minicpmv4_7": _not_begun,
     "mistral3": _one_break,
+    "mistral_large4": _one_break,
     "molmo2": _not_opened,
     "ovis2": _one_tag,
     "smolvlm": _one_border,
+    "step3p7": _not_ended,
 }
 
 # Families whose image is written row by row with breaks between: the rows tell the grid.
-ROWS = {"fuyu", "mistral3"}
+ROWS = {"fuyu", "mistral3", "mistral_large4"}
 
 # Families that scale queries and keys channel by channel after the rotary embedding has turned them.
 NORMED = {"hunyuan_vl"}

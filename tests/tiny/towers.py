@@ -1,8 +1,7 @@
-"""One-axis families whose vision tower is timm's; without timm they are left out."""
+"""One-axis families whose vision tower is timm's."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 from tests.tiny.base import END, IMAGE, NEWLINE, START, VIDEO, Family, Picture, text
@@ -100,4 +99,3 @@ FAMILIES = [
         eager_tower=True,
     ),
 ]
-FAMILIES = FAMILIES if find_spec("timm") else []
