@@ -24,7 +24,7 @@ from tests.tiny.mrope import (
     stamped,
 )
 from tests.tiny.one_dim import SIGLIP
-from tests.tiny.single import SAM, gemma4_image
+from tests.tiny.single import SAM, filled_up, gemma4_image
 
 
 def unified(rows: int, cols: int) -> Picture:
@@ -201,6 +201,7 @@ FAMILIES = [
             "eoi_token_id": END,
         },
         {"image": unified(2, 2), "wide": unified(2, 3)},
+        collate=filled_up,
         types="mm_token_type_ids",
         bidirectional=True,
     ),

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tests.tiny.base import END, HIDDEN, IMAGE, START, TAGS, VIDEO, Family, Picture, text, vision
+from tests.tiny.base import END, HIDDEN, IMAGE, START, TAGS, VIDEO, Family, Picture, Tensors, flat, text, vision
 from tests.tiny.one_dim import CLIP, SIGLIP
 
 CONTENT = TAGS[0]
@@ -76,6 +76,13 @@ def gemma4_image(rows: int, cols: int) -> Picture:
     ids = (START, *(IMAGE,) * (rows * cols), END)
     tensors = {"pixel_values": (1, rows * cols * 4, 48), "image_position_ids": places}
     return Picture(ids, tensors, grid=(rows, cols))
+
+
+def filled_up(rows: list[list[Tensors]]) -> Tensors:
+    """Patches that fill a smaller picture up stand at (-1, -1)."""
+    places = "image_position_ids"
+    joined = flat([[{**picture, places: picture[places] + 1} for picture in row] for row in rows])
+    return joined | {places: joined[places] - 1}
 
 
 SAM = {
@@ -273,6 +280,7 @@ FAMILIES = [
             "eoi_token_id": END,
         },
         {"image": gemma4_image(2, 2), "wide": gemma4_image(2, 3)},
+        collate=filled_up,
         types="mm_token_type_ids",
         bidirectional=True,
     ),
