@@ -46,6 +46,7 @@ AUDIO = {
     "max_source_positions": 64,
 }
 OMNI = {**TOKENS, "audio_config": AUDIO, "audio_token_id": 121, "audio_start_token_id": 122, "audio_end_token_id": 123}
+UNPLACED = {"native_no_mask": "without a mask, pictures are placed as text"}
 QWEN2_5_TOWER = TOWER | {"window_size": 16, "fullatt_block_indexes": [1]}
 SIZES = {"image": picture(2, 3), "wide": picture(2, 4)}
 
@@ -57,6 +58,7 @@ FAMILIES = [
         SIZES,
         video_token_id=VIDEO,
         mrope=True,
+        skip=UNPLACED,
     ),
     Family(
         "qwen3_omni_moe_thinker",
@@ -70,6 +72,7 @@ FAMILIES = [
         SIZES,
         video_token_id=VIDEO,
         mrope=True,
+        skip=UNPLACED,
     ),
     family(
         "cohere_compass",

@@ -12,18 +12,16 @@ def tower(architecture: str, **changes: Any) -> dict[str, Any]:
     return {"architecture": architecture, "label_names": ["none"], **changes}
 
 
-SMALL = {"layers": [1, 1, 1, 1], "embed_dims": [8, 8, 16, 32]}
-
 FAMILIES = [
     Family(
         "fast_vlm",
         "FastVlmForConditionalGeneration",
         {
             "vision_config": tower(
-                "fastvit_mci0",
+                "resnet10t",
                 model_type="timm_wrapper",
-                hidden_size=64,
-                model_args=SMALL,
+                hidden_size=32,
+                model_args={"channels": [8, 8, 16, 32], "stem_width": 8},
             ),
             "text_config": text(model_type="qwen2"),
             "image_token_index": IMAGE,
@@ -40,7 +38,7 @@ FAMILIES = [
                 hidden_size=64,
                 vocab_offset=IMAGE,
                 vocab_size=20,
-                model_args=SMALL,
+                model_args={"layers": [1, 1, 1, 1], "embed_dims": [8, 8, 16, 32]},
             ),
             "audio_config": {
                 "vocab_offset": 120,
