@@ -26,6 +26,7 @@ MIXING = [
     "llava",
     "llava_next",
 ]
+MIXING += ["qwen2_5_omni_thinker", "qwen3_omni_moe_thinker"]
 MIXING += ["llava_next_video", "llava_onevision", "mistral3", "ovis2", "paligemma"]
 FAILS: dict[str, dict[str, str]] = {
     **dict.fromkeys(MIXING, MIXED),
