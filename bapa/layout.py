@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -92,18 +93,28 @@ class Layout:
 
     def images(self, row: int) -> list[Image]:
         """The images of one row from left to right."""
-        number = self.number[row]
-        columns = number.nonzero().flatten()
-        if not len(columns):
-            return []
-        order = number[columns]
         grids = self.grids[row] if self.grids else ()
         found = []
-        for k in range(1, int(order.max()) + 1):
-            shape = grids[k - 1] if k <= len(grids) else None
-            tokens = columns[order == k]
+        for k, tokens in enumerate(self._tokens[row]):
+            shape = grids[k] if k < len(grids) else None
             found.append(Image(tokens, views=shape) if isinstance(shape, tuple) else Image(tokens, shape))
         return found
+
+    def alike(self, row: int, other: int) -> bool:
+        """Whether the images of two rows stand in the same columns and on the same grids."""
+        return torch.equal(self.number[row], self.number[other]) and (
+            not self.grids or self.grids[row] == self.grids[other]
+        )
+
+    @cached_property
+    def _tokens(self) -> list[list[Tensor]]:
+        """The columns of each image of each row. At once for the batch: a forward on an accelerator waits for this."""
+        row, column = self.number.nonzero(as_tuple=True)
+        counts = self.number.amax(1) if self.columns else self.number.new_zeros(self.rows)
+        first = counts.cumsum(0) - counts
+        lengths = (first[row] + self.number[row, column] - 1).bincount(minlength=int(counts.sum()))
+        tokens = iter(column.split(lengths.tolist()))
+        return [[next(tokens) for _ in range(count)] for count in counts.tolist()]
 
     def with_grids(self, native: Tensor, past: int = 0) -> Layout:
         """This layout with the grids that M-RoPE positions tell: images whose rows times columns give their tokens.

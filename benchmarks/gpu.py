@@ -100,8 +100,7 @@ def costs(model: nn.Module, inputs: dict[str, Any], rounds: int) -> list[str]:
     """What balancing costs, a line for each step."""
     lines = []
     for name, step in overhead.timed(model, inputs, steps=16).items():
-        ratio, native, balanced = overhead.paired(model, step, rounds)
-        lines.append(f"{name}: ratio {ratio:.4f} (native {native * 1e3:.1f} ms, bapa {balanced * 1e3:.1f} ms)")
+        lines.append(f"{name}: {overhead.paired(model, step, rounds)}")
     return lines
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import bapa
 from bapa.cli import app
 from bapa.errors import BapaError, ProbeError
+from bapa.models import load
 
 VERBS = {
     "demo",
@@ -140,6 +141,18 @@ def test_doctor_tells_positions_in_short() -> None:
     assert spell([*range(5), *[5] * 81, *range(6, 12)]) == "0–4, 5 × 81, 6–11"
     assert spell([0, 1, 1.5, 2.5]) == "0–1, 1.5–2.5"
     assert spell([0, 0, 1, 1, 2, 2], parts=2) == "0 × 2, 1 × 2, …"
+
+
+def test_doctor_tells_the_scheme_a_folder_records(tmp_path: Path) -> None:
+    from bapa.doctor import examine
+
+    loaded = load("reference")
+    bapa.balance(loaded.model, "bapa", distance=2).save_pretrained(tmp_path)
+    loaded.processor.save_pretrained(tmp_path)
+    said = dict(examine(str(tmp_path)))
+    assert said["recorded scheme"].startswith("bapa:distance=2; plain transformers ignores it")
+    assert said["can be balanced"] == "yes"
+    assert "recorded scheme" not in dict(examine("reference"))
 
 
 def test_of_several_processes_one_reports(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from bapa import layout as layouts
 from bapa.errors import ModelError, SchemeError
-from bapa.models import turning
+from bapa.models import families, turning
 from bapa.models.rotary import first_of
 from bapa.models.state import State
 from bapa.models.turning import Turn
@@ -204,23 +204,8 @@ class Anchors:
 
     @classmethod
     def attach(cls, attachment: Attachment, anatomy: Anatomy, scheme: Anchored) -> Anchors:
-        """Put ``scheme`` into the decoder of ``anatomy``.
-
-        Raises SchemeError, with the reason, where its attention cannot look from two positions.
-        """
-        name = anatomy.model.config.get_text_config()._attn_implementation
-        if name not in ATTENTION:
-            raise SchemeError(_refusal(name))
-        growing = {str(kind) for rotary in anatomy.rotaries for kind in _kinds(rotary)} & set(GROWING)
-        if growing:
-            raise SchemeError(
-                f"'anchored' turns queries by a distance; {growing.pop()} rotary frequencies change with the length"
-            )
-        modules = [m for layer in anatomy.layers for m in layer.modules() if "ALL_ATTENTION_FUNCTIONS" in _names(m)]
-        if not modules:
-            raise SchemeError(
-                f"'anchored' needs attention whose function can be chosen; {type(anatomy.decoder).__name__} has none"
-            )
+        """Put ``scheme`` into the decoder of ``anatomy``, which :func:`check` has passed."""
+        modules = _attentions(anatomy)
         handles = []
         for module in modules:
             hook: Any = AttentionHook(attachment, scheme.rule, module.config)
@@ -239,6 +224,28 @@ class Anchors:
         for module in self.modules:
             module.config = module._bapa_anchored.config  # type: ignore[union-attr]
             del module._bapa_anchored
+
+
+def check(anatomy: Anatomy) -> None:
+    """Raise SchemeError, with the reason, where the attention of ``anatomy`` cannot look from two positions."""
+    name = anatomy.model.config.get_text_config()._attn_implementation
+    if name not in ATTENTION:
+        raise SchemeError(_refusal(name))
+    growing = {str(kind) for rotary in anatomy.rotaries for kind in _kinds(rotary)} & set(GROWING)
+    if growing:
+        raise SchemeError(
+            f"'anchored' turns queries by a distance; {growing.pop()} rotary frequencies change with the length"
+        )
+    if not _attentions(anatomy):
+        raise SchemeError(
+            f"'anchored' needs attention whose function can be chosen; {type(anatomy.decoder).__name__} has none"
+        )
+    if (kind := anatomy.model.config.model_type) in families.NORMED:
+        raise SchemeError(f"'anchored' turns queries further; {kind} scales their channels after it has turned them")
+
+
+def _attentions(anatomy: Anatomy) -> list[nn.Module]:
+    return [m for layer in anatomy.layers for m in layer.modules() if "ALL_ATTENTION_FUNCTIONS" in _names(m)]
 
 
 def _refusal(name: str) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bapa.errors import ModelError, SchemeError
 from bapa.models import record
 from bapa.models.anatomy import Anatomy, find
-from bapa.models.attach import Attachment
+from bapa.models.attach import Attachment, check
 from bapa.schemes import Scheme, make, parse
 from bapa.schemes.native import Native
 
@@ -29,10 +29,12 @@ def balance(model: Model, scheme: str | Scheme = "bapa", **options: object) -> M
     :class:`~bapa.schemes.Scheme`. ``"native"`` takes balancing off. The choice is recorded in ``model.config.bapa``.
     Balancing again replaces the scheme.
 
-    Raises SchemeError for an unknown scheme or option, UnsupportedModelError where the model cannot be balanced.
+    Raises SchemeError for an unknown scheme or option or one that the model cannot express, UnsupportedModelError where
+    the model cannot be balanced; the model then stays under what it had.
     """
     chosen = _scheme(scheme, options)
     anatomy = find(model)
+    check(anatomy, chosen)
     _detach(anatomy)
     if chosen == Native():
         record.erase(anatomy.model.config)

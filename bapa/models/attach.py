@@ -59,11 +59,17 @@ class Call:
     begin: Tensor | None = None
 
 
+def check(anatomy: Anatomy, scheme: Scheme) -> None:
+    """Raise SchemeError where the model cannot express ``scheme``."""
+    anatomy.check(scheme)
+    if isinstance(scheme, Anchored):
+        anchors.check(anatomy)
+
+
 class Attachment:
-    """A scheme attached to one model."""
+    """A scheme attached to one model, which :func:`check` has passed."""
 
     def __init__(self, anatomy: Anatomy, scheme: Scheme) -> None:
-        anatomy.check(scheme)
         self.scheme = scheme
         self.reader = Reader(anatomy, scheme)
         self.arguments = list(inspect.signature(anatomy.outer.forward).parameters)

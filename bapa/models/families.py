@@ -51,6 +51,18 @@ def _not_opened(ids: Tensor, end: int, start: int, config: Any) -> bool:
     return start - end <= 3 and not bool((ids[end:start] == config.low_res_image_start_token_id).any())
 
 
+def _not_begun(ids: Tensor, end: int, start: int, config: Any) -> bool:
+    """MiniCPM: the whole picture opens with a tag of its own, its slices with another, a line end between rows."""
+    opens = int((ids == ids[end - 1]).nonzero()[0]) - 1
+    return start - end <= 3 and opens >= 0 and bool(ids[start - 1] != ids[opens])
+
+
+def _not_ended(ids: Tensor, end: int, start: int, config: Any) -> bool:
+    """Step3: the whole picture comes last and closes with a tag of its own, its patches with another."""
+    closes = int((ids == ids[end - 1]).nonzero()[-1]) + 1
+    return start - end <= 3 and closes < len(ids) and bool(ids[end] != ids[closes])
+
+
 JOINED: dict[str, Joined] = {
     "aya_vision": _one_tag,
     "cohere2_vision": _one_tag,
@@ -59,25 +71,43 @@ JOINED: dict[str, Joined] = {
     "idefics3": _one_border,
     "lfm2_vl": _one_tag,
     "llama4": _not_closed,
+    "minicpm_ocr": _not_begun,
+    "minicpmv4_6": _not_begun,
+    "minicpmv4_7": _not_begun,
     "mistral3": _one_break,
+    "mistral_large4": _one_break,
     "molmo2": _not_opened,
     "ovis2": _one_tag,
     "smolvlm": _one_border,
+    "step3p7": _not_ended,
 }
 
 # Families whose image is written row by row with breaks between: the rows tell the grid.
-ROWS = {"fuyu", "mistral3"}
+ROWS = {"fuyu", "mistral3", "mistral_large4"}
+
+# Families that scale queries and keys channel by channel after the rotary embedding has turned them.
+NORMED = {"hunyuan_vl"}
 
 # Families that write each picture as one run of one length, with nothing between pictures that stand side by side.
-SINGLE = {"deepseek_vl", "llava", "llava_next", "llava_onevision", "paligemma", "vipllava"}
+SINGLE = {
+    "deepseek_vl",
+    "deepseek_vl_hybrid",
+    "fast_vlm",
+    "llava",
+    "llava_next",
+    "llava_onevision",
+    "paligemma",
+    "vipllava",
+}
 
 
 def squares(config: Any) -> set[int]:
-    """Token counts at which one picture fills a square: those of the vision tower's fixed image size."""
+    """Token counts at which one picture or tile fills a square: those of the vision tower's fixed image size."""
     vision = getattr(config, "vision_config", None)
     side, patch = (getattr(vision, name, None) for name in ("image_size", "patch_size"))
     side, patch = (value[0] if isinstance(value, list | tuple) and value else value for value in (side, patch))
-    counts = {getattr(config, name, None) for name in ("image_seq_length", "mm_tokens_per_image")}
+    said = ("image_seq_length", "mm_tokens_per_image", "vision_soft_tokens_per_image")
+    counts = {getattr(config, name, None) for name in said}
     if isinstance(side, int) and isinstance(patch, int):
         named = (
             (config, "scale_factor"),
@@ -86,5 +116,6 @@ def squares(config: Any) -> set[int]:
             (vision, "hidden_stride"),
         )
         shrink = next((getattr(part, name) for part, name in named if hasattr(part, name)), 1)
-        counts.add((side // patch) ** 2 // (shrink**2 if isinstance(shrink, int) else 1))
+        shuffled = getattr(vision, "pixel_shuffle_ratio", 1)  # Llama 4: by how much each side shrinks
+        counts.add(int(side // patch * shuffled) ** 2 // (shrink**2 if isinstance(shrink, int) else 1))
     return {count for count in counts if isinstance(count, int)}

@@ -39,9 +39,14 @@ def carry(layout: Layout, scheme: Scheme, place: Tensor | None = None, begin: Te
     sequences begin, LongTensors (rows, columns) on the CPU.
     """
     shift = torch.zeros(layout.rows, layout.columns, dtype=torch.float64)
-    placed = []
+    placed: list[list[tuple[Tensor, Tensor]]] = []  # by row and image: columns, and what their tokens carry
     for row in range(layout.rows):
+        if row and place is None and layout.alike(row - 1, row):  # beams, and prompts cut to one pattern
+            shift[row] = shift[row - 1]
+            placed.append(placed[-1])
+            continue
         before = 0.0  # shift of the text in front of the image
+        moves = []
         for image in layout.images(row):
             first = int(image.columns[0])
             b = 0.0
@@ -52,11 +57,13 @@ def carry(layout: Layout, scheme: Scheme, place: Tensor | None = None, begin: Te
             columns = torch.arange(first, layout.columns)
             seen = torch.searchsorted(image.columns, columns, right=True)  # tokens of this image so far
             shift[row, first:] = before + seen - placement.resume[seen - 1]
-            placed.append((row, image.columns, image.columns - first + before - placement.offsets))
+            moves.append((image.columns, image.columns - first + before - placement.offsets))
             before += len(image) - float(placement.resume[-1])
-    tokens = shift.repeat(max((len(moved) for *_, moved in placed), default=1), 1, 1)
-    for row, columns, moved in placed:
-        tokens[:, row, columns] = moved.to(tokens.dtype)
+        placed.append(moves)
+    tokens = shift.repeat(max((len(moved) for moves in placed for _, moved in moves), default=1), 1, 1)
+    for row, moves in enumerate(placed):
+        for columns, moved in moves:
+            tokens[:, row, columns] = moved.to(tokens.dtype)
     tokens, shift = tokens - scheme.shift, shift - scheme.shift
     whole = not bool(shift.frac().any() | tokens.frac().any())
     dtype = torch.long if whole else torch.float32

@@ -229,6 +229,15 @@ def test_refusals() -> None:
         bapa.balance(model, "anchored")
 
 
+def test_channels_scaled_after_they_were_turned_are_refused_at_once() -> None:
+    """HunyuanVL normalises queries behind the rotary embedding: turning them further is another thing."""
+    model = FAMILIES["hunyuan_vl"].build()
+    with pytest.raises(SchemeError, match="hunyuan_vl scales their channels after it has turned them"):
+        bapa.balance(model, "anchored")
+    assert bapa.scheme_of(model) is None
+    assert not checks.hook_count(bapa.restore(model))
+
+
 def test_an_attention_that_turns_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turning, "_candidates", lambda *_: iter(()))
     model, inputs = FAMILIES["llava"].build(), FAMILIES["llava"].inputs(TWO_IMAGES)

@@ -7,7 +7,9 @@ import torch
 
 import bapa
 from bapa.errors import SchemeError, UnsupportedModelError
-from bapa.schemes import SCHEMES, assign, parse
+from bapa.layout import Image
+from bapa.schemes import SCHEMES, Placement, assign, parse
+from bapa.schemes.stride import Stride
 from tests.models import checks
 from tests.models.checks import TWO_IMAGES, close, logits, same
 from tests.tiny import FAMILIES
@@ -44,14 +46,58 @@ def test_mrope_as_a_rule_is_what_qwen_does() -> None:
     same(bapa.positions(bapa.balance(model, "mrope"), **inputs), native)
 
 
-def test_a_stride_of_one_is_native_bit_for_bit() -> None:
+ONE_AXIS = [name for name, family in FAMILIES.items() if not family.mrope]
+
+
+@pytest.mark.parametrize("name", ONE_AXIS)
+def test_a_stride_of_one_is_native_bit_for_bit(name: str) -> None:
+    """Also with tags inside the images, between tiles or behind rows."""
+    family = FAMILIES[name]
+    word = "wide" if "wide" in family.pictures else "image"
+    model, inputs = family.build(), family.inputs([["t3", word, "t4", "image", "t2"]])
+    native, positions = logits(model, inputs), bapa.positions(model, **inputs)
+    bapa.balance(model, "stride:delta=1")
+    same(bapa.positions(model, **inputs), positions)
+    same(logits(model, inputs), native)
+
+
+def test_tags_inside_an_image_take_a_stride(monkeypatch: pytest.MonkeyPatch) -> None:
+    family = FAMILIES["mistral3"]
+    inputs = family.inputs([["t2", "image", "t1"]])  # two rows of three tokens, a break between, an end behind
+    found = bapa.positions(bapa.balance(family.build(), "stride"), **inputs)[0, 0].tolist()
+    #        text     first row         break  second row      end  text
+    assert found == [0, 1, 1.25, 1.5, 1.75, 3, 2.25, 2.5, 2.75, 5, 6]
+    place = Stride.place
+
+    def without_tags(self: Stride, image: Image, b: float = 0) -> Placement:
+        return place(self, Image(torch.arange(len(image))), b)
+
+    monkeypatch.setattr(Stride, "place", without_tags)
+    with pytest.raises(AssertionError):
+        test_a_stride_of_one_is_native_bit_for_bit("mistral3")
+
+
+@pytest.mark.parametrize("refused", ["circle", "bapa:image_attention=ranked", "anchored"])
+def test_a_refused_scheme_leaves_the_model_as_it_was(refused: str) -> None:
     family = FAMILIES["llava"]
-    model, inputs = family.build(), family.inputs(TWO_IMAGES)
-    native = logits(model, inputs)
-    same(logits(bapa.balance(model, "stride:delta=1"), inputs), native)
+    model, inputs = bapa.balance(family.build(), "bapa", distance=3), family.inputs(TWO_IMAGES)
+    before, hooks = bapa.positions(model, **inputs), checks.hook_count(model)
+    words = model.config.get_text_config()
+    words._attn_implementation_internal = "flash_attention_2"
+    with pytest.raises(SchemeError):
+        bapa.balance(model, refused)
+    words._attn_implementation_internal = "sdpa"
+    assert str(bapa.scheme_of(model)) == "bapa:distance=3"
+    assert model.config.bapa["options"] == {"distance": 3}
+    assert checks.hook_count(model) == hooks
+    same(bapa.positions(model, **inputs), before)
 
 
-@pytest.mark.parametrize("name", ["llava", "gemma3", "internvl", "qwen2_vl", "qwen3_vl", "mistral3", "fuyu", "glm4v"])
+GRIDS = ["llava", "gemma3", "internvl", "qwen2_vl", "qwen3_vl", "mistral3", "fuyu", "glm4v", "gemma3n", "fast_vlm"]
+GRIDS += ["hyperclovax_vision_v2", "cosmos3_edge", "deepseek_vl_hybrid", "pp_chart2table", "minimax_m3_vl"]
+
+
+@pytest.mark.parametrize("name", [name for name in GRIDS if name in FAMILIES])
 def test_the_grid_of_a_picture_is_known(name: str) -> None:
     """Concentric positions as integers, from the grid written down with the tiny family's picture."""
     family = FAMILIES[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ import torch
 import bapa
 from bapa.errors import SchemeError
 from bapa.layout import Grid, Image, View
-from bapa.models import tiles
+from bapa.models import families, tiles
+from bapa.models.pictures import PromptReader
 from bapa.schemes import id_align, parse
 from tests.models import checks
 from tests.models.checks import TWO_IMAGES, logits
@@ -88,7 +90,7 @@ def test_views_are_those_the_model_packs(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["internvl", "qianfan_ocr", "got_ocr2", "aya_vision", "cohere2_vision", "smolvlm", "ovis2"]
+    "name", ["internvl", "qianfan_ocr", "got_ocr2", "aya_vision", "cohere2_vision", "smolvlm", "ovis2", "llama4"]
 )
 def test_every_tile_has_a_grid(name: str) -> None:
     if name not in FAMILIES:
@@ -105,6 +107,29 @@ def test_every_tile_has_a_grid(name: str) -> None:
 def test_the_blocks_of_an_anyres_picture() -> None:
     rings = [0, 0, 0, 0] + [x + 1 for x in [0] * 5 + [0, 1, 1, 1, 0] * 2 + [0] * 5]
     assert places("llava_next", "wide", "concentric:scope=tile") == rings
+
+
+# Two pictures as the processors write them: 9 is a feature, 1 text, the others tags and line ends.
+PIECES = {
+    "minicpmv4_6": ([1, *[2, 9, 9, 3], 4, 9, 9, 5, 4, 9, 5, 6, 4, 9, 5, *[2, 9, 9, 3], 1], [6, 2]),
+    "minicpm_ocr": ([2, 9, 3, 1, 2, 9, 9, 3, 4, 9, 5, 1], [1, 3]),
+    "step3p7": ([1, *[4, 9, 9, 5], *[4, 9, 5, 6], 2, 9, 9, 9, 3, 2, 9, 9, 3, 1], [6, 2]),
+    "mistral_large4": ([1, 9, 9, 4, 9, 9, 3, 9, 9, 9, 4, 9, 9, 9, 3, 1], [4, 6]),
+}
+
+
+@pytest.mark.parametrize("kind", PIECES)
+def test_pieces_of_one_picture_count_as_one(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, lengths = PIECES[kind]
+    config = SimpleNamespace(model_type=kind)
+
+    def found() -> list[int]:
+        layout = PromptReader(config, torch.tensor([9]), parse("bapa")).layout(torch.tensor([ids]))
+        return [len(image) for image in layout.images(0)]
+
+    assert found() == lengths
+    monkeypatch.delitem(families.JOINED, kind)
+    assert found() != lengths
 
 
 def test_what_is_not_told_is_refused() -> None:

@@ -7,7 +7,7 @@ from typing import NoReturn
 import pytest
 import transformers
 
-from tests.tiny import more, mrope, older, one_dim, single, tiles
+from tests.tiny import more, mrope, older, one_dim, relatives, single, tiles, towers
 from tests.tiny.base import OLDER, Family
 
 
@@ -20,9 +20,9 @@ class Known(dict[str, Family]):
 
 FAMILIES: dict[str, Family] = {
     family.name: family
-    for module in (one_dim, single, tiles, mrope, more)
+    for module in (one_dim, single, tiles, mrope, more, relatives, towers)
     for family in module.FAMILIES
-    if hasattr(transformers, family.model_class)  # each release knows some
+    if hasattr(transformers, family.config_class or family.model_class)  # each release knows some
 }
 if OLDER:
     FAMILIES = Known(older.adapted(FAMILIES))

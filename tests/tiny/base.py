@@ -128,7 +128,8 @@ class Family:
     ``suffix_type``. ``derive``: further inputs made from the others. ``mrope``: three rotary axes. ``start_index``:
     native position of the first token. ``bidirectional``: image tokens see each other both ways. ``eager_tower``: the
     vision tower knows no sdpa. ``gain``: factor on the random weights, so that positions show in the logits.
-    ``skip``: checks that the model fails natively, with the reason.
+    ``skip``: checks that the model fails natively, with the reason. ``config_class``: where it is not the model class's
+    own.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Family:
     eager_tower: bool = False
     gain: float = 4.0
     skip: Mapping[str, str] = field(default_factory=dict)
+    config_class: str = ""
 
     def build(self, attn: Literal["sdpa", "eager"] = "sdpa", seed: int = 0) -> PreTrainedModel:
         """A fresh model in eval mode, float32."""
@@ -155,7 +157,8 @@ class Family:
             torch.manual_seed(seed)
             model_class = getattr(transformers, self.model_class)
             arguments = copy.deepcopy(dict(self.config))
-            config = model_class.config_class(**(older(arguments) if OLDER else arguments))
+            kind = getattr(transformers, self.config_class) if self.config_class else model_class.config_class
+            config = kind(**(older(arguments) if OLDER else arguments))
             implementation = {"": "eager", "text_config": attn} if self.eager_tower else attn
             model = model_class._from_config(config, attn_implementation=implementation)
             for parameter in model.parameters():
@@ -227,7 +230,7 @@ class Family:
 
     def _row(self, words: Prompt) -> tuple[list[int], list[int], list[Tensors]]:
         generator = torch.Generator().manual_seed(zlib.crc32(" ".join(words).encode()))
-        crowd = sum(word in self.pictures for word in words) > 1
+        crowd = sum(word in self.crowded for word in words) > 1
         ids: list[int] = []
         types: list[int] = []
         tensors: list[Tensors] = []

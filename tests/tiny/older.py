@@ -15,7 +15,18 @@ LEFT_OUT = {
 }
 MIXED = {"beams_need_no_cache": "the beams of a row of several images mix its pictures up"}
 TIME = {"no_mask_equals_ones": "temporal positions are taken for those of the text"}
-MIXING = ["aya_vision", "cohere2_vision", "deepseek_vl", "got_ocr2", "janus", "lfm2_vl", "llava", "llava_next"]
+MIXING = [
+    "aya_vision",
+    "cohere2_vision",
+    "deepseek_vl",
+    "deepseek_vl_hybrid",
+    "got_ocr2",
+    "janus",
+    "lfm2_vl",
+    "llava",
+    "llava_next",
+]
+MIXING += ["qwen2_5_omni_thinker", "qwen3_omni_moe_thinker"]
 MIXING += ["llava_next_video", "llava_onevision", "mistral3", "ovis2", "paligemma"]
 FAILS: dict[str, dict[str, str]] = {
     **dict.fromkeys(MIXING, MIXED),

@@ -31,7 +31,8 @@ def thumbnail(height: int, width: int) -> Picture:
 
 def counted(rows: list[list[Tensors]]) -> Tensors:
     """LLaVA-OneVision is told how many images each row brings."""
-    return {**flat(rows), "batch_num_images": torch.tensor([len(row) for row in rows if row])}
+    counts = [sum("pixel_values" in picture for picture in row) for row in rows]
+    return {**flat(rows), "batch_num_images": torch.tensor([count for count in counts if count])}
 
 
 FAMILIES = [
@@ -67,7 +68,13 @@ FAMILIES = [
             "video_token_index": VIDEO,
             "image_grid_pinpoints": PINPOINTS,
         },
-        {"image": anyres(8, 16), "wide": anyres(16, 16)},
+        {
+            "image": anyres(8, 16),
+            "wide": anyres(16, 16),
+            # frames of 2 x 2 patches pooled to one token, one newline feature behind the last
+            "video": Picture((VIDEO,) * 4, {"pixel_values_videos": (1, 3, 3, 8, 8)}),
+        },
+        video_token_id=VIDEO,
         crowded={"image": thumbnail(8, 16), "wide": thumbnail(16, 16)},
         collate=counted,
     ),

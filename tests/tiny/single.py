@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tests.tiny.base import END, HIDDEN, IMAGE, START, TAGS, VIDEO, Family, Picture, text, vision
+from tests.tiny.base import END, HIDDEN, IMAGE, START, TAGS, VIDEO, Family, Picture, Tensors, flat, text, vision
 from tests.tiny.one_dim import CLIP, SIGLIP
 
 CONTENT = TAGS[0]
@@ -78,6 +78,25 @@ def gemma4_image(rows: int, cols: int) -> Picture:
     return Picture(ids, tensors, grid=(rows, cols))
 
 
+def filled_up(rows: list[list[Tensors]]) -> Tensors:
+    """Patches that fill a smaller picture up stand at (-1, -1)."""
+    places = "image_position_ids"
+    joined = flat([[{**picture, places: picture[places] + 1} for picture in row] for row in rows])
+    return joined | {places: joined[places] - 1}
+
+
+SAM = {
+    "hidden_size": 32,
+    "output_channels": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 4,
+    "window_size": 4,
+    "global_attn_indexes": [1],
+    "mlp_dim": 48,
+    "initializer_range": 0.02,
+}
 VQ = {"embed_dim": 8, "latent_channels": 8, "base_channels": 32, "channel_multiplier": [1, 1], "num_res_blocks": 1}
 
 FAMILIES = [
@@ -114,18 +133,7 @@ FAMILIES = [
         "got_ocr2",
         "GotOcr2ForConditionalGeneration",
         {
-            "vision_config": {
-                "hidden_size": 32,
-                "output_channels": 16,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 2,
-                "image_size": 32,
-                "patch_size": 4,
-                "window_size": 4,
-                "global_attn_indexes": [1],
-                "mlp_dim": 48,
-                "initializer_range": 0.02,
-            },
+            "vision_config": SAM,
             "text_config": text(model_type="qwen2"),
             "image_token_index": IMAGE,
             "image_seq_length": 4,
@@ -272,6 +280,7 @@ FAMILIES = [
             "eoi_token_id": END,
         },
         {"image": gemma4_image(2, 2), "wide": gemma4_image(2, 3)},
+        collate=filled_up,
         types="mm_token_type_ids",
         bidirectional=True,
     ),

@@ -13,13 +13,14 @@ from transformers import (
     LlavaProcessor,
     PreTrainedTokenizerFast,
     Qwen2_5_VLProcessor,
+    Qwen2TokenizerFast,
     Qwen2VLImageProcessor,
     Qwen2VLVideoProcessor,
 )
 
 from bapa.models import Loaded, load
 from tests.tiny import FAMILIES
-from tests.tiny.base import END, FIRST_TEXT, IMAGE, LAST_TEXT, START, VIDEO, VOCABULARY
+from tests.tiny.base import END, FIRST_TEXT, IMAGE, LAST_TEXT, OLDER, START, VIDEO, VOCABULARY
 
 NAMES = ("llava", "qwen2_5_vl", "gemma3")
 MARKS = {"llava": "<image>", "qwen2_5_vl": "<start><image><end>", "gemma3": "<start>"}
@@ -31,7 +32,7 @@ _TEMPLATE = (
 )
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer(kind: type[PreTrainedTokenizerFast] = PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     """One token per word; ``w4`` is token 4."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -42,7 +43,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     assert words["user"] == FIRST_TEXT
     core = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
+    return kind(
         tokenizer_object=core,
         bos_token="<s>",
         eos_token="</s>",
@@ -73,8 +74,9 @@ def processor(name: str) -> Any:
         pictures = Gemma3ImageProcessor(size={"height": 24, "width": 24})
         return Gemma3Processor(pictures, tokenizer(), chat_template=template, image_seq_length=9)
     sizes = {"patch_size": 4, "merge_size": 2, "temporal_patch_size": 2, "min_pixels": 64, "max_pixels": 64 * 9}
+    words = tokenizer(Qwen2TokenizerFast) if OLDER else tokenizer()  # transformers 4 takes no other class
     return Qwen2_5_VLProcessor(
-        Qwen2VLImageProcessor(**sizes), tokenizer(), Qwen2VLVideoProcessor(**sizes), chat_template=template
+        Qwen2VLImageProcessor(**sizes), words, Qwen2VLVideoProcessor(**sizes), chat_template=template
     )
 
 
