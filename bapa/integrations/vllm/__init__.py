@@ -25,7 +25,10 @@ ARCHITECTURES = {
 
 
 def register() -> None:
-    """Register the balanced classes, and read recorded schemes: the entry point ``vllm.general_plugins``, run in every process of an engine."""
+    """Register the balanced classes, and read recorded schemes.
+
+    The entry point ``vllm.general_plugins``, run in every process of an engine.
+    """
     from vllm import ModelRegistry
 
     from bapa.integrations.vllm import recorded
