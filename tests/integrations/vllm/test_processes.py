@@ -1,5 +1,7 @@
-"""The documented way to many GPUs: several processes, an engine in each. On CPUs ``accelerate launch`` starts one process
-whatever it is asked for, so torchrun, which it calls on GPUs, is called here.
+"""The documented way to many GPUs: several processes, an engine in each.
+
+On CPUs ``accelerate launch`` starts one process whatever it is asked for, so torchrun, which it calls on GPUs, is
+called here.
 """
 
 from __future__ import annotations
