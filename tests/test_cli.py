@@ -135,6 +135,18 @@ def app_options(verb: str) -> list:
     return get_command(app).commands[verb].params  # type: ignore[attr-defined]
 
 
+def test_doctor_finds_a_package_in_a_distribution_of_another_name(tmp_path: Path, monkeypatch) -> None:
+    from bapa.doctor import _version
+
+    assert _version("no-such-part") == "not installed"
+    info = tmp_path / "no_such_part_cpu-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: no-such-part-cpu\nVersion: 1.2\n")
+    (info / "top_level.txt").write_text("no_such_part\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert _version("no-such-part") == "1.2 (no-such-part-cpu)"
+
+
 def test_doctor_tells_positions_in_short() -> None:
     from bapa.doctor import spell
 

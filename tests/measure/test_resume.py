@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import random
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bapa.measure.store import ANSWERS, RUN
-from tests.measure import victim
+from tests.measure import noting, victim
 
 
 @pytest.fixture(scope="module")
@@ -121,13 +122,19 @@ def test_two_processes_answer_as_one(processes, model_path, probe, undisturbed, 
 
 
 @pytest.mark.slow
-def test_accelerate_launch(model_path, probe, tmp_path):
-    out = tmp_path / "run"
-    bin_ = Path(sys.executable).parent
-    launch = [bin_ / "accelerate", "launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", bin_ / "bapa"]
-    command = ["measure", model_path, "--probe", probe.path, "--scheme", "native", "--audit", "0"]
-    both = subprocess.run([*launch, *command, "--out", out], check=True, timeout=300, capture_output=True, text=True)
+def test_torchrun(model_path, probe, tmp_path):
+    """Which ``accelerate launch`` calls on GPUs; on CPUs it starts one process whatever it is asked for."""
+    out, notes = tmp_path / "run", tmp_path / "notes"
+    notes.mkdir()
+    command = ["measure", model_path, "--probe", probe.path, "--scheme", "native", "--audit", "0", "--batch-size", "2"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", noting.__file__]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    options = {"check": True, "timeout": 300, "capture_output": True, "text": True, "env": environment}
+    both = subprocess.run([*launch, notes, *command, "--out", out], **options)
     assert both.stdout.count("hits by cell") == 1, "one table, whichever process prints it"
-    subprocess.run([bin_ / "bapa", *command, "--out", tmp_path / "one"], check=True, timeout=300, capture_output=True)
+    subprocess.run([sys.executable, "-m", "bapa", *command, "--out", tmp_path / "one"], **options)
     assert read(out) == read(tmp_path / "one")
+    one, two = noting.processes(notes).values()
+    assert one
+    assert two
+    assert not one & two

@@ -65,7 +65,7 @@ class Bapa(lmms):
 
     def loglikelihood(self, requests: list[Instance]) -> list[GenerationResult]:
         """For each request a pair: the loss of its continuation (minus its log-likelihood: lmms-eval takes the
-        smallest), and whether it is what the model would write. lmms-eval 0.7.3 turns a bare pair into text.
+        smallest), and whether it is what the model would write.
 
         All continuations of one prompt are read from one forward. One that the tokenizer has in a token of its own,
         such as yes or B, gets the probability of all its spellings together
@@ -82,7 +82,7 @@ class Bapa(lmms):
             for index, prompt, logits in zip(batch, prompts, self.asking.next(prompts), strict=True):
                 for request in groups[index]:
                     found[id(request)] = self._read(logits.log_softmax(-1), prompt, self._continuation(request))
-        return [GenerationResult(found[id(request)]) for request in requests]
+        return [GenerationResult(_Pair(found[id(request)])) for request in requests]
 
     def generate_until_multi_round(self, requests: list[Instance]) -> list[str]:
         """Not offered."""
@@ -130,6 +130,15 @@ class Bapa(lmms):
                         if part := {index: prompt for index, prompt in batch.items() if bool(prompt.pictures) == shown}:
                             yield list(part), list(part.values())
                     bar.update(len(batch))
+
+
+class _Pair(tuple):
+    """Loss and whether greedy, as lmms-eval 0.7.3 lets it through: a bare pair is turned into text, and so is one that
+    comes back from ``--use_cache``. That keeps no result that is empty, so this one says that it is.
+    """
+
+    def __bool__(self) -> bool:
+        return False
 
 
 def _options(asked: dict[str, Any]) -> dict[str, Any]:

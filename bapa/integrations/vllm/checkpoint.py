@@ -29,6 +29,11 @@ def older(name: str) -> str:
     return _PART.sub(r"\1vision_model.", name)
 
 
+def lacks_level(vision: str | None) -> bool:
+    """Whether vLLM wants older names of a tower's weights. ``vision``: the tower's model type."""
+    return vision in _TOWERS
+
+
 def readable(folder: Path, cache: Path | None = None) -> Path:
     """``folder`` where vLLM can read it, else a copy of it with older names of the weights.
 
@@ -42,7 +47,7 @@ def readable(folder: Path, cache: Path | None = None) -> Path:
         raise ModelError(f"{folder}: no safetensors in it; save the model anew with model.save_pretrained")
     config = json.loads((folder / "config.json").read_text("utf-8"))
     named_anew = any(older(name) != name for names in files.values() for name in names)
-    if (config.get("vision_config") or {}).get("model_type") not in _TOWERS or not named_anew:
+    if not lacks_level((config.get("vision_config") or {}).get("model_type")) or not named_anew:
         return folder
     cache = cache or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "bapa" / "vllm"
     copy = cache / _stamp(folder, files)

@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from bapa.errors import IntegrationError, ModelError, NotBalancedError
+from bapa.errors import IntegrationError, ModelError, NotBalancedError, UnsupportedModelError
 from bapa.integrations.vllm import worker
 from bapa.integrations.vllm.checkpoint import readable
 from bapa.integrations.vllm.overrides import overrides
@@ -65,12 +65,14 @@ def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None 
 
     Raises:
         IntegrationError: vLLM is not installed, or there are fewer GPUs than processes need.
-        UnsupportedModelError, SchemeError: the model or the scheme is not for vLLM.
+        UnsupportedModelError, SchemeError: the model or the scheme is not for vLLM, or the model not on a CPU.
         ModelError: the engine does not start, for instance because it lacks this plugin.
         NotBalancedError: the engine starts, but a worker does not run the scheme.
     """
     require()
     import vllm
+
+    from bapa.integrations.vllm.model import check_attention
 
     # A forked worker would inherit this process's torch.distributed, where accelerate launch has set it up.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
@@ -85,7 +87,8 @@ def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None 
         ) from error
     try:
         verify(engine.collective_rpc("bapa_scheme"), scheme)
-    except NotBalancedError:
+        check_attention(engine.llm_engine.model_config)
+    except (NotBalancedError, UnsupportedModelError):
         stop(engine)
         raise
     return engine

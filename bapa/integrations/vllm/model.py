@@ -6,18 +6,32 @@ model that runs is imported.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 from vllm import ModelRegistry
-from vllm.config import VllmConfig
+from vllm.config import ModelConfig, VllmConfig
+from vllm.platforms import current_platform
 
 from bapa.errors import NotBalancedError, UnsupportedModelError
 from bapa.integrations.vllm import ARCHITECTURES, PREFIX
+from bapa.integrations.vllm.checkpoint import lacks_level, older
 from bapa.integrations.vllm.overrides import check, stock
 from bapa.integrations.vllm.positions import Positions
 from bapa.models import record
+
+
+def check_attention(model: ModelConfig) -> None:
+    """Raise UnsupportedModelError where vLLM would run ``model``, under any scheme, with other attention than its own:
+    the tokens of one image see each other in Gemma 3, and vLLM's attention on CPUs leaves that out without a word.
+    """
+    if model.is_mm_prefix_lm and current_platform.is_cpu():
+        raise UnsupportedModelError(
+            f"{model.hf_config.model_type}: tokens of an image see each other in this model, and vLLM's attention on "
+            "CPUs shows them only what stands before; use a GPU, or --backend hf"
+        )
 
 
 class Balanced:
@@ -46,9 +60,16 @@ class Balanced:
             raise UnsupportedModelError("speculative decoding gives positions of its own; run balanced models without")
         if model.multimodal_config.is_multimodal_pruning_enabled():
             raise UnsupportedModelError("video_pruning_rate computes positions anew; run balanced models without it")
+        check_attention(model)
         own: Any = super()
         own.__init__(vllm_config=vllm_config, prefix=prefix)
         self.bapa = Positions(model.hf_config, scheme, model.max_model_len)
+        self._renamed = lacks_level(getattr(model.hf_config.vision_config, "model_type", None))
+
+    def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> Any:
+        """vLLM's own loading, of checkpoints that transformers 5 saved too."""
+        own: Any = super()
+        return own.load_weights((older(name) if self._renamed else name, weight) for name, weight in weights)
 
     def get_mrope_input_positions(self, input_tokens: list[int], mm_features: list[Any]) -> tuple[Tensor, int]:
         """Positions of a prompt, LongTensor (3, tokens), and what to add to the number of a later token."""

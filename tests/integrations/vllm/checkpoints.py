@@ -58,7 +58,7 @@ class Checkpoint:
     ``config``: arguments of its config class, from the tokenizer's ids by word. ``processor``: from the tokenizer.
     ``tokens``: special words. ``picture``: what stands in a prompt for one picture. ``sizes``: (width, height) of
     pictures. ``engine``: engine arguments it needs. ``gain`` and ``embedding_gain``: factors on the random weights, so
-    that positions show in what is written.
+    that positions show in what is written. ``causal``: image tokens do not see each other, as they would on a GPU.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Checkpoint:
     engine: Mapping[str, Any] = field(default_factory=dict)
     gain: float = 6.0
     embedding_gain: float = 6.0
+    causal: bool = False
 
     def save(self, folder: Path) -> Path:
         """Write the checkpoint into ``folder``."""
@@ -300,6 +301,7 @@ CHECKPOINTS += [
                 "layer_types": ["sliding_attention", "full_attention"],
             },
             "mm_tokens_per_image": 9,
+            "is_mm_prefix_lm": False,  # vLLM's word for causal attention, all it has on a CPU
             "boi_token_index": ids["<start_of_image>"],
             "eoi_token_index": ids["<end_of_image>"],
             "image_token_index": ids["<image_soft_token>"],
@@ -317,6 +319,7 @@ CHECKPOINTS += [
             "eoi_token": "<end_of_image>",
             "image_token": "<image_soft_token>",
         },
+        causal=True,
         embedding_gain=0.3,  # it is the output head as well, and repeats words where it is large
     ),
 ]

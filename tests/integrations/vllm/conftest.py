@@ -26,9 +26,13 @@ SMALL = {
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Engine arguments that keep an engine small and in this process."""
+    """Engine arguments that keep an engine small and in this process, with the recorder in its worker."""
     from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
+    from tests.integrations.vllm import recorder
+
+    # In all of them: one process can extend its workers by one class only.
+    monkeypatch.setattr(worker, "NAME", recorder.NAME)
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
@@ -37,11 +41,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """Starts an engine, with the recorder in its worker; all are stopped in the end."""
-    from tests.integrations.vllm import recorder
-
-    monkeypatch.setattr(worker, "NAME", recorder.NAME)
+def started() -> Iterator[Callable[..., Any]]:
+    """Starts an engine; all are stopped in the end."""
     running: list[Any] = []
 
     def start(folder: Path, scheme: str, options: dict[str, Any]) -> Any:

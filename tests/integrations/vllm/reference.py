@@ -15,18 +15,21 @@ from bapa.models import load
 
 
 class Reference:
-    """The checkpoint in ``folder`` under transformers. ``forbidden``: tokens that are not to be written."""
+    """The checkpoint in ``folder`` under transformers.
 
-    def __init__(self, folder: Path, forbidden: Sequence[int]) -> None:
+    ``forbidden``: tokens that are not to be written. ``causal``: image tokens do not see each other in any family.
+    """
+
+    def __init__(self, folder: Path, forbidden: Sequence[int], *, causal: bool = False) -> None:
         loaded = load(str(folder))
         self.model, self.processor = loaded.model, loaded.processor
         self.model.generation_config.suppress_tokens = list(forbidden)
         self.model.generation_config.eos_token_id = None
+        self.causal = causal
 
     def inputs(self, prompt: str, pictures: list[Image.Image]) -> dict[str, Any]:
-        return dict(
-            self.processor(text=[prompt], images=pictures or None, return_tensors="pt", add_special_tokens=False)
-        )
+        made = self.processor(text=[prompt], images=pictures or None, return_tensors="pt", add_special_tokens=False)
+        return {name: value for name, value in made.items() if not (self.causal and name == "token_type_ids")}
 
     def write(self, scheme: str, inputs: dict[str, Any], tokens: int) -> list[int]:
         """The next tokens, greedily."""

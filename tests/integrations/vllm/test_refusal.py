@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,8 +14,9 @@ pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm d
 from vllm import LLM, ModelRegistry
 from vllm.plugins import load_general_plugins
 
-from bapa.errors import ModelError, NotBalancedError
+from bapa.errors import BapaError, ModelError, NotBalancedError
 from bapa.integrations.vllm import engine as engines
+from bapa.integrations.vllm.checkpoint import readable
 from tests.integrations.vllm.checkpoints import BY_NAME
 
 
@@ -37,8 +39,9 @@ def test_without_the_plugin(folder, small, unregistered):
         engines.start(folder, "bapa", small)
 
 
-def test_with_a_class_that_gives_native_positions(folder, small, unregistered):
+def test_with_a_class_that_gives_native_positions(tmp_path, small, unregistered):
     """The worst plugin: everything loads and runs, natively."""
+    folder = BY_NAME["qwen2_5_vl"].save(tmp_path)  # of its own: vLLM remembers the class of a folder
     unregistered["BapaQwen2_5_VLForConditionalGeneration"] = unregistered["Qwen2_5_VLForConditionalGeneration"]
     with pytest.raises(NotBalancedError, match="workers run native, not bapa"):
         engines.start(folder, "bapa", small)
@@ -48,6 +51,16 @@ def test_with_another_scheme(folder, small, started):
     engine = started(folder, "bapa", small)
     with pytest.raises(NotBalancedError, match="workers run bapa, not bapa:distance=62"):
         engines.verify(engine.collective_rpc("bapa_scheme"), "bapa:distance=62")
+
+
+@pytest.mark.parametrize("scheme", ["native", "bapa"])
+def test_attention_that_a_cpu_has_not(tmp_path, small, scheme):
+    folder = BY_NAME["gemma3"].save(tmp_path)
+    told = json.loads((folder / "config.json").read_text())
+    assert told.pop("is_mm_prefix_lm") is False
+    (folder / "config.json").write_text(json.dumps(told))
+    with pytest.raises(BapaError, match="tokens of an image see each other"):
+        engines.start(readable(folder, tmp_path / "cache"), scheme, small)
 
 
 @pytest.mark.parametrize(

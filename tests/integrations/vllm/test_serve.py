@@ -92,6 +92,7 @@ def test_chat_with_a_picture(address, tmp_path):
                     "model": "reference:bottom",
                     "messages": [{"role": "user", "content": content}],
                     **{"temperature": 0, "max_tokens": 1, "logprobs": True, "top_logprobs": 20},
+                    "add_special_tokens": True,  # the template leaves <s> to the tokenizer
                 },
             )
             told = {t["token"]: t["logprob"] for t in reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]}

@@ -22,7 +22,8 @@ def case(request, tmp_path_factory):
     forbidden = [
         number for word, number in Reference(folder, ()).processor.tokenizer.get_vocab().items() if "<" in word
     ]
-    return checkpoint, readable(folder, tmp_path_factory.mktemp("cache")), Reference(folder, forbidden), forbidden
+    reference = Reference(folder, forbidden, causal=checkpoint.causal)
+    return checkpoint, readable(folder, tmp_path_factory.mktemp("cache")), reference, forbidden
 
 
 @pytest.mark.parametrize("scheme", ["native", "bapa", "bapa:distance=62"])
