@@ -16,9 +16,9 @@ def page(name: str) -> str:
 
 
 def marked(name: str, mark: str, heading: str = "") -> list[dict[str, str]]:
-    """The rows of the table below ``<!-- mark: ... -->``, there below ``heading``, intervals left out."""
+    """The rows of the table below ``<!-- mark: ... -->``, of the first below ``heading``, intervals left out."""
     text = (ROOT / name).read_text("utf-8").split(f"<!-- {mark}: ")[1].split("<!-- end of ")[0]
-    text = text.partition(heading)[2].partition("###")[0] if heading else text
+    text = next(part for part in text.partition(heading)[2].split("\n\n") if part[:1] == "|") if heading else text
     lines = [re.sub(r" ?<sub>.*?</sub>| ?\[[^]]*\]|[*`%]", "", line) for line in text.splitlines() if line[:1] == "|"]
     head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
     return [dict(zip(head, row, strict=True)) for row in rows]
