@@ -25,8 +25,10 @@ from bapa.calibrate.dials import distances
 from bapa.calibrate.session import Session, part
 from bapa.measure import Settings
 from bapa.models import load
-from bapa.probe import Design, build
+from bapa.probe import Design, Probe, build
+from bapa.reference import dataset
 from bapa.report import view
+from docs.tuning import TUNING
 
 PAGE = Path(__file__).with_name("calibration.md")
 ITEMS, JUDGES, GUARDED, STEPS, SEED = 32, 60, 24, 8, 101
@@ -65,6 +67,34 @@ def measure(models: list[str], work: Annotated[Path, typer.Option()]) -> None:
 
 
 @app.command()
+def tune(model: str, work: Annotated[Path, typer.Option()]) -> None:
+    """Tune ``model`` under some rules on questions about matches and places, and ask the guards again.
+
+    The data ask about all cells; 40 steps of 32 questions, as in docs/tuning.py.
+    """
+    from bapa.tune import read
+    from bapa.tune import tune as train
+
+    folder = work / Path(model).name
+    chosen = json.loads((folder / "guards" / "match.json").read_text())["chosen"]
+    if not (work / "data").exists():
+        dataset.write(work / "data", skew="uniform", rows=1280, seed=2, tasks="places")
+    probes = {"match": part(Probe.load(work / "probe"), ITEMS, ITEMS + GUARDED)}
+    probes |= {task: Probe.load(work / task) for task in GUARDS}
+    for number, rule in enumerate(dict.fromkeys(["native", "bapa", chosen])):
+        place = folder / f"tuned-{number}"
+        if (place / "guards.json").exists():
+            continue
+        train(load(model), read(work / "data"), place / "model", scheme=rule, settings=TUNING)
+        after, found = load(str(place / "model")), {}
+        for task, asked in probes.items():
+            rows = Session(after, asked, place / "rounds", 18).ask(task, 0, GUARDED, [rule])
+            (found[task],) = points({rule: rows}, {rule: accuracy(rows, asked.cells)}, asked.cells, SETTINGS)
+        (place / "guards.json").write_text(json.dumps({"rule": rule, "found": found}, indent=1))
+        typer.echo(f"{model}: tuned under {rule}")
+
+
+@app.command()
 def write(work: Annotated[Path, typer.Option()]) -> None:
     """Fill docs/calibration.md from what ``measure`` left in ``work``."""
     models = {
@@ -73,8 +103,12 @@ def write(work: Annotated[Path, typer.Option()]) -> None:
         }
         for path in sorted(work.glob("*/guards/count.json"))
     }
+    tuned = [
+        (path.parents[1].name, json.loads(path.read_text())) for path in sorted(work.glob("*/tuned-*/guards.json"))
+    ]
     text = PAGE.read_text("utf-8")
-    for name, block in (("guards", rules(models)), ("guards by distance", by_distance(models))):
+    blocks = {"guards": rules(models), "guards by distance": by_distance(models), "guards after tuning": after(tuned)}
+    for name, block in blocks.items():
         marks = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
         text, found = marks.subn(lambda marks, block=block: f"{marks[1]}\n{block}\n{marks[2]}", text)
         if found != 1:
@@ -111,6 +145,21 @@ def by_distance(models: dict[str, Any]) -> str:
             " / ".join(view.percent(_point(found, task, dial)["hit"]["value"]) for task in found) for dial in dials
         )
         lines.append(f"| {model} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def after(tuned: list[tuple[str, Any]]) -> str:
+    """What the guards say after tuning under a rule, run under that rule."""
+    lines = ["| model | tuned and run under | match: hits | its range | row | order | number |"]
+    lines.append("|---" * 7 + "|")
+    for model, its in tuned:
+        found = its["found"]
+        cells = [view.percent(found["match"][key]["value"], 1) for key in ("hit", "range")]
+        cells += [
+            f"{view.percent(found[task]['hit']['value'], 1)} <sub>{view.interval(found[task]['hit'], 1)}</sub>"
+            for task in GUARDS
+        ]
+        lines.append(f"| {model} | `{its['rule']}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -60,6 +60,7 @@ def data(
     skew: Annotated[str, typer.Option(help=f"Cells asked about: {', '.join(SKEWS)}.")] = "center",
     rows: Annotated[int, typer.Option(min=1, help="Number of pictures, with one question each.")] = 2400,
     seed: Annotated[int, typer.Option(help="Seed of scenes and questions.")] = 1,
+    tasks: Annotated[str, typer.Option(help="What is asked: match, or places (rows, order, numbers too).")] = "match",
 ) -> None:
     """Write training data of the recipe's last stage as files, for `bapa tune`."""
     from bapa.reference.dataset import write
@@ -67,7 +68,9 @@ def data(
     try:
         if skew not in SKEWS:
             raise ConfigError(f"unknown skew {skew!r}: accepted are {', '.join(SKEWS)}")
-        typer.echo(write(out, skew=skew, rows=rows, seed=seed))
+        if tasks not in TASKS:
+            raise ConfigError(f"unknown tasks {tasks!r}: accepted are {', '.join(TASKS)}")
+        typer.echo(write(out, skew=skew, rows=rows, seed=seed, tasks=tasks))
     except BapaError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

@@ -10,8 +10,9 @@ from PIL import Image
 
 from bapa.errors import RunError
 from bapa.reference import build
+from bapa.reference.places import Places
 from bapa.reference.recipe import SKEWS
-from bapa.reference.scenes import Asker, Bank, draw
+from bapa.reference.scenes import Asker, Bank
 from bapa.reference.train import whole
 
 _COPIES = 8  # jittered versions of each scan
@@ -19,10 +20,11 @@ _BATCH = 100
 _OTHER = 1000  # keeps these draws apart from those that trained a reference of the same seed
 
 
-def write(out: Path, *, skew: str, rows: int, seed: int) -> Path:
+def write(out: Path, *, skew: str, rows: int, seed: int, tasks: str = "match") -> Path:
     """Write ``rows`` pictures, each with one question about the cells of ``skew``, and return ``data.jsonl``.
 
-    Scans of the training side only, questions in the shares of the recipe (35 % present, 35 % not, 30 % a colour).
+    Scans of the training side only, questions in the shares of the recipe (35 % present, 35 % not, 30 % a colour);
+    with the tasks ``places`` these are a third, the others are about rows, reading order and numbers in all cells.
 
     Raises:
         RunError: ``out`` is not empty.
@@ -30,16 +32,17 @@ def write(out: Path, *, skew: str, rows: int, seed: int) -> Path:
     if out.exists() and any(out.iterdir()):
         raise RunError(f"{out} is not empty; choose another --out or empty it")
     generator = torch.Generator().manual_seed(_OTHER + seed)
-    processor = build.processor()
-    bank, asker = Bank(_COPIES, _OTHER + seed), Asker(processor)
+    processor = build.processor(tasks)
+    asker = Places(processor) if tasks == "places" else Asker(processor)
+    bank = Bank(_COPIES, _OTHER + seed)
     words = processor.tokenizer.convert_ids_to_tokens
     with whole(out) as folder:
         folder.mkdir(parents=True)
         with (folder / "data.jsonl").open("w", encoding="utf-8") as lines:
             for start in range(0, rows, _BATCH):
-                scenes = draw(min(_BATCH, rows - start), generator)
+                scenes = asker.draw(min(_BATCH, rows - start), generator)
                 pixels = ((bank.canvases(scenes, generator) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
-                questions = asker.ask(scenes, SKEWS[skew], 1, generator)
+                questions = asker.ask_once(scenes, SKEWS[skew], generator)
                 answers = questions.ids.gather(2, questions.answer_at[..., None]).flatten().tolist()
                 for number, (text, answer) in enumerate(zip(questions.text.flatten().tolist(), answers, strict=True)):
                     name = f"{start + number:06d}.png"

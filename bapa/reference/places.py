@@ -58,6 +58,14 @@ class Places(Asker):
             torch.cat([matched.text, placed.text], 1),
         )
 
+    def ask_once(self, scenes: Scenes, cells: tuple[int, ...], generator: torch.Generator) -> Questions:
+        three = self.ask(scenes, cells, 3, generator)
+        rows = torch.arange(len(scenes.digit))
+        one = torch.randint(3, (len(rows),), generator=generator)
+        return Questions(
+            three.ids[rows, one][:, None], three.answer_at[rows, one][:, None], three.text[rows, one][:, None]
+        )
+
     def about_places(self, scenes: Scenes, count: int, generator: torch.Generator) -> Questions:
         """`count` questions about where tiles stand that stand only once, and about how many there are of a digit."""
         batch = len(scenes.digit)

@@ -156,6 +156,10 @@ class Asker:
         answer = torch.where(which, self.colours[colour], torch.where(says_no, self.no, self.yes))
         return self.answered(row, answer)
 
+    def ask_once(self, scenes: Scenes, cells: tuple[int, ...], generator: torch.Generator) -> Questions:
+        """One question about each scene, in the same shares."""
+        return self.ask(scenes, cells, 1, generator)
+
     def answered(self, row: Tensor, answer: Tensor) -> Questions:
         """Questions by their index in :attr:`texts`, with their answers' tokens, both (batch, questions), long."""
         ids, at = self.table[row].clone(), self.lengths[row]

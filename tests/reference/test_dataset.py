@@ -34,3 +34,11 @@ def test_questions_are_about_the_cells_of_the_skew(tmp_path: Path) -> None:
     assert asked >= 57, "a thin stroke may be misread, hardly three"
     with pytest.raises(RunError, match="is not empty"):
         dataset.write(tmp_path / "one", skew="center", rows=60, seed=3)
+
+
+def test_places_are_asked_about_too(tmp_path: Path) -> None:
+    data = read(dataset.write(tmp_path / "places", skew="uniform", rows=60, seed=3, tasks="places").parent)
+    texts = [str(row["messages"]) for row in data.rows]
+    assert sum("which row" in text for text in texts) > 8
+    assert sum(" before " in text for text in texts) > 4
+    assert sum("Is there a" in text for text in texts) > 4
