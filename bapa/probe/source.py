@@ -58,8 +58,11 @@ class Digits:
 
         words = design.answers != "letters"  # the reference models read and write words only
         prompt = QUESTIONS.get(design.task, PROMPTS[design.task]) if words else PROMPTS[design.task]
-        answers = "words" if words and max(design.rows, design.cols) <= len(PLACES["row"]) else "letters"
-        return design.filled(cell=24, background="grey", items=240, prompts=(prompt,), answers=answers)
+        design = design.filled(cell=24, background="grey", items=240, prompts=(prompt,))
+        if design.task not in ("where", "count"):
+            return design
+        few = design.task == "count" or max(design.rows, design.cols) <= len(PLACES["row"])
+        return design.filled(answers="words" if words and few else "letters")
 
     def wanted(self, design: Design) -> int:
         return pool_size(design.items or 0, design)

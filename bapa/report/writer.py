@@ -101,8 +101,9 @@ def _probe_command(probe: Probe) -> Iterator[str]:
     standard, columns = Design(), asdict(Columns())
     for name, value in probe.design:
         flag = name.replace("_", "-")
-        if name == "prompts":
-            yield from (word for prompt in value for word in ("--prompt", prompt))
+        if name in ("prompts", "lines"):
+            given = () if value == getattr(standard, name) else value
+            yield from (word for one in given for word in (f"--{name[:-1]}", one))
         elif value != getattr(standard, name):
             yield from (f"--no-{flag}",) if value is False else (f"--{flag}", str(value))
     for name, column in probe.source.get("columns", {}).items():

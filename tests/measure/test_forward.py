@@ -21,6 +21,8 @@ PREFIX = ("t3", "image")
 UNSHAREABLE = {
     "video_llama_3": "wrong with a cache and no position ids",
     "granite4_vision": "a plain forward returns no cache",
+    "qwen2_5_omni_thinker": "without a mask, positions on a cache go by its length",
+    "qwen3_omni_moe_thinker": "without a mask, positions on a cache go by its length",
 }
 
 

@@ -170,7 +170,7 @@ def test_every_flip_of_the_audit_is_reported(tiny, probe, tmp_path, monkeypatch)
 
 def test_choices_are_read_from_their_letters(tiny, tmp_path):
     tiny = with_letters(tiny)
-    probe = build("digits", tmp_path / "probe", Design(items=3, task="where"))
+    probe = build("digits", tmp_path / "probe", Design(items=3, task="where", answers="letters"))
     answers = measured(tiny, probe, tmp_path / "run", audit=2).answers()
     assert set(answers["kind"]) == {"where_row", "where_col"}
     assert set(answers["answer"]) <= {"A", "B", "C"}

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bapa.errors import RunError
 from bapa.probe import Design, Probe, build
-from bapa.report import write
+from bapa.report import write, writer
 from bapa.report.examples import choose
 from tests.report.fakes import FLAT, SKEWED, fake_answers, fake_bias, fake_run
 
@@ -139,3 +139,9 @@ def test_the_spread_over_seeds_stands_beside_the_first_run(run: Path, probe: Pro
     assert f"--noise-floor {seed}" in html
     with pytest.raises(RunError, match="same weights"):
         write([run], seeds=[run])
+
+
+def test_a_command_repeats_its_lines_and_answers(tmp_path: Path) -> None:
+    probe = build("digits", tmp_path / "where", Design(items=6, task="where", lines=("row",)))
+    command = " ".join(writer._probe_command(probe))
+    assert "--task where --line row --answers words" in command
