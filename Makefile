@@ -74,6 +74,7 @@ studies: $(READY)  ## make the studies of docs again: calibration, tuning, origi
 	for skew in uniform bottom top; do $(BIN)/python -m bapa.reference train --tasks places --skew $$skew --seed 2 \
 	  --out build/places/places-$$skew-2 --work build/places/stages || exit 1; done
 	PYTHONPATH=. $(BIN)/python docs/guards.py measure build/places/places-* --work build/guards
+	for skew in uniform top; do PYTHONPATH=. $(BIN)/python docs/guards.py tune build/places/places-$$skew-2 --work build/guards || exit 1; done
 	PYTHONPATH=. $(BIN)/python docs/guards.py write --work build/guards
 	for skew in center top bottom uniform; do PYTHONPATH=. $(BIN)/python docs/tuning.py --skew $$skew \
 	  --model 1=reference:$$skew --model 2=build/reference/$$skew-2 --model 3=build/reference/$$skew-3 || exit 1; done
