@@ -112,10 +112,15 @@ def _ask(model: Loaded, probe: Probe, folder: Path, name: str, items: int, rules
     if out.exists():
         return
     rows = Session(model, probe, folder / "study", 18).ask(name, 0, items, rules)
+    rows.to_parquet(out.with_suffix(".parquet"))
+    out.write_text(json.dumps(points_of(rows, probe, rules), indent=1))
+
+
+def points_of(rows: pd.DataFrame, probe: Probe, rules: list[str]) -> list[dict[str, Any]]:
+    """The point of each rule from the answers to a probe under all of them."""
     answers = {rule: rows[rows["scheme"] == rule].reset_index(drop=True) for rule in rules}
     values = {rule: accuracy(its, probe.cells) for rule, its in answers.items()}
-    rows.to_parquet(out.with_suffix(".parquet"))
-    out.write_text(json.dumps(points(answers, values, probe.cells, SETTINGS), indent=1))
+    return points(answers, values, probe.cells, SETTINGS)
 
 
 @app.command()
@@ -138,6 +143,13 @@ def write(work: Annotated[Path, typer.Option()]) -> None:
         "free": label_free(work, models) + missing(names, there["scan"]),
         "transfer": transfer(work, models) + missing([name for name in names if name[-1] == "1"], there["transfer-0"]),
     }
+    fill(blocks)
+    for dark in (False, True):
+        save(curves(work, models, dark=dark), PAGE.with_name(f"calibration-{'dark' if dark else 'light'}.svg"), "svg")
+
+
+def fill(blocks: dict[str, str]) -> None:
+    """Put each block between the two marks of its name in docs/calibration.md."""
     text = PAGE.read_text("utf-8")
     for name, block in blocks.items():
         marks = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
@@ -145,8 +157,6 @@ def write(work: Annotated[Path, typer.Option()]) -> None:
         if found != 1:
             raise SystemExit(f"{PAGE} must hold the two marks of {name} once")
     PAGE.write_text(text, "utf-8")
-    for dark in (False, True):
-        save(curves(work, models, dark=dark), PAGE.with_name(f"calibration-{'dark' if dark else 'light'}.svg"), "svg")
 
 
 def missing(names: Iterable[str], there: Iterable[str]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,19 +18,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # a model this small only waits f
 import typer
 
 from bapa.calibrate import calibrate
-from bapa.calibrate.criteria import accuracy
-from bapa.calibrate.curve import chance, points
+from bapa.calibrate.curve import chance
 from bapa.calibrate.dials import distances
 from bapa.calibrate.session import Session, part
-from bapa.measure import Settings
 from bapa.models import load
 from bapa.probe import Design, Probe, build
 from bapa.reference import dataset
 from bapa.report import view
+from docs.calibration import ITEMS, JUDGES, SEED, SETTINGS, fill, points_of
 from docs.tuning import TUNING
 
-PAGE = Path(__file__).with_name("calibration.md")
-ITEMS, JUDGES, GUARDED, STEPS, SEED = 32, 60, 24, 8, 101
+GUARDED, STEPS = 24, 8
 RIVALS = ("bapa:distance=native", "stride", "concentric", "manhattan", "pyramid", "reverse", "shuffle")
 KEPT = tuple(f"calibrated:distance=1x,delta={delta}" for delta in (0.5, 0.8, 0.9))  # how much order must stay
 GUARDS = {
@@ -39,7 +36,7 @@ GUARDS = {
     "order": Design(task="order", items=GUARDED, seed=SEED + 21),
     "count": Design(task="count", items=GUARDED, seed=SEED + 22),
 }
-SETTINGS = Settings(resamples=1000)
+HEAD = "match: hits | its false alarms | its range | row | order | number"
 app = typer.Typer(add_completion=False)
 
 
@@ -59,9 +56,7 @@ def measure(models: list[str], work: Annotated[Path, typer.Option()]) -> None:
             if out.exists():
                 continue
             rows = Session(model, asked, folder / "guards", 18).ask(task, 0, GUARDED, rules)
-            answers = {rule: rows[rows["scheme"] == rule].reset_index(drop=True) for rule in rules}
-            values = {rule: accuracy(its, asked.cells) for rule, its in answers.items()}
-            found = {"chosen": chosen, "points": points(answers, values, asked.cells, SETTINGS)}
+            found = {"chosen": chosen, "points": points_of(rows, asked, rules)}
             out.write_text(json.dumps(found | ({} if task == "match" else {"chance": chance(asked)}), indent=1))
         typer.echo(f"{name}: {chosen}")
 
@@ -89,7 +84,7 @@ def tune(model: str, work: Annotated[Path, typer.Option()]) -> None:
         after, found = load(str(place / "model")), {}
         for task, asked in probes.items():
             rows = Session(after, asked, place / "rounds", 18).ask(task, 0, GUARDED, [rule])
-            (found[task],) = points({rule: rows}, {rule: accuracy(rows, asked.cells)}, asked.cells, SETTINGS)
+            (found[task],) = points_of(rows, asked, [rule])
         (place / "guards.json").write_text(json.dumps({"rule": rule, "found": found}, indent=1))
         typer.echo(f"{model}: tuned under {rule}")
 
@@ -106,33 +101,30 @@ def write(work: Annotated[Path, typer.Option()]) -> None:
     tuned = [
         (path.parents[1].name, json.loads(path.read_text())) for path in sorted(work.glob("*/tuned-*/guards.json"))
     ]
-    text = PAGE.read_text("utf-8")
-    blocks = {"guards": rules(models), "guards by distance": by_distance(models), "guards after tuning": after(tuned)}
-    for name, block in blocks.items():
-        marks = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-        text, found = marks.subn(lambda marks, block=block: f"{marks[1]}\n{block}\n{marks[2]}", text)
-        if found != 1:
-            raise SystemExit(f"{PAGE} must hold the two marks of {name} once")
-    PAGE.write_text(text, "utf-8")
+    if not models:
+        raise SystemExit(f"nothing measured in {work}: first run docs/guards.py measure MODELS --work {work}")
+    fill({"guards": rules(models), "guards by distance": by_distance(models), "guards after tuning": after(tuned)})
 
 
 def rules(models: dict[str, Any]) -> str:
     """Every rule: how well and how evenly it matches, and what it can still tell of places and numbers."""
-    lines = ["| model | rule | match: hits | its range | row | order | number |", "|---|---|---|---|---|---|---|"]
+    lines = [f"| model | rule | {HEAD} |", "|---" * 8 + "|"]
     for model, found in models.items():
         blind = " | ".join(view.percent(found[task]["chance"], 1) for task in GUARDS)
-        lines.append(f"| {model} | *never looks* | | | {blind} |")
+        lines.append(f"| {model} | *never looks* | | | | {blind} |")
         chosen = found["match"]["chosen"]
         for rule in dict.fromkeys(["native", "bapa", chosen, *KEPT, *RIVALS]):
-            its = {task: _point(found, task, rule) for task in found}
-            cells = [view.percent(its["match"][key]["value"], 1) for key in ("hit", "range")]
-            cells += [
-                f"{view.percent(its[task]['hit']['value'], 1)} <sub>{view.interval(its[task]['hit'], 1)}</sub>"
-                for task in GUARDS
-            ]
             name = f"**`{rule}`**" if rule == chosen else f"`{rule}`"
-            lines.append(f"| {model} | {name} | {' | '.join(cells)} |")
+            lines.append(f"| {model} | {name} | {figures({task: _point(found, task, rule) for task in found})} |")
     return "\n".join(lines) + "\n"
+
+
+def figures(its: dict[str, Any]) -> str:
+    """One rule's points, by task, in the columns of :data:`HEAD`."""
+    cells = [view.percent(its["match"][key]["value"], 1) for key in ("hit", "false_alarm", "range")]
+    told = (its[task]["hit"] for task in GUARDS)
+    cells += [f"{view.percent(hit['value'], 1)} <sub>{view.interval(hit, 1)}</sub>" for hit in told]
+    return " | ".join(cells)
 
 
 def by_distance(models: dict[str, Any]) -> str:
@@ -150,16 +142,8 @@ def by_distance(models: dict[str, Any]) -> str:
 
 def after(tuned: list[tuple[str, Any]]) -> str:
     """What the guards say after tuning under a rule, run under that rule."""
-    lines = ["| model | tuned and run under | match: hits | its range | row | order | number |"]
-    lines.append("|---" * 7 + "|")
-    for model, its in tuned:
-        found = its["found"]
-        cells = [view.percent(found["match"][key]["value"], 1) for key in ("hit", "range")]
-        cells += [
-            f"{view.percent(found[task]['hit']['value'], 1)} <sub>{view.interval(found[task]['hit'], 1)}</sub>"
-            for task in GUARDS
-        ]
-        lines.append(f"| {model} | `{its['rule']}` | {' | '.join(cells)} |")
+    lines = [f"| model | tuned and run under | {HEAD} |", "|---" * 8 + "|"]
+    lines += [f"| {model} | `{its['rule']}` | {figures(its['found'])} |" for model, its in tuned]
     return "\n".join(lines) + "\n"
 
 

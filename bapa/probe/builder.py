@@ -107,6 +107,8 @@ def _write(folder: Path, source: Source, design: Design, config: dict[str, Any],
             raise ProbeError(
                 f"{len(left_out)} pictures cannot be used, the first: {left_out[0]}; without --strict they are left out"
             )
+        if left_out and not tiles.labels:
+            raise ProbeError(f"none of the {len(left_out)} pictures can be used, the first: {left_out[0]}")
         count = len(tiles.labels)
         items = Items.of(Planner(tiles.labels, design, source.group).draw(range(count, count + len(backdrops))))
         for tile in backdrops.values():

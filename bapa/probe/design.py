@@ -19,7 +19,6 @@ DISTRACTORS: tuple[str, ...] = get_args(Distractors)
 Order = Literal["image-first", "question-first"]
 ORDERS: tuple[str, ...] = get_args(Order)
 Signs = Literal["letters", "words"]
-SIGNS: tuple[str, ...] = get_args(Signs)
 Line = Literal["row", "column"]
 LINES: tuple[Line, ...] = get_args(Line)
 

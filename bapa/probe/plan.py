@@ -112,7 +112,7 @@ class Planner:
         if design.task == "count" and self.similar:
             raise ProbeError(
                 "to be counted, pictures must belong to groups that have names, such as a class: name the column that "
-                "holds them with --group"
+                "holds them with --group-column"
             )
         if design.task in ("order", "count") and (self.scenes or design.distractors == "none"):
             raise ProbeError(f"the task {design.task} needs a captioned picture in every cell")

@@ -22,7 +22,6 @@ from bapa.reference.scenes import Asker, Questions, Scenes, draw, repeat
 
 _COLOURS, _PAIRS = len(digits.COLOURS), len(digits.COLOURS) * len(digits.DIGITS)
 _SHARES = torch.tensor([0.6, 0.15, 0.25])  # row, number, order
-_ROW, _NUMBER, _ORDER = range(3)
 _LAYER = 1  # after it an image token is to know its row: before anything looks it up
 _WEIGHT = 0.5
 
@@ -30,7 +29,8 @@ _WEIGHT = 0.5
 class Places(Asker):
     """Asks about places and numbers too, in the words of the `digits` probe's other tasks.
 
-    Of ``count`` questions about a scene the first third is what :class:`Asker` asks; places are asked about all cells.
+    Of ``count`` questions about a scene, two or more, the first third is what :class:`Asker` asks; places are asked
+    about in all cells.
     """
 
     def __init__(self, processor: LlavaProcessor) -> None:

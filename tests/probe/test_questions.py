@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bapa.errors import ConfigError, ProbeError
-from bapa.probe import Design, build
+from bapa.probe import Columns, Design, build
 from bapa.probe.placement import arrange
 
 
@@ -137,7 +137,9 @@ def test_counting_counts_the_keys_group(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_counted_or_ordered_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ProbeError, match="--group"):
+    with pytest.raises(ProbeError, match="--group-column"):
         build(str(folder), tmp_path / "P", design(task="count"))
+    with pytest.raises(ProbeError, match=r"none of the .* can be used, the first: .*nope"):
+        build(str(folder), tmp_path / "R", design(task="count"), columns=Columns(group="nope"))
     with pytest.raises(ProbeError, match="captioned picture in every cell"):
         build(str(folder), tmp_path / "Q", design(task="order", distractors="none"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from tests.tiny.base import END, HIDDEN, IMAGE, START, VIDEO, Family, Picture, text
@@ -9,19 +11,17 @@ from tests.tiny.more import COUNTED, untyped
 from tests.tiny.mrope import (
     DEEPSTACK,
     EXPERTS,
-    GLM_TOKENS,
-    GLM_TOWER,
-    HALF,
     INTERLEAVED,
-    MIXED,
     TOKENS,
     TOWER,
     clip,
     family,
-    numbered,
     picture,
     rope,
     stamped,
+)
+from tests.tiny.mrope import (
+    FAMILIES as MROPE,
 )
 from tests.tiny.one_dim import SIGLIP
 from tests.tiny.single import SAM, filled_up, gemma4_image
@@ -141,16 +141,7 @@ FAMILIES = [
         None,
         pictures={"image": picture(2, 3, (48,)), "wide": picture(2, 4, (48,))},
     ),
-    family(
-        "glmga",
-        "Glm46VForConditionalGeneration",
-        text(rope_parameters=HALF, model_type="glm4v_text"),
-        GLM_TOWER | {"model_type": "glm4v_vision"},
-        numbered(2, 4),
-        tokens=GLM_TOKENS,
-        skip=MIXED,
-        config_class="GlmgaConfig",
-    ),
+    replace(next(member for member in MROPE if member.name == "glm46v"), name="glmga", config_class="GlmgaConfig"),
     Family(
         "deepseek_vl_hybrid",
         "DeepseekVLHybridForConditionalGeneration",
