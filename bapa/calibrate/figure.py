@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -19,17 +20,23 @@ _LINES = {  # name in the record: (what it is called, colour on light, colour on
     "false_alarm": ("false alarms", "#b3261e", "#ff8a80", "--"),
 }
 _PANELS = (("hit", "balanced_accuracy"), ("range", "consistency", "false_alarm"))
+_GUARDS = (("hit", "o"), ("consistency", "s"), ("range", "^"))  # whose colour a guard takes, and its mark
 
 
 def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mapping[str, Any]], *, dark: bool) -> Figure:
-    """Shared positions against the distance of the text, in native ones; a guard that tells something as a thin line.
+    """Shared positions against the distance of the text, in native ones; below them the guards that tell something,
+    each with what the model does natively as a dotted line: a rule that blinds stands far under it.
 
     ``curve``: points as :func:`bapa.calibrate.curve.points` gives them. Marks grow with the items a dial was asked
     about; intervals stand at those that finished the race.
     """
     ground, ink, soft = PAPER[dark]
-    figure = Figure(figsize=(7.6, 5.4), facecolor=ground, layout=ConstrainedLayoutEngine(h_pad=0.08))
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.6, 1.2))
+    telling = [guard for guard in guards if guard["tells"] and _shared(guard)]
+    ratios = (1.6, 1.2, 1.2)[: 3 if telling else 2]
+    size = (7.6, 7.4 if telling else 5.4)
+    figure = Figure(figsize=size, facecolor=ground, layout=ConstrainedLayoutEngine(h_pad=0.08))
+    panels = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
+    upper, lower = panels[:2]
     shared = [point for point in curve if point["delta"] == 0]
     for ax, names in zip((upper, lower), _PANELS, strict=True):
         _dress(ax, ground, soft)
@@ -39,18 +46,30 @@ def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mappi
         pick = next((point for point in curve if point["dial"] == chosen), None)
         if pick:
             ax.axvline(pick["distance"], color=ink, lw=1, ls=":", zorder=0)
-    for guard in guards:
-        rules = [rule for rule in guard["rules"] if rule["delta"] == 0 and rule["dial"] != "native"]
-        if guard["tells"] and len(rules) > 2:
-            x, y = [rule["distance"] for rule in rules], [100 * rule["hit"]["value"] for rule in rules]
-            upper.plot(x, y, color=soft, lw=1, marker=".", label=f"guard: {guard['probe']['task']}")
+    for guard, (like, mark) in zip(telling, cycle(_GUARDS), strict=False):
+        colour, ax, rules = _LINES[like][2 if dark else 1], panels[-1], _shared(guard)
+        x, y = [rule["distance"] for rule in rules], [100 * rule["hit"]["value"] for rule in rules]
+        ax.plot(x, y, color=colour, lw=1, marker=mark, ms=4, label=f"guard: {guard['probe']['task']}")
+        native = next(rule for rule in guard["rules"] if rule["dial"] == "native")
+        ax.axhline(100 * native["hit"]["value"], color=colour, lw=1.2, ls=":", label="the same, natively")
+    if telling:
+        _dress(panels[-1], ground, soft)
+        panels[-1].set(ylim=(-3, 103))
+        panels[-1].set_ylabel("% right", color=soft)
     upper.set_title(f"chosen: {chosen}", color=ink, fontsize=10, loc="left", family="monospace")
     upper.set_ylabel("%", color=soft)
     lower.set_ylabel("% or points", color=soft)
-    lower.set_xlabel("distance from the shared position to the text, in native distances (0: the paper's)", color=soft)
-    for ax in (upper, lower):
+    panels[-1].set_xlabel(
+        "distance from the shared position to the text, in native distances (0: the paper's)", color=soft
+    )
+    for ax in panels:
         ax.legend(frameon=False, fontsize=8, labelcolor=ink, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def _shared(guard: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a guard found under shared positions, near ones first."""
+    return [rule for rule in guard["rules"] if rule["delta"] == 0 and rule["dial"] != "native"]
 
 
 def _line(ax: Axes, points: Sequence[Mapping[str, Any]], name: str, title: str, colour: str, style: str) -> None:

@@ -71,9 +71,16 @@ def sentences(found: Mapping[str, Any]) -> Iterator[str]:
         right = {rule["dial"]: rule["hit"] for rule in guard["rules"]}
         if guard["tells"]:
             told = (f"{r} {view.percent(right[r]['value'], 1)} % {view.interval(right[r], 1)}" for r in judged)
-            yield f"Guard {task} ({chance}): {', '.join(told)}."
+            yield f"Guard {task} ({chance}): {', '.join(told)}.{_price(right['native'], right[chosen])}"
         else:
             yield f"Guard {task}: the model cannot do this natively ({chance}), so it tells nothing."
+
+
+def _price(native: Mapping[str, float], its: Mapping[str, float]) -> str:
+    """What the choice takes from a guard, where the intervals lie apart."""
+    if its["high"] >= native["low"]:
+        return ""
+    return f" The choice costs {view.percent(native['value'] - its['value'])} points of it."
 
 
 def _render(found: Mapping[str, Any], pictures: Mapping[str, str]) -> str:

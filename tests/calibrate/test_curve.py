@@ -48,6 +48,15 @@ def test_a_rule_that_blinds_shows_in_its_guard(probe: Probe) -> None:
     assert right["bapa"]["high"] < right["native"]["low"]
 
 
+def test_what_the_choice_costs_is_said(probe: Probe) -> None:
+    found = points({"native": 0.9, "bapa": 0.33, FAR: 0.88})
+    judged = {point["dial"]: point for point in found}
+    its = {"held_out": judged, "config": {"probe": {"held_out": 60}}, "guards": [curve.guard(probe, found)]}
+    told = {choice: list(page.sentences({**its, "chosen": choice}))[-1] for choice in ("bapa", FAR)}
+    assert "The choice costs" in told["bapa"]
+    assert "costs" not in told[FAR]
+
+
 def test_a_guard_the_model_fails_natively_tells_nothing(probe: Probe) -> None:
     assert not curve.guard(probe, points({"native": 0.33, "bapa": 0.33}))["tells"]
 
@@ -61,7 +70,10 @@ def test_pictures_and_table_hold_every_distance(tmp_path: Path, probe: Probe) ->
     lines = {line.get_label(): line for line in upper.lines}
     assert list(lines["hits"].get_xdata()) == [0, 0.5, 1, 1.5]
     assert list(lines["hits"].get_ydata()) == pytest.approx([100 * point["hit"]["value"] for point in found])
-    assert "guard: where" in lines
+    (native,) = (line for line in drawn.axes[2].lines if line.get_label() == "the same, natively")
+    assert list(native.get_ydata()) == pytest.approx([90, 90], abs=6)
+    told = next(line for line in drawn.axes[2].lines if line.get_label() == "guard: where")
+    assert list(told.get_ydata()) == pytest.approx([30, 50, 70, 90], abs=6)
     silent = figure.draw(found, FAR, [{**guard, "tells": False}], dark=True)
-    assert "guard: where" not in {line.get_label() for line in silent.axes[0].lines}
+    assert len(silent.axes) == 2
     assert len(page.table(found).splitlines()) == 1 + len(rates)
