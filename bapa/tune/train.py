@@ -156,6 +156,13 @@ def _spread(trainer: SFTTrainer, model: nn.Module, probe: Probe | None) -> None:
                 "leave out --probe and run bapa measure afterwards"
             )
     if trainer.is_fsdp_enabled:
+        head = model.get_output_embeddings()  # type: ignore[operator]
+        if any(weight.requires_grad for weight in head.parameters()):
+            # trl's loss takes the head's weight past FSDP (full_tensor); on the way back no process sees the others'.
+            raise ConfigError(
+                "under FSDP trl trains the output head on a part of its gradient, without a word; use DeepSpeed or "
+                "torchrun for --full, or tune by LoRA, which leaves the head alone"
+            )
         plugin = trainer.accelerator.state.fsdp_plugin
         if not plugin.transformer_cls_names_to_wrap:
             plugin.transformer_cls_names_to_wrap = sorted({type(layer).__name__ for layer in find(model).layers})

@@ -109,12 +109,21 @@ def test_the_comparison_can_fail(home: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("launch", ["fsdp", pytest.param("deepspeed", marks=NO_DEEPSPEED)])
+@pytest.mark.parametrize("launch", ["torchrun", pytest.param("deepspeed", marks=NO_DEEPSPEED)])
 def test_all_weights_are_tuned_and_gathered(home: Path, launch: str) -> None:
     alone = curve(home, "one-full", "one", "--accumulate", "2", "--save-every", "0", "--full")
     assert apart(alone, curve(home, f"{launch}-full", launch, "--save-every", "0", "--full")) < 10 * LOSS
     assert weights(home / f"{launch}-full", "model").keys() == weights(home / "one-full", "model").keys()
     assert load(str(home / f"{launch}-full")).model.config.bapa["scheme"] == "bapa"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_head_that_fsdp_would_train_wrongly_is_refused(home: Path) -> None:
+    status, said = start(home, "fsdp-full", "fsdp", "--full")
+    assert status != 0
+    assert "under FSDP trl trains the output head on a part of its gradient" in said
+    assert not (home / "fsdp-full").exists()
 
 
 @pytest.mark.slow
