@@ -18,16 +18,20 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from bapa.models import balance, balanced, from_pretrained, positions, restore, scheme_of
+    from bapa.attach import balance, balanced, positions, restore, scheme_of
+    from bapa.checkpoints import from_pretrained
 
-_MODELS = ("balance", "balanced", "from_pretrained", "positions", "restore", "scheme_of")
+_HOME = {
+    **dict.fromkeys(("balance", "balanced", "positions", "restore", "scheme_of"), "bapa.attach"),
+    "from_pretrained": "bapa.checkpoints",
+}
 
 __all__ = ["__version__", "balance", "balanced", "from_pretrained", "positions", "restore", "scheme_of"]
 
 
 def __getattr__(name: str) -> object:
-    if name in _MODELS:
-        return getattr(import_module("bapa.models"), name)
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'bapa' has no attribute {name!r}")
 
 

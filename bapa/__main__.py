@@ -1,5 +1,5 @@
 """``python -m bapa`` is ``bapa``."""
 
-from bapa.cli import main
+from bapa.cli.app import main
 
 main()

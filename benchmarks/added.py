@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import bapa
-from bapa.models.anatomy import find
+from bapa.families.anatomy import find
 
 
 @dataclass

@@ -17,9 +17,9 @@ import typer
 from bapa.calibrate.dials import STEPS
 from bapa.calibrate.search import Search
 from bapa.calibrate.session import Session
-from bapa.demo import SCHEMES
+from bapa.checkpoints import load
+from bapa.cli.demo import SCHEMES
 from bapa.measure import measure
-from bapa.models import load
 from bapa.probe import Design, build
 
 

@@ -15,7 +15,7 @@ import resource
 import torch
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
-from bapa.models.anatomy import find
+from bapa.families.anatomy import find
 from bapa.origin.flow import gather
 from bapa.origin.geometry import Cells
 

@@ -34,13 +34,13 @@ import torch
 from PIL import Image
 
 import bapa
+from bapa.checkpoints import Loaded, load
+from bapa.checkpoints.load import fingerprint
+from bapa.inference.answers import from_text
+from bapa.inference.prompts import Prompts
 from bapa.measure import measure, runner
-from bapa.measure.answers import from_text
-from bapa.measure.prompts import Prompts
-from bapa.measure.statistics import bias
-from bapa.models import Loaded, load
-from bapa.models.load import fingerprint
 from bapa.probe import Design, Probe, build, render
+from bapa.stats.bias import bias
 
 SCHEMES = ("native", "bapa")
 

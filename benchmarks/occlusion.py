@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bapa.measure.batches import plan
-from bapa.measure.forward import Forward
-from bapa.measure.prompts import Prompts
-from bapa.models import Loaded, load
+from bapa.checkpoints import Loaded, load
+from bapa.inference.forward import Forward
+from bapa.inference.plan import plan
+from bapa.inference.prompts import Prompts
 from bapa.origin.occlusion import Masks, Occluder, filling, hidden
 from bapa.probe import Design, Probe, Question, build
 

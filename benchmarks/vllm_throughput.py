@@ -25,10 +25,9 @@ os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 import numpy as np
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
-from bapa.measure import load_engine
-from bapa.measure.batches import plan
-from bapa.measure.prompts import Prompts
-from bapa.measure.vllm import EngineAsker
+from bapa.inference.plan import plan
+from bapa.inference.prompts import Prompts
+from bapa.inference.vllm import EngineAsker, load_engine
 from bapa.probe import Design, Probe, build
 
 

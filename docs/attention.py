@@ -19,8 +19,9 @@ import torch
 import typer
 from PIL import Image
 
+from bapa.attach import balanced
 from bapa.calibrate.dials import distances
-from bapa.models import Loaded, balanced, load
+from bapa.checkpoints import Loaded, load
 from bapa.probe import Item, Probe
 from docs.calibration import ITEMS, SCANNED, slug
 

@@ -29,14 +29,15 @@ from bapa.calibrate.curve import distance, points
 from bapa.calibrate.curve import verdict as of_run
 from bapa.calibrate.dials import distances
 from bapa.calibrate.session import Session, part
-from bapa.measure import Settings, load_run
+from bapa.checkpoints import Loaded, load
+from bapa.measure import load_run
 from bapa.measure import measure as ask
-from bapa.models import Loaded, load
 from bapa.probe import Design, Probe, build
 from bapa.reference.build import tile_of_patch
 from bapa.reference.recipe import CELLS, IMAGE_TOKENS, SKEWS
 from bapa.report import view
 from bapa.report.figures import PAPER, save
+from bapa.stats import Settings
 
 PAGE = Path(__file__).with_suffix(".md")
 MEASURES = ("hit", "range", "consistency", "false_alarm")

@@ -11,9 +11,9 @@ from rich.progress import track
 
 import bapa
 from bapa.errors import UnsupportedModelError
-from bapa.models.anatomy import find
-from tests.models import checks
-from tests.models.test_matrix import CHECKS
+from bapa.families.anatomy import find
+from tests.attach import checks
+from tests.attach.test_matrix import CHECKS
 from tests.tiny import FAMILIES, Family
 from tests.tiny.base import OLDER
 from tests.tiny.older import LEFT_OUT

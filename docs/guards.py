@@ -21,7 +21,7 @@ from bapa.calibrate import calibrate
 from bapa.calibrate.curve import chance
 from bapa.calibrate.dials import distances
 from bapa.calibrate.session import Session, part
-from bapa.models import load
+from bapa.checkpoints import load
 from bapa.probe import Design, Probe, build
 from bapa.reference import dataset
 from bapa.report import view

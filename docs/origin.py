@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from bapa.origin import load_origin
-from bapa.origin.tables import percent
+from bapa.report.origin_tables import percent
 
 PAGE = Path(__file__).with_name("origin.md")
 START, END = "<!-- verdicts: written by docs/origin.py, do not edit -->", "<!-- end of verdicts -->"

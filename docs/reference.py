@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import typer
 
-from bapa.cli import app
-from bapa.measure.statistics import Settings, bias
-from bapa.measure.store import SCHEMA
+from bapa.cli.app import app
+from bapa.inference.store import SCHEMA
 from bapa.report.view import MAPPED, TABLED
 from bapa.schemes import SCHEMES, table
+from bapa.stats.bias import Settings, bias
 
 SCRIPTS = Path(__file__).parents[1] / "runs"
 REPRODUCE = Path(__file__).with_name("reproduce.md")

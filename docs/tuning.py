@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from bapa.attach import balanced
+from bapa.checkpoints import load
 from bapa.errors import SchemeError
 from bapa.measure import Run, load_run, measure
-from bapa.measure import Settings as Statistics
-from bapa.models import balanced, load
 from bapa.probe import Design, Probe, build
 from bapa.reference import dataset
 from bapa.reference.recipe import SKEWS
 from bapa.schemes import registry
+from bapa.stats import Settings as Statistics
 from bapa.tune import Settings, read
 
 PAGE = Path(__file__).parent / "tuning.md"

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 import bapa
-from bapa.cli import app
+from bapa.checkpoints import load
+from bapa.cli.app import app
 from bapa.errors import BapaError, ProbeError
-from bapa.models import load
 
 VERBS = {
     "demo",
@@ -136,7 +136,7 @@ def app_options(verb: str) -> list:
 
 
 def test_doctor_finds_a_package_in_a_distribution_of_another_name(tmp_path: Path, monkeypatch) -> None:
-    from bapa.doctor import _version
+    from bapa.cli.doctor import _version
 
     assert _version("no-such-part") == "not installed"
     info = tmp_path / "no_such_part_cpu-1.2.dist-info"
@@ -148,7 +148,7 @@ def test_doctor_finds_a_package_in_a_distribution_of_another_name(tmp_path: Path
 
 
 def test_doctor_tells_positions_in_short() -> None:
-    from bapa.doctor import spell
+    from bapa.cli.doctor import spell
 
     assert spell([*range(5), *[5] * 81, *range(6, 12)]) == "0–4, 5 × 81, 6–11"
     assert spell([0, 1, 1.5, 2.5]) == "0–1, 1.5–2.5"
@@ -156,7 +156,7 @@ def test_doctor_tells_positions_in_short() -> None:
 
 
 def test_doctor_tells_the_scheme_a_folder_records(tmp_path: Path) -> None:
-    from bapa.doctor import examine
+    from bapa.cli.doctor import examine
 
     loaded = load("reference")
     bapa.balance(loaded.model, "bapa", distance=2).save_pretrained(tmp_path)

@@ -72,7 +72,7 @@ def test_what_contributing_names_is_there() -> None:
         assert (ROOT / path).exists(), path
     registry = (ROOT / "bapa" / "schemes" / "registry.py").read_text("utf-8")
     assert all(name in registry for name in re.findall(r"`(_[A-Z_]+)`", text))
-    families = (ROOT / "bapa" / "models" / "families.py").read_text("utf-8")
+    families = (ROOT / "bapa" / "families" / "facts.py").read_text("utf-8")
     assert "JOINED" in families
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     assert set(re.findall(r"make ([a-z-]+)\b", text)) <= set(targets)
@@ -82,7 +82,7 @@ def test_a_family_as_contributing_tells(monkeypatch: pytest.MonkeyPatch) -> None
     """A family written down anew, under another name, passes the matrix without any code of its own."""
     from dataclasses import replace
 
-    from tests.models.test_matrix import CHECKS
+    from tests.attach.test_matrix import CHECKS
     from tests.tiny import FAMILIES
 
     newcomer = replace(FAMILIES["llava"], name="newcomer")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bapa.cli import app
-from bapa.demo import MODELS, SCHEMES
+from bapa.cli.app import app
+from bapa.cli.demo import MODELS, SCHEMES
 from bapa.measure import load_run
 from bapa.report import words
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from docs import reference
-from tests.models.test_matrix import CHECKS
+from tests.attach.test_matrix import CHECKS
 from tests.tiny import FAMILIES
 from tests.tiny.older import FAILS, LEFT_OUT
 from tests.tiny.unsupported import UNSUPPORTED
@@ -33,7 +33,7 @@ def test_the_families_page_is_up_to_date() -> None:
 def test_the_integrations_page_names_the_sets_and_commands_there_are() -> None:
     from typer.main import get_command
 
-    from bapa.cli import app
+    from bapa.cli.app import app
     from bapa.integrations.lmms_eval.bench import SETS
 
     page = (DOCS / "integrations.md").read_text(encoding="utf-8")

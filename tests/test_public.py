@@ -13,9 +13,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROMISED = {
     "bapa": {"__version__", "balance", "balanced", "from_pretrained", "positions", "restore", "scheme_of"},
-    "bapa.models": {"balance", "balanced", "from_pretrained", "load", "positions", "restore", "scheme_of"},
+    "bapa.attach": {"balance", "balanced", "positions", "restore", "scheme_of"},
+    "bapa.checkpoints": {"Loaded", "from_pretrained", "load"},
+    "bapa.stats": {"Settings"},
     "bapa.probe": {"Columns", "Design", "Item", "LeftOut", "Probe", "Question", "Tile", "build", "render"},
-    "bapa.measure": {"Run", "Settings", "load_run", "measure", "table"},
+    "bapa.measure": {"Run", "load_run", "measure"},
     "bapa.schemes": {"Placement", "Scheme", "make", "names", "parse", "profile", "ptd", "register", "table"},
     "bapa.origin": {"Options", "Origin", "explain", "load_origin"},
     "bapa.calibrate": {"calibrate"},

@@ -1,6 +1,6 @@
 """Calibrated balance: how far the text should stand from the image, picked on a few items, without training::
 
-found = bapa.calibrate.calibrate(bapa.models.load("reference:top"), probe, "DIR")
+found = bapa.calibrate.calibrate(bapa.checkpoints.load("reference:top"), probe, "DIR")
 found["chosen"]                      # "calibrated:distance=1.6x"
 bapa.from_pretrained("DIR")          # the model, under the chosen rule
 """

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, xlogy
 
-from bapa.measure import trials
-from bapa.measure.trials import Array
+from bapa.stats import trials
+from bapa.stats.trials import Array
 
 Criterion = Callable[[pd.DataFrame, int], Array]
 

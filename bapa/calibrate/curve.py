@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from bapa.calibrate import race
-from bapa.measure import Settings, intervals, rates, trials
 from bapa.measure.run import Run
-from bapa.measure.trials import Array
 from bapa.probe import Probe
 from bapa.schemes import parse
 from bapa.schemes.calibrated import Calibrated
+from bapa.stats import Settings, intervals, rates, trials
+from bapa.stats.trials import Array
 
 SHOWN = ("hit", "balanced_accuracy", "range", "consistency", "false_alarm")
 Point = dict[str, Any]

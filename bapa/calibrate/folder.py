@@ -7,10 +7,10 @@ import os
 import shutil
 from pathlib import Path
 
+from bapa.attach import record
+from bapa.checkpoints.locate import locate
 from bapa.errors import ModelError
-from bapa.measure.store import write_json
-from bapa.models import record
-from bapa.models.locate import locate
+from bapa.inference.store import write_json
 from bapa.schemes import Scheme
 
 

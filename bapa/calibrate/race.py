@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bapa.measure.trials import Array
+from bapa.stats.trials import Array
 
 FIRST = 2  # items of the first round
 

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import bapa
-from bapa.calibrate import curve, folder, page
+from bapa.calibrate import curve, folder
 from bapa.calibrate.criteria import CRITERIA, accuracy
 from bapa.calibrate.dials import PAPER, STEPS
 from bapa.calibrate.search import Search
 from bapa.calibrate.session import Session, part
+from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError, RunError
-from bapa.measure import Settings, measure
-from bapa.measure.store import read_json, write_json
-from bapa.models import Loaded
+from bapa.inference.store import read_json, write_json
+from bapa.measure import measure
 from bapa.probe import Probe
+from bapa.report import calibration as page
 from bapa.schemes import parse
+from bapa.stats import Settings
 
 RECORD = "calibration.json"
 VERSION = 1
@@ -46,7 +48,7 @@ def calibrate(
     interruption it goes on where it was; repeated after the end it returns what is there.
 
     Args:
-        model: from :func:`bapa.models.load`.
+        model: from :func:`bapa.checkpoints.load`.
         probe: from :func:`bapa.probe.build` or ``Probe.load``.
         out: folder of the calibrated model: weights linked, ``config.bapa`` the choice. All that was measured is in
             ``out/calibration``: ``calibration.json``, ``curve.csv``, ``calibration.html``, the held-out run.

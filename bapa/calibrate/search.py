@@ -10,7 +10,7 @@ from bapa.calibrate import race
 from bapa.calibrate.criteria import CRITERIA, PACE, Criterion
 from bapa.calibrate.dials import PAPER, around, distances
 from bapa.calibrate.session import Session
-from bapa.measure.trials import Array
+from bapa.stats.trials import Array
 
 
 class Search:

@@ -10,14 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from bapa.checkpoints import Loaded
 from bapa.errors import RunError
-from bapa.measure import store as stores
-from bapa.measure.batches import ahead, plan
-from bapa.measure.forward import Forward
-from bapa.measure.hf import ModelAsker
-from bapa.measure.prompts import Prompts
-from bapa.measure.store import Store
-from bapa.models import Loaded
+from bapa.inference import store as stores
+from bapa.inference.forward import Forward
+from bapa.inference.hf import ModelAsker
+from bapa.inference.plan import ahead, plan
+from bapa.inference.prompts import Prompts
+from bapa.inference.store import Store
 from bapa.probe import Probe
 
 

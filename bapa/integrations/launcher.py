@@ -92,8 +92,8 @@ def watch(kind: Any) -> None:
 
 def _balance(model: Any) -> bool:
     """Put ``model`` under the scheme of the environment; False for a model that writes no text about pictures."""
-    from bapa.models import balance, record
-    from bapa.models.anatomy import takes_pictures
+    from bapa.attach import balance, record
+    from bapa.families.anatomy import takes_pictures
 
     scheme = parse(os.environ[SCHEME])
     recorded = record.read(model.config)

@@ -40,7 +40,7 @@ def _made(make: Callable[..., Any], label: str, *args: Any, **kwargs: Any) -> An
     """VLMEvalKit's wrapper with every vision-language model that it holds under the scheme."""
     from torch import nn
 
-    from bapa.models import balance
+    from bapa.attach import balance
 
     wrapper = make(*args, **kwargs)
     reasons, balanced = [], False

@@ -1,7 +1,6 @@
 """Measuring: a model's answers to a probe under several schemes, and what they say about spatial bias::
 
-run = bapa.measure.measure(bapa.models.load("reference"), probe, ["native", "bapa"], "RUN")
-rich.print(bapa.measure.table(run))
+run = bapa.measure.measure(bapa.checkpoints.load("reference"), probe, ["native", "bapa"], "RUN")
 """
 
 from __future__ import annotations
@@ -12,20 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bapa.measure.run import Run, load_run
     from bapa.measure.runner import measure
-    from bapa.measure.statistics import Settings
-    from bapa.measure.terminal import table
-    from bapa.measure.vllm import load_engine
 
-__all__ = ["Run", "Settings", "load_engine", "load_run", "measure", "table"]
+__all__ = ["Run", "load_run", "measure"]
 
-_HOME = {
-    "Run": "run",
-    "Settings": "statistics",
-    "load_engine": "vllm",
-    "load_run": "run",
-    "measure": "runner",
-    "table": "terminal",
-}
+_HOME = {"Run": "run", "load_run": "run", "measure": "runner"}
 
 
 def __getattr__(name: str) -> object:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bapa.errors import RunError
-from bapa.measure.store import ANSWERS, BIAS, RUN, read_json
+from bapa.inference.store import ANSWERS, BIAS, RUN, read_json
 
 
 @dataclass(frozen=True)

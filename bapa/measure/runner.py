@@ -12,22 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import bapa
+from bapa.attach import balanced, scheme_of
+from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError, RunError
-from bapa.measure import store as stores
-from bapa.measure.answers import AnswerSet
-from bapa.measure.batches import Plan, ahead, plan
-from bapa.measure.block import Asker
-from bapa.measure.forward import Forward
-from bapa.measure.hf import ModelAsker
-from bapa.measure.processes import Processes
-from bapa.measure.prompts import Prompts
+from bapa.inference import store as stores
+from bapa.inference.answers import AnswerSet
+from bapa.inference.block import Asker
+from bapa.inference.forward import Forward
+from bapa.inference.hf import ModelAsker
+from bapa.inference.plan import Plan, ahead, plan
+from bapa.inference.processes import Processes
+from bapa.inference.prompts import Prompts
+from bapa.inference.store import Store
+from bapa.inference.vllm import EngineAsker, EngineModel
 from bapa.measure.run import Run, load_run
-from bapa.measure.statistics import Settings, bias
-from bapa.measure.store import Store
-from bapa.measure.vllm import EngineAsker, EngineModel
-from bapa.models import Loaded, balanced, scheme_of
 from bapa.probe import Probe
 from bapa.schemes import Scheme, parse
+from bapa.stats.bias import Settings, bias
 
 
 def measure(
@@ -49,7 +50,7 @@ def measure(
     launch``, the processes share the work and one writes the result.
 
     Args:
-        model: from :func:`bapa.models.load`, or :func:`bapa.measure.load_engine` for vLLM.
+        model: from :func:`bapa.checkpoints.load`, or :func:`bapa.measure.load_engine` for vLLM.
         probe: from :func:`bapa.probe.build` or ``Probe.load``.
         schemes: in text form or as schemes, each once; None for native and the one that the model's config records,
             BaPA where it records none.

@@ -1,6 +1,6 @@
 """Where the bias comes from: the encoder, the order of the tokens, or the positions the language model gives them::
 
-origin = bapa.origin.explain(bapa.models.load("reference"), probe, "RUN")
+origin = bapa.origin.explain(bapa.checkpoints.load("reference"), probe, "RUN")
 print(origin.verdict["sentence"])
 """
 

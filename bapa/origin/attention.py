@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from bapa.errors import ModelError
-from bapa.models.anatomy import Anatomy
+from bapa.families.anatomy import Anatomy
 
 # Takes the layer's number, the rows' attention (batch, heads, rows, keys) float32, and, if asked for, its gradient.
 Reduce = Callable[[int, Tensor, Tensor | None], None]

@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bapa.measure import intervals, rates, trials
-from bapa.measure.intervals import Estimate
-from bapa.measure.statistics import Settings
-from bapa.measure.trials import Array, Trials
 from bapa.origin.moves import Condition, torn
+from bapa.stats import intervals, rates, trials
+from bapa.stats.bias import Settings
+from bapa.stats.intervals import Estimate
+from bapa.stats.trials import Array, Trials
 
 FACTORS = ("encoder", "order", "position")
 SHARES = (*FACTORS, "language_model", "remainder")

@@ -21,13 +21,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bapa.measure import intervals, rates, significance
-from bapa.measure.forward import Forward
-from bapa.measure.statistics import Settings
-from bapa.models.anatomy import Anatomy
+from bapa.families.anatomy import Anatomy
+from bapa.inference.forward import Forward
 from bapa.origin import tower
 from bapa.origin.geometry import Cells
 from bapa.probe import Item, Probe
+from bapa.stats import intervals, rates, significance
+from bapa.stats.bias import Settings
 
 Array = NDArray[np.float64]
 _CLASSES, _EACH = 50, 4  # a label serves with at most so many classes, and at least so many items to a class

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bapa.measure.answers import YES_NO, AnswerSet
-from bapa.measure.forward import Forward
-from bapa.measure.trials import ABSENT
-from bapa.models import balanced
-from bapa.models.anatomy import Anatomy, find
+from bapa.attach import balanced
+from bapa.families.anatomy import Anatomy, find
+from bapa.inference.answers import YES_NO, AnswerSet
+from bapa.inference.forward import Forward
 from bapa.origin.attention import watching
 from bapa.origin.geometry import Cells
 from bapa.probe import Item, Probe, Question
+from bapa.stats.trials import ABSENT
 
 SOURCES = ("question", "answer")
 SINK = 10.0  # an image token that draws so many times the mean of its image counts as a sink

@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from bapa.errors import ModelError
-from bapa.measure.prompts import Prompts
-from bapa.models.anatomy import PICTURES, Anatomy
-from bapa.models.pictures import Reader
+from bapa.families.anatomy import PICTURES, Anatomy
+from bapa.families.pictures import Reader
+from bapa.inference.prompts import Prompts
 from bapa.schemes.native import Native
 
 Inputs = Mapping[str, Any]

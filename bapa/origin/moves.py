@@ -29,13 +29,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bapa.measure.answers import Answer
-from bapa.measure.batches import Canvas, Plan
-from bapa.measure.block import Outcome, Prepared
-from bapa.measure.forward import Forward
-from bapa.measure.hf import ModelAsker
-from bapa.models import balanced
-from bapa.models.anatomy import find
+from bapa.attach import balanced
+from bapa.families.anatomy import find
+from bapa.inference.answers import Answer
+from bapa.inference.block import Outcome, Prepared
+from bapa.inference.forward import Forward
+from bapa.inference.hf import ModelAsker
+from bapa.inference.plan import Canvas, Plan
 from bapa.origin.rewire import rewired
 from bapa.probe import Probe
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bapa.errors import ConfigError
-from bapa.measure.answers import AnswerSet
-from bapa.measure.forward import Asked, Forward, Inputs
-from bapa.measure.trials import ABSENT
-from bapa.models.anatomy import PICTURES
+from bapa.families.anatomy import PICTURES
+from bapa.inference.answers import AnswerSet
+from bapa.inference.forward import Asked, Forward, Inputs
 from bapa.probe import Item, Probe, Question
+from bapa.stats.trials import ABSENT
 
 Pixels = NDArray[np.uint8]
 FILLS = "mean, ground, noise, or #rrggbb"

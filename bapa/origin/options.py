@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bapa.errors import ConfigError
-from bapa.measure.statistics import Settings
 from bapa.origin.moves import RULES
+from bapa.stats.bias import Settings
 
 VERSION = 1
 FILE, FOLDER = "origin.json", "origin"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bapa.errors import ModelError
-from bapa.measure.prompts import Prompts
+from bapa.inference.prompts import Prompts
 
 _MARK = "question here"
 
 
 class Turned(Prompts):
-    """Prompts with image and question in the other order than :class:`~bapa.measure.prompts.Prompts` would write them,
-    also where the chat template knows only one order: there the image's placeholder is moved in the written prompt.
+    """Prompts with image and question in the other order than :class:`~bapa.inference.prompts.Prompts` would write
+    them, also where the chat template knows only one order: there the image's placeholder is moved in the written
+    prompt.
     """
 
     def _written(self, text: str) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bapa.errors import ModelError
-from bapa.models.anatomy import Anatomy, find
+from bapa.families.anatomy import Anatomy, find
 
 
 class _Wires:

@@ -19,17 +19,20 @@ from typing import Any
 import numpy as np
 
 import bapa
+from bapa.checkpoints import Loaded
 from bapa.errors import ModelError, RunError
-from bapa.measure import significance
-from bapa.measure.statistics import Settings
-from bapa.measure.store import read_json, write_json
-from bapa.models import Loaded
-from bapa.origin import attribution, encoder, figures, flow, occlusion, overlay, tables, verdict
+from bapa.inference.store import read_json, write_json
+from bapa.origin import attribution, encoder, flow, occlusion, verdict
 from bapa.origin.attribution import Answers
 from bapa.origin.options import FILE, FOLDER, PARTS, VERSION, Options
 from bapa.origin.progress import progress
 from bapa.origin.study import Study
 from bapa.probe import Probe
+from bapa.report import origin_figures as figures
+from bapa.report import origin_tables as tables
+from bapa.report import overlay
+from bapa.stats import significance
+from bapa.stats.bias import Settings
 
 QUANTITIES = ("hit", "margin")
 CONTROLS = 20  # shuffles of the cells that must find nothing

@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 import torch
 
+from bapa.attach import balanced
+from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError, ModelError, RunError, SchemeError
-from bapa.measure import significance
-from bapa.measure import store as stores
-from bapa.measure.answers import AnswerSet
-from bapa.measure.batches import Plan, ahead, plan
-from bapa.measure.forward import Forward
-from bapa.measure.hf import ModelAsker
-from bapa.measure.prompts import Prompts
-from bapa.measure.store import Store
-from bapa.models import Loaded, balanced
-from bapa.models.anatomy import find
+from bapa.families.anatomy import find
+from bapa.inference import store as stores
+from bapa.inference.answers import AnswerSet
+from bapa.inference.forward import Forward
+from bapa.inference.hf import ModelAsker
+from bapa.inference.plan import Plan, ahead, plan
+from bapa.inference.prompts import Prompts
+from bapa.inference.store import Store
 from bapa.origin import attribution, geometry
 from bapa.origin.attribution import Answers
 from bapa.origin.moves import MOVES, Condition, Mover, conditions
@@ -29,6 +29,7 @@ from bapa.origin.options import FOLDER, VERSION, Options
 from bapa.origin.order import Turned
 from bapa.origin.progress import progress
 from bapa.probe import Probe
+from bapa.stats import significance
 
 
 class Study:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bapa.errors import ModelError
-from bapa.measure.forward import Inputs
-from bapa.models.anatomy import Anatomy
+from bapa.families.anatomy import Anatomy
+from bapa.inference.forward import Inputs
 
 Encode = Callable[[Inputs], Any]  # from what the processor made of canvases to the encoder's output
 _OWN = 0.8  # a token belongs to a cell if that cell's pixels make this share of all that moves it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bapa.measure.intervals import Estimate
+from bapa.stats.intervals import Estimate
 
 MATERIAL = 0.1  # a spread of margins counts from this share of the gap between present and absent on
 MOST, SOME = 0.5, 0.2  # a factor carries most, or at least some, of the spread if its interval lies above
@@ -22,7 +22,7 @@ def decide(shares: Shares, spread: Mapping[str, Any], level: float) -> dict[str,
     """What the spread comes from.
 
     ``shares``: as :func:`bapa.origin.attribution.shares` gives them; ``spread``: the test of the native map by
-    :func:`bapa.measure.significance.range_within_items`. The result has ``cause`` (``encoder``, ``language model``,
+    :func:`bapa.stats.significance.range_within_items`. The result has ``cause`` (``encoder``, ``language model``,
     ``both``, ``none``: there is no spread to explain, or ``unknown``), ``detail`` (``position``, ``order`` or None)
     and ``sentence``.
     """

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
-from bapa.models import balanced, positions
+from bapa.attach import balanced, positions
 from bapa.probe.digits import COLOURS, DIGITS
 from bapa.reference.build import tile_of_patch
 from bapa.reference.recipe import CELLS, IMAGE_TOKENS, SKEWS, Recipe, Stage

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
 
+from bapa.attach import record
 from bapa.errors import RunError
-from bapa.models import record
 from bapa.reference import build, places, stages
 from bapa.reference.card import card
 from bapa.reference.places import Places

@@ -43,9 +43,9 @@ def _command(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
 
 
 def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
-    from bapa.origin import figures
     from bapa.origin.options import FOLDER
-    from bapa.origin.tables import NAMES, percent
+    from bapa.report import origin_figures as figures
+    from bapa.report.origin_tables import NAMES, percent
 
     yield found["verdict"]["sentence"]
     if figures.has_shares(found):

@@ -8,12 +8,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import bapa
-from bapa.measure.floors import SeedNoise
 from bapa.report import chance, view, words
 from bapa.report.compare import base
 from bapa.report.examples import RULE, Example
 from bapa.report.parts import Part
 from bapa.report.scale import DIFFERENCE, RATE
+from bapa.stats.floors import SeedNoise
 
 
 def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:

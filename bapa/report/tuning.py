@@ -13,8 +13,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from bapa.inference.store import read_json, replacing
 from bapa.measure import Run
-from bapa.measure.store import read_json, replacing
 from bapa.report.figures import PAPER
 from bapa.report.parts import Part, picture
 from bapa.report.view import interval, percent

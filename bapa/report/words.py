@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bapa.measure.floors import SeedNoise, Spread, is_null
 from bapa.report.compare import Bias, base, changes, others
 from bapa.report.view import Estimate, interval, percent, signed
+from bapa.stats.floors import SeedNoise, Spread, is_null
 
 
 def remedies(bias: Bias) -> list[str]:

@@ -10,15 +10,16 @@ from inspect import signature
 from pathlib import Path
 
 from bapa.errors import ProbeError, RunError
-from bapa.measure import Run, Settings, load_run, measure
-from bapa.measure.floors import SeedNoise, seed_noise
-from bapa.measure.store import replacing
+from bapa.inference.store import replacing
+from bapa.measure import Run, load_run, measure
 from bapa.probe import Columns, Design, Probe
 from bapa.report import figures, tables
 from bapa.report.compare import base
 from bapa.report.examples import examples
 from bapa.report.page import render, section
 from bapa.report.parts import parts
+from bapa.stats import Settings
+from bapa.stats.floors import SeedNoise, seed_noise
 
 
 def write(

@@ -1,7 +1,7 @@
 """Tuning: training a model, or an adapter on it, while it runs under a scheme::
 
 data = bapa.tune.read("chats.jsonl")
-bapa.tune.tune(bapa.models.load("llava-hf/llava-1.5-7b-hf"), data, "OUT", scheme="bapa")
+bapa.tune.tune(bapa.checkpoints.load("llava-hf/llava-1.5-7b-hf"), data, "OUT", scheme="bapa")
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback
 
+from bapa.checkpoints import Loaded
+from bapa.checkpoints.adapter import Base, mark
+from bapa.checkpoints.load import fingerprint
 from bapa.measure import Run, load_run, measure
-from bapa.models import Loaded
-from bapa.models.adapter import Base, mark
-from bapa.models.load import fingerprint
 from bapa.probe import Probe
 from bapa.schemes import Scheme
 

@@ -15,11 +15,12 @@ from transformers import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
+from bapa.attach import balance
+from bapa.checkpoints import Loaded
+from bapa.checkpoints.adapter import Base, save_adapter
+from bapa.checkpoints.load import fingerprint
 from bapa.errors import ConfigError
-from bapa.models import Loaded, balance
-from bapa.models.adapter import Base, save_adapter
-from bapa.models.anatomy import find
-from bapa.models.load import fingerprint
+from bapa.families.anatomy import find
 from bapa.probe import Probe
 from bapa.schemes import Scheme, parse
 from bapa.tune.collator import Collator
@@ -48,7 +49,7 @@ def tune(
     Started by ``accelerate launch``, the processes share the work.
 
     Args:
-        model: from :func:`bapa.models.load`; it is balanced, wrapped and changed in place.
+        model: from :func:`bapa.checkpoints.load`; it is balanced, wrapped and changed in place.
         data: from :func:`bapa.tune.read`.
         out: new, empty, or holding the same run.
         scheme: the position rule to train under.

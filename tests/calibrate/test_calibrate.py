@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 import bapa
 from bapa.calibrate import calibrate, folder, session
-from bapa.cli import app
+from bapa.checkpoints import load
+from bapa.cli.app import app
 from bapa.errors import ConfigError, RunError
-from bapa.measure import Settings
-from bapa.measure.store import Store
-from bapa.models import load
+from bapa.inference.store import Store
 from bapa.probe import Design, Probe, build
 from bapa.schemes import parse
+from bapa.stats import Settings
 
 FEW: dict[str, Any] = {"items": 4, "held_out": 4, "steps": 4, "statistics": Settings(resamples=20)}
 

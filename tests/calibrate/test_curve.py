@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bapa.calibrate import curve, figure, page
+from bapa.calibrate import curve
 from bapa.calibrate.criteria import accuracy
-from bapa.measure import Settings
 from bapa.probe import Design, Probe, build
-from tests.measure.planted import answers
+from bapa.report import calibration as page
+from bapa.report import calibration_figure as figure
+from bapa.stats import Settings
+from tests.stats.planted import answers
 
 SETTINGS = Settings(resamples=50)
 FAR = "calibrated:distance=1.5x"

@@ -18,10 +18,10 @@ import torch
 from PIL import Image
 
 import bapa
+from bapa.checkpoints import load
 from bapa.errors import SchemeError
 from bapa.integrations.explore.drawing import cards
 from bapa.integrations.explore.explorer import Explorer, Shown
-from bapa.models import load
 from tests.browser import browser
 
 ROOT = Path(__file__).parents[2]

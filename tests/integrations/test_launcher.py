@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 import bapa
-from tests.models.checks import TWO_IMAGES, logits
+from tests.attach.checks import TWO_IMAGES, logits
 from tests.tiny import FAMILIES
 from tests.tiny.unsupported import UNSUPPORTED
 

@@ -18,14 +18,15 @@ pytest.importorskip("lmms_eval", reason="lmms-eval is not installed; make test-l
 from lmms_eval.api.instance import Instance
 from lmms_eval.models import get_model
 
-from bapa.cli import app
+from bapa.checkpoints import load
+from bapa.cli.app import app
 from bapa.errors import ConfigError, RunError
 from bapa.integrations.lmms_eval.bench import SETS, bench
 from bapa.integrations.lmms_eval.compare import compare
 from bapa.integrations.lmms_eval.task import NAME, visual, write_task
-from bapa.measure import Settings, measure
-from bapa.models import load
+from bapa.measure import measure
 from bapa.probe import Design, Probe, build
+from bapa.stats import Settings
 
 SCHEMES = ["native", "bapa"]
 SETTINGS = Settings(resamples=50)

@@ -12,7 +12,7 @@ import pytest
 import bapa
 from bapa.errors import ConfigError, IntegrationError, NotBalancedError
 from bapa.integrations.vlmeval import register
-from tests.models.checks import TWO_IMAGES, logits, same
+from tests.attach.checks import TWO_IMAGES, logits, same
 from tests.tiny import FAMILIES
 from tests.tiny.unsupported import UNSUPPORTED
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bapa.models import Loaded, load
+from bapa.checkpoints import Loaded, load
 from bapa.probe import Design, Probe, build
 
 

@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from bapa.cli import main
-from bapa.measure.store import Store
+from bapa.cli.app import main
+from bapa.inference.store import Store
 
 
 def processes(folder: Path) -> dict[str, set[int]]:

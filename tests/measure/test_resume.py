@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from bapa.measure.store import ANSWERS, RUN
+from bapa.inference.store import ANSWERS, RUN
 from tests.measure import noting, victim
 
 

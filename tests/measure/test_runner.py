@@ -14,11 +14,13 @@ from rich.console import Console
 
 import bapa
 from bapa.errors import ConfigError, ModelError, ProbeError, RunError, SchemeError
-from bapa.measure import Settings, load_run, measure, table
-from bapa.measure import store as stores
-from bapa.measure.forward import Forward
-from bapa.measure.hf import ModelAsker
+from bapa.inference import store as stores
+from bapa.inference.forward import Forward
+from bapa.inference.hf import ModelAsker
+from bapa.measure import load_run, measure
 from bapa.probe import Design, Probe, build
+from bapa.report.terminal import table
+from bapa.stats import Settings
 
 QUICK = Settings(resamples=50)
 
@@ -29,7 +31,7 @@ def measured(tiny, probe, out, schemes=("native", "bapa"), **options):
 
 @pytest.fixture(scope="module")
 def run(model_path, probe, tmp_path_factory):
-    return measured(bapa.models.load(str(model_path)), probe, tmp_path_factory.mktemp("run"), audit=5)
+    return measured(bapa.checkpoints.load(str(model_path)), probe, tmp_path_factory.mktemp("run"), audit=5)
 
 
 def test_a_run_holds_every_answer_once_in_the_order_of_the_probe(run, probe):
@@ -89,7 +91,7 @@ def test_without_schemes_native_is_set_beside_the_one_on_record(tiny, probe, tmp
     bapa.balance(tiny.model, "bapa:distance=native")
     tiny.model.save_pretrained(tmp_path / "model")
     tiny.processor.save_pretrained(tmp_path / "model")
-    recorded = bapa.models.load(str(tmp_path / "model"))
+    recorded = bapa.checkpoints.load(str(tmp_path / "model"))
     found = measured(recorded, probe, tmp_path / "run", None)
     assert list(found.bias["schemes"]) == ["native", "bapa:distance=native"]
     assert bapa.scheme_of(recorded.model).label == "bapa:distance=native"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from bapa.measure import Settings
+from bapa.checkpoints import load
 from bapa.measure.runner import measure
-from bapa.models import load
 from bapa.probe import Probe
+from bapa.stats import Settings
 
 SCHEMES = ("native", "bapa")
 

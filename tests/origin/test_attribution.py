@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bapa.measure.significance import range_within_items
-from bapa.measure.statistics import Settings
 from bapa.origin import attribution, verdict
 from bapa.origin.attribution import Answers
 from bapa.origin.moves import Condition, conditions, torn
+from bapa.stats.bias import Settings
+from bapa.stats.significance import range_within_items
 
 CELLS, DRAWS = 9, 2
 QUICK = Settings(resamples=200)

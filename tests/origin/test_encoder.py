@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bapa.models.anatomy import find
+from bapa.families.anatomy import find
 from bapa.origin import encoder, tower
 from bapa.origin.geometry import Cells
 from tests.tiny import FAMILIES

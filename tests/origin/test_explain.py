@@ -10,15 +10,16 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from bapa.cli import app
+from bapa.checkpoints import Loaded, load
+from bapa.cli.app import app
 from bapa.errors import ConfigError, RunError
-from bapa.measure import Settings, load_run, measure
-from bapa.models import Loaded, load
+from bapa.measure import load_run, measure
 from bapa.origin import Options, explain, load_origin
 from bapa.origin.moves import Mover
 from bapa.probe import Design, Probe, build
 from bapa.reference.build import tile_of_patch
 from bapa.report.origin import part
+from bapa.stats import Settings
 
 QUICK = Options(closely=1, mask=36, statistics=Settings(resamples=20))
 

@@ -7,7 +7,7 @@ import torch
 
 import bapa
 from bapa.errors import ModelError
-from bapa.models.anatomy import find
+from bapa.families.anatomy import find
 from bapa.origin import flow
 from bapa.origin.attention import watching
 from bapa.origin.geometry import Cells

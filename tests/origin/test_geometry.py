@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bapa.measure.prompts import Prompts
-from bapa.models.anatomy import find
+from bapa.families.anatomy import find
+from bapa.inference.prompts import Prompts
 from bapa.origin.geometry import cells, locate, trace
 from bapa.reference import build
 from tests.tiny import FAMILIES, Family

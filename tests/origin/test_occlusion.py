@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError
-from bapa.measure.batches import plan
-from bapa.measure.forward import Forward
-from bapa.measure.prompts import Prompts
-from bapa.models import Loaded
+from bapa.inference.forward import Forward
+from bapa.inference.plan import plan
+from bapa.inference.prompts import Prompts
 from bapa.origin.occlusion import Masks, Occluder, agreement, by_cell, filling, hidden, painted
 from bapa.probe import Probe
 

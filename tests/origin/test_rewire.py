@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 import bapa
 from bapa.errors import ModelError
-from bapa.models.anatomy import find
+from bapa.families.anatomy import find
 from bapa.origin.rewire import rewired
-from tests.models.checks import hook_count, seen
+from tests.attach.checks import hook_count, seen
 from tests.tiny import FAMILIES
 
 NAMES = ("llava", "llava_next", "qwen2_5_vl", "gemma3", "internvl", "qwen3_vl")

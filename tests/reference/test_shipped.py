@@ -12,8 +12,8 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 import bapa
 from bapa import reference
+from bapa.checkpoints import load
 from bapa.errors import ConfigError
-from bapa.models import load
 from bapa.probe import digits
 from bapa.reference.card import card
 from bapa.reference.recipe import CELLS, SKEWS, Recipe, Stage

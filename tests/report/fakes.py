@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bapa.measure.statistics import Settings, bias
 from bapa.probe import Probe
+from bapa.stats.bias import Settings, bias
 
 SKEWED = [[0.33, 0.30, 0.23], [0.55, 0.57, 0.75], [0.98, 0.98, 0.98]]
 FLAT = [[0.98, 0.97, 0.98], [0.98, 0.98, 0.98], [0.97, 0.98, 0.98]]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from bapa.cli import app
+from bapa.cli.app import app
 from bapa.layout import Grid
 from bapa.report import profiles
 from bapa.schemes import make, names

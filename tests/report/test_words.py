@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from bapa.measure.floors import SeedNoise, Spread
 from bapa.report import words
+from bapa.stats.floors import SeedNoise, Spread
 from tests.report.fakes import FLAT, LOW, SKEWED, fake_bias
 
 UNIFORM = [[0.9] * 3] * 3

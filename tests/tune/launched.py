@@ -17,7 +17,7 @@ import torch.distributed.fsdp
 from accelerate import state
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 
-from bapa.cli import main
+from bapa.cli.app import main
 from bapa.tune.evaluate import Marker
 
 

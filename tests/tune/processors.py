@@ -18,7 +18,7 @@ from transformers import (
     Qwen2VLVideoProcessor,
 )
 
-from bapa.models import Loaded, load
+from bapa.checkpoints import Loaded, load
 from tests.tiny import FAMILIES
 from tests.tiny.base import END, FIRST_TEXT, IMAGE, LAST_TEXT, OLDER, START, VIDEO, VOCABULARY
 

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 import bapa
-from bapa.cli import app
+from bapa.checkpoints import load
+from bapa.cli.app import app
 from bapa.errors import ModelError
-from bapa.models import load
 from tests.tune.processors import picture, saved
 
 
@@ -25,7 +25,7 @@ def test_every_process_loads_onto_a_gpu_of_its_own(
     def stop(name: str, device: str, **more: object) -> None:
         raise ModelError(f"loads onto {device}")
 
-    monkeypatch.setattr("bapa.models.load", stop)
+    monkeypatch.setattr("bapa.checkpoints.load", stop)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     if rank:
         monkeypatch.setenv("LOCAL_RANK", rank)

@@ -15,7 +15,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 from safetensors.torch import load_file
 
 import bapa
-from bapa.models import load
+from bapa.checkpoints import load
 from bapa.reference import dataset
 
 ROOT = Path(__file__).parents[2]

@@ -14,9 +14,9 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
 import bapa
+from bapa.checkpoints import Loaded, load
+from bapa.checkpoints.export import export
 from bapa.errors import ConfigError, ModelError, RunError, SchemeError
-from bapa.models import Loaded, load
-from bapa.models.export import export
 from bapa.probe import Design, Probe, build
 from bapa.tune import Data, Settings, tune
 from bapa.tune.collator import Collator

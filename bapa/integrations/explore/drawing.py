@@ -10,8 +10,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from PIL import Image
 
+from bapa.inference.answers import YES_NO
 from bapa.integrations.explore.explorer import Shown
-from bapa.measure.answers import YES_NO
 from bapa.probe.compose import Pixels
 from bapa.report.scale import Scale
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bapa import positions
-from bapa.measure.answers import YES_NO, AnswerSet
-from bapa.measure.forward import Asked, Forward
-from bapa.measure.prompts import Prompts
-from bapa.models import Loaded, balanced
-from bapa.models.anatomy import find
-from bapa.models.pictures import Reader
+from bapa.attach import balanced
+from bapa.checkpoints import Loaded
+from bapa.families.anatomy import find
+from bapa.families.pictures import Reader
+from bapa.inference.answers import YES_NO, AnswerSet
+from bapa.inference.forward import Asked, Forward
+from bapa.inference.prompts import Prompts
 from bapa.probe import Question, Tile, digits
 from bapa.probe.compose import Pixels, compose, ground
 from bapa.schemes import parse

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bapa.measure.answers import AnswerSet
-from bapa.measure.prompts import special_tokens, token_types
+from bapa.inference.answers import AnswerSet
+from bapa.inference.prompts import special_tokens, token_types
 
 
 @dataclass(frozen=True)

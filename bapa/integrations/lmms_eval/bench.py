@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from bapa.errors import ConfigError, IntegrationError, RunError
+from bapa.inference.store import read_json, write_json
 from bapa.integrations.lmms_eval.compare import Compared, compare
 from bapa.integrations.lmms_eval.task import NAME, write_task
-from bapa.measure import Settings
-from bapa.measure.store import read_json, write_json
 from bapa.probe import Probe
 from bapa.schemes import parse
+from bapa.stats import Settings
 
 SETS = {
     # Those of the paper's tables; HallusionBench's own figures ask a judge, so it has no interval.

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from bapa.measure import Settings
-from bapa.measure.intervals import Estimate, bootstrap
-from bapa.measure.significance import mcnemar_cells
-from bapa.measure.trials import Array
+from bapa.stats import Settings
+from bapa.stats.intervals import Estimate, bootstrap
+from bapa.stats.significance import mcnemar_cells
+from bapa.stats.trials import Array
 
 Documents = dict[int, dict[str, Any]]  # by number: what lmms-eval logged of each
 

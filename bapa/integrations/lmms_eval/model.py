@@ -13,9 +13,10 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from bapa.attach import balance
+from bapa.checkpoints import load
 from bapa.errors import IntegrationError, ModelError
 from bapa.integrations.lmms_eval.asking import Asking, Prompt
-from bapa.models import balance, load
 
 _STEPS = 1024  # tokens a model may write where a task sets no limit
 
@@ -69,7 +70,7 @@ class Bapa(lmms):
 
         All continuations of one prompt are read from one forward. One that the tokenizer has in a token of its own,
         such as yes or B, gets the probability of all its spellings together
-        (:class:`~bapa.measure.answers.AnswerSet`).
+        (:class:`~bapa.inference.answers.AnswerSet`).
         """
         together: dict[tuple[Any, ...], list[Instance]] = defaultdict(list)
         for request in requests:

@@ -16,8 +16,8 @@ import yaml
 from PIL import Image
 
 from bapa.errors import ConfigError
-from bapa.measure.trials import ABSENT
 from bapa.probe import Probe
+from bapa.stats.trials import ABSENT
 
 NAME = "bapa_probe"
 

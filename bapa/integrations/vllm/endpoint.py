@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bapa.attach import record
 from bapa.integrations.vllm.engine import verify
-from bapa.models import record
 from bapa.schemes.native import Native
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
+from bapa.attach import record
+from bapa.checkpoints.locate import locate
 from bapa.errors import IntegrationError, ModelError, NotBalancedError, UnsupportedModelError
 from bapa.integrations.vllm import worker
 from bapa.integrations.vllm.checkpoint import readable
 from bapa.integrations.vllm.overrides import overrides
-from bapa.models import record
-from bapa.models.locate import locate
 from bapa.schemes import Scheme, parse
 from bapa.schemes.native import Native
 

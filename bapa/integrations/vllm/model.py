@@ -15,12 +15,12 @@ from vllm import ModelRegistry
 from vllm.config import ModelConfig, VllmConfig
 from vllm.platforms import current_platform
 
+from bapa.attach import record
 from bapa.errors import NotBalancedError, UnsupportedModelError
 from bapa.integrations.vllm import ARCHITECTURES, PREFIX
 from bapa.integrations.vllm.checkpoint import lacks_level, older
 from bapa.integrations.vllm.overrides import check, stock
 from bapa.integrations.vllm.positions import Positions
-from bapa.models import record
 
 
 def check_attention(model: ModelConfig) -> None:

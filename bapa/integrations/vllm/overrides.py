@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
+from bapa.attach import record
 from bapa.errors import SchemeError, UnsupportedModelError
 from bapa.integrations.vllm import ARCHITECTURES, PREFIX
 from bapa.layout import Grid, Image
-from bapa.models import record
 from bapa.schemes import Scheme, parse
 from bapa.schemes.agci import Agci
 from bapa.schemes.native import Native

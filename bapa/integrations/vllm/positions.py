@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from bapa.errors import ModelError
-from bapa.models.anatomy import image_tokens
-from bapa.models.pictures import PromptReader
+from bapa.families.anatomy import image_tokens
+from bapa.families.pictures import PromptReader
 from bapa.schemes import Scheme, assign
 from bapa.schemes.base import GridScheme
 

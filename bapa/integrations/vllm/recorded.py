@@ -11,8 +11,8 @@ from typing import Any
 
 from vllm.transformers_utils.config import get_config_parser, register_config_parser
 
+from bapa.attach import record
 from bapa.integrations.vllm.overrides import overrides
-from bapa.models import record
 from bapa.schemes.native import Native
 
 _FORMAT = "hf"

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 import bapa
-from bapa.models import load
+from bapa.checkpoints import load
 
 
 class Reference:

@@ -7,7 +7,7 @@ import importlib.util
 import pytest
 from typer.testing import CliRunner
 
-from bapa.cli import app
+from bapa.cli.app import app
 from bapa.probe import Design, build
 
 

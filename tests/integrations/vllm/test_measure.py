@@ -8,10 +8,11 @@ import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm does that")
 
-from bapa.measure import Settings, load_engine, measure
-from bapa.measure.vllm import EngineAsker
-from bapa.models import load
+from bapa.checkpoints import load
+from bapa.inference.vllm import EngineAsker, load_engine
+from bapa.measure import measure
 from bapa.probe import Design, build
+from bapa.stats import Settings
 
 SCHEMES = ["native", "bapa", "bapa:distance=62"]
 QUICK = Settings(resamples=50)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bapa.attach import record
 from bapa.errors import ConfigError, IntegrationError, SchemeError, UnsupportedModelError
 from bapa.integrations.vllm import engine, server, worker
 from bapa.integrations.vllm.overrides import overrides
-from bapa.models import record
 from bapa.schemes import make, names
 from tests.tiny import FAMILIES
 

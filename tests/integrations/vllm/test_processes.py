@@ -17,9 +17,10 @@ import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm does that")
 
-from bapa.measure import Settings, load_run, measure
-from bapa.models import load
+from bapa.checkpoints import load
+from bapa.measure import load_run, measure
 from bapa.probe import Design, build
+from bapa.stats import Settings
 from tests.measure import noting
 
 ROOT = Path(__file__).parents[3]

@@ -9,9 +9,10 @@ pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm d
 from vllm import LLM, SamplingParams
 
 import bapa
+from bapa.attach import record
+from bapa.checkpoints import load
 from bapa.integrations.vllm import engine as engines
 from bapa.integrations.vllm.checkpoint import readable
-from bapa.models import load, record
 from tests.integrations.vllm.checkpoints import BY_NAME
 from tests.integrations.vllm.reference import Reference
 

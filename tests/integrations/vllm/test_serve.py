@@ -22,7 +22,7 @@ from PIL import Image
 pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm does that")
 
 import bapa
-from bapa.models import load
+from bapa.checkpoints import load
 from bapa.probe import Design, build
 
 SCHEME = "bapa:distance=62"

@@ -1,0 +1,129 @@
+"""Balance a model, restore it, ask it for its positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from bapa.attach import record
+from bapa.attach.hooks import Attachment, check
+from bapa.errors import ModelError, SchemeError
+from bapa.families.anatomy import Anatomy, find
+from bapa.schemes import Scheme, make, parse
+from bapa.schemes.native import Native
+
+Model = TypeVar("Model", bound=nn.Module)
+OWN_HOOKS = "_bapa_handles"  # of a self-contained checkpoint, whose class balances itself (bapa.checkpoints.remote)
+
+
+def balance(model: Model, scheme: str | Scheme = "bapa", **options: object) -> Model:
+    """Put ``model`` under ``scheme``, in place, and return it.
+
+    ``model``: any transformers vision-language model with a rotary text decoder, wrapped (PEFT, DDP, torch.compile)
+    or not. ``scheme``: a name (``options`` are its options), the text form ``"bapa:distance=native"``, or a
+    :class:`~bapa.schemes.Scheme`. ``"native"`` takes balancing off. The choice is recorded in ``model.config.bapa``.
+    Balancing again replaces the scheme.
+
+    Raises SchemeError for an unknown scheme or option or one that the model cannot express, UnsupportedModelError where
+    the model cannot be balanced; the model then stays under what it had.
+    """
+    chosen = _scheme(scheme, options)
+    anatomy = find(model)
+    check(anatomy, chosen)
+    _detach(anatomy)
+    if chosen == Native():
+        record.erase(anatomy.model.config)
+    else:
+        anatomy.outer._bapa = Attachment(anatomy, chosen)  # type: ignore[assignment]
+        record.write(anatomy.model.config, chosen)
+    return model
+
+
+def restore(model: Model) -> Model:
+    """Take every trace of a scheme off ``model``, in place, and return it: it computes what it computed before, bit
+    for bit.
+    """
+    return balance(model, "native")
+
+
+@contextmanager
+def balanced(model: Model, scheme: str | Scheme = "bapa", **options: object) -> Iterator[Model]:
+    """``model`` under ``scheme`` inside a ``with`` block; afterwards it is as it was before, under whichever scheme."""
+    before = scheme_of(model)
+    balance(model, scheme, **options)
+    try:
+        yield model
+    finally:
+        balance(model, before or "native")
+
+
+def scheme_of(model: nn.Module) -> Scheme | None:
+    """The scheme ``model`` runs under; None where it is native."""
+    anatomy = find(model)
+    if attachment := _attachment(anatomy):
+        return attachment.scheme
+    return record.read(anatomy.model.config) if getattr(anatomy.model, OWN_HOOKS, None) else None
+
+
+class _Seen(Exception):
+    """Carries the positions out of a forward that need not go on."""
+
+    def __init__(self, positions: Tensor) -> None:
+        super().__init__()
+        self.positions = positions
+
+
+@torch.no_grad()
+def positions(model: nn.Module, **inputs: Any) -> Tensor:
+    """What the rotary embedding sees when ``model`` is called with ``inputs``: Tensor (axes, batch, tokens), long or
+    float32.
+
+    ``inputs`` are those of a forward; pictures may be left out. A plain forward gives a padded row of a one-axis
+    model the ids of its columns; pass ``position_ids`` to see what generation does.
+    """
+    anatomy = find(model)
+    attachment = _attachment(anatomy)
+    # These run behind the scheme's own hooks.
+    handles = [rotary.register_forward_pre_hook(_seen, with_kwargs=True) for rotary in anatomy.rotaries]
+    if attachment:
+        attachment.trust_ids = True
+    try:
+        anatomy.model(**inputs)
+    except _Seen as seen:
+        found = seen.positions if seen.positions.dim() == 3 else seen.positions[None]
+        tokens = inputs["input_ids"] if inputs.get("input_ids") is not None else inputs["inputs_embeds"]
+        return found.expand(-1, len(tokens), -1).clone()
+    finally:
+        for handle in handles:
+            handle.remove()
+        if attachment:
+            attachment.trust_ids = False
+    raise ModelError(f"{type(anatomy.model).__name__} did not reach its rotary embedding with these inputs")
+
+
+def _seen(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NoReturn:
+    raise _Seen(kwargs["position_ids"] if "position_ids" in kwargs else args[1])
+
+
+def _scheme(scheme: str | Scheme, options: dict[str, object]) -> Scheme:
+    if not options:
+        return parse(scheme)
+    if not isinstance(scheme, str) or ":" in scheme:
+        raise SchemeError(f"options {sorted(options)} go with a scheme's plain name, not with {str(scheme)!r}")
+    return make(scheme, **options)
+
+
+def _attachment(anatomy: Anatomy) -> Attachment | None:
+    return getattr(anatomy.outer, "_bapa", None)
+
+
+def _detach(anatomy: Anatomy) -> None:
+    if attachment := _attachment(anatomy):
+        attachment.detach()
+        del anatomy.outer._bapa
+    if getattr(anatomy.model, OWN_HOOKS, None):
+        anatomy.model.unbalance()

@@ -1,0 +1,242 @@
+"""The hooks that put a scheme into a running model.
+
+The outer module's hook sees the token ids and lays out the images; the rotary module's hook replaces the positions.
+Masks, caches and token order stay native (unless ``image_attention`` asks otherwise): only the rotary embedding sees
+other positions.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.cache_utils import Cache
+
+from bapa import layout as layouts
+from bapa.attach import anchors
+from bapa.attach import state as states
+from bapa.attach.anchors import Anchors
+from bapa.attach.layers import LayerHook
+from bapa.attach.rotary import Mixer, first_of
+from bapa.attach.state import State
+from bapa.errors import ModelError
+from bapa.families.anatomy import Anatomy
+from bapa.families.pictures import Reader
+from bapa.layout import Layout
+from bapa.schemes import Scheme, assign
+from bapa.schemes.agci import Agci
+from bapa.schemes.anchored import Anchored
+from bapa.schemes.base import GridScheme
+from bapa.schemes.native import Native
+
+
+@dataclass
+class Call:
+    """One forward on its way from the outer module to the rotary embedding and back.
+
+    A call continues a cache (``past`` columns, ``state``) or starts at column 0; ``layout`` covers all columns
+    including the cached ones, or is None where no image comes in. ``positions``, one tensor for each rule, and
+    ``next`` are filled when the rotary embedding is reached; ``embeddings`` holds its outputs for the layers that
+    take another rule than the first, ``masks`` the masks made so far (given, rule, made), ``places`` what the attention
+    under ``anchored`` is told, ``begin`` the
+    first column of each row that is no padding, (rows,), where a mask tells it.
+    """
+
+    past: int
+    state: State | None
+    layout: Layout | None
+    rows: int
+    columns: int
+    positions: list[Tensor] | None = None
+    next: State | None = None
+    embeddings: list[tuple[Any, list[Any]]] = field(default_factory=list)
+    masks: list[tuple[Tensor | None, int, Tensor]] = field(default_factory=list)
+    places: anchors.Places | None = None
+    begin: Tensor | None = None
+
+
+def check(anatomy: Anatomy, scheme: Scheme) -> None:
+    """Raise SchemeError where the model cannot express ``scheme``."""
+    anatomy.check(scheme)
+    if isinstance(scheme, Anchored):
+        anchors.check(anatomy)
+
+
+class Attachment:
+    """A scheme attached to one model, which :func:`check` has passed."""
+
+    def __init__(self, anatomy: Anatomy, scheme: Scheme) -> None:
+        self.scheme = scheme
+        self.reader = Reader(anatomy, scheme)
+        self.arguments = list(inspect.signature(anatomy.outer.forward).parameters)
+        self.calls: dict[int, Call] = {}  # by thread: one model may serve several
+        self.anchors: Anchors | None = None
+        self.trust_ids = False  # take image tokens as images even where no pictures come with them
+        fitted = scheme.on_axes(anatomy.axes)
+        by_layer = [fitted.at_layer(i, len(anatomy.layers)) for i in range(len(anatomy.layers))] or [fitted]
+        self.rules = list(dict.fromkeys(by_layer))
+        self.mixer = Mixer(scheme.channels)
+        self.handles = [
+            anatomy.outer.register_forward_pre_hook(self.enter, with_kwargs=True),
+            anatomy.outer.register_forward_hook(self.leave, with_kwargs=True, always_call=True),
+            *(rotary.register_forward_pre_hook(self.rotate, with_kwargs=True) for rotary in anatomy.rotaries),
+        ]
+        if isinstance(scheme, Anchored):
+            self.anchors = Anchors.attach(self, anatomy, scheme)
+        self.mixes = len(self.rules) > 1 or scheme.channels > 1
+        if self.mixes or self.anchors or scheme.image_attention != "native":
+            self.handles += [r.register_forward_hook(self.embed, with_kwargs=True) for r in anatomy.rotaries]
+        for layer, rule in zip(anatomy.layers, by_layer, strict=False):
+            if rule != self.rules[0] or scheme.image_attention != "native":
+                hook = LayerHook(self, self.rules.index(rule))
+                self.handles.append(layer.register_forward_pre_hook(hook.enter, with_kwargs=True))
+        if isinstance(scheme, Agci):
+            self.handles.append(anatomy.decoder.register_forward_pre_hook(self.enrich, with_kwargs=True))
+
+    def running(self) -> Call | None:
+        """The forward this thread is in."""
+        return self.calls.get(_thread())
+
+    def enrich(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Change the image features on their way into the decoder (AGCI)."""
+        call = self.running()
+        if call is None or call.layout is None or not isinstance(self.scheme, Agci):
+            return None
+        if kwargs.get("inputs_embeds") is None:
+            raise ModelError(
+                f"{type(module).__name__} merges pictures inside its decoder; agci cannot reach the features"
+            )
+        embeds = kwargs["inputs_embeds"].clone()
+        number = call.layout.number[:, call.past :].to(embeds.device)
+        if self.scheme.mean == "call":
+            embeds[number > 0] = self.scheme.enrich(embeds[number > 0])
+        else:
+            for row in range(call.rows):
+                for k in number[row][number[row] > 0].unique().tolist():
+                    image = number[row] == k
+                    embeds[row, image] = self.scheme.enrich(embeds[row, image])
+        return args, {**kwargs, "inputs_embeds": embeds}
+
+    def detach(self) -> None:
+        """Take every hook off again."""
+        for handle in self.handles:
+            handle.remove()
+        if self.anchors:
+            self.anchors.detach()
+
+    def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Lay out the images of a forward."""
+        call = {**dict(zip(self.arguments, args, strict=False)), **kwargs}
+        rows, columns = (call["inputs_embeds"] if call.get("input_ids") is None else call["input_ids"]).shape[:2]
+        cache = call.get("past_key_values")
+        state = states.of(cache)
+        if self.anchors and torch.compiler.is_compiling():
+            raise ModelError("'anchored' runs without torch.compile; pass disable_compile=True to generate")
+        if torch.compiler.is_compiling() and state is not None and columns == 1:
+            # A decode step: no branch on the cache's length, so that it stays one graph.
+            self.calls[_thread()] = Call(0, state, None, rows, columns)
+            return
+        past = 0 if cache is None else int(cache.get_seq_length())
+        layout = self.reader.read(call, past, self.trust_ids)
+        if past == 0:
+            state = None
+        elif isinstance(self.scheme, Native) and not self.anchors:  # its positions go on by themselves
+            layout = layouts.text(rows, past).join(layout) if layout is not None else None
+        elif state is None:
+            raise ModelError("the cache was filled before the model was balanced; start with a fresh cache")
+        elif state.scheme != self.scheme:
+            raise ModelError(
+                f"the cache was filled under {state.scheme}, the model runs under {self.scheme}; start afresh"
+            )
+        else:
+            state = state.rows(rows)
+            known = state.layout.columns
+            if layout is not None or past < known:  # a further image, or a cache cropped back: count from the columns
+                held = state.layout.crop(past).join(layouts.text(rows, max(0, past - known)))
+                layout = held.join(layout or layouts.text(rows, columns))
+        self.calls[_thread()] = Call(past, state, layout, rows, columns)
+        mask = call.get("attention_mask")
+        if self.anchors and isinstance(mask, Tensor) and mask.dim() == 2:
+            self.calls[_thread()].begin = mask.to(torch.uint8).argmax(-1)
+
+    def rotate(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Give the rotary embedding the scheme's positions instead of the model's own."""
+        call = self.running()
+        if call is None:  # the decoder was called on its own, without the module that sees pictures: text only
+            return None
+        native = kwargs["position_ids"] if "position_ids" in kwargs else args[1]
+        if call.positions is None:
+            call.positions = self._positions(call, native if native.dim() == 3 else native[None])
+        positions = self.mixer.shape(call.positions[0], native, channel=0)
+        if "position_ids" in kwargs:
+            return args, {**kwargs, "position_ids": positions}
+        return (args[0], positions, *args[2:]), kwargs
+
+    def embed(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        """Compute the rotary embedding of the other channels and rules."""
+        call = self.running()
+        if call is None or call.positions is None:
+            return output
+        if call.places:
+            anchors.mark(output, call.places, lambda positions: self.mixer.embed(module, args, kwargs, positions))
+        if self.mixes:
+            output, *others = (self.mixer.embed(module, args, kwargs, positions) for positions in call.positions)
+            call.embeddings.append((output, others))
+        if torch.is_grad_enabled():
+            setattr(first_of(output), states.SLOT, call)
+        return output
+
+    def leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """Hand the state to the cache; forget the call, also after an exception."""
+        call = self.calls.pop(_thread(), None)
+        if call is None or call.next is None or output is None:
+            return
+        cache = getattr(output, "past_key_values", None)
+        if cache is None and isinstance(output, tuple):
+            cache = next((part for part in output if isinstance(part, Cache)), None)
+        if cache is not None:
+            states.keep(cache, call.next)
+
+    def _positions(self, call: Call, native: Tensor) -> list[Tensor]:
+        """For each rule what the rotary embedding gets in place of ``native``, a LongTensor (axes, rows or 1, columns).
+
+        Each is a Tensor (axes or 1 or channels, rows or 1, columns), long or float32.
+        """
+        if isinstance(self.scheme, Anchored):
+            places, state = anchors.places(call, native.expand(-1, call.rows, -1), self.scheme)
+            call.places = places if bool(places.image.any()) else None
+            call.next = state if call.state is None or call.layout is not None else None
+        if isinstance(self.scheme, Native):
+            return [native + self.scheme.shift]
+        if call.state is not None and call.layout is None:
+            return [native - offset[:, None] for offset in call.state.offset]
+        whole = native.expand(-1, call.rows, -1)
+        layout = call.layout or layouts.text(call.rows, call.columns)
+        if any(isinstance(rule, GridScheme) for rule in self.rules):
+            layout = layout.with_grids(whole.cpu(), call.past)
+        if call.state is None:
+            found = [assign.balance(whole, layout, rule) for rule in self.rules]
+            origin = found[0].raster_end - call.columns
+            offset = torch.stack([balanced.native_end - balanced.end for balanced in found])
+            positions = [balanced.positions for balanced in found]
+        else:
+            origin = call.state.origin
+            resumed = [assign.resume(origin, call.past, layout, rule) for rule in self.rules]
+            offset = torch.stack([assign.native_end(whole) - end for _, end in resumed])
+            positions = [found for found, _ in resumed]
+        call.next = State(self.scheme, layout, origin, offset)
+        if call.layout is None:
+            return [native for _ in self.rules]
+        return positions
+
+
+def _thread() -> int:
+    return 0 if torch.compiler.is_compiling() else threading.get_ident()

@@ -1,0 +1,93 @@
+"""What a decoder layer gets under a scheme: the rotary embedding of its own rule, and who sees whom inside an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from bapa.attach.rotary import first_of
+from bapa.attach.state import SLOT
+from bapa.errors import ModelError
+
+if TYPE_CHECKING:
+    from bapa.attach.hooks import Attachment, Call
+
+
+@dataclass
+class LayerHook:
+    """Changes what one decoder layer is called with. ``rule``: which of the attachment's rules the layer takes."""
+
+    attachment: Attachment
+    rule: int
+
+    def enter(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Swap the rotary embedding and the mask of a running call."""
+        embedding = kwargs.get("position_embeddings")
+        # A layer computed again for its gradients runs after its call has ended.
+        rides = None if embedding is None else getattr(first_of(embedding), SLOT, None)
+        call = self.attachment.running() or rides
+        if call is None:
+            return None
+        changed = dict(kwargs)
+        attention = self.attachment.scheme.image_attention
+        if self.rule:
+            changed["position_embeddings"] = self._embedding(call, embedding)
+        if attention != "native" and call.layout is not None:
+            if "attention_mask" not in kwargs:
+                raise ModelError(f"{type(module).__name__} takes no attention_mask by name; use image_attention=native")
+            changed["attention_mask"] = self._mask(call, kwargs["attention_mask"])
+        return args, changed
+
+    def _embedding(self, call: Call, given: Any) -> Any:
+        """The embedding of this layer's rule, in place of the one of the first rule that the model handed out."""
+        for first, others in call.embeddings:
+            if first is given:
+                return others[self.rule - 1]
+        raise ModelError(
+            f"{self.attachment.scheme} gives each layer its own positions, but a layer did not get its own"
+        )
+
+    def _mask(self, call: Call, given: Tensor | None) -> Tensor:
+        for before, rule, after in call.masks:
+            if before is given and rule == self.rule:
+                return after
+        if call.layout is None or call.positions is None:
+            raise ModelError("a decoder layer runs before the rotary embedding; use image_attention=native")
+        rank = call.positions[self.rule][0].expand(call.rows, -1)
+        number = call.layout.number
+        if call.past and bool(((now := number[:, call.past]) > 0).logical_and(now == number[:, call.past - 1]).any()):
+            raise ModelError("a prompt chunk cuts an image; its tokens cannot see what is not there yet")
+        now = number[:, call.past :].to(rank.device)
+        after = within_images(given, now, rank, call.past, self.attachment.scheme.image_attention)
+        call.masks.append((given, self.rule, after))
+        return after
+
+
+def within_images(mask: Tensor | None, number: Tensor, rank: Tensor, past: int, attention: str) -> Tensor:
+    """``mask`` with the part inside each image replaced.
+
+    ``mask``: (rows or 1, heads or 1, queries, keys), bool (True: visible) or additive float, or None for plain
+    causal. ``number``: LongTensor (rows, queries), 0 on text, k on the k-th image. ``rank``: (rows, queries).
+    ``past``: cached keys before the queries' own. ``attention``: ``bidirectional``, all see all, or ``ranked``, own
+    and lower ranks are seen.
+    """
+    rows, queries = number.shape
+    if mask is None:
+        mask = torch.ones(queries, past + queries, dtype=torch.bool, device=rank.device).tril(past)[None, None]
+    start = min(past, mask.shape[-1] - queries)  # a sliding window may hold fewer keys than are cached
+    same = (number[:, :, None] == number[:, None, :]) & (number > 0)[:, :, None]
+    visible = same if attention == "bidirectional" else same & (rank[:, None, :] <= rank[:, :, None])
+    changed = mask.expand(rows, -1, -1, -1).clone()
+    block = changed[..., start : start + queries]
+    if mask.dtype == torch.bool:
+        new = torch.where(same[:, None], visible[:, None], block)
+    else:
+        hidden = torch.finfo(mask.dtype).min
+        new = torch.where(same[:, None], torch.where(visible[:, None], 0.0, hidden).to(mask.dtype), block)
+    changed[..., start : start + queries] = new
+    return changed

@@ -1,0 +1,53 @@
+"""``--backend``: what runs a model that is measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from bapa.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bapa.checkpoints import Loaded
+    from bapa.inference.vllm import EngineModel
+
+
+class Backend(str, Enum):
+    """What runs a model: transformers in this process, or vLLM engines."""
+
+    hf = "hf"
+    vllm = "vllm"
+
+    def load(
+        self, name: str, *, device: str, dtype: str | None, engine: Sequence[str] | None, trust_remote_code: bool
+    ) -> Loaded | EngineModel:
+        """The model called ``name``. ``engine``: arguments of vLLM's engine, as ``name=value``.
+
+        Raises ConfigError where an option is not for this back end.
+        """
+        if self is Backend.hf:
+            from bapa.checkpoints import load
+
+            if engine:
+                raise ConfigError(f"--engine {engine[0]} is for --backend vllm")
+            return load(name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+        from bapa.inference.vllm import load_engine
+
+        if device != "cpu":
+            raise ConfigError(f"--device {device}: vLLM runs on the device it was built for; leave the option out")
+        options = dict(_argument(text) for text in engine or ())
+        if dtype is not None:
+            options["dtype"] = dtype
+        return load_engine(name, trust_remote_code=trust_remote_code, **options)
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ConfigError(f"--engine {text}: write name=value, for instance --engine max_model_len=4096")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,60 @@
+"""``bapa calibrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from bapa.cli.console import err, out
+
+
+def calibrate(
+    model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the calibrated model; repeated, it resumes.")],
+    probe_folder: Annotated[Path, typer.Option("--probe", help="Folder of the probe.")],
+    items: Annotated[int, typer.Option(help="Items that pick the rule.")] = 32,
+    held_out: Annotated[int | None, typer.Option(help="Other items that judge it [default: all others].")] = None,
+    guard: Annotated[
+        list[Path] | None, typer.Option(help="Probe of what positions are for, e.g. of task where; repeatable.")
+    ] = None,
+    criterion: Annotated[
+        str, typer.Option(help="accuracy, or without labels: information, margin, certainty, agreement.")
+    ] = "accuracy",
+    steps: Annotated[int, typer.Option(help="Distances tried besides the paper's.")] = 24,
+    full: Annotated[bool, typer.Option("--full", help="Ask every rule about all items; guards too.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Canvases per forward.")] = 18,
+    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap draws.")] = 1000,
+    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
+) -> None:
+    """Pick how far the text stands from a shared image position, on a few items, without training."""
+    from bapa.calibrate import calibrate as run
+    from bapa.checkpoints import load
+    from bapa.probe import Probe
+    from bapa.report.calibration import sentences
+    from bapa.stats import Settings
+
+    probe = Probe.load(probe_folder)  # what is mistyped must not wait for a model
+    guards = [Probe.load(path) for path in guard or ()]
+    found = run(
+        load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code),
+        probe,
+        folder,
+        items=items,
+        held_out=held_out,
+        guards=guards,
+        criterion=criterion,
+        steps=steps,
+        full=full,
+        batch_size=batch_size,
+        statistics=Settings(resamples=resamples, level=level, seed=seed),
+    )
+    for sentence in sentences(found):
+        out.print(escape(sentence), highlight=False)
+    err.print(f"{escape(str(folder / 'calibration' / 'calibration.html'))}", style="dim", highlight=False)

@@ -1,0 +1,15 @@
+"""What every verb prints to: one process of a parallel run reports, the others stay quiet."""
+
+from __future__ import annotations
+
+import os
+
+from rich.console import Console
+
+__all__ = ["err", "out"]
+
+_MAIN = os.environ.get("RANK", "0") == "0"  # set by accelerate launch and torchrun: only one process reports
+if not _MAIN:
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+out = Console(emoji=False, quiet=not _MAIN)  # reference:top: is no emoji
+err = Console(stderr=True, emoji=False)

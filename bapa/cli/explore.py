@@ -1,0 +1,35 @@
+"""``bapa explore``."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from bapa.errors import IntegrationError
+
+
+def explore(
+    model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")] = "reference",
+    scheme: Annotated[list[str] | None, typer.Option(help="Schemes side by side [default: native, bapa].")] = None,
+    rows: Annotated[int, typer.Option(min=1, max=8, help="Rows of cells.")] = 3,
+    cols: Annotated[int, typer.Option(min=1, max=8, help="Columns of cells.")] = 3,
+    port: Annotated[int | None, typer.Option(help="Port of the page [default: the first free one from 7860].")] = None,
+    host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
+) -> None:
+    """Open a page in the browser: place a picture, ask, and see native and balanced answers side by side."""
+    if find_spec("gradio") is None:
+        raise IntegrationError("gradio is not installed; type: pip install 'bapa[explore]'")
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before it is imported
+    from bapa.checkpoints import load
+    from bapa.integrations.explore.explorer import Explorer
+    from bapa.integrations.explore.page import looks, page
+
+    loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    blocks = page(Explorer(loaded, scheme or ["native", "bapa"], rows, cols))
+    blocks.launch(server_name=host, server_port=port, ssr_mode=False, **looks())

@@ -1,0 +1,61 @@
+"""`bapa origin`: where the bias comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from bapa.cli.console import out
+
+
+def origin(
+    model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
+    folder: Annotated[Path, typer.Option("--out", help="A run folder, new or measured before; repeated, it resumes.")],
+    probe_folder: Annotated[Path, typer.Option("--probe", help="Folder of the probe.")],
+    items: Annotated[int | None, typer.Option(help="Only the first so many items.")] = None,
+    draws: Annotated[int, typer.Option(min=1, help="How often each item makes each move.")] = 2,
+    batch_size: Annotated[int, typer.Option(min=1, help="Canvases per forward.")] = 18,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help="Beside the interventions: encoder, occlusion, flow; or none [default: all]"),
+    ] = None,
+    closely: Annotated[int, typer.Option(min=1, help="Items in occlusion and flow.")] = 12,
+    mask: Annotated[int | None, typer.Option(help="Side of an occluding square, px [default: cell / 3]")] = None,
+    stride: Annotated[int | None, typer.Option(help="Pixels from one square to the next [default: its side]")] = None,
+    fill: Annotated[str, typer.Option(help="What a square shows: mean, ground, noise or #rrggbb.")] = "mean",
+    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap draws.")] = 1000,
+    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
+) -> None:
+    """Say where a model's spatial bias comes from: its encoder, the order of its tokens, or their positions."""
+    from bapa.checkpoints import load
+    from bapa.origin import Options, explain
+    from bapa.origin.options import PARTS
+    from bapa.probe import Probe
+    from bapa.report.origin_tables import attribution
+    from bapa.stats import Settings
+
+    probe = Probe.load(probe_folder)  # what is mistyped must not wait for a model
+    options = Options(
+        items=items,
+        draws=draws,
+        batch_size=batch_size,
+        parts=PARTS if part is None else tuple(name for name in part if name != "none"),
+        closely=closely,
+        mask=mask,
+        stride=stride,
+        fill=fill,
+        statistics=Settings(resamples=resamples, level=level, seed=seed),
+    )
+    loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    found = explain(loaded, probe, folder, options)
+    out.print(attribution(found.found))
+    out.print(escape(found.verdict["sentence"]), highlight=False)
+    for what, why in found.found["not_done"].items():
+        out.print(f"not done: {escape(what)}: {escape(why)}", style="dim", highlight=False)

@@ -1,0 +1,106 @@
+"""``bapa tune``."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from bapa.cli.console import err, out
+from bapa.errors import ConfigError, IntegrationError
+
+
+def tune(
+    model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
+    source: Annotated[str, typer.Option("--data", help="A .json or .jsonl file of chats, a data set, or a probe.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the result; repeated, it resumes.")],
+    scheme: Annotated[str, typer.Option(help="Scheme to train under, e.g. bapa or bapa:distance=native.")] = "bapa",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder that picture paths start from [default: the file's]")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
+    cells: Annotated[
+        list[int] | None, typer.Option("--cell", help="Of a probe: where its keys stand; repeatable.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used.")] = False,
+    rank: Annotated[int, typer.Option(help="Rank of the LoRA adapter.")] = 8,
+    full: Annotated[bool, typer.Option("--full", help="Train the whole language model, no adapter.")] = False,
+    epochs: Annotated[float, typer.Option(help="Passes over the data.")] = 1.0,
+    steps: Annotated[int | None, typer.Option(help="Stop after so many steps, whatever --epochs.")] = None,
+    rate: Annotated[float, typer.Option(help="Peak learning rate; cosine, 3 % warm-up.")] = 1e-4,
+    batch: Annotated[int, typer.Option(help="Rows per forward and process.")] = 8,
+    accumulate: Annotated[int, typer.Option(help="Forwards per step.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the adapter and of the order of rows.")] = 0,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16.")] = False,
+    checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing", help="Less memory, more time.")] = False,
+    save_every: Annotated[int, typer.Option(min=0, help="Steps between checkpoints; 0 for none.")] = 500,
+    probe_folder: Annotated[Path | None, typer.Option("--probe", help="Probe to measure before and after.")] = None,
+    every: Annotated[int, typer.Option("--evaluate-every", min=0, help="Also measure every so many steps.")] = 0,
+    items: Annotated[int | None, typer.Option("--evaluate-items", help="Only the first so many items.")] = None,
+    also: Annotated[list[str] | None, typer.Option(help="Also measure under this scheme; repeatable.")] = None,
+    options: Annotated[list[str] | None, typer.Option("--trl", help="A field of trl.SFTConfig: NAME=VALUE.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps ...")] = "cpu",
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
+) -> None:
+    """Train a model, or an adapter on it, while it runs under a scheme."""
+    from bapa.checkpoints import load
+    from bapa.probe import Probe
+
+    try:
+        from bapa.tune import Settings, read
+        from bapa.tune import tune as train
+    except ImportError as error:
+        raise IntegrationError(
+            f"tuning needs {error.name}, which is not installed; pip install 'bapa[tune]'"
+        ) from error
+    settings = Settings(
+        rank=rank,
+        full=full,
+        epochs=epochs,
+        steps=steps,
+        rate=rate,
+        batch=batch,
+        accumulate=accumulate,
+        seed=seed,
+        bf16=bf16,
+        checkpointing=checkpointing,
+        save_every=save_every,
+        options=dict(map(_option, options or ())),
+    )
+    data = read(source, images=images, split=split, cells=cells or (), rows=rows, skip_bad=skip_bad)
+    for reason in data.left_out:
+        err.print(f"left out: {escape(reason)}", highlight=False, soft_wrap=True)
+    result = train(
+        load(model, device=_own(device), dtype=dtype, trust_remote_code=trust_remote_code),
+        data,
+        folder,
+        scheme=scheme,
+        settings=settings,
+        probe=Probe.load(probe_folder) if probe_folder else None,
+        evaluate_every=every,
+        evaluate_items=items,
+        also=also or (),
+    )
+    out.print(escape(str(result / "tuning.html")), highlight=False)
+
+
+def _own(device: str) -> str:
+    """The device of this process: started by a launcher, not all of them load onto the first GPU."""
+    rank = os.environ.get("LOCAL_RANK")
+    return device if rank is None or device == "cpu" or ":" in device else f"{device}:{rank}"
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--trl {text}: write NAME=VALUE, e.g. --trl warmup_steps=0.1")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,1 @@
+"""Facts per model family, found by structure: rotary modules, image tokens, what one image is, tiles, alignment."""

@@ -1,0 +1,153 @@
+"""Asking one block of canvases under the schemes of a run, whatever the back end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bapa.errors import RunError
+from bapa.inference.answers import Answer, AnswerSet
+from bapa.inference.plan import Canvas, Plan
+from bapa.inference.prompts import Prompts
+from bapa.inference.store import SCHEMA, Block
+from bapa.probe import Item, Probe, Question
+
+Pixels = NDArray[np.uint8]  # (height, width, 3)
+Outcome = dict[str, list[Answer]]  # of one canvas: by scheme, the answer to each question
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Canvases with their questions and pixels. ``asked``: the same as the back end takes it."""
+
+    questions: list[list[Question]]
+    pixels: list[Pixels]
+    asked: Any
+
+
+class Asker(ABC):
+    """Asks the blocks of a run.
+
+    ``labels``: the schemes. ``generate``: how many tokens the model writes; 0 reads the logits. ``audit``: how many
+    canvases, spread over the run, are asked again one question at a time with nothing shared. ``prefill``: whether
+    questions about one canvas share its prefill; ``versions``: of what the back end stands on; both for the record.
+    """
+
+    prefill: str
+    versions: Mapping[str, str] = {}
+
+    def __init__(
+        self, prompts: Prompts, probe: Probe, cut: Plan, labels: Sequence[str], *, generate: int, audit: int
+    ) -> None:
+        self.prompts = prompts
+        self.probe = probe
+        self.cut = cut
+        self.labels = labels
+        self.generate = generate
+        self.answers = AnswerSet(prompts.processor.tokenizer)
+        self.audited = set(np.linspace(0, cut.canvases - 1, min(audit, cut.canvases)).astype(int).tolist())
+
+    def __len__(self) -> int:
+        """The number of blocks."""
+        return len(self.cut)
+
+    def part(self, number: int) -> tuple[int, Sequence[str]]:
+        """What block ``number`` asks: a block of canvases, by its number in the plan, and the schemes."""
+        return number, self.labels
+
+    @abstractmethod
+    def hand_over(self, pixels: list[Pixels], questions: list[list[Question]]) -> Any:
+        """Canvases and their questions as :meth:`answer` takes them; it must not touch the model."""
+
+    @abstractmethod
+    def answer(self, prepared: Prepared, labels: Sequence[str]) -> list[Outcome]:
+        """The answers about all canvases at once."""
+
+    @abstractmethod
+    def answer_alone(self, pixels: Pixels, questions: Sequence[Question], label: str) -> list[Answer]:
+        """The answers to questions about one canvas under one scheme, each asked with nothing shared."""
+
+    def prepare(self, canvases: Sequence[Canvas]) -> Prepared | Exception:
+        """Canvases ready for the model. It runs in a thread of its own, so an error is handed on instead of raised."""
+        try:
+            items, asked = zip(*map(self._asked, canvases), strict=True)
+            pixels = [self.probe.compose(item, canvas.cell) for item, canvas in zip(items, canvases, strict=True)]
+            questions = list(asked)
+            return Prepared(questions, pixels, self.hand_over(pixels, questions))
+        except Exception as error:  # whatever it is: only the canvas it comes from shall fail
+            return error
+
+    def ask(self, number: int, prepared: Prepared | Exception) -> Block:
+        """The answers to block ``number``, and the audit of those of its canvases that are to be audited."""
+        planned, labels = self.part(number)
+        canvases = self.cut.block(planned)
+        outcomes = self._outcomes(canvases, prepared, labels)
+        rank, rows, audit = [], [], []
+        for place, (canvas, outcome) in enumerate(
+            zip(canvases, outcomes, strict=True), start=planned * self.cut.batch_size
+        ):
+            item, questions = self._asked(canvas)
+            for index, question in enumerate(questions):
+                rank += [self._rank(canvas, index, label) for label in labels]
+                rows += [self._row(item, canvas, question, label, outcome[label][index]) for label in labels]
+            if place in self.audited:
+                audit += self._audit(canvas, outcome)
+        columns = {name: [row[name] for row in rows] for name in SCHEMA.names}
+        return {"block": number, "rank": rank, "answers": columns, "audit": audit}
+
+    def _asked(self, canvas: Canvas) -> tuple[Item, list[Question]]:
+        item = self.probe.items[canvas.index]
+        return item, self.probe.questions(item, canvas.cell)
+
+    def _outcomes(self, canvases: list[Canvas], prepared: Prepared | Exception, labels: Sequence[str]) -> list[Outcome]:
+        """Where a batch fails, its halves are asked on their own: one too large for the memory still gets through,
+        and otherwise only the canvases at fault are lost.
+        """
+        try:
+            if isinstance(prepared, Exception):
+                raise prepared
+            return self.answer(prepared, labels)
+        except RunError:  # the run cannot go on at all
+            raise
+        except Exception as error:  # a failure is a row of its own, whatever the reason
+            if len(canvases) == 1:
+                failed = Answer(error=f"{type(error).__name__}: {' '.join(str(error).split())}")
+                return [dict.fromkeys(labels, [failed] * len(self._asked(canvases[0])[1]))]
+        middle = len(canvases) // 2
+        halves = (canvases[:middle], canvases[middle:])
+        return [outcome for half in halves for outcome in self._outcomes(half, self.prepare(half), labels)]
+
+    def _rank(self, canvas: Canvas, question: int, label: str) -> int:
+        """Place of a row in the run: by item, cell, question and scheme."""
+        row = ((canvas.index * self.cut.cells + canvas.cell) << 16) + question
+        return row * len(self.labels) + self.labels.index(label)
+
+    def _row(self, item: Item, canvas: Canvas, question: Question, label: str, answer: Answer) -> dict[str, Any]:
+        row, col = divmod(canvas.cell, self.probe.cols)
+        return {
+            "item": item.item,
+            "cell": canvas.cell,
+            "row": row,
+            "col": col,
+            "question": question.question_id,
+            "kind": question.kind,
+            "scheme": label,
+            "expected": question.answer,
+            **asdict(answer),
+        }
+
+    def _audit(self, canvas: Canvas, outcome: Outcome) -> list[dict[str, Any]]:
+        """Each question about ``canvas`` asked alone, beside what it got in its batch."""
+        item, questions = self._asked(canvas)
+        entries = []
+        for label, answers in outcome.items():
+            pairs = [pair for pair in zip(questions, answers, strict=True) if pair[1].error is None]
+            again = self.answer_alone(self.probe.compose(item, canvas.cell), [question for question, _ in pairs], label)
+            for (question, batched), alone in zip(pairs, again, strict=True):
+                entries.append({**self._row(item, canvas, question, label, batched), "alone": asdict(alone)})
+        return entries

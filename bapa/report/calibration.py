@@ -1,0 +1,97 @@
+"""What is left on disk for people: a self-contained page, the curve as pictures and as a table."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bapa.calibrate.curve import SHOWN
+from bapa.inference.store import replacing
+from bapa.report import figures, view
+from bapa.report.calibration_figure import draw
+
+TITLES = {
+    "hit": "hits",
+    "balanced_accuracy": "balanced accuracy",
+    "range": "range",
+    "consistency": "consistency",
+    "false_alarm": "false alarms",
+}
+
+
+def write(found: Mapping[str, Any], folder: Path) -> None:
+    """Write ``calibration.html``, ``curve.csv`` and ``curve-light.svg``, ``curve-dark.svg`` into ``folder``.
+
+    ``found``: what ``calibration.json`` will hold.
+    """
+    pictures = {}
+    for theme in ("light", "dark"):
+        with replacing(folder / f"curve-{theme}.svg") as part:
+            figures.save(draw(found["curve"], found["chosen"], found["guards"], dark=theme == "dark"), part, "svg")
+        pictures[theme] = base64.b64encode((folder / f"curve-{theme}.svg").read_bytes()).decode("ascii")
+    with replacing(folder / "curve.csv") as part:
+        part.write_text(table(found["curve"]), "utf-8")
+    with replacing(folder / "calibration.html") as part:
+        part.write_text(_render(found, pictures), "utf-8")
+
+
+def table(curve: list[Mapping[str, Any]]) -> str:
+    """The points of a curve as CSV, rates as fractions."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    ends = ("value", "low", "high")
+    names = ["dial", "distance", "delta", "items", "mean", "error"]
+    rows.writerow([*names, *(f"{name}_{end}".removesuffix("_value") for name in SHOWN for end in ends)])
+    for point in curve:
+        rows.writerow([*(point[name] for name in names), *(point[name][end] for name in SHOWN for end in ends)])
+    return text.getvalue()
+
+
+def sentences(found: Mapping[str, Any]) -> Iterator[str]:
+    """The outcome in words drawn from the figures."""
+    judged, chosen = found["held_out"], found["chosen"]
+    items = found["config"]["probe"]["held_out"]
+    yield f"Chosen: {chosen}."
+    for label, its in judged.items():
+        name = {"native": "Native positions", "bapa": "The paper's rule"}.get(label, label)
+        name = name if label != chosen else f"{name}, the choice"
+        hit, spread = its["hit"], view.percent(its["range"]["value"], 1)
+        yield (
+            f"{name}: mean hit rate {view.percent(hit['value'], 1)} % {view.interval(hit, 1)}, range {spread} points, "
+            f"false alarms {view.percent(its['false_alarm']['value'], 1)} %, on {items} items that had no part in it."
+        )
+    for guard in found["guards"]:
+        task, chance = guard["probe"]["task"], f"chance {view.percent(guard['chance'])} %"
+        right = {rule["dial"]: rule["hit"] for rule in guard["rules"]}
+        if guard["tells"]:
+            told = (f"{r} {view.percent(right[r]['value'], 1)} % {view.interval(right[r], 1)}" for r in judged)
+            yield f"Guard {task} ({chance}): {', '.join(told)}.{_price(right['native'], right[chosen])}"
+        else:
+            yield f"Guard {task}: the model cannot do this natively ({chance}), so it tells nothing."
+
+
+def _price(native: Mapping[str, float], its: Mapping[str, float]) -> str:
+    """What the choice takes from a guard, where the intervals lie apart."""
+    if its["high"] >= native["low"]:
+        return ""
+    return f" The choice costs {view.percent(native['value'] - its['value'])} points of it."
+
+
+def _render(found: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
+    environment = Environment(
+        loader=PackageLoader("bapa.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=view.percent, interval=view.interval)
+    return environment.get_template("calibration.html.j2").render(
+        found=found, pictures=pictures, sentences=list(sentences(found)), titles=TITLES, quantities=()
+    )

@@ -1,0 +1,90 @@
+"""A run in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bapa.measure.run import Run
+from bapa.stats.intervals import Estimate
+
+_COLUMNS = (
+    ("mean", "hit"),
+    ("range", "range"),
+    ("consist.", "consistency"),
+    ("false al.", "false_alarm"),
+    ("AUC", "auc"),
+)
+
+
+def table(run: Run) -> RenderableType:
+    """One line per scheme: hit rates as the cells stand on the canvas, then figures over cells with intervals, in %."""
+    bias = run.bias
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="bold")
+    shown.add_column("scheme", overflow="fold")
+    shown.add_column("hits by cell", no_wrap=True)
+    for title, _ in _COLUMNS:
+        shown.add_column(title, justify="right", no_wrap=True)
+    for label, scheme in bias["schemes"].items():
+        figures = (Text(figure(scheme["overall"][name]), justify="right") for _, name in _COLUMNS)
+        shown.add_row(label, _grid(scheme["cells"], bias["probe"]["cols"]), *figures)
+    level = f"{100 * bias['level']:g}"
+    return Group(
+        Text.assemble(
+            (bias["model"]["name"], "bold"),
+            f" · {bias['probe']['items']} items · % with {level} % intervals over items\n",
+        ),
+        shown,
+        *(Text(line, style="dim") for line in _notes(run)),
+    )
+
+
+def _notes(run: Run) -> Iterator[str]:
+    """What else one must know: whether batching changed answers, and the noise floor of the arithmetic."""
+    if (asked := run.config.get("prompts")) and asked["unknown"]:
+        yield (
+            f"unread: {asked['unknown']} of the {asked['tokens']} tokens of the prompts are words that this model's "
+            "tokenizer does not know; what it cannot read it can only guess at"
+        )
+    audit = run.config.get("audit")
+    if audit and audit["answers"]:
+        moved = audit["largest_margin_difference"]
+        margin = "" if moved is None else f", largest difference of a margin {moved:.1g}"
+        yield f"audit: {audit['answers']} answers asked again one by one, {len(audit['flips'])} flipped{margin}"
+        for flip in audit["flips"]:
+            yield (
+                f"  flipped: item {flip['item']}, cell {flip['cell']}, {flip['question']}, {flip['scheme']}: "
+                f"{flip['answer']} in its batch, {flip['alone']['answer']} alone"
+            )
+    if run.config.get("failed"):
+        yield f"failed: {run.config['failed']} of {run.config['answers']} answers; their reasons are in answers.parquet"
+    for label, found in run.bias.get("floors", {}).items():
+        moved = found["largest_margin_difference"]
+        margin = "" if moved is None else f", largest difference of a margin {moved:.1g}"
+        yield f"floor: {found['flips']} of {found['answers']} answers flip from native to {label}{margin}"
+
+
+def figure(estimate: Estimate) -> str:
+    """An estimate in %, its interval below it: ``63.1`` over ``[58, 68]``."""
+    value, low, high = (None if number is None else 100 * number for number in estimate.values())
+    if value is None:
+        return "–"
+    return f"{value:.1f}" if low is None or high is None else f"{value:.1f}\n[{low:.0f}, {high:.0f}]"
+
+
+def _grid(cells: list[Mapping[str, Any]], cols: int) -> Text:
+    grid = Text()
+    for cell in cells:
+        rate = cell["hit"]["value"]
+        grid.append("   –" if rate is None else f"{100 * rate:4.0f}", style="" if rate is None else _colour(rate))
+        if cell["col"] == cols - 1 and cell is not cells[-1]:
+            grid.append("\n")
+    return grid
+
+
+def _colour(rate: float) -> str:
+    return "red" if rate < 1 / 3 else "yellow" if rate < 2 / 3 else "green"

@@ -1,0 +1,115 @@
+"""The checks of the matrix can fail: each wrong rule below is caught by the check named with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bapa import layout as layouts
+from bapa.attach import hooks as attach
+from bapa.attach.hooks import Attachment, Call
+from bapa.attach.state import State
+from bapa.families.pictures import Reader
+from bapa.layout import Image, Layout
+from bapa.schemes import Placement, assign
+from bapa.schemes.bapa import Bapa
+from tests.attach import checks
+from tests.tiny import FAMILIES
+
+Mutation = Callable[[pytest.MonkeyPatch], None]
+
+
+def drop_the_decode_offset(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(attach, "State", lambda scheme, layout, origin, offset: State(scheme, layout, origin, offset * 0))
+
+
+def count_padding(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(assign, "segments", lambda native, image: torch.zeros_like(native[0]))
+
+
+def balance_the_first_image_only(patch: pytest.MonkeyPatch) -> None:
+    read = Reader.read
+
+    def first(self: Reader, *call: Any) -> Layout | None:
+        found = read(self, *call)
+        return None if found is None else replace(found, number=found.number * (found.number == 1))
+
+    patch.setattr(Reader, "read", first)
+
+
+def merge_all_images(patch: pytest.MonkeyPatch) -> None:
+    read = layouts.read
+    patch.setattr(layouts, "read", lambda mask, *_, **__: replace(found := read(mask), number=found.mask.long()))
+
+
+def lose_a_step_behind_the_image(patch: pytest.MonkeyPatch) -> None:
+    place = Bapa.place
+
+    def off_by_one(self: Bapa, image: Image, b: float = 0) -> Placement:
+        right = place(self, image, b)
+        return replace(right, resume=right.resume + 1)
+
+    patch.setattr(Bapa, "place", off_by_one)
+
+
+def count_from_zero(patch: pytest.MonkeyPatch) -> None:
+    raster = assign.raster
+    patch.setattr(assign, "raster", lambda native, begin: raster(native, begin) - native[0].amin(-1, keepdim=True))
+
+
+def hand_ids_to_the_model(patch: pytest.MonkeyPatch) -> None:
+    """What the rotary hook avoids: shared positions as position_ids, which transformers takes for packed sequences."""
+
+    def enter(self: Attachment, module: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if kwargs.get("position_ids") is None and kwargs.get("input_ids") is not None:
+            ids = kwargs["input_ids"]
+            layout = layouts.read(torch.isin(ids, self.reader.tokens))
+            native = torch.arange(ids.shape[1]).expand(1, *ids.shape)
+            kwargs["position_ids"] = assign.balance(native, layout, self.scheme).positions[0]
+        return args, kwargs
+
+    def leave_alone(self: Attachment, call: Call, native: Tensor) -> list[Tensor]:
+        return [native]
+
+    patch.setattr(Attachment, "enter", enter)
+    patch.setattr(Attachment, "_positions", leave_alone)
+
+
+def round_the_distance(patch: pytest.MonkeyPatch) -> None:
+    place = Bapa.place
+    patch.setattr(Bapa, "place", lambda self, image, b=0: replace(p := place(self, image, b), resume=p.resume.round()))
+
+
+CAUGHT: list[tuple[Mutation, str, Callable[..., None]]] = [
+    (drop_the_decode_offset, "llava", checks.decoding_counts_on),
+    (drop_the_decode_offset, "llava", checks.cached_equals_recompute),
+    (drop_the_decode_offset, "qwen2_5_vl", checks.cached_equals_recompute),
+    (drop_the_decode_offset, "llava", checks.beams_need_no_cache),
+    (count_padding, "qwen2_5_vl", checks.padded_positions_equal_alone),
+    (balance_the_first_image_only, "llava", checks.positions_are_the_papers),
+    (balance_the_first_image_only, "qwen3_vl", checks.positions_are_the_papers),
+    (merge_all_images, "llava", checks.positions_are_the_papers),
+    (lose_a_step_behind_the_image, "gemma3", checks.positions_are_the_papers),
+    (round_the_distance, "llava", checks.positions_are_the_papers),
+    (count_from_zero, "paligemma", checks.positions_are_the_papers),
+    (hand_ids_to_the_model, "llava", checks.no_mask_equals_ones),
+]
+
+
+@pytest.mark.parametrize(
+    ("mutation", "name", "check"), CAUGHT, ids=[f"{m.__name__}-{n}-{c.__name__}" for m, n, c in CAUGHT]
+)
+def test_mutation_is_caught(
+    mutation: Mutation, name: str, check: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reason := FAMILIES[name].skip.get(check.__name__):
+        pytest.skip(f"native quirk: {reason}")
+    check(FAMILIES[name], "sdpa")
+    mutation(monkeypatch)
+    with pytest.raises(AssertionError):
+        check(FAMILIES[name], "sdpa")
