@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -107,10 +108,16 @@ def modules(root: Path, package: str = "bapa") -> dict[str, Path]:
     }
 
 
+@cache
+def tree_of(text: str) -> ast.Module:
+    """A module as a syntax tree."""
+    return ast.parse(text)
+
+
 def arrows(known: dict[str, Path]) -> Iterator[Arrow]:
     """Every import of the modules, those inside functions and ``TYPE_CHECKING`` too."""
     for module, path in known.items():
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(tree_of(path.read_text("utf-8"))):
             if isinstance(node, ast.Import):
                 yield from (Arrow(module, name.name) for name in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -176,7 +183,7 @@ def scheme_classes(known: dict[str, Path]) -> set[str]:
         node.name
         for module, path in known.items()
         if room(module) == "schemes" and module != "bapa.schemes.base"
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(tree_of(path.read_text("utf-8")))
         if isinstance(node, ast.ClassDef)
     }
 
@@ -187,11 +194,11 @@ def knowing(known: dict[str, Path]) -> list[str]:
     for module, path in known.items():
         if room(module) == "schemes":
             continue
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = tree_of(path.read_text("utf-8"))
         taken = {
             name.asname or name.name
             for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bapa.schemes")
+            if isinstance(node, ast.ImportFrom) and absolute(module, path, node).startswith("bapa.schemes")
             for name in node.names
             if name.name in classes
         }
