@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -52,13 +54,38 @@ def restore(model: Model) -> Model:
 
 @contextmanager
 def balanced(model: Model, scheme: str | Scheme = "bapa", **options: object) -> Iterator[Model]:
-    """``model`` under ``scheme`` inside a ``with`` block; afterwards it is as it was before, under whichever scheme."""
-    before = scheme_of(model)
-    balance(model, scheme, **options)
+    """``model`` under ``scheme`` inside a ``with`` block; afterwards it is as it was before, under whichever scheme.
+
+    Blocks on one model may end in any order: the one that was entered last rules, and after the last has ended the
+    model is as it was before the first.
+    """
+    anatomy = find(model)
+    block = _Block(_scheme(scheme, options), scheme_of(model), record.held(anatomy.model.config))
+    balance(model, block.scheme)
+    blocks = _BLOCKS.setdefault(anatomy.outer, [])
+    blocks.append(block)
     try:
         yield model
     finally:
-        balance(model, before or "native")
+        place = next(i for i, other in enumerate(blocks) if other is block)
+        del blocks[place]
+        if place < len(blocks):  # a block entered later rules; it comes back to what was before this one
+            blocks[place].before, blocks[place].record = block.before, block.record
+        else:
+            balance(model, block.before or "native")
+            record.put(anatomy.model.config, block.record)
+
+
+@dataclass
+class _Block:
+    """A running :func:`balanced`: its ``scheme``, and what the model comes back to when it ends."""
+
+    scheme: Scheme
+    before: Scheme | None
+    record: dict[str, Any]
+
+
+_BLOCKS: WeakKeyDictionary[nn.Module, list[_Block]] = WeakKeyDictionary()  # by outer module, in the order entered
 
 
 def scheme_of(model: nn.Module) -> Scheme | None:

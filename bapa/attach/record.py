@@ -23,14 +23,26 @@ def entry(scheme: Scheme) -> dict[str, Any]:
 
 
 def write(config: PretrainedConfig, scheme: Scheme) -> None:
-    """Record ``scheme``."""
-    config.bapa = entry(scheme)
+    """Record ``scheme``, in place of what was recorded."""
+    put(config, {"bapa": entry(scheme)})
 
 
 def erase(config: PretrainedConfig) -> None:
-    """Forget the record."""
-    if hasattr(config, "bapa"):
-        del config.bapa
+    """Forget the record, under whichever name it stands."""
+    put(config, {})
+
+
+def held(config: PretrainedConfig) -> dict[str, Any]:
+    """The attributes of ``config`` that record a scheme, as they stand, for :func:`put`."""
+    return {name: vars(config)[name] for name in NAMES if name in vars(config)}
+
+
+def put(config: PretrainedConfig, attributes: dict[str, Any]) -> None:
+    """Make ``attributes`` the only ones of ``config`` that record a scheme."""
+    for name in NAMES:
+        vars(config).pop(name, None)
+    for name, value in attributes.items():
+        setattr(config, name, value)
 
 
 def read(config: PretrainedConfig) -> Scheme | None:
