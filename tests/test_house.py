@@ -82,8 +82,6 @@ KNOWN = {
 CIRCLES = {
     *("bapa.attach.anchors", "bapa.attach.hooks", "bapa.attach.layers"),
     *("bapa.integrations.vllm", "bapa.integrations.vllm.overrides", "bapa.integrations.vllm.recorded"),
-    *("bapa.probe", "bapa.probe.builder", "bapa.probe.canvases", "bapa.probe.digits", "bapa.probe.records"),
-    *("bapa.probe.source", "bapa.probe.questions", "bapa.probe.store"),
 }
 LONG = {"calibration.py: 354", "test_runner.py: 382"}
 

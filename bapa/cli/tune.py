@@ -24,7 +24,7 @@ def tune(
     ] = None,
     split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
     cells: Annotated[
-        list[int] | None, typer.Option("--cell", help="Of a probe: where its keys stand; repeatable.")
+        list[int] | None, typer.Option("--cell", help="Of a probe: where its targets stand; repeatable.")
     ] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used.")] = False,

@@ -92,13 +92,13 @@ def labels(probe: Probe, items: Sequence[Item]) -> dict[str, NDArray[np.int64]]:
 
     Attributes that the source gives and that fall into few classes; else the key itself, ``identity``.
     """
-    told = [probe.attributes(item.key) for item in items]
+    told = [probe.attributes(item.target) for item in items]
     found = {}
     for name in told[0]:
         _, classes, counts = np.unique([one.get(name, "") for one in told], return_inverse=True, return_counts=True)
         if 2 <= len(counts) <= _CLASSES and np.median(counts) >= _EACH:
             found[name] = classes
-    return found or {"identity": np.unique([item.key for item in items], return_inverse=True)[1]}
+    return found or {"identity": np.unique([item.target for item in items], return_inverse=True)[1]}
 
 
 def probes(states: Tensor, classes: NDArray[np.int64], seed: int) -> dict[str, Array]:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bapa.probe.builder import build
     from bapa.probe.design import Design
+    from bapa.probe.item import Item
     from bapa.probe.questions import Question
     from bapa.probe.rendering import render
     from bapa.probe.source import Columns
-    from bapa.probe.store import Item, Probe
+    from bapa.probe.store import Probe
     from bapa.probe.tile import LeftOut, Tile
 
 __all__ = ["Columns", "Design", "Item", "LeftOut", "Probe", "Question", "Tile", "build", "render"]
@@ -29,7 +30,7 @@ __all__ = ["Columns", "Design", "Item", "LeftOut", "Probe", "Question", "Tile", 
 _HOME = {
     "Columns": "source",
     "Design": "design",
-    "Item": "store",
+    "Item": "item",
     "LeftOut": "tile",
     "Probe": "store",
     "Question": "questions",

@@ -18,10 +18,12 @@ from bapa.probe.card import data_card
 from bapa.probe.compose import Pixels
 from bapa.probe.design import Design
 from bapa.probe.files import empty, new_folder, progress, sync
+from bapa.probe.item import Items
+from bapa.probe.opening import open_source
 from bapa.probe.plan import Planner
 from bapa.probe.sheet import contact_sheet
-from bapa.probe.source import Columns, Source, open_source
-from bapa.probe.store import VERSION, Items, Probe, fingerprint
+from bapa.probe.source import Columns, Source
+from bapa.probe.store import VERSION, Probe, fingerprint
 from bapa.probe.tile import LeftOut, Tile, caption_key
 from bapa.probe.writer import TileWriter
 

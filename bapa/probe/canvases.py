@@ -1,8 +1,8 @@
 """Ready-made canvases as a source: the layout of the probe released with arXiv 2509.21984.
 
 A file of JSON lines with ``image``, ``caption`` and ``position`` beside the pictures (or their folder ``images``):
-3 x 3 canvases, the nine of a group named ``GROUP_0`` to ``GROUP_8``, the key at ``position`` and the other eight in an
-order that does not change. Each group is cut into its nine tiles, so that every placement can be had from it;
+3 x 3 canvases, the nine of a group named ``GROUP_0`` to ``GROUP_8``, the target at ``position`` and the other eight in
+an order that does not change. Each group is cut into its nine tiles, so that every placement can be had from it;
 ``placement="insertion"`` gives the canvases back, up to the loss of their own JPEG files.
 """
 
@@ -47,7 +47,7 @@ def recognise(path: Path) -> bool:
 
 
 class Canvases:
-    """Groups of canvases, each given back as nine tiles: the key with its caption, then the others without."""
+    """Groups of canvases, each given back as nine tiles: the target with its caption, then the others without."""
 
     group: str | None = None
 
@@ -104,7 +104,7 @@ class Canvases:
         ]
 
     def _order(self, row: dict[str, Any], cell: int) -> Sequence[Pixels]:
-        """The nine pictures of a canvas, the key first, the others row by row."""
+        """The nine pictures of a canvas, the target first, the others row by row."""
         if row.get("position") not in POSITIONS:
             raise UnusableError(f"position {row.get('position')!r} is none of {', '.join(POSITIONS)}")
         canvas = read_picture(inside(self.folder, str(row.get("image"))), _SIDE * cell)

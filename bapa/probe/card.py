@@ -25,7 +25,7 @@ configs:
 
 ![Contact sheet](contact_sheet.png)
 
-{items:,} items. The key picture of each goes through {cells} cells ({rows} rows, {cols} columns):
+{items:,} items. The target picture of each goes through {cells} cells ({rows} rows, {cols} columns):
 {canvases:,} canvases of {width} x {height} px. The other cells hold {distractors}.
 {placement}
 
@@ -71,10 +71,10 @@ it has in a cell. Canvases are composed when they are read, by copying pixels, s
 """
 
 _PLACEMENT = {
-    "swap": "To move the key, it changes places with the picture in its new cell; all others stay where they are.",
-    "latin": "To move the key, the whole layout is shifted around, so that each distractor visits each cell once.",
-    "insertion": "To move the key, it is taken out and inserted elsewhere, which shifts all pictures between: "
-    "for the reproduction of published figures, as it mixes the place of the key with that of the others.",
+    "swap": "To move the target, it changes places with the picture in its new cell; all others stay where they are.",
+    "latin": "To move the target, the whole layout is shifted around, so that each distractor visits each cell once.",
+    "insertion": "To move the target, it is taken out and inserted elsewhere, which shifts all pictures between: "
+    "for the reproduction of published figures, as it mixes the place of the target with that of the others.",
 }
 _DISTRACTORS = {"source": "other pictures of the source", "similar": "the pictures most like it", "none": "nothing"}
 

@@ -63,11 +63,11 @@ class Design(BaseModel):
     distractors: Distractors = Field(
         "source", description="what fills the other cells: any pictures, similar ones, or nothing"
     )
-    placement: Placement = Field("swap", description="how the others make room for the key")
+    placement: Placement = Field("swap", description="how the others make room for the target")
     task: Task = Field("match", description="what is asked")
     absent: bool = Field(True, description="match: also ask about a caption that is not on the canvas")
     near_miss: bool = Field(
-        True, description="match: also ask about a caption that nearly fits the key and is not on the canvas"
+        True, description="match: also ask about a caption that nearly fits the target and is not on the canvas"
     )
     lines: tuple[Line, ...] = Field(LINES, description="where: ask about the row, the column or both")
     answers: Signs | None = Field(
@@ -79,7 +79,7 @@ class Design(BaseModel):
     patch: int | None = Field(
         None, ge=1, description="cells must be a whole number of these pixels (a model's patch, merged)"
     )
-    items: int | None = Field(None, ge=1, description="number of keys (digits: 240, pictures: all)")
+    items: int | None = Field(None, ge=1, description="number of targets (digits: 240, pictures: all)")
     seed: int = Field(0, ge=0, description="seed of every draw")
 
     def __init__(self, **options: Any) -> None:

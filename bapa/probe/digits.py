@@ -1,4 +1,4 @@
-"""Tinted real handwritten digits: key content that needs no download.
+"""Tinted real handwritten digits: target content that needs no download.
 
 The scans are scikit-learn's copy of the test part of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak
 1998, UCI Machine Learning Repository, CC BY 4.0): 1797 digits of 8 x 8 pixels with 17 grey levels. Each is enlarged,
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bapa.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bapa.probe import Tile
+    from bapa.probe.tile import Tile
 
 Split = Literal["train", "probe"]
 

@@ -1,4 +1,4 @@
-"""Where the key and the others stand when the key is moved to a cell."""
+"""Where the target and the others stand when the target is moved to a cell."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ EMPTY = -1
 
 
 def arrange(layout: Sequence[int], home: int, cell: int, placement: Placement) -> list[int]:
-    """The tiles of all cells, row by row, with the key moved to ``cell``.
+    """The tiles of all cells, row by row, with the target moved to ``cell``.
 
     Args:
-        layout: the item's tiles in row-major order, the key among them.
-        home: where the key stands in ``layout``.
+        layout: the item's tiles in row-major order, the target among them.
+        home: where the target stands in ``layout``.
         cell: where it shall stand.
-        placement: ``swap`` exchanges the key with the tile at ``cell``: all others stay put. ``latin`` shifts the whole
-            layout around cyclically, so that over all cells each distractor visits each cell once. ``insertion`` takes
-            the key out and puts it back in at ``cell``, which shifts every tile between (the order of the released
-            samples of arXiv 2509.21984; for reproduction only: it mixes the key's place with that of the distractors).
+        placement: ``swap`` exchanges the target with the tile at ``cell``: all others stay put. ``latin`` shifts the
+            whole layout around cyclically, so that over all cells each distractor visits each cell once. ``insertion``
+            takes the target out and puts it back in at ``cell``, which shifts every tile between (the order of the
+            released samples of arXiv 2509.21984; for reproduction only: it mixes the target's place with that of the
+            distractors).
     """
     tiles = list(layout)
     if placement == "swap":
@@ -36,5 +37,5 @@ def arrange(layout: Sequence[int], home: int, cell: int, placement: Placement) -
 
 
 def partner(item: int, home: int, cells: int) -> int:
-    """Index in the layout of the tile that reading order is asked about beside the key, another one in every item."""
+    """Index in the layout of the tile that reading order is asked about beside the target; another in every item."""
     return (home + 1 + item % (cells - 1)) % cells

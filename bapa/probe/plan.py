@@ -1,4 +1,4 @@
-"""Drawing the items: which pictures are keys, what surrounds them, which captions are asked about but not shown."""
+"""Drawing the items: which pictures are targets, what surrounds them, which captions are asked about but not shown."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 
 from bapa.errors import ProbeError
 from bapa.probe.design import NUMBERS, Design
+from bapa.probe.item import Item
 from bapa.probe.placement import EMPTY, partner
 from bapa.probe.similar import Similar
-from bapa.probe.store import Item
 from bapa.probe.tile import caption_key
 
 
@@ -28,10 +28,10 @@ class Label(NamedTuple):
 class Planner:
     """Draws items from labelled tiles.
 
-    All captions on a canvas differ, so the key is the only right answer. What is asked as absent is the caption of
-    another item's key, each about once: a model that likes some captions better than others gains nothing. Every kind
-    of draw has a random stream of its own. Tiles of one ``scene`` (ready-made canvases) stay together, the captioned
-    one is their key.
+    All captions on a canvas differ, so the target is the only right answer. What is asked as absent is the caption of
+    another item's target, each about once: a model that likes some captions better than others gains nothing. Every
+    kind of draw has a random stream of its own. Tiles of one ``scene`` (ready-made canvases) stay together, the
+    captioned one is their target.
     """
 
     def __init__(self, labels: Sequence[Label], design: Design, group: str | None) -> None:
@@ -57,27 +57,27 @@ class Planner:
         self.similar = None if group else Similar(self.caption)
 
     def draw(self, backgrounds: Sequence[int] = ()) -> list[Item]:
-        """The items of the design, or as many as there are keys; ``backgrounds`` are tile ids of natural backgrounds.
+        """The items of the design, or as many as there are targets; ``backgrounds`` are tiles of natural backgrounds.
 
         Raises:
             ProbeError: too few pictures, or too few different captions for the canvas and what must be absent from it.
         """
         count = self.design.items or len(self.word)
         self._check_enough(count)
-        keys = self._rng("keys").permutation(list(self.word))[:count].tolist()
+        targets = self._rng("keys").permutation(list(self.word))[:count].tolist()
         homes = self._homes(count)
         near, others = self._rng("near misses"), self._rng("distractors")
         items = []
-        for number, (key, home) in enumerate(zip(keys, homes, strict=True)):
-            caption, attributes = self.labels[key]
-            miss = next(self._near(self.word[key], near), None) if self._wants_near_miss else None
-            around = self._surround(key, miss, others)
+        for number, (target, home) in enumerate(zip(targets, homes, strict=True)):
+            caption, attributes = self.labels[target]
+            miss = next(self._near(self.word[target], near), None) if self._wants_near_miss else None
+            around = self._surround(target, miss, others)
             item = Item(
                 item=number,
-                key=key,
+                target=target,
                 caption=caption,
                 home=home,
-                layout=(*around[:home], key, *around[home:]),
+                layout=(*around[:home], target, *around[home:]),
                 background=backgrounds[number % len(backgrounds)] if backgrounds else None,
                 near_miss=None if miss is None else self.caption[miss],
                 question=attributes.get("question", ""),
@@ -132,21 +132,21 @@ class Planner:
         else:
             yield from (int(other) for other in rng.permutation(self.members[self.group[word]]) if other != word)
 
-    def _surround(self, key: int, miss: int | None, rng: np.random.Generator) -> tuple[int, ...]:
-        """Tiles for the other cells: no caption twice, none that is the key's or the near miss's."""
+    def _surround(self, target: int, miss: int | None, rng: np.random.Generator) -> tuple[int, ...]:
+        """Tiles for the other cells: no caption twice, none that is the target's or the near miss's."""
         places = self.design.cells - 1
         if self.design.distractors == "none":
             return (EMPTY,) * places
-        if scene := self.labels[key].attributes.get("scene"):
-            return tuple(tile for tile in self.scenes[scene] if tile != key)
+        if scene := self.labels[target].attributes.get("scene"):
+            return tuple(tile for tile in self.scenes[scene] if tile != target)
         candidates: Iterable[int] = rng.permutation(len(self.labels))
         if self.design.distractors == "similar":
-            near = (rng.choice(self.tiles[word]) for word in self._near(self.word[key], rng))
+            near = (rng.choice(self.tiles[word]) for word in self._near(self.word[target], rng))
             candidates = chain(near, candidates)
-        seen = {self.word[key], miss}
+        seen = {self.word[target], miss}
         chosen: list[int] = []
         if self.design.task == "count":
-            candidates = self._counted(self.word[key], places, rng)
+            candidates = self._counted(self.word[target], places, rng)
         for tile in candidates:
             if len(chosen) == places:
                 break
@@ -156,7 +156,7 @@ class Planner:
         return tuple(rng.permutation(chosen).tolist())  # the most similar must not always stand first
 
     def _counted(self, word: int, places: int, rng: np.random.Generator) -> Iterator[int]:
-        """Tiles of up to three more captions of the key's group, then any of other groups."""
+        """Tiles of up to three more captions of the target's group, then any of other groups."""
         group = self.group[word]
         alike = [other for other in self.members[group] if other != word]
         more = min(int(rng.integers(len(NUMBERS))), len(alike), places)
@@ -169,17 +169,17 @@ class Planner:
         return {self.word[tile] for tile in item.layout if tile in self.word}.union(asked)
 
     def _with_absent(self, items: Sequence[Item]) -> Iterator[Item]:
-        """Each item with the caption of another's key that it does not show, best one of a group not shown either."""
+        """Each item with the caption of another's target that it does not show, best of a group not shown either."""
         rng = self._rng("absent")
-        keys = [self.word[items[index].key] for index in rng.permutation(len(items))]
+        targets = [self.word[items[index].target] for index in rng.permutation(len(items))]
         everything = rng.permutation(len(self.caption)).tolist()
         for item in items:
             shown = self._shown(item)
             groups = {self.group[word] for word in shown}
-            missing, strange = tee(word for word in chain(keys, everything) if word not in shown)
+            missing, strange = tee(word for word in chain(targets, everything) if word not in shown)
             word = next(chain((word for word in strange if self.group[word] not in groups), missing))
-            if word in keys:
-                keys.remove(word)
+            if word in targets:
+                targets.remove(word)
             yield replace(item, absent=self.caption[word])
 
     def _with_other(self, items: Sequence[Item]) -> Iterator[Item]:
@@ -189,10 +189,10 @@ class Planner:
             yield replace(item, options=(self.labels[tile].caption,))
 
     def _with_number(self, items: Sequence[Item]) -> Iterator[Item]:
-        """Each item with the name of its key's group, and how many pictures of it the canvas shows."""
+        """Each item with the name of its target's group, and how many pictures of it the canvas shows."""
         for item in items:
             groups = [self.group[self.word[tile]] for tile in item.layout]
-            name = self.group[self.word[item.key]]
+            name = self.group[self.word[item.target]]
             yield replace(item, question=name, answer=str(groups.count(name)))
 
     def _with_options(self, items: Sequence[Item]) -> Iterator[Item]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from string import ascii_uppercase
-from typing import TYPE_CHECKING
 
 from bapa.probe.design import NUMBERS, PLACES, Design, Line
+from bapa.probe.item import Item
 from bapa.probe.placement import arrange, partner
-
-if TYPE_CHECKING:
-    from bapa.probe.store import Item
 
 YES_NO = ("yes", "no")
 
@@ -33,7 +30,7 @@ class Question:
 
 
 def ask(item: Item, cell: int, design: Design) -> list[Question]:
-    """All questions about the canvas of ``item`` with its key at ``cell``, kind by kind, each in every prompt."""
+    """All questions about the canvas of ``item`` with its target at ``cell``, kind by kind, each in every prompt."""
     questions = []
     for kind, fields, answer, choices in _kinds(item, cell, design):
         for number, prompt in enumerate(design.prompts):

@@ -14,7 +14,8 @@ from PIL import Image
 
 from bapa.errors import ConfigError
 from bapa.probe.files import empty, new_folder, progress
-from bapa.probe.store import Item, Probe
+from bapa.probe.item import Item
+from bapa.probe.store import Probe
 
 
 def render(probe: Probe, out: str | Path) -> Path:

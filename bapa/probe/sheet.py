@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
+    from bapa.probe.item import Item
     from bapa.probe.questions import Question
-    from bapa.probe.store import Item, Probe
+    from bapa.probe.store import Probe
 
 _PAPER, _CARD, _INK, _SOFT, _LINE = "#f7f7f5", "#ffffff", "#22262b", "#6d747c", "#e3e4e1"
 _ACCENT = "#e8186d"  # none of the digits' tints
@@ -22,7 +23,7 @@ _LINES = 9  # of a question's text
 
 
 def contact_sheet(probe: Probe) -> Image.Image:
-    """Three items, each with one large canvas, its key going through the cells, and what is asked."""
+    """Three items, each with one large canvas, its target going through the cells, and what is asked."""
     items = probe.items[: min(_ITEMS, len(probe.items))]
     card = _CANVAS + 2 * _GAP
     top = 168
@@ -67,7 +68,7 @@ def _item(sheet: Image.Image, draw: ImageDraw.ImageDraw, probe: Probe, item: Ite
 
 
 def _thumbnail(probe: Probe, item: Item, cell: int, side: int, line: int) -> Image.Image:
-    """A canvas fitted into a square, its key outlined by a line of up to ``line`` pixels."""
+    """A canvas fitted into a square, its target outlined by a line of up to ``line`` pixels."""
     canvas = Image.fromarray(probe.compose(item, cell))
     scale = side / max(canvas.size)
     how = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS

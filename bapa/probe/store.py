@@ -1,7 +1,7 @@
 """A probe on disk.
 
 ``probe.json``     design, source, counts, fingerprint
-``items.parquet``  one row per item: its tiles, where the key is at home, the captions it is asked about
+``items.parquet``  one row per item: its tiles, where the target is at home, the captions it is asked about
 ``tiles.parquet``  one row per picture: PNG bytes at the size it has in a cell, caption, attributes
 """
 
@@ -10,93 +10,25 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
 from bapa.errors import ProbeError
 from bapa.probe.compose import Pixels, compose, ground
 from bapa.probe.design import Design
+from bapa.probe.item import ITEMS, Item, Items
 from bapa.probe.placement import EMPTY, arrange
 from bapa.probe.questions import Question, ask
 from bapa.probe.tile import LeftOut
 
-VERSION = 1
+VERSION = 2
 _CACHE_BYTES = 256 * 2**20  # decoded tiles kept in memory, whatever the size of the probe
-
-
-@dataclass(frozen=True)
-class Item:
-    """One key and what surrounds it.
-
-    ``layout`` holds tile ids row by row (-1: empty) with the key standing at ``home``; ``background`` is the tile id of
-    a natural background; ``options`` are the captions of a multiple choice in the order of their letters, or the other
-    caption of a question about reading order; ``question`` and ``answer`` belong to free VQA, or name what is counted
-    and its number.
-    """
-
-    item: int
-    key: int
-    caption: str
-    home: int
-    layout: tuple[int, ...]
-    background: int | None = None
-    absent: str | None = None
-    near_miss: str | None = None
-    options: tuple[str, ...] = ()
-    question: str = ""
-    answer: str = ""
-
-
-ITEMS = pa.schema(
-    [
-        ("item", pa.int32()),
-        ("key", pa.int32()),
-        ("caption", pa.string()),
-        ("home", pa.int16()),
-        ("layout", pa.list_(pa.int32())),
-        ("background", pa.int32()),
-        ("absent", pa.string()),
-        ("near_miss", pa.string()),
-        ("options", pa.list_(pa.string())),
-        ("question", pa.string()),
-        ("answer", pa.string()),
-    ]
-)
-
-
-class Items(Sequence[Item]):
-    """The items of a probe, made from their table when they are asked for."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self.table = table
-
-    def __len__(self) -> int:
-        return self.table.num_rows
-
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-    @overload
-    def __getitem__(self, index: slice) -> Items: ...
-    def __getitem__(self, index: int | slice) -> Item | Items:
-        if isinstance(index, slice):
-            return Items(self.table.take([*range(len(self))[index]]))
-        row = self.table.slice(range(len(self))[index], 1).to_pylist()[0]
-        return Item(**{**row, "layout": tuple(row["layout"]), "options": tuple(row["options"])})
-
-    @classmethod
-    def of(cls, items: Sequence[Item]) -> Items:
-        """Items in a table of their own."""
-        rows = [{f.name: getattr(item, f.name) for f in fields(Item)} for item in items]
-        return cls(pa.Table.from_pylist(rows, schema=ITEMS))
 
 
 class Probe:
@@ -186,7 +118,7 @@ class Probe:
         return self.cols * self.cell_px
 
     def compose(self, item: Item, cell: int) -> Pixels:
-        """The canvas of ``item`` with its key at ``cell``, uint8 (height, width, 3).
+        """The canvas of ``item`` with its target at ``cell``, uint8 (height, width, 3).
 
         All questions about the item in that cell are about this canvas, absent ones too.
         """
@@ -195,7 +127,7 @@ class Probe:
         return compose(canvas, (None if tile == EMPTY else self.tile(tile) for tile in layout), self.cols, self.cell_px)
 
     def questions(self, item: Item, cell: int) -> list[Question]:
-        """What is asked about the canvas of ``item`` with its key at ``cell``."""
+        """What is asked about the canvas of ``item`` with its target at ``cell``."""
         return ask(item, cell, self.design)
 
     def attributes(self, tile: int) -> dict[str, str]:

@@ -28,16 +28,16 @@ def captions(probe: Probe) -> list[str]:
 
 @pytest.mark.parametrize("distractors", ["source", "similar", "none"])
 @pytest.mark.parametrize("group", [None, "noun"])
-def test_key_is_the_only_right_answer(folder: Path, tmp_path: Path, distractors: str, group: str | None) -> None:
+def test_target_is_the_only_right_answer(folder: Path, tmp_path: Path, distractors: str, group: str | None) -> None:
     design = Design(rows=3, cols=3, cell=32, distractors=distractors)
     probe = build(str(folder), tmp_path / "P", design, columns=Columns(group=group))
     names = captions(probe)
-    assert sorted(item.key for item in probe.items) == list(range(24))
+    assert sorted(item.target for item in probe.items) == list(range(24))
     for item in probe.items:
         shown = [names[tile] for tile in item.layout if tile != EMPTY]
         assert len(shown) == (1 if distractors == "none" else 9) == len(set(shown))
-        assert item.layout[item.home] == item.key
-        assert names[item.key] == item.caption
+        assert item.layout[item.home] == item.target
+        assert names[item.target] == item.caption
         assert not {item.absent, item.near_miss} & set(shown)
         assert item.absent != item.near_miss
 
@@ -68,12 +68,12 @@ def test_canvas_is_the_pictures_pasted_by_hand(folder: Path, tmp_path: Path, pla
     paths = [tmp_path / name for name in names]
     item = probe.items[3]
     for cell in range(6):
-        order = [tile for tile in item.layout if tile != item.key]
+        order = [tile for tile in item.layout if tile != item.target]
         if placement == "insertion":
-            order.insert(cell, item.key)
+            order.insert(cell, item.target)
         elif placement == "swap":
             order = list(item.layout)
-            order[item.home], order[cell] = order[cell], item.key
+            order[item.home], order[cell] = order[cell], item.target
         else:
             order = np.roll(item.layout, cell - item.home).tolist()
         canvas = Image.new("RGB", (96, 64), "white")
@@ -92,12 +92,12 @@ def test_same_seed_same_probe_other_seed_another(folder: Path, tmp_path: Path) -
     np.testing.assert_array_equal(first.compose(first.items[5], 2), again.compose(again.items[5], 2))
 
 
-def test_other_options_leave_keys_and_homes_as_they_were(folder: Path, tmp_path: Path) -> None:
+def test_other_options_leave_targets_and_homes_as_they_were(folder: Path, tmp_path: Path) -> None:
     plain = build(str(folder), tmp_path / "A", SMALL)
     changed = build(
         str(folder), tmp_path / "B", SMALL.model_copy(update={"near_miss": False, "distractors": "similar"})
     )
-    assert [(i.key, i.home) for i in plain.items] == [(i.key, i.home) for i in changed.items]
+    assert [(i.target, i.home) for i in plain.items] == [(i.target, i.home) for i in changed.items]
 
 
 def spoil(folder: Path) -> None:

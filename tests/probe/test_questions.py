@@ -44,13 +44,13 @@ def test_every_question_comes_in_every_prompt(folder: Path, tmp_path: Path) -> N
 
 def test_choice_hides_the_caption_among_absent_ones(folder: Path, tmp_path: Path) -> None:
     probe = build(str(folder), tmp_path / "P", design(task="choice", choices=4))
-    keys = {item.key: item.caption for item in probe.items}
+    targets = {item.target: item.caption for item in probe.items}
     for item in probe.items:
         (question,) = probe.questions(item, 0)
         lines = question.text.splitlines()[1:-1]
         assert question.choices == ("A", "B", "C", "D")
         assert [line for line in lines if line.startswith(question.answer)] == [f"{question.answer}. {item.caption}"]
-        shown = {keys[tile] for tile in item.layout}
+        shown = {targets[tile] for tile in item.layout}
         assert len({line[3:] for line in lines} - shown) == 3
     letters = Counter(probe.questions(item, 0)[0].answer for item in probe.items)
     assert len(letters) == 4  # no letter is always right
@@ -107,7 +107,7 @@ def test_where_in_words_asks_about_the_chosen_lines(folder: Path, tmp_path: Path
 @pytest.mark.parametrize("placement", ["swap", "latin", "insertion"])
 def test_reading_order_follows_the_canvas(folder: Path, tmp_path: Path, placement: str) -> None:
     probe = build(str(folder), tmp_path / "P", design(task="order", placement=placement))
-    word = {item.caption: item.key for item in probe.items}
+    word = {item.caption: item.target for item in probe.items}
     partners = set()
     for item in probe.items:
         for cell in range(6):
@@ -120,9 +120,9 @@ def test_reading_order_follows_the_canvas(folder: Path, tmp_path: Path, placemen
     assert partners == {1, 2, 3, 4, 5}
 
 
-def test_counting_counts_the_keys_group(tmp_path: Path) -> None:
+def test_counting_counts_the_targets_group(tmp_path: Path) -> None:
     probe = build("digits", tmp_path / "P", Design(items=24, task="count"))
-    shown = {item.key: item.caption.split()[-1] for item in build("digits", tmp_path / "Q", Design(items=24)).items}
+    shown = {item.target: item.caption.split()[-1] for item in build("digits", tmp_path / "Q", Design(items=24)).items}
     numbers = Counter()
     for item in probe.items:
         (question,) = probe.questions(item, 3)

@@ -1,0 +1,65 @@
+"""Opening a source by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bapa.errors import ConfigError
+from bapa.probe.canvases import Canvases, recognise
+from bapa.probe.design import PLACES, PROMPTS, Design
+from bapa.probe.records import Folder, open_dataset
+from bapa.probe.source import Columns, Source, pool_size
+from bapa.probe.tile import LeftOut, Tile
+
+
+class Digits:
+    """Tinted handwritten digits, drawn from scans that the reference models have never seen."""
+
+    group: str | None = "digit"
+
+    def filled(self, design: Design) -> Design:
+        from bapa.probe.digits import QUESTIONS
+
+        words = design.answers != "letters"  # the reference models read and write words only
+        prompt = QUESTIONS.get(design.task, PROMPTS[design.task]) if words else PROMPTS[design.task]
+        design = design.filled(cell=24, background="grey", items=240, prompts=(prompt,))
+        if design.task not in ("where", "count"):
+            return design
+        few = design.task == "count" or max(design.rows, design.cols) <= len(PLACES["row"])
+        return design.filled(answers="words" if words and few else "letters")
+
+    def wanted(self, design: Design) -> int:
+        return pool_size(design.items or 0, design)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "digits", "name": "digits"}
+
+    def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
+        from bapa.probe import digits
+
+        return digits.source("probe", tiles=self.wanted(design), size=design.cell or 0, seed=design.seed)
+
+
+def open_source(source: str, design: Design, columns: Columns, split: str) -> Source:
+    """The source that ``source`` names.
+
+    Raises:
+        ProbeError: nothing of that name, or it holds no captioned pictures.
+        ConfigError: a design that the source cannot serve.
+    """
+    if source == "digits":
+        if design.task == "vqa":
+            raise ConfigError(
+                "digits have no questions of their own; vqa needs a source with columns question and answer"
+            )
+        if design.background == "natural":
+            raise ConfigError("digits have no natural background; accepted are white, grey and mean")
+        return Digits()
+    path = Path(source)
+    if recognise(path):
+        return Canvases(path, design)
+    if Folder.recognise(path):
+        return Folder(path, columns)
+    return open_dataset(source, columns, split)
