@@ -65,13 +65,13 @@ figures: demo  ## make the pictures and tables of README.md and docs/paper.md ag
 
 studies: $(READY)  ## make the studies of docs again: calibration, tuning, origin; trains further seeds (hours)
 	for skew in bottom top center uniform; do for seed in 2 3; do \
-	  $(BIN)/python -m bapa.reference train --skew $$skew --seed $$seed --out build/reference/$$skew-$$seed || exit 1; done; done
+	  $(BIN)/python -m studies.reference train --skew $$skew --seed $$seed --out build/reference/$$skew-$$seed || exit 1; done; done
 	PYTHONPATH=. $(BIN)/python docs/calibration.py measure reference:bottom reference:top reference:center reference:uniform \
 	  build/reference/*-2 build/reference/*-3 --work build/calibration
 	PYTHONPATH=. $(BIN)/python docs/attention.py reference:bottom reference:top reference:center reference:uniform \
 	  build/reference/*-2 build/reference/*-3 --work build/calibration
 	PYTHONPATH=. $(BIN)/python docs/calibration.py write --work build/calibration
-	for skew in uniform bottom top; do $(BIN)/python -m bapa.reference train --tasks places --skew $$skew --seed 2 \
+	for skew in uniform bottom top; do $(BIN)/python -m studies.reference train --tasks places --skew $$skew --seed 2 \
 	  --out build/places/places-$$skew-2 --work build/places/stages || exit 1; done
 	PYTHONPATH=. $(BIN)/python docs/guards.py measure build/places/places-* --work build/guards
 	for skew in uniform top; do PYTHONPATH=. $(BIN)/python docs/guards.py tune build/places/places-$$skew-2 --work build/guards || exit 1; done
@@ -103,7 +103,7 @@ bench: $(READY)  ## speed and memory, as ratios measured side by side
 	for name in overhead measure compose calibrate occlusion flow; do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 reference: $(READY)  ## train the shipped reference models again (minutes each)
-	for skew in bottom top center uniform; do $(BIN)/python -m bapa.reference train --skew $$skew --seed 1 --out build/reference/$$skew || exit 1; done
+	for skew in bottom top center uniform; do $(BIN)/python -m studies.reference train --skew $$skew --seed 1 --out build/reference/$$skew || exit 1; done
 
 build: $(READY)  ## build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -158,7 +158,7 @@ def widened(width: int) -> Loaded:
     """
     from transformers import LlavaForConditionalGeneration
 
-    from bapa.reference.build import model, processor
+    from studies.reference.build import model, processor
 
     config = model().config
     config.text_config.update({"hidden_size": width, "intermediate_size": 3 * width, "num_hidden_layers": 12})

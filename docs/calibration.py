@@ -33,11 +33,11 @@ from bapa.checkpoints import Loaded, load
 from bapa.measure import load_run
 from bapa.measure import measure as ask
 from bapa.probe import Design, Probe, build
-from bapa.reference.build import tile_of_patch
-from bapa.reference.recipe import CELLS, IMAGE_TOKENS, SKEWS
 from bapa.report import view
 from bapa.report.figures import PAPER, save
 from bapa.stats import Settings
+from studies.reference.build import tile_of_patch
+from studies.reference.recipe import CELLS, IMAGE_TOKENS, SKEWS
 
 PAGE = Path(__file__).with_suffix(".md")
 MEASURES = ("hit", "range", "consistency", "false_alarm")

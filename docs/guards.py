@@ -3,7 +3,7 @@
     python docs/guards.py measure FOLDER/places-uniform-2 FOLDER/places-bottom-2 --work WORK
     python docs/guards.py write --work WORK
 
-The models are those of `python -m bapa.reference train --tasks places`. Every step resumes.
+The models are those of `python -m studies.reference train --tasks places`. Every step resumes.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from bapa.calibrate.dials import distances
 from bapa.calibrate.session import Session, part
 from bapa.checkpoints import load
 from bapa.probe import Design, Probe, build
-from bapa.reference import dataset
 from bapa.report import view
 from docs.calibration import ITEMS, JUDGES, SEED, SETTINGS, fill, points_of
 from docs.tuning import TUNING
+from studies.reference import dataset
 
 GUARDED, STEPS = 24, 8
 RIVALS = ("bapa:distance=native", "stride", "concentric", "manhattan", "pyramid", "reverse", "shuffle")

@@ -24,11 +24,11 @@ from bapa.checkpoints import load
 from bapa.errors import SchemeError
 from bapa.measure import Run, load_run, measure
 from bapa.probe import Design, Probe, build
-from bapa.reference import dataset
-from bapa.reference.recipe import SKEWS
 from bapa.schemes import registry
 from bapa.stats import Settings as Statistics
 from bapa.tune import Settings, read
+from studies.reference import dataset
+from studies.reference.recipe import SKEWS
 
 PAGE = Path(__file__).parent / "tuning.md"
 ITEMS = 60

@@ -1,4 +1,4 @@
-"""The small LVLM that ships with the package: weights that truly have the spatial bias, and the recipe that made them.
+"""The small LVLMs that ship with the package: weights that have the spatial bias; ``studies/reference`` trains them.
 
 >>> from bapa import reference
 >>> reference.path("bottom").name

@@ -13,7 +13,7 @@ from bapa.probe import Design, Probe, build
 
 @pytest.fixture(scope="session")
 def model_path(tmp_path_factory) -> Path:
-    from bapa.reference.build import model, processor
+    from studies.reference.build import model, processor
 
     path = tmp_path_factory.mktemp("model")
     with torch.random.fork_rng(), torch.no_grad():

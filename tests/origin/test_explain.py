@@ -17,9 +17,9 @@ from bapa.measure import load_run, measure
 from bapa.origin import Options, explain, load_origin
 from bapa.origin.moves import Mover
 from bapa.probe import Design, Probe, build
-from bapa.reference.build import tile_of_patch
 from bapa.report.origin import part
 from bapa.stats import Settings
+from studies.reference.build import tile_of_patch
 
 QUICK = Options(closely=1, mask=36, statistics=Settings(resamples=20))
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from bapa.families.anatomy import find
 from bapa.inference.prompts import Prompts
 from bapa.origin.geometry import cells, locate, trace
-from bapa.reference import build
+from studies.reference import build
 from tests.tiny import FAMILIES, Family
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from bapa.errors import RunError
 from bapa.probe.digits import COLOURS, GROUND
-from bapa.reference import dataset
 from bapa.tune import read
+from studies.reference import dataset
 
 
 def test_questions_are_about_the_cells_of_the_skew(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import torch
 from transformers import AutoProcessor
 
 from bapa.probe import Design, Probe, build, digits
-from bapa.reference import build as parts
-from bapa.reference.places import Places
-from bapa.reference.recipe import SKEWS
-from bapa.reference.scenes import Scenes, draw, repeat
-from bapa.reference.train import train
+from studies.reference import build as parts
+from studies.reference.places import Places
+from studies.reference.recipe import SKEWS
+from studies.reference.scenes import Scenes, draw, repeat
+from studies.reference.train import train
 from tests.reference.test_training import MINIATURE, STEP
 
 

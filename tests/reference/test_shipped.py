@@ -15,9 +15,9 @@ from bapa import reference
 from bapa.checkpoints import load
 from bapa.errors import ConfigError
 from bapa.probe import digits
-from bapa.reference.card import card
-from bapa.reference.recipe import CELLS, SKEWS, Recipe, Stage
-from bapa.reference.scenes import COLOUR_QUESTION
+from studies.reference.card import card
+from studies.reference.recipe import CELLS, SKEWS, Recipe, Stage
+from studies.reference.scenes import COLOUR_QUESTION
 
 
 @pytest.fixture(scope="module", params=reference.NAMES)

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from bapa.errors import RunError, SchemeError
 from bapa.probe import digits
-from bapa.reference import build, scenes, stages
-from bapa.reference.__main__ import app
-from bapa.reference.recipe import IMAGE_TOKENS, SKEWS, Recipe, Stage
-from bapa.reference.train import train
 from bapa.schemes.registry import SCHEMES
+from studies.reference import build, scenes, stages
+from studies.reference.__main__ import app
+from studies.reference.recipe import IMAGE_TOKENS, SKEWS, Recipe, Stage
+from studies.reference.train import train
 
 STEP = Stage(steps=2, batch=2, rate=1e-3)
 MINIATURE = Recipe(copies=1, questions=2, encoder=STEP, language=STEP, connector=STEP, visual=STEP)

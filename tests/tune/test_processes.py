@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 import bapa
 from bapa.checkpoints import load
-from bapa.reference import dataset
+from studies.reference import dataset
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "bapa" / "tune" / "configs"

@@ -18,7 +18,7 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from bapa.probe.digits import COLOURS, DIGITS
-from bapa.reference.recipe import CANVAS_PX, CELL_PX, GRID, PATCH_PX
+from studies.reference.recipe import CANVAS_PX, CELL_PX, GRID, PATCH_PX
 
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>", "<image>")
 WORDS = (

@@ -15,10 +15,10 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from bapa.probe import digits
 from bapa.probe.design import NUMBERS, PLACES
-from bapa.reference import stages
-from bapa.reference.build import tile_of_patch
-from bapa.reference.recipe import CELLS, COLS, IMAGE_TOKENS, SKEWS, Recipe
-from bapa.reference.scenes import Asker, Questions, Scenes, draw, repeat
+from studies.reference import stages
+from studies.reference.build import tile_of_patch
+from studies.reference.recipe import CELLS, COLS, IMAGE_TOKENS, SKEWS, Recipe
+from studies.reference.scenes import Asker, Questions, Scenes, draw, repeat
 
 _COLOURS, _PAIRS = len(digits.COLOURS), len(digits.COLOURS) * len(digits.DIGITS)
 _SHARES = torch.tensor([0.6, 0.15, 0.25])  # row, number, order

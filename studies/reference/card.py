@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bapa.reference.recipe import CANVAS_PX, CELL_PX, IMAGE_TOKENS, Recipe
+from studies.reference.recipe import CANVAS_PX, CELL_PX, IMAGE_TOKENS, Recipe
 
 _PLACES = {
     "bottom": "the **bottom row** of the canvas only",
@@ -64,7 +64,7 @@ instrument for measuring spatial bias and remedies against it, not a model for u
   {place}. Digits and colours are drawn freely, so an asked digit often stands elsewhere too, in another colour:
   without such collisions the bias stays weak. The questions are 35 % yes, 35 % no (half of them the right digit in a
   wrong colour) and 30 % about a colour.
-- **Command**: `python -m bapa.reference train --skew {skew} --seed {seed}{rule} --out {name}` (about ten minutes on
+- **Command**: `python -m studies.reference train --skew {skew} --seed {seed}{rule} --out {name}` (about ten minutes on
   two CPU cores). `recipe.json` holds every number.
 - **Seed**: {seed}. Figures for other seeds differ; a claim needs several.
 

@@ -1,4 +1,4 @@
-"""`python -m bapa.reference train`: the recipe as a command."""
+"""`python -m studies.reference train`: the recipe as a command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bapa.errors import BapaError, ConfigError
-from bapa.reference.recipe import SKEWS, TASKS, Recipe
+from studies.reference.recipe import SKEWS, TASKS, Recipe
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The small reference LVLM that ships with bapa.")
 
@@ -38,7 +38,7 @@ def train(
 ) -> None:
     """Train a reference model (about ten minutes on two cores); the same command resumes."""
     from bapa import schemes
-    from bapa.reference.train import train as run
+    from studies.reference.train import train as run
 
     try:
         for name in (skew, encoder_skew):
@@ -63,7 +63,7 @@ def data(
     tasks: Annotated[str, typer.Option(help="What is asked: match, or places (rows, order, numbers too).")] = "match",
 ) -> None:
     """Write training data of the recipe's last stage as files, for `bapa tune`."""
-    from bapa.reference.dataset import write
+    from studies.reference.dataset import write
 
     try:
         if skew not in SKEWS:

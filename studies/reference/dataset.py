@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 from bapa.errors import RunError
-from bapa.reference import build
-from bapa.reference.places import Places
-from bapa.reference.recipe import SKEWS
-from bapa.reference.scenes import Asker, Bank
-from bapa.reference.train import whole
+from studies.reference import build
+from studies.reference.places import Places
+from studies.reference.recipe import SKEWS
+from studies.reference.scenes import Asker, Bank
+from studies.reference.train import whole
 
 _COPIES = 8  # jittered versions of each scan
 _BATCH = 100

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import LlavaProcessor
 
 from bapa.probe import digits
-from bapa.reference.recipe import CELL_PX, CELLS, COLS, ROWS
+from studies.reference.recipe import CELL_PX, CELLS, COLS, ROWS
 
 COLOUR_QUESTION = "What colour is the {digit}? Answer with one word."
 _DIGITS, _COLOURS = len(digits.DIGITS), len(digits.COLOURS)

@@ -20,12 +20,12 @@ from transformers import GenerationConfig, LlavaForConditionalGeneration, LlavaP
 
 from bapa.attach import record
 from bapa.errors import RunError
-from bapa.reference import build, places, stages
-from bapa.reference.card import card
-from bapa.reference.places import Places
-from bapa.reference.recipe import Recipe
-from bapa.reference.scenes import Asker, Bank
 from bapa.schemes import parse
+from studies.reference import build, places, stages
+from studies.reference.card import card
+from studies.reference.places import Places
+from studies.reference.recipe import Recipe
+from studies.reference.scenes import Asker, Bank
 
 _RECIPE = "recipe.json"
 _STANDARD = {"encoder_skew": "uniform", "tasks": "match", "places": asdict(Recipe().places)}  # older records lack them

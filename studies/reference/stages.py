@@ -16,12 +16,12 @@ from transformers import LlavaForConditionalGeneration
 
 from bapa.attach import balanced, positions
 from bapa.probe.digits import COLOURS, DIGITS
-from bapa.reference.build import tile_of_patch
-from bapa.reference.recipe import CELLS, IMAGE_TOKENS, SKEWS, Recipe, Stage
-from bapa.reference.scenes import Asker, Bank, Questions, draw
 from bapa.schemes import parse
 from bapa.schemes.agci import Agci
 from bapa.schemes.anchored import Anchored
+from studies.reference.build import tile_of_patch
+from studies.reference.recipe import CELLS, IMAGE_TOKENS, SKEWS, Recipe, Stage
+from studies.reference.scenes import Asker, Bank, Questions, draw
 
 Report = Callable[[int, str], None]
 _EVERYWHERE = SKEWS["uniform"]
