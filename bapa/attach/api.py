@@ -15,8 +15,7 @@ from bapa.attach import record
 from bapa.attach.hooks import Attachment, check
 from bapa.errors import ModelError, SchemeError
 from bapa.families.anatomy import Anatomy, find
-from bapa.schemes import Scheme, make, parse
-from bapa.schemes.native import Native
+from bapa.schemes import NATIVE, Scheme, make, parse
 
 Model = TypeVar("Model", bound=nn.Module)
 OWN_HOOKS = "_bapa_handles"  # of a self-contained checkpoint, whose class balances itself (bapa.checkpoints.remote)
@@ -37,7 +36,7 @@ def balance(model: Model, scheme: str | Scheme = "bapa", **options: object) -> M
     anatomy = find(model)
     check(anatomy, chosen)
     _detach(anatomy)
-    if chosen == Native():
+    if chosen == NATIVE:
         record.erase(anatomy.model.config)
     else:
         anatomy.outer._bapa = Attachment(anatomy, chosen)  # type: ignore[assignment]

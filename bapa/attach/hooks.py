@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
 from bapa import layout as layouts
-from bapa.attach import anchors
+from bapa.attach import attention
 from bapa.attach import state as states
-from bapa.attach.anchors import Anchors
+from bapa.attach.attention import Looking
 from bapa.attach.layers import LayerHook
 from bapa.attach.rotary import Mixer, first_of
 from bapa.attach.state import State
@@ -28,10 +28,6 @@ from bapa.families.anatomy import Anatomy
 from bapa.families.pictures import Reader
 from bapa.layout import Layout
 from bapa.schemes import Scheme, assign
-from bapa.schemes.agci import Agci
-from bapa.schemes.anchored import Anchored
-from bapa.schemes.base import GridScheme
-from bapa.schemes.native import Native
 
 
 @dataclass
@@ -41,9 +37,8 @@ class Call:
     A call continues a cache (``past`` columns, ``state``) or starts at column 0; ``layout`` covers all columns
     including the cached ones, or is None where no image comes in. ``positions``, one tensor for each rule, and
     ``next`` are filled when the rotary embedding is reached; ``embeddings`` holds its outputs for the layers that
-    take another rule than the first, ``masks`` the masks made so far (given, rule, made), ``places`` what the attention
-    under ``anchored`` is told, ``begin`` the
-    first column of each row that is no padding, (rows,), where a mask tells it.
+    take another rule than the first, ``masks`` the masks made so far (given, rule, made), ``turns`` what attention
+    effects need, ``begin`` the first column of each row that is no padding, (rows,), where a mask tells it.
     """
 
     past: int
@@ -55,15 +50,15 @@ class Call:
     next: State | None = None
     embeddings: list[tuple[Any, list[Any]]] = field(default_factory=list)
     masks: list[tuple[Tensor | None, int, Tensor]] = field(default_factory=list)
-    places: anchors.Places | None = None
+    turns: attention.Turns | None = None
     begin: Tensor | None = None
 
 
 def check(anatomy: Anatomy, scheme: Scheme) -> None:
     """Raise SchemeError where the model cannot express ``scheme``."""
     anatomy.check(scheme)
-    if isinstance(scheme, Anchored):
-        anchors.check(anatomy)
+    if scheme.effects.looks:
+        attention.check(anatomy, scheme)
 
 
 class Attachment:
@@ -71,10 +66,11 @@ class Attachment:
 
     def __init__(self, anatomy: Anatomy, scheme: Scheme) -> None:
         self.scheme = scheme
+        self.effects = effects = scheme.effects
         self.reader = Reader(anatomy, scheme)
         self.arguments = list(inspect.signature(anatomy.outer.forward).parameters)
         self.calls: dict[int, Call] = {}  # by thread: one model may serve several
-        self.anchors: Anchors | None = None
+        self.looking = Looking.attach(self, anatomy) if effects.looks else None
         self.trust_ids = False  # take image tokens as images even where no pictures come with them
         fitted = scheme.on_axes(anatomy.axes)
         by_layer = [fitted.at_layer(i, len(anatomy.layers)) for i in range(len(anatomy.layers))] or [fitted]
@@ -85,16 +81,14 @@ class Attachment:
             anatomy.outer.register_forward_hook(self.leave, with_kwargs=True, always_call=True),
             *(rotary.register_forward_pre_hook(self.rotate, with_kwargs=True) for rotary in anatomy.rotaries),
         ]
-        if isinstance(scheme, Anchored):
-            self.anchors = Anchors.attach(self, anatomy, scheme)
         self.mixes = len(self.rules) > 1 or scheme.channels > 1
-        if self.mixes or self.anchors or scheme.image_attention != "native":
+        if self.mixes or self.looking or effects.mask != "native":
             self.handles += [r.register_forward_hook(self.embed, with_kwargs=True) for r in anatomy.rotaries]
         for layer, rule in zip(anatomy.layers, by_layer, strict=False):
-            if rule != self.rules[0] or scheme.image_attention != "native":
+            if rule != self.rules[0] or effects.mask != "native":
                 hook = LayerHook(self, self.rules.index(rule))
                 self.handles.append(layer.register_forward_pre_hook(hook.enter, with_kwargs=True))
-        if isinstance(scheme, Agci):
+        if effects.features:
             self.handles.append(anatomy.decoder.register_forward_pre_hook(self.enrich, with_kwargs=True))
 
     def running(self) -> Call | None:
@@ -104,31 +98,32 @@ class Attachment:
     def enrich(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        """Change the image features on their way into the decoder (AGCI)."""
-        call = self.running()
-        if call is None or call.layout is None or not isinstance(self.scheme, Agci):
+        """Change the image features on their way into the decoder."""
+        call, features = self.running(), self.effects.features
+        if call is None or call.layout is None or features is None:
             return None
         if kwargs.get("inputs_embeds") is None:
             raise ModelError(
-                f"{type(module).__name__} merges pictures inside its decoder; agci cannot reach the features"
+                f"{type(module).__name__} merges pictures inside its decoder; "
+                f"{self.scheme.name!r} cannot reach the features"
             )
         embeds = kwargs["inputs_embeds"].clone()
         number = call.layout.number[:, call.past :].to(embeds.device)
-        if self.scheme.mean == "call":
-            embeds[number > 0] = self.scheme.enrich(embeds[number > 0])
+        if features.over == "call":
+            embeds[number > 0] = features.change(embeds[number > 0])
         else:
             for row in range(call.rows):
                 for k in number[row][number[row] > 0].unique().tolist():
                     image = number[row] == k
-                    embeds[row, image] = self.scheme.enrich(embeds[row, image])
+                    embeds[row, image] = features.change(embeds[row, image])
         return args, {**kwargs, "inputs_embeds": embeds}
 
     def detach(self) -> None:
         """Take every hook off again."""
         for handle in self.handles:
             handle.remove()
-        if self.anchors:
-            self.anchors.detach()
+        if self.looking:
+            self.looking.detach()
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Lay out the images of a forward."""
@@ -136,8 +131,8 @@ class Attachment:
         rows, columns = (call["inputs_embeds"] if call.get("input_ids") is None else call["input_ids"]).shape[:2]
         cache = call.get("past_key_values")
         state = states.of(cache)
-        if self.anchors and torch.compiler.is_compiling():
-            raise ModelError("'anchored' runs without torch.compile; pass disable_compile=True to generate")
+        if self.looking and torch.compiler.is_compiling():
+            raise ModelError(f"{self.scheme} runs without torch.compile; pass disable_compile=True to generate")
         if torch.compiler.is_compiling() and state is not None and columns == 1:
             # A decode step: no branch on the cache's length, so that it stays one graph.
             self.calls[_thread()] = Call(0, state, None, rows, columns)
@@ -146,7 +141,7 @@ class Attachment:
         layout = self.reader.read(call, past, self.trust_ids)
         if past == 0:
             state = None
-        elif isinstance(self.scheme, Native) and not self.anchors:  # its positions go on by themselves
+        elif not self.effects.positions and not self.looking:  # its positions go on by themselves
             layout = layouts.text(rows, past).join(layout) if layout is not None else None
         elif state is None:
             raise ModelError("the cache was filled before the model was balanced; start with a fresh cache")
@@ -162,7 +157,7 @@ class Attachment:
                 layout = held.join(layout or layouts.text(rows, columns))
         self.calls[_thread()] = Call(past, state, layout, rows, columns)
         mask = call.get("attention_mask")
-        if self.anchors and isinstance(mask, Tensor) and mask.dim() == 2:
+        if self.looking and isinstance(mask, Tensor) and mask.dim() == 2:
             self.calls[_thread()].begin = mask.to(torch.uint8).argmax(-1)
 
     def rotate(
@@ -185,8 +180,8 @@ class Attachment:
         call = self.running()
         if call is None or call.positions is None:
             return output
-        if call.places:
-            anchors.mark(output, call.places, lambda positions: self.mixer.embed(module, args, kwargs, positions))
+        if call.turns:
+            attention.mark(output, call.turns, lambda positions: self.mixer.embed(module, args, kwargs, positions))
         if self.mixes:
             output, *others = (self.mixer.embed(module, args, kwargs, positions) for positions in call.positions)
             call.embeddings.append((output, others))
@@ -210,17 +205,17 @@ class Attachment:
 
         Each is a Tensor (axes or 1 or channels, rows or 1, columns), long or float32.
         """
-        if isinstance(self.scheme, Anchored):
-            places, state = anchors.places(call, native.expand(-1, call.rows, -1), self.scheme)
-            call.places = places if bool(places.image.any()) else None
+        if self.looking:
+            turns, state = attention.turns(call, native.expand(-1, call.rows, -1), self.scheme)
+            call.turns = turns if bool(turns.image.any()) else None
             call.next = state if call.state is None or call.layout is not None else None
-        if isinstance(self.scheme, Native):
+        if not self.effects.positions:
             return [native + self.scheme.shift]
         if call.state is not None and call.layout is None:
             return [native - offset[:, None] for offset in call.state.offset]
         whole = native.expand(-1, call.rows, -1)
         layout = call.layout or layouts.text(call.rows, call.columns)
-        if any(isinstance(rule, GridScheme) for rule in self.rules):
+        if any(rule.effects.grid for rule in self.rules):
             layout = layout.with_grids(whole.cpu(), call.past)
         if call.state is None:
             found = [assign.balance(whole, layout, rule) for rule in self.rules]

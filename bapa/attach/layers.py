@@ -34,10 +34,10 @@ class LayerHook:
         if call is None:
             return None
         changed = dict(kwargs)
-        attention = self.attachment.scheme.image_attention
+        mask = self.attachment.effects.mask
         if self.rule:
             changed["position_embeddings"] = self._embedding(call, embedding)
-        if attention != "native" and call.layout is not None:
+        if mask != "native" and call.layout is not None:
             if "attention_mask" not in kwargs:
                 raise ModelError(f"{type(module).__name__} takes no attention_mask by name; use image_attention=native")
             changed["attention_mask"] = self._mask(call, kwargs["attention_mask"])
@@ -63,7 +63,7 @@ class LayerHook:
         if call.past and bool(((now := number[:, call.past]) > 0).logical_and(now == number[:, call.past - 1]).any()):
             raise ModelError("a prompt chunk cuts an image; its tokens cannot see what is not there yet")
         now = number[:, call.past :].to(rank.device)
-        after = within_images(given, now, rank, call.past, self.attachment.scheme.image_attention)
+        after = within_images(given, now, rank, call.past, self.attachment.effects.mask)
         call.masks.append((given, self.rule, after))
         return after
 

@@ -14,7 +14,6 @@ from bapa.calibrate import race
 from bapa.measure.run import Run
 from bapa.probe import Probe
 from bapa.schemes import parse
-from bapa.schemes.calibrated import Calibrated
 from bapa.stats import Settings, intervals, rates, trials
 from bapa.stats.trials import Array
 
@@ -48,8 +47,7 @@ def points(
 
 def distance(dial: str) -> float:
     """The distance of a dial in native ones, where it is one; 0 for the paper's, which is next to nothing."""
-    rule = parse(dial)
-    return rule.multiple or 0.0 if isinstance(rule, Calibrated) else 0.0
+    return getattr(parse(dial), "multiple", None) or 0.0
 
 
 def verdict(run: Run) -> dict[str, Any]:

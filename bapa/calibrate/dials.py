@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from bapa.schemes import parse
-from bapa.schemes.bapa import Bapa
-from bapa.schemes.calibrated import Calibrated
+from bapa.schemes import make, parse
 
-PAPER = Bapa().label  # distance 1, delta 0
+PAPER = make("bapa").label  # distance 1, delta 0
 STEPS = 24  # distances tried besides the paper's; with fewer a peak can fall between two
 STRIDES = (0.05, 0.15, 0.3)
 
@@ -26,13 +24,13 @@ def around(dial: str, steps: int = STEPS) -> list[str]:
     None around the paper's rule: nearer is nothing, farther the next distance, and with a text that close an order
     would reach into it.
     """
-    rule = parse(dial)
-    if not isinstance(rule, Calibrated) or rule.multiple is None:
+    multiple: float | None = getattr(parse(dial), "multiple", None)
+    if multiple is None:
         return []
-    near, far = rule.multiple - 1 / steps, rule.multiple + 1 / steps
-    kept = [_label(rule.multiple, delta) for delta in STRIDES if delta < rule.multiple]
+    near, far = multiple - 1 / steps, multiple + 1 / steps
+    kept = [_label(multiple, delta) for delta in STRIDES if delta < multiple]
     return [_label(near), *([_label(far)] if far < 2 else []), *kept]
 
 
 def _label(multiple: float, delta: float = 0) -> str:
-    return Calibrated(distance=f"{multiple:.4g}x", delta=delta).label
+    return make("calibrated", distance=f"{multiple:.4g}x", delta=delta).label

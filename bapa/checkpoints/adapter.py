@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from bapa.attach.api import scheme_of
 from bapa.errors import SchemeError
-from bapa.schemes import Scheme, parse
-from bapa.schemes.native import Native
+from bapa.schemes import NATIVE, Scheme, parse
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -43,7 +42,7 @@ def save_adapter(
     several processes.
     """
     model.save_pretrained(str(folder), state_dict=state_dict)
-    mark(folder, scheme_of(model) or Native(), base)
+    mark(folder, scheme_of(model) or NATIVE, base)
     if base is not None:
         path = Path(folder) / PEFT_FILE
         path.write_text(
@@ -68,7 +67,7 @@ def load_adapter(model: nn.Module, folder: str | Path, *, is_trainable: bool = F
     """
     from peft import PeftModel
 
-    trained, running = adapter_scheme(folder), scheme_of(model) or Native()
+    trained, running = adapter_scheme(folder), scheme_of(model) or NATIVE
     if trained != running:
         raise SchemeError(
             f"{folder}: the adapter was trained under {trained}, the model runs under {running}; "

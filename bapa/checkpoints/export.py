@@ -18,10 +18,9 @@ from bapa.checkpoints.load import Loaded
 from bapa.errors import RunError, SchemeError
 from bapa.families import facts as families
 from bapa.families.anatomy import Anatomy, find
-from bapa.schemes import Scheme, parse
+from bapa.schemes import NATIVE, Scheme, parse
 from bapa.schemes.bapa import Bapa
 from bapa.schemes.calibrated import Calibrated
-from bapa.schemes.native import Native
 
 CODE = "modeling_bapa"  # name of the file of code, as a module
 
@@ -45,7 +44,7 @@ def export(
     Raises SchemeError where the scheme is not the one a model was tuned under, or a self-contained checkpoint cannot
     express it; RunError where ``out`` is not empty.
     """
-    running = scheme_of(model.model) or Native()
+    running = scheme_of(model.model) or NATIVE
     chosen = parse(scheme) if scheme is not None else running
     merged: Any = model.model
     if hasattr(merged, "merge_and_unload"):

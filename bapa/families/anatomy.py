@@ -16,7 +16,6 @@ from transformers import PreTrainedModel
 from bapa.errors import SchemeError, UnsupportedModelError
 from bapa.families import tiles
 from bapa.schemes import Scheme
-from bapa.schemes.id_align import IdAlign
 
 # Arguments that bring pictures or their features into a forward; sizes, grids and masks that ride along do not count.
 PICTURES = re.compile(
@@ -49,13 +48,13 @@ class Anatomy:
     def check(self, scheme: Scheme) -> None:
         """Raise SchemeError where this model cannot express ``scheme``."""
         attention = self.model.config.get_text_config()._attn_implementation
-        if scheme.image_attention != "native" and attention not in ("sdpa", "eager"):
+        if scheme.effects.mask != "native" and attention not in ("sdpa", "eager"):
             raise SchemeError(
-                f"image_attention={scheme.image_attention} needs a mask, which {attention} attention ignores; "
+                f"image_attention={scheme.effects.mask} needs a mask, which {attention} attention ignores; "
                 "load the model with attn_implementation='sdpa' or 'eager'"
             )
         kind = self.model.config.model_type
-        if isinstance(scheme, IdAlign) and kind not in tiles.ANYRES | tiles.TAGGED:
+        if scheme.effects.views and kind not in tiles.ANYRES | tiles.TAGGED:
             raise SchemeError(
                 f"{scheme.name!r} needs a model whose inputs tell how thumbnail and tiles stand "
                 f"({', '.join(sorted(tiles.ANYRES | tiles.TAGGED))}); {kind} shows none, or does not tell"

@@ -23,7 +23,7 @@ from bapa.errors import ModelError
 from bapa.families.anatomy import PICTURES, Anatomy
 from bapa.families.pictures import Reader
 from bapa.inference.prompts import Prompts
-from bapa.schemes.native import Native
+from bapa.schemes import NATIVE
 
 Inputs = Mapping[str, Any]
 _FAINT = 0.05  # share of the span from black to white below which a pixel shows nothing of the canvas (padding)
@@ -85,7 +85,7 @@ def _tiled(anatomy: Anatomy, planes: Tensor, seen: Tensor, tokens: int, inputs: 
         )
         found: Tensor = (packed[0] if isinstance(packed, tuple) else packed)[0]
     else:
-        images = Reader(anatomy, Native()).read(dict(inputs), 0)
+        images = Reader(anatomy, NATIVE).read(dict(inputs), 0)
         grid = images.images(0)[0].grid if images is not None and tiles == 1 else None
         side = math.isqrt(tokens // tiles)
         rows, cols = (grid.rows, grid.cols) if grid else (side, side)

@@ -5,13 +5,14 @@ Rule: the authors' code, AAAndy-Zhu/AGCI @6f8e426.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from bapa.schemes.base import is_number
+from bapa.schemes.effects import Effects, Features
 from bapa.schemes.native import Native
 
 
@@ -33,6 +34,10 @@ class Agci(Native):
         super().__post_init__()
         self.require("strength", is_number(self.strength) and self.strength >= 0, "a number from 0 on")
         self.require("mean", self.mean in ("image", "call"), "image or call")
+
+    @property
+    def effects(self) -> Effects:
+        return replace(super().effects, features=Features(self.enrich, over=self.mean))
 
     def enrich(self, features: Tensor) -> Tensor:
         """The new features of one image (or call): Tensor (tokens, hidden) to the same shape and dtype."""

@@ -7,12 +7,13 @@ text, is not published, and native here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from bapa.schemes.effects import ACROSS, TEXT_TO_IMAGE, Effects, Look, Tokens
 from bapa.schemes.native import Native
 
 Rule = Literal["dipe", "edvt"]
@@ -36,15 +37,22 @@ class Anchored(Native):
         super().__post_init__()
         self.require("rule", self.rule in ("dipe", "edvt"), "dipe or edvt")
 
+    @property
+    def effects(self) -> Effects:
+        look = Look(ACROSS, query=anchors) if self.rule == "dipe" else Look(TEXT_TO_IMAGE, query=bare, key=bare)
+        return replace(super().effects, looks=(look,))
 
-def anchors(positions: Tensor, image: Tensor, begin: Tensor) -> Tensor:
-    """Position of the first token of each token's segment, shaped as ``positions``.
 
-    ``positions``: (axes, rows, columns). ``image``: BoolTensor (rows, columns). ``begin``: LongTensor (rows, columns),
-    the column at which each token's sequence begins; a segment never reaches back beyond it.
-    """
+def anchors(tokens: Tokens) -> Tensor:
+    """Position of the first token of each token's segment, which never reaches back beyond its sequence."""
+    image, positions = tokens.image, tokens.positions
     columns = torch.arange(image.shape[-1], device=image.device)
     changes = torch.zeros_like(image)
     changes[:, 1:] = image[:, 1:] != image[:, :-1]
-    start = torch.where(changes, columns, 0).cummax(-1).values.maximum(begin)
+    start = torch.where(changes, columns, 0).cummax(-1).values.maximum(tokens.begin)
     return positions.gather(-1, start.expand_as(positions))
+
+
+def bare(tokens: Tokens) -> Tensor:
+    """Position 0, at which nothing is turned."""
+    return torch.zeros_like(tokens.positions)

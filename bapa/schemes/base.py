@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar, Literal, get_args
 
 import torch
@@ -16,9 +16,11 @@ from torch import Tensor
 
 from bapa.errors import SchemeError
 from bapa.layout import Grid, Image
+from bapa.schemes.effects import Attention, Effects
 
 Scope = Literal["image", "tile", "frame", "global"]
-Attention = Literal["native", "ranked", "bidirectional"]
+
+_DEEPEST = 128  # layers; no decoder that sees pictures has more
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,18 @@ class Scheme(ABC):
         the scheme is ``absolute``. Raises SchemeError where the rule needs a patch grid and the image has none.
         """
 
+    @property
+    def effects(self) -> Effects:
+        """All that the scheme changes in a model; a scheme that does more than place tokens adds to this."""
+        return Effects(mask=self.image_attention)
+
+    @property
+    def positions_only(self) -> bool:
+        """Whether one set of positions, for all layers and channels, is all there is to the scheme."""
+        effects = self.effects
+        alike = self.channels == 1 and len({self.at_layer(i, _DEEPEST) for i in range(_DEEPEST)}) == 1
+        return alike and not effects.looks and effects.features is None and effects.mask == "native"
+
     def at_layer(self, layer: int, layers: int) -> Scheme:
         """The rule of decoder layer ``layer`` of ``layers``; the same on every layer unless a scheme says otherwise."""
         return self
@@ -133,6 +147,10 @@ class Scheme(ABC):
 
 class GridScheme(Scheme):
     """A rule told patch by patch on the grid; the text resumes one after the largest position on any axis."""
+
+    @property
+    def effects(self) -> Effects:
+        return replace(super().effects, grid=True)
 
     @abstractmethod
     def offsets(self, grid: Grid, b: float = 0) -> Tensor:

@@ -11,7 +11,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from bapa.layout import Grid
-from bapa.schemes.base import Attention, GridScheme, is_whole, rings
+from bapa.schemes.base import GridScheme, is_whole, rings
+from bapa.schemes.effects import Attention
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ so positions do not grow with the tiles. How the authors interpolate, and what r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from bapa.errors import SchemeError
 from bapa.layout import Image, View
 from bapa.schemes.base import Placement, Scheme, patches
+from bapa.schemes.effects import Effects
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class IdAlign(Scheme):
 
     name: ClassVar[str] = "id_align"
     paper: ClassVar[str] = "ID-Align, arXiv 2505.21465, unverified"
+
+    @property
+    def effects(self) -> Effects:
+        return replace(super().effects, views=True)
 
     def place(self, image: Image, b: float = 0) -> Placement:
         views = image.views or ((View(image.grid),) if image.grid else ())

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from bapa.layout import Grid
-from bapa.schemes.base import Attention, GridScheme, patches
+from bapa.schemes.base import GridScheme, patches
+from bapa.schemes.effects import Attention
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ bit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 
 from bapa.layout import Image
 from bapa.schemes.base import Placement, Scheme
+from bapa.schemes.effects import Effects
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,10 @@ class Native(Scheme):
 
     name: ClassVar[str] = "native"
     paper: ClassVar[str] = ""
+
+    @property
+    def effects(self) -> Effects:
+        return replace(super().effects, positions=False)
 
     def place(self, image: Image, b: float = 0) -> Placement:
         i = torch.arange(len(image))

@@ -11,8 +11,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from bapa.layout import Grid
-from bapa.schemes.base import Attention, GridScheme, is_whole
+from bapa.schemes.base import GridScheme, is_whole
 from bapa.schemes.concentric import Concentric
+from bapa.schemes.effects import Attention
 
 
 @dataclass(frozen=True)

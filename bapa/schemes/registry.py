@@ -5,34 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bapa.errors import SchemeError
-from bapa.schemes.agci import Agci
-from bapa.schemes.anchored import Anchored
-from bapa.schemes.bapa import Bapa
-from bapa.schemes.base import Attention, Scheme
-from bapa.schemes.calibrated import Calibrated
-from bapa.schemes.circle import Circle
-from bapa.schemes.concentric import Concentric
-from bapa.schemes.diagonal import Diagonal
-from bapa.schemes.id_align import IdAlign
-from bapa.schemes.manhattan import Manhattan
-from bapa.schemes.mrope import MRope
-from bapa.schemes.native import Native
-from bapa.schemes.null import Null
-from bapa.schemes.pyramid import Pyramid
-from bapa.schemes.reverse import Reverse
-from bapa.schemes.shuffle import Shuffle
-from bapa.schemes.spatial_reset import SpatialReset
-from bapa.schemes.stride import Stride
-from bapa.schemes.vrope import VRope
+from bapa.schemes.base import Scheme
+from bapa.schemes.effects import Attention
 
-_ONE_AXIS = (Native, Bapa, Calibrated, Stride, Concentric, Manhattan, Pyramid, VRope, IdAlign, Anchored, Agci)
-_THREE_AXES = (MRope, SpatialReset, Diagonal, Circle)
-_CONTROLS = (Reverse, Shuffle, Null)
+# Files of this folder, each with the scheme of that name: rules for every model, rules for M-RoPE models, controls.
+_BUILT_IN = (
+    *("native", "bapa", "calibrated", "stride", "concentric", "manhattan", "pyramid", "vrope", "id_align"),
+    *("anchored", "agci"),
+    *("mrope", "spatial_reset", "diagonal", "circle"),
+    *("reverse", "shuffle", "null"),
+)
 
-SCHEMES: dict[str, type[Scheme]] = {scheme.name: scheme for scheme in (*_ONE_AXIS, *_THREE_AXES, *_CONTROLS)}
+
+def _written(name: str) -> type[Scheme]:
+    """The scheme in the file ``name``."""
+    found = vars(import_module(f"bapa.schemes.{name}")).values()
+    return next(kind for kind in found if isinstance(kind, type) and issubclass(kind, Scheme) and _is(kind, name))
+
+
+def _is(kind: type[Scheme], name: str) -> bool:
+    return getattr(kind, "name", None) == name and not kind.__name__.startswith("_")
+
+
+SCHEMES: dict[str, type[Scheme]] = {name: _written(name) for name in _BUILT_IN}
 
 
 def register(kind: type[Scheme]) -> type[Scheme]:
@@ -59,6 +58,9 @@ def make(name: str, **options: object) -> Scheme:
             accepted = f"its options: {', '.join(known)}" if known else "it has no options"
             raise SchemeError(f"scheme {name!r} has no option {option!r}{_meant(option, known)}; {accepted}")
     return kind(**options)  # type: ignore[arg-type]  # each scheme checks its own
+
+
+NATIVE = make("native")  # what a model runs under that nothing was done to
 
 
 def parse(text: str | Scheme) -> Scheme:

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 
 from bapa.layout import Image
-from bapa.schemes.base import Attention, Placement, Scheme
+from bapa.schemes.base import Placement, Scheme
+from bapa.schemes.effects import Attention
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from transformers import LlavaForConditionalGeneration
 from bapa.attach import balanced, positions
 from bapa.probe.digits import COLOURS, DIGITS
 from bapa.schemes import parse
-from bapa.schemes.agci import Agci
-from bapa.schemes.anchored import Anchored
 from studies.reference.build import tile_of_patch
 from studies.reference.recipe import CELLS, IMAGE_TOKENS, SKEWS, Recipe, Stage
 from studies.reference.scenes import Asker, Bank, Questions, draw
@@ -109,7 +107,7 @@ def visual(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, ask
     """
     generator = torch.Generator().manual_seed(recipe.seed + 3)
     cells = SKEWS[recipe.skew]
-    together = _is_positions(recipe.scheme)
+    together = parse(recipe.scheme).positions_only
     rotary = rotary_positions(model, asker, recipe.scheme) if together else None
 
     def losses() -> Iterator[Tensor]:
@@ -129,13 +127,6 @@ def visual(model: LlavaForConditionalGeneration, recipe: Recipe, bank: Bank, ask
     model.model.multi_modal_projector.requires_grad_(False)
     fit([*model.model.language_model.parameters(), *model.lm_head.parameters()], recipe.visual, losses(), report)
     model.requires_grad_(True)
-
-
-def _is_positions(scheme: str) -> bool:
-    """Whether a rule is one set of positions for all layers and channels, and nothing else."""
-    rule = parse(scheme)
-    alike = rule.channels == 1 and rule.at_layer(0, 2) == rule.at_layer(1, 2)
-    return alike and not isinstance(rule, (Agci, Anchored))
 
 
 def features(model: LlavaForConditionalGeneration, pixel_values: Tensor) -> Tensor:

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 import bapa
 from bapa import layout as layouts
-from bapa.attach import anchors, turning
+from bapa.attach import attention, turning
 from bapa.attach.state import State
 from bapa.errors import ModelError, SchemeError
 from bapa.families.anatomy import find
 from bapa.layout import Layout
-from bapa.schemes import Scheme
+from bapa.schemes import Scheme, anchored
 from tests.attach import checks
 from tests.attach.checks import TWO_IMAGES, close, generate, logits, same
 from tests.tiny import FAMILIES, Family
@@ -171,17 +171,17 @@ def test_a_copy_is_on_its_own() -> None:
 
 
 def native_across(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(anchors, "anchors", lambda positions, image, begin: positions)
+    patch.setattr(anchored, "anchors", lambda tokens: tokens.positions)
 
 
 def last_token_of_a_segment(patch: pytest.MonkeyPatch) -> None:
-    first = anchors.anchors
-    patch.setattr(anchors, "anchors", lambda p, image, begin: first(p, image, begin) + 1)
+    first = anchored.anchors
+    patch.setattr(anchored, "anchors", lambda tokens: first(tokens) + 1)
 
 
 def turn_the_other_way(patch: pytest.MonkeyPatch) -> None:
     angles = turning.angles
-    patch.setattr(anchors.AttentionHook, "_try", lambda *_: turning.Turn("halves", sections=(2, 3, 3)))
+    patch.setattr(attention.AttentionHook, "_try", lambda *_: turning.Turn("halves", sections=(2, 3, 3)))
     patch.setattr(turning, "angles", lambda *given: ((a := angles(*given))[0], -a[1]))
 
 
@@ -206,7 +206,7 @@ def test_forgetting_what_is_cached_is_caught(forgotten: str, monkeypatch: pytest
             layout = layouts.text(layout.rows, layout.columns)
         return State(scheme, layout, origin, offset, positions + 2 * (forgotten == "anchor"))
 
-    monkeypatch.setattr(anchors, "State", forget)
+    monkeypatch.setattr(attention, "State", forget)
     with pytest.raises(AssertionError):
         checks.cached_equals_recompute(FAMILIES["llava"], "sdpa", "anchored")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bapa.attach import record
 from bapa.integrations.vllm.engine import verify
-from bapa.schemes.native import Native
+from bapa.schemes import NATIVE
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -31,6 +31,6 @@ class Endpoint:
 
     async def init_state(self, engine_client: Any, state: Any, args: Any) -> None:
         """Raise NotBalancedError, so that the server does not start, where a worker runs another scheme."""
-        scheme = record.read(engine_client.model_config.hf_config) or Native()
+        scheme = record.read(engine_client.model_config.hf_config) or NATIVE
         verify(await engine_client.collective_rpc("bapa_scheme"), scheme)
         self.scheme = str(scheme)

@@ -15,8 +15,7 @@ from bapa.errors import IntegrationError, ModelError, NotBalancedError, Unsuppor
 from bapa.integrations.vllm import worker
 from bapa.integrations.vllm.checkpoint import readable
 from bapa.integrations.vllm.overrides import overrides
-from bapa.schemes import Scheme, parse
-from bapa.schemes.native import Native
+from bapa.schemes import NATIVE, Scheme, parse
 
 if TYPE_CHECKING:
     from vllm import LLM
@@ -55,7 +54,7 @@ def recorded(folder: Path) -> Scheme:
     """The scheme that the config of the model in ``folder`` records; the native one where it records none."""
     from transformers import AutoConfig
 
-    return record.read(AutoConfig.from_pretrained(folder)) or Native()
+    return record.read(AutoConfig.from_pretrained(folder)) or NATIVE
 
 
 def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None = None) -> LLM:
@@ -99,7 +98,7 @@ def verify(running: list[str | None], scheme: str | Scheme) -> None:
 
     ``running``: what :meth:`Witness.bapa_scheme` says in each worker.
     """
-    wanted = None if parse(scheme) == Native() else str(parse(scheme))
+    wanted = None if parse(scheme) == NATIVE else str(parse(scheme))
     if set(running) != {wanted}:
         found = ", ".join(sorted({str(label or "native") for label in running})) or "no worker"
         raise NotBalancedError(f"vLLM's workers run {found}, not {parse(scheme)}; nothing was asked")

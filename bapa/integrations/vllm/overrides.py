@@ -10,9 +10,7 @@ from bapa.attach import record
 from bapa.errors import SchemeError, UnsupportedModelError
 from bapa.integrations.vllm import ARCHITECTURES, PREFIX
 from bapa.layout import Grid, Image
-from bapa.schemes import Scheme, parse
-from bapa.schemes.agci import Agci
-from bapa.schemes.native import Native
+from bapa.schemes import NATIVE, Scheme, parse
 
 
 def overrides(config: Any, scheme: str | Scheme) -> dict[str, Any]:
@@ -25,7 +23,7 @@ def overrides(config: Any, scheme: str | Scheme) -> dict[str, Any]:
         SchemeError: a scheme that positions per token, whole numbers, cannot express.
     """
     scheme = parse(scheme)
-    if scheme == Native():
+    if scheme == NATIVE:
         return {name: None for name in record.NAMES if getattr(config, name, None)}
     architecture = stock(config)
     check(scheme, ARCHITECTURES[architecture])
@@ -53,11 +51,14 @@ def stock(config: Any) -> str:
 
 def check(scheme: Scheme, axes: int) -> None:
     """Raise SchemeError where vLLM cannot run ``scheme`` on a model with so many rotary axes."""
-    if isinstance(scheme, Agci):
-        raise SchemeError("agci changes image features, which is not done in vLLM; use --backend hf")
-    if scheme.image_attention != "native":
-        raise SchemeError(f"image_attention={scheme.image_attention} needs a mask of its own; use --backend hf")
-    if scheme.channels > 1 or any(scheme.at_layer(i, 8) != scheme for i in range(8)):
+    effects = scheme.effects
+    if effects.features:
+        raise SchemeError(f"{scheme.name} changes image features, which is not done in vLLM; use --backend hf")
+    if effects.looks:
+        raise SchemeError(f"{scheme} changes attention scores, which is not done in vLLM; use --backend hf")
+    if effects.mask != "native":
+        raise SchemeError(f"image_attention={effects.mask} needs a mask of its own; use --backend hf")
+    if not scheme.positions_only:
         raise SchemeError(f"{scheme} gives channels or layers positions of their own; use --backend hf")
     if scheme.axes > axes:
         raise SchemeError(f"{scheme.name!r} needs {scheme.axes} rotary axes (M-RoPE); this model has {axes}")

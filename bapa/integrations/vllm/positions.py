@@ -12,7 +12,6 @@ from bapa.errors import ModelError
 from bapa.families.anatomy import image_tokens
 from bapa.families.pictures import PromptReader
 from bapa.schemes import Scheme, assign
-from bapa.schemes.base import GridScheme
 
 _KEPT = 512  # results remembered
 
@@ -63,7 +62,7 @@ class Positions:
         told = {kind: torch.tensor(found) if found else None for kind, found in grids.items()}
         layout = self.reader.layout(torch.tensor(ids)[None], lengths=lengths, grids=told)
         native = native[:, None]
-        if isinstance(self.scheme, GridScheme):
+        if self.scheme.effects.grid:
             layout = layout.with_grids(native)
         balanced = assign.balance(native, layout, self.scheme)
         positions, delta = balanced.positions[:, 0], int(balanced.end) - len(ids)

@@ -13,7 +13,7 @@ from vllm.transformers_utils.config import get_config_parser, register_config_pa
 
 from bapa.attach import record
 from bapa.integrations.vllm.overrides import overrides
-from bapa.schemes.native import Native
+from bapa.schemes import NATIVE
 
 _FORMAT = "hf"
 _Own: Any = type(get_config_parser(_FORMAT))
@@ -36,8 +36,8 @@ class Parser(_Own):
         known, config = super().parse(model, trust_remote_code, revision, code_revision, **kwargs)
         given = kwargs.get("hf_overrides")
         if not (isinstance(given, dict) and any(name in given for name in record.NAMES)):  # which say it themselves
-            scheme = record.read(config) or Native()
-            if scheme != Native():
+            scheme = record.read(config) or NATIVE
+            if scheme != NATIVE:
                 config.update(overrides(config, scheme))
         return known, config
 

@@ -1,8 +1,8 @@
-"""Attention in which a query looks at image tokens from one position and at text from another (``anchored``).
+"""Attention in which some pairs of tokens look from and at other positions than those of the rotary embedding.
 
-Scores that depend on what kind of key they look at are one product of longer heads: with the query for text and the
-query for images side by side, and the keys of either kind, zeros elsewhere, side by side as well. So the model's own
-attention function does the rest: masks, windows, grouped heads, sinks. Keys stay in the cache as the model put them.
+Scores that depend on what kind of query looks at what kind of key are one product of longer heads: queries and keys as
+each kind of pair has them, zeros elsewhere, side by side. So the model's own attention function does the rest: masks,
+windows, grouped heads, sinks. Keys stay in the cache as the model put them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import inspect
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,46 +28,53 @@ from bapa.attach.state import State
 from bapa.attach.turning import Turn
 from bapa.errors import ModelError, SchemeError
 from bapa.families import facts as families
-from bapa.schemes import assign
-from bapa.schemes.anchored import Anchored, anchors
+from bapa.schemes import Scheme, assign
+from bapa.schemes.effects import Kind, Look, Tokens
 
 if TYPE_CHECKING:
     from bapa.attach.hooks import Attachment, Call
     from bapa.families.anatomy import Anatomy
 
-NAME = "bapa_anchored"
-PLACES = "_bapa_places"
+NAME = "bapa_attention"
+TURNS = "_bapa_turns"
 ATTENTION = ("sdpa", "eager")
 GROWING = ("dynamic", "longrope")  # frequencies that depend on the largest position: turns do not compose
 
 
 @dataclass(frozen=True)
-class Places:
+class Turns:
     """What the attention of one forward must know.
 
-    ``positions``: (axes, rows, columns) of all columns, cached ones included; ``image``: BoolTensor (rows, columns).
-    ``queries``: how far each query of this forward turns to look across, (axes, rows, queries). ``embed``: the rotary
-    embedding at given positions. Rides on the embedding that the layers get, so that layers computed again for their
-    gradients see it too.
+    ``tokens``: of all columns, cached ones included. ``queries``, ``keys``: by look, how far its queries (of this
+    forward) and keys (of all columns) turn, (axes, rows, columns), or None where they do not. ``past``: cached columns.
+    ``embed``: the rotary embedding at given positions. Rides on the embedding that the layers get, so that layers
+    computed again for their gradients see it too.
     """
 
-    positions: Tensor
-    image: Tensor
-    queries: Tensor
+    tokens: Tokens
+    queries: tuple[Tensor | None, ...]
+    keys: tuple[Tensor | None, ...]
+    past: int
     embed: Callable[[Tensor], Any] = lambda positions: None
-    made: dict[str, Any] = field(default_factory=dict)
+    made: dict[Any, Any] = field(default_factory=dict)
 
-    def query(self) -> Any:
-        """The embedding that turns each query to where it looks across from."""
-        if "query" not in self.made:
-            self.made["query"] = self.embed(self.queries)
-        return self.made["query"]
+    @property
+    def image(self) -> Tensor:
+        return self.tokens.image
 
-    def key(self, keys: int) -> Any:
-        """The embedding that turns each of ``keys`` keys back to position 0."""
-        if str(keys) not in self.made:
-            self.made[str(keys)] = self.embed(-aligned(self.positions, keys))
-        return self.made[str(keys)]
+    def query(self, look: int) -> Any:
+        """The embedding that turns each query to where it looks from under ``look``; None where it stays."""
+        return self._made(look, self.queries[look])
+
+    def key(self, look: int, keys: int) -> Any:
+        """The embedding that turns each of ``keys`` keys to where it stands under ``look``; None where it stays."""
+        far = self.keys[look]
+        return None if far is None else self._made((look, keys), aligned(far, keys))
+
+    def _made(self, name: object, far: Tensor | None) -> Any:
+        if far is not None and name not in self.made:
+            self.made[name] = self.embed(far)
+        return self.made.get(name)
 
 
 def aligned(columns: Tensor, keys: int) -> Tensor:
@@ -77,8 +85,8 @@ def aligned(columns: Tensor, keys: int) -> Tensor:
     return columns[..., -keys:] if missing < 0 else nn.functional.pad(columns, (0, missing))
 
 
-def places(call: Call, native: Tensor, scheme: Anchored) -> tuple[Places, State]:
-    """Where everything stands in a forward that gets the positions ``native``, (axes, rows, columns)."""
+def turns(call: Call, native: Tensor, scheme: Scheme) -> tuple[Turns, State]:
+    """How far everything turns in a forward that gets the positions ``native``, (axes, rows, columns)."""
     layout = call.layout or (call.state.layout if call.state else layouts.text(call.rows, call.columns))
     positions = native
     if call.state is not None and call.state.positions is not None:
@@ -90,33 +98,61 @@ def places(call: Call, native: Tensor, scheme: Anchored) -> tuple[Places, State]
     begin = assign.segments(positions, image)
     if call.begin is not None:  # the padding that a plain forward counts as positions
         begin = begin.maximum(call.begin.to(begin.device)[:, None]).minimum(torch.arange(begin.shape[-1]).to(begin))
-    across = torch.zeros_like(positions) if scheme.rule == "edvt" else anchors(positions, image, begin)
+    tokens = Tokens(positions, image, begin)
+    looks = scheme.effects.looks
+    queries = (None if look.query is None else (look.query(tokens) - positions)[..., call.past :] for look in looks)
+    keys = (None if look.key is None else look.key(tokens) - positions for look in looks)
     state = State(scheme, layout, torch.zeros(call.rows), torch.zeros(1, call.rows), positions)
-    return Places(positions, image, (across - positions)[..., call.past :]), state
+    return Turns(tokens, tuple(queries), tuple(keys), call.past), state
 
 
-def mark(embedding: Any, known: Places, embed: Callable[[Tensor], Any]) -> None:
+def mark(embedding: Any, known: Turns, embed: Callable[[Tensor], Any]) -> None:
     """Let ``embedding``, which goes to the layers, bring ``known`` along, and how it was made."""
-    setattr(first_of(embedding), PLACES, replace(known, embed=embed, made={}))
+    setattr(first_of(embedding), TURNS, replace(known, embed=embed, made={}))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a longer head: the keys of one kind as one look turns them, and what either kind of query brings.
+
+    ``key``: number of the look that turns the keys, None where they stay. ``brings``: by kind of query the look that
+    turns it, None where it stays; no entry where it does not see these keys in this block.
+    """
+
+    kind: Kind
+    key: int | None
+    brings: dict[Kind, int | None] = field(default_factory=dict)
+
+
+def blocks(looks: tuple[Look, ...]) -> list[Block]:
+    """The parts of the longer heads that ``looks`` need, each pair of kinds in one of them."""
+    found: dict[tuple[Kind, int | None], Block] = {}
+    kinds: tuple[Kind, Kind] = ("text", "image")
+    for key, query in product(kinds, ("image", "text")):
+        look = next((i for i, look in enumerate(looks) if (query, key) in look.pairs), None)
+        turned = None if look is None or looks[look].key is None else look
+        block = found.setdefault((key, turned), Block(key, turned))
+        block.brings[query] = None if look is None or looks[look].query is None else look
+    return list(found.values())
 
 
 @dataclass
 class AttentionHook:
-    """What one attention module needs under ``anchored``. ``turn`` is found at its first forward."""
+    """What one attention module needs. ``turn`` is found at its first forward."""
 
     attachment: Attachment
-    rule: str
+    blocks: list[Block]
     config: PretrainedConfig
     turn: Turn | None = None
-    known: dict[int, Places | None] = field(default_factory=dict)  # by thread; None: only look at the query
+    known: dict[int, Turns | None] = field(default_factory=dict)  # by thread; None: only look at the query
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Take along what the embedding brings."""
         embedding = kwargs.get("position_embeddings")
-        known = None if embedding is None else getattr(first_of(embedding), PLACES, None)
+        known = None if embedding is None else getattr(first_of(embedding), TURNS, None)
         if known is None:
             call = self.attachment.running()
-            if call is not None and call.places and embedding is not None:
+            if call is not None and call.turns and embedding is not None:
                 raise ModelError(f"{type(module).__name__} did not get the rotary embedding it should; use native")
             return
         if self.turn is None:
@@ -128,9 +164,9 @@ class AttentionHook:
         self.known.pop(threading.get_ident(), None)
 
     @torch.no_grad()
-    def _try(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], known: Places) -> Turn:
+    def _try(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], known: Turns) -> Turn:
         """How this module turns its queries, from what three positions further do to them."""
-        here = known.positions[..., -known.queries.shape[-1] :]
+        here = known.tokens.positions[..., known.past :]
         self.known[threading.get_ident()] = None
         seen = []
         for embedding in (known.embed(here), known.embed(here + 3)):
@@ -147,23 +183,32 @@ class AttentionHook:
         if turn is None:
             raise ModelError(
                 f"{type(module).__name__} turns its queries in a way this release does not know; "
-                "scheme 'anchored' cannot be used, all others can"
+                f"{self.attachment.scheme} cannot be used; rules that change positions only can"
             )
         return turn
 
-    def look(self, query: Tensor, key: Tensor, known: Places) -> tuple[Tensor, Tensor]:
-        """Longer queries and keys, (rows, heads, tokens, 2 or 3 x channels), whose products are the scores."""
+    def look(self, query: Tensor, key: Tensor, known: Turns) -> tuple[Tensor, Tensor]:
+        """Longer queries and keys, (rows, heads, tokens, blocks x channels), whose products are the scores."""
         if self.turn is None:
             raise ModelError("an attention layer ran before it was looked at; balance the model again")
+        turn = self.turn
         image = aligned(known.image, key.shape[2])[:, None, :, None]
         own = known.image[:, -query.shape[2] :][:, None, :, None]
-        across = self.turn(query, known.query())
-        if self.rule == "dipe":
-            queries = [torch.where(own, across, query), torch.where(own, query, across)]
-            return torch.cat(queries, -1), torch.cat([key * ~image, key * image], -1)
-        bare = self.turn(key, known.key(key.shape[2]))
-        queries = [query, query * own, across * ~own]
-        return torch.cat(queries, -1), torch.cat([key * ~image, key * image, bare * image], -1)
+
+        def asked(look: int | None) -> Tensor:
+            return query if look is None else turn(query, known.query(look))
+
+        queries, keys = [], []
+        for block in self.blocks:
+            brought = {kind: asked(look) for kind, look in block.brings.items()}
+            if len(brought) == 2:
+                alike = block.brings["text"] == block.brings["image"]
+                queries.append(brought["text"] if alike else torch.where(own, brought["image"], brought["text"]))
+            else:
+                queries.append(brought["text"] * ~own if "text" in brought else brought["image"] * own)
+            turned = key if block.key is None else turn(key, known.key(block.key, key.shape[2]))
+            keys.append(turned * (image if block.kind == "image" else ~image))
+        return torch.cat(queries, -1), torch.cat(keys, -1)
 
 
 class _Seen(Exception):
@@ -178,10 +223,10 @@ def attend(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Tensor | None]:
     """The model's own attention function over longer heads; the arguments are those transformers hands to it."""
-    hook: Any = module._bapa_anchored
+    hook: Any = module._bapa_attention
     name = hook.config._attn_implementation
     if name not in ATTENTION:
-        raise ModelError(_refusal(name))
+        raise ModelError(_refusal(hook.attachment.scheme, name))
     known = hook.known.get(thread := threading.get_ident())
     if known is not None:
         if kwargs.get("scaling") is None:
@@ -193,24 +238,22 @@ def attend(
     return own(module, query, key, value, attention_mask, **kwargs)
 
 
-AttentionInterface.register(NAME, attend)
-
-
 @dataclass
-class Anchors:
+class Looking:
     """The attention modules of a decoder that take part."""
 
     modules: list[nn.Module]
     handles: list[Any]
 
     @classmethod
-    def attach(cls, attachment: Attachment, anatomy: Anatomy, scheme: Anchored) -> Anchors:
-        """Put ``scheme`` into the decoder of ``anatomy``, which :func:`check` has passed."""
+    def attach(cls, attachment: Attachment, anatomy: Anatomy) -> Looking:
+        """Put the looks of a scheme into the decoder of ``anatomy``, which :func:`check` has passed."""
+        AttentionInterface.register(NAME, attend)  # transformers' table: only once something needs it
         modules = _attentions(anatomy)
         handles = []
         for module in modules:
-            hook: Any = AttentionHook(attachment, scheme.rule, module.config)
-            module._bapa_anchored = hook
+            hook: Any = AttentionHook(attachment, blocks(attachment.effects.looks), module.config)
+            module._bapa_attention = hook
             config = copy.copy(hook.config)  # for this module alone, so that masks are made as before
             config._attn_implementation_internal = NAME
             module.config = config
@@ -223,35 +266,35 @@ class Anchors:
         for handle in self.handles:
             handle.remove()
         for module in self.modules:
-            module.config = module._bapa_anchored.config  # type: ignore[union-attr]
-            del module._bapa_anchored
+            module.config = module._bapa_attention.config  # type: ignore[union-attr]
+            del module._bapa_attention
 
 
-def check(anatomy: Anatomy) -> None:
+def check(anatomy: Anatomy, scheme: Scheme) -> None:
     """Raise SchemeError, with the reason, where the attention of ``anatomy`` cannot look from two positions."""
     name = anatomy.model.config.get_text_config()._attn_implementation
     if name not in ATTENTION:
-        raise SchemeError(_refusal(name))
+        raise SchemeError(_refusal(scheme, name))
     growing = {str(kind) for rotary in anatomy.rotaries for kind in _kinds(rotary)} & set(GROWING)
     if growing:
         raise SchemeError(
-            f"'anchored' turns queries by a distance; {growing.pop()} rotary frequencies change with the length"
+            f"{scheme} turns queries by a distance; {growing.pop()} rotary frequencies change with the length"
         )
     if not _attentions(anatomy):
         raise SchemeError(
-            f"'anchored' needs attention whose function can be chosen; {type(anatomy.decoder).__name__} has none"
+            f"{scheme} needs attention whose function can be chosen; {type(anatomy.decoder).__name__} has none"
         )
     if (kind := anatomy.model.config.model_type) in families.NORMED:
-        raise SchemeError(f"'anchored' turns queries further; {kind} scales their channels after it has turned them")
+        raise SchemeError(f"{scheme} turns queries further; {kind} scales their channels after it has turned them")
 
 
 def _attentions(anatomy: Anatomy) -> list[nn.Module]:
     return [m for layer in anatomy.layers for m in layer.modules() if "ALL_ATTENTION_FUNCTIONS" in _names(m)]
 
 
-def _refusal(name: str) -> str:
+def _refusal(scheme: Scheme, name: str) -> str:
     return (
-        f"'anchored' looks at text and images from two positions, known to be right for {' and '.join(ATTENTION)} "
+        f"{scheme} looks at text and images from two positions, known to be right for {' and '.join(ATTENTION)} "
         f"attention and not for {name}; load the model with attn_implementation='sdpa'"
     )
 

@@ -1,0 +1,154 @@
+"""Whoever declares an effect has it: schemes of a package outside bapa, and no scheme's name in what attaches them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import bapa
+from bapa.errors import SchemeError
+from bapa.integrations.vllm import overrides
+from bapa.schemes import SCHEMES, names, parse, table
+from tests.attach import checks
+from tests.attach.checks import TWO_IMAGES, close, logits, same
+from tests.attach.test_masks import enriched
+from tests.tiny import FAMILIES
+
+ROOT = Path(__file__).parents[2]
+OUTSIDE = ("halved", "farther", "dimmed", "mutual")
+FAMILY = FAMILIES["llava"]
+
+
+@pytest.fixture(autouse=True)
+def known() -> Iterator[None]:
+    """The schemes of the outside package, known by name while a test runs."""
+    before = dict(SCHEMES)
+    for name in OUTSIDE:
+        kind = getattr(import_module(f"tests.outside.{name}"), name.capitalize())
+        SCHEMES[name] = kind
+    yield
+    SCHEMES.clear()
+    SCHEMES.update(before)
+
+
+def found(scheme: str, attn: str = "sdpa") -> Tensor:
+    return logits(bapa.balance(FAMILY.build(attn=attn), scheme), FAMILY.inputs(TWO_IMAGES))
+
+
+@pytest.mark.parametrize("scheme", OUTSIDE)
+@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
+def test_each_effect_holds_what_every_scheme_promises(name: str, scheme: str) -> None:
+    family = FAMILIES[name]
+    model, inputs = family.build(), family.inputs(TWO_IMAGES)
+    before, hooks = logits(model, inputs), checks.hook_count(model)
+    bapa.balance(model, scheme)
+    assert (logits(model, inputs) - before).abs().max() > 1e-3
+    assert bapa.scheme_of(model) == parse(scheme)
+    same(logits(bapa.restore(model), inputs), before)
+    assert checks.hook_count(model) == hooks
+    checks.cached_equals_recompute(family, "sdpa", scheme)
+    checks.padded_equals_alone(family, "eager", scheme)
+    assert next(row for row in table() if row.name == scheme).summary
+
+
+def test_positions_from_outside() -> None:
+    model = bapa.balance(FAMILY.build(), "halved")
+    shown = bapa.positions(model, **FAMILY.inputs([["t2", "image", "t3"]]))[0, 0]
+    image = FAMILY.image_mask(FAMILY.inputs([["t2", "image", "t3"]])["input_ids"])[0]
+    assert (shown[image] - shown[image][0]).tolist() == [i // 2 for i in range(int(image.sum()))]
+
+
+def test_attention_from_outside() -> None:
+    """With the text five positions further on and the image where it is, text sees images as under this rule; text
+    before the image and text among itself are as they were.
+    """
+    inputs = FAMILY.inputs([["image", "t3"]])
+    native = FAMILY.build()
+    after = int(FAMILY.image_mask(inputs["input_ids"])[0].nonzero()[-1]) + 1
+    assert not FAMILY.image_mask(inputs["input_ids"])[0, after:].any()
+    position = torch.arange(inputs["input_ids"].shape[1])
+    position[after:] += 5
+    moved = {**inputs, "position_ids": position[None]}
+    if FAMILY.spans(inputs["input_ids"])[0][0][0] == 0:  # no text in front: every text-image pair is 5 farther apart
+        close(logits(native, moved), found_for(inputs, "farther"))
+    assert (logits(native, inputs) - found_for(inputs, "farther")).abs().max() > 1e-3
+
+
+def found_for(inputs: dict[str, Tensor], scheme: str) -> Tensor:
+    return logits(bapa.balance(FAMILY.build(), scheme), inputs)
+
+
+def test_features_and_mask_from_outside() -> None:
+    model, inputs = FAMILY.build(), FAMILY.inputs(TWO_IMAGES)
+    with torch.no_grad():
+        features = model.get_image_features(pixel_values=inputs["pixel_values"])
+        features = getattr(features, "pooler_output", features)
+    embeds = model.get_input_embeddings()(inputs["input_ids"]).detach()
+    embeds[FAMILY.image_mask(inputs["input_ids"])] = torch.cat([0.5 * image for image in features])
+    close(logits(model, {"inputs_embeds": embeds, "attention_mask": inputs["attention_mask"]}), found("dimmed"))
+    assert (enriched(features[0], 0.5) - 0.5 * features[0]).abs().max() > 1e-3  # not what agci does
+    same(found("mutual"), found("native:image_attention=bidirectional"))
+
+
+@pytest.mark.parametrize("scheme", ["farther", "dimmed", "mutual", "anchored", "agci"])
+def test_what_vllm_cannot_do_is_refused_by_effect(scheme: str) -> None:
+    with pytest.raises(SchemeError, match="use --backend hf"):
+        overrides.check(parse(scheme), 1)
+    overrides.check(parse("halved"), 1)
+
+
+def offences(source: str) -> list[str]:
+    """Where ``source`` asks for the class of a scheme, or imports one."""
+    classes = {kind.__name__ for kind in SCHEMES.values()} | {"GridScheme"}
+    seen = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+            seen += [part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name) and part.id in classes]
+        if isinstance(node, ast.ImportFrom) and node.module:
+            of = [node.module.removeprefix("bapa.schemes.")] if node.module != "bapa.schemes" else []
+            of += [alias.name for alias in node.names] if node.module == "bapa.schemes" else []
+            seen += [name for name in of if name in names()]
+    return seen
+
+
+PENDING = {"bapa/checkpoints/export.py"}  # asks which schemes its own copy of the rules holds
+
+
+def test_nobody_asks_which_scheme_it_is() -> None:
+    files = [file for file in (ROOT / "bapa").rglob("*.py") if file.parent.name != "schemes"]
+    assert len(files) > 100
+    found = {str(file.relative_to(ROOT)): offences(file.read_text("utf-8")) for file in files}
+    assert {file for file, seen in found.items() if seen} - PENDING == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "isinstance(scheme, Agci)",
+        "isinstance(scheme, (int, Anchored))",
+        "isinstance(rule, Bapa | Calibrated)",
+        "from bapa.schemes.native import Native",
+        "from bapa.schemes import bapa",
+    ],
+)
+def test_asking_is_caught(line: str) -> None:
+    assert offences(line)
+
+
+def test_importing_bapa_registers_nothing_with_transformers() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import bapa; bapa.balance\n"
+        "from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS as a\n"
+        "print([name for name in a if 'bapa' in name])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
