@@ -128,7 +128,7 @@ def blocks(looks: tuple[Look, ...]) -> list[Block]:
     """The parts of the longer heads that ``looks`` need, each pair of kinds in one of them."""
     found: dict[tuple[Kind, int | None], Block] = {}
     kinds: tuple[Kind, Kind] = ("text", "image")
-    for key, query in product(kinds, ("image", "text")):
+    for key, query in product(kinds, reversed(kinds)):
         look = next((i for i, look in enumerate(looks) if (query, key) in look.pairs), None)
         turned = None if look is None or looks[look].key is None else look
         block = found.setdefault((key, turned), Block(key, turned))

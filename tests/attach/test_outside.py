@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -13,10 +15,12 @@ from torch import Tensor
 
 import bapa
 from bapa.errors import SchemeError
+from bapa.families.anatomy import find
 from bapa.integrations.vllm import overrides
 from bapa.schemes import SCHEMES, names, parse, table
 from tests.attach import checks
 from tests.attach.checks import TWO_IMAGES, close, logits, same
+from tests.attach.test_anchored import by_hand
 from tests.attach.test_masks import enriched
 from tests.tiny import FAMILIES
 
@@ -64,24 +68,19 @@ def test_positions_from_outside() -> None:
     assert (shown[image] - shown[image][0]).tolist() == [i // 2 for i in range(int(image.sum()))]
 
 
-def test_attention_from_outside() -> None:
-    """With the text five positions further on and the image where it is, text sees images as under this rule; text
-    before the image and text among itself are as they were.
-    """
-    inputs = FAMILY.inputs([["image", "t3"]])
-    native = FAMILY.build()
-    after = int(FAMILY.image_mask(inputs["input_ids"])[0].nonzero()[-1]) + 1
-    assert not FAMILY.image_mask(inputs["input_ids"])[0, after:].any()
-    position = torch.arange(inputs["input_ids"].shape[1])
-    position[after:] += 5
-    moved = {**inputs, "position_ids": position[None]}
-    if FAMILY.spans(inputs["input_ids"])[0][0][0] == 0:  # no text in front: every text-image pair is 5 farther apart
-        close(logits(native, moved), found_for(inputs, "farther"))
-    assert (logits(native, inputs) - found_for(inputs, "farther")).abs().max() > 1e-3
-
-
-def found_for(inputs: dict[str, Tensor], scheme: str) -> Tensor:
-    return logits(bapa.balance(FAMILY.build(), scheme), inputs)
+@pytest.mark.parametrize("attn", ["sdpa", "eager"])
+def test_attention_from_outside(attn: str) -> None:
+    """Written out pair by pair: text stands five positions further on where it looks at image tokens."""
+    seen = found("farther", attn)
+    model, inputs = FAMILY.build(attn=attn), FAMILY.inputs(TWO_IMAGES)
+    image = FAMILY.image_mask(inputs["input_ids"])[0]
+    position = torch.arange(len(image))
+    apart = position[:, None] - position + 5 * (~image[:, None] & image)
+    anatomy = find(model)
+    frequency = anatomy.rotaries[0].inv_freq
+    for layer in anatomy.layers:
+        layer.self_attn.forward = by_hand(layer.self_attn, frequency, apart.expand(len(frequency), -1, -1).float())
+    close(logits(model, {**inputs, "use_cache": False}), seen)
 
 
 def test_features_and_mask_from_outside() -> None:
@@ -111,9 +110,8 @@ def offences(source: str) -> list[str]:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
             seen += [part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name) and part.id in classes]
         if isinstance(node, ast.ImportFrom) and node.module:
-            of = [node.module.removeprefix("bapa.schemes.")] if node.module != "bapa.schemes" else []
-            of += [alias.name for alias in node.names] if node.module == "bapa.schemes" else []
-            seen += [name for name in of if name in names()]
+            inside = [alias.name for alias in node.names] if node.module == "bapa.schemes" else []
+            seen += [name for name in names() if node.module == f"bapa.schemes.{name}" or name in inside]
     return seen
 
 
@@ -142,9 +140,6 @@ def test_asking_is_caught(line: str) -> None:
 
 
 def test_importing_bapa_registers_nothing_with_transformers() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import bapa; bapa.balance\n"
         "from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS as a\n"
