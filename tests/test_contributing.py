@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +66,32 @@ def test_a_name_cannot_be_taken_twice(rows: type) -> None:
     assert register(rows) is rows
     with pytest.raises(SchemeError, match="'bapa' is taken by Bapa"):
         register(type("Other", (rows,), {"name": "bapa"}))
+
+
+def test_a_scheme_touches_one_file_and_one_entry(tmp_path: Path) -> None:
+    """Steps 1 and 2, done to a copy of the package's schemes."""
+    for part in ("__init__.py", "errors.py", "layout.py", "schemes"):
+        copy = shutil.copytree if (ROOT / "bapa" / part).is_dir() else shutil.copy
+        (tmp_path / "bapa").mkdir(exist_ok=True)
+        copy(ROOT / "bapa" / part, tmp_path / "bapa" / part)
+    example = EXAMPLE.read_text("utf-8").replace("@register\n", "").replace("from bapa.schemes import register\n", "")
+    (tmp_path / "bapa" / "schemes" / "rows.py").write_text(example, "utf-8")
+    ask = [sys.executable, "-c", "from bapa.schemes import parse; print(parse('rows:scope=tile'))"]
+    place = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(tmp_path)}}
+    unlisted = subprocess.run(ask, capture_output=True, text=True, check=False, **place)
+    assert "unknown scheme 'rows'" in unlisted.stderr
+    registry = tmp_path / "bapa" / "schemes" / "registry.py"
+    text = registry.read_text("utf-8")
+    registry.write_text(text.replace('"null"', '"null", "rows"', 1), "utf-8")
+    listed = subprocess.run(ask, capture_output=True, text=True, check=True, **place)
+    assert listed.stdout.strip() == "rows:scope=tile"
+
+
+def test_the_attention_effect_shown_is_the_one_that_runs() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    shown = re.search(r"```python\n(@register.+?)```", text, re.DOTALL)
+    assert shown
+    assert (ROOT / "tests" / "outside" / "farther.py").read_text("utf-8").endswith(shown[1])
 
 
 def test_what_contributing_names_is_there() -> None:

@@ -51,7 +51,7 @@ def test_native_takes_a_recorded_scheme_out(llava):
     assert overrides(plain, "native") == {"position_balance": None}
 
 
-@pytest.mark.parametrize("scheme", ["vrope", "pyramid", "agci", "circle", "bapa:distance=1.5", "mrope"])
+@pytest.mark.parametrize("scheme", ["vrope", "pyramid", "agci", "anchored", "circle", "bapa:distance=1.5", "mrope"])
 def test_what_positions_cannot_say(scheme):
     with pytest.raises(SchemeError):
         overrides(config("llava"), scheme)
@@ -59,7 +59,7 @@ def test_what_positions_cannot_say(scheme):
 
 def test_every_other_scheme_is_accepted():
     qwen = config("qwen2_5_vl")
-    refused = {"agci", "circle", "pyramid", "stride", "vrope"}  # stride's default is a fraction
+    refused = {"agci", "anchored", "circle", "pyramid", "stride", "vrope"}  # stride's default is a fraction
     assert all(overrides(qwen, name)["bapa"]["scheme"] == name for name in set(names()) - refused - {"native"})
 
 
