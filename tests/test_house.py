@@ -53,20 +53,12 @@ KNOWN = {
     "bapa.origin.runner -> bapa.report.overlay",
     "bapa.stats.floors -> bapa.measure.run",
     "bapa.tune.folder -> bapa.report.tuning",
-    "bapa.attach.hooks: Agci",
-    "bapa.attach.hooks: Anchored",
-    "bapa.attach.hooks: Native",
-    "bapa.calibrate.curve: Calibrated",
-    "bapa.calibrate.dials: Calibrated",
     "bapa.checkpoints.export: Bapa",
     "bapa.checkpoints.export: Calibrated",
-    "bapa.families.anatomy: IdAlign",
-    "bapa.integrations.vllm.overrides: Agci",
     "stats needs torch",
 }
 # Modules of which some still go in circles.
 CIRCLES = {
-    *("bapa.attach.anchors", "bapa.attach.hooks", "bapa.attach.layers"),
     *("bapa.integrations.vllm", "bapa.integrations.vllm.overrides", "bapa.integrations.vllm.recorded"),
 }
 LONG = {"calibration.py: 354", "test_runner.py: 382"}

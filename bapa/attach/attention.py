@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,66 +23,20 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from bapa import layout as layouts
 from bapa.attach import turning
+from bapa.attach.call import Attached, Call, Turns, aligned
 from bapa.attach.rotary import first_of
 from bapa.attach.state import State
 from bapa.attach.turning import Turn
 from bapa.errors import ModelError, SchemeError
 from bapa.families import facts as families
+from bapa.families.anatomy import Anatomy
 from bapa.schemes import Scheme, assign
 from bapa.schemes.effects import Kind, Look, Tokens
-
-if TYPE_CHECKING:
-    from bapa.attach.hooks import Attachment, Call
-    from bapa.families.anatomy import Anatomy
 
 NAME = "bapa_attention"
 TURNS = "_bapa_turns"
 ATTENTION = ("sdpa", "eager")
 GROWING = ("dynamic", "longrope")  # frequencies that depend on the largest position: turns do not compose
-
-
-@dataclass(frozen=True)
-class Turns:
-    """What the attention of one forward must know.
-
-    ``tokens``: of all columns, cached ones included. ``queries``, ``keys``: by look, how far its queries (of this
-    forward) and keys (of all columns) turn, (axes, rows, columns), or None where they do not. ``past``: cached columns.
-    ``embed``: the rotary embedding at given positions. Rides on the embedding that the layers get, so that layers
-    computed again for their gradients see it too.
-    """
-
-    tokens: Tokens
-    queries: tuple[Tensor | None, ...]
-    keys: tuple[Tensor | None, ...]
-    past: int
-    embed: Callable[[Tensor], Any] = lambda positions: None
-    made: dict[Any, Any] = field(default_factory=dict)
-
-    @property
-    def image(self) -> Tensor:
-        return self.tokens.image
-
-    def query(self, look: int) -> Any:
-        """The embedding that turns each query to where it looks from under ``look``; None where it stays."""
-        return self._made(look, self.queries[look])
-
-    def key(self, look: int, keys: int) -> Any:
-        """The embedding that turns each of ``keys`` keys to where it stands under ``look``; None where it stays."""
-        far = self.keys[look]
-        return None if far is None else self._made((look, keys), aligned(far, keys))
-
-    def _made(self, name: object, far: Tensor | None) -> Any:
-        if far is not None and name not in self.made:
-            self.made[name] = self.embed(far)
-        return self.made.get(name)
-
-
-def aligned(columns: Tensor, keys: int) -> Tensor:
-    """``columns``, (..., columns), cut or filled to what an attention layer holds: a sliding window its last ones, a
-    static cache all of them and room behind.
-    """
-    missing = keys - columns.shape[-1]
-    return columns[..., -keys:] if missing < 0 else nn.functional.pad(columns, (0, missing))
 
 
 def turns(call: Call, native: Tensor, scheme: Scheme) -> tuple[Turns, State]:
@@ -140,7 +94,7 @@ def blocks(looks: tuple[Look, ...]) -> list[Block]:
 class AttentionHook:
     """What one attention module needs. ``turn`` is found at its first forward."""
 
-    attachment: Attachment
+    attachment: Attached
     blocks: list[Block]
     config: PretrainedConfig
     turn: Turn | None = None
@@ -246,7 +200,7 @@ class Looking:
     handles: list[Any]
 
     @classmethod
-    def attach(cls, attachment: Attachment, anatomy: Anatomy) -> Looking:
+    def attach(cls, attachment: Attached, anatomy: Anatomy) -> Looking:
         """Put the looks of a scheme into the decoder of ``anatomy``, which :func:`check` has passed."""
         AttentionInterface.register(NAME, attend)  # transformers' table: only once something needs it
         modules = _attentions(anatomy)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import threading
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,38 +19,14 @@ from bapa import layout as layouts
 from bapa.attach import attention
 from bapa.attach import state as states
 from bapa.attach.attention import Looking
+from bapa.attach.call import Call
 from bapa.attach.layers import LayerHook
 from bapa.attach.rotary import Mixer, first_of
 from bapa.attach.state import State
 from bapa.errors import ModelError
 from bapa.families.anatomy import Anatomy
 from bapa.families.pictures import Reader
-from bapa.layout import Layout
 from bapa.schemes import Scheme, assign
-
-
-@dataclass
-class Call:
-    """One forward on its way from the outer module to the rotary embedding and back.
-
-    A call continues a cache (``past`` columns, ``state``) or starts at column 0; ``layout`` covers all columns
-    including the cached ones, or is None where no image comes in. ``positions``, one tensor for each rule, and
-    ``next`` are filled when the rotary embedding is reached; ``embeddings`` holds its outputs for the layers that
-    take another rule than the first, ``masks`` the masks made so far (given, rule, made), ``turns`` what attention
-    effects need, ``begin`` the first column of each row that is no padding, (rows,), where a mask tells it.
-    """
-
-    past: int
-    state: State | None
-    layout: Layout | None
-    rows: int
-    columns: int
-    positions: list[Tensor] | None = None
-    next: State | None = None
-    embeddings: list[tuple[Any, list[Any]]] = field(default_factory=list)
-    masks: list[tuple[Tensor | None, int, Tensor]] = field(default_factory=list)
-    turns: attention.Turns | None = None
-    begin: Tensor | None = None
 
 
 def check(anatomy: Anatomy, scheme: Scheme) -> None:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bapa.attach.call import Attached, Call
 from bapa.attach.rotary import first_of
 from bapa.attach.state import SLOT
 from bapa.errors import ModelError
-
-if TYPE_CHECKING:
-    from bapa.attach.hooks import Attachment, Call
 
 
 @dataclass
 class LayerHook:
     """Changes what one decoder layer is called with. ``rule``: which of the attachment's rules the layer takes."""
 
-    attachment: Attachment
+    attachment: Attached
     rule: int
 
     def enter(

@@ -1,0 +1,91 @@
+"""One forward on its way through a model under a scheme, and what its layers and attention must know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from bapa.attach.state import State
+from bapa.layout import Layout
+from bapa.schemes import Effects, Scheme, Tokens
+
+
+@dataclass(frozen=True)
+class Turns:
+    """What the attention of one forward must know.
+
+    ``tokens``: of all columns, cached ones included. ``queries``, ``keys``: by look, how far its queries (of this
+    forward) and keys (of all columns) turn, (axes, rows, columns), or None where they do not. ``past``: cached columns.
+    ``embed``: the rotary embedding at given positions. Rides on the embedding that the layers get, so that layers
+    computed again for their gradients see it too.
+    """
+
+    tokens: Tokens
+    queries: tuple[Tensor | None, ...]
+    keys: tuple[Tensor | None, ...]
+    past: int
+    embed: Callable[[Tensor], Any] = lambda positions: None
+    made: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def image(self) -> Tensor:
+        return self.tokens.image
+
+    def query(self, look: int) -> Any:
+        """The embedding that turns each query to where it looks from under ``look``; None where it stays."""
+        return self._made(look, self.queries[look])
+
+    def key(self, look: int, keys: int) -> Any:
+        """The embedding that turns each of ``keys`` keys to where it stands under ``look``; None where it stays."""
+        far = self.keys[look]
+        return None if far is None else self._made((look, keys), aligned(far, keys))
+
+    def _made(self, name: object, far: Tensor | None) -> Any:
+        if far is not None and name not in self.made:
+            self.made[name] = self.embed(far)
+        return self.made.get(name)
+
+
+def aligned(columns: Tensor, keys: int) -> Tensor:
+    """``columns``, (..., columns), cut or filled to what an attention layer holds: a sliding window its last ones, a
+    static cache all of them and room behind.
+    """
+    missing = keys - columns.shape[-1]
+    return columns[..., -keys:] if missing < 0 else nn.functional.pad(columns, (0, missing))
+
+
+@dataclass
+class Call:
+    """One forward on its way from the outer module to the rotary embedding and back.
+
+    A call continues a cache (``past`` columns, ``state``) or starts at column 0; ``layout`` covers all columns
+    including the cached ones, or is None where no image comes in. ``positions``, one tensor for each rule, and
+    ``next`` are filled when the rotary embedding is reached; ``embeddings`` holds its outputs for the layers that
+    take another rule than the first, ``masks`` the masks made so far (given, rule, made), ``turns`` what attention
+    effects need, ``begin`` the first column of each row that is no padding, (rows,), where a mask tells it.
+    """
+
+    past: int
+    state: State | None
+    layout: Layout | None
+    rows: int
+    columns: int
+    positions: list[Tensor] | None = None
+    next: State | None = None
+    embeddings: list[tuple[Any, list[Any]]] = field(default_factory=list)
+    masks: list[tuple[Tensor | None, int, Tensor]] = field(default_factory=list)
+    turns: Turns | None = None
+    begin: Tensor | None = None
+
+
+class Attached(Protocol):
+    """What the hooks of layers and attention modules read of a scheme that is attached to a model."""
+
+    scheme: Scheme
+    effects: Effects
+
+    def running(self) -> Call | None:
+        """The forward this thread is in."""
