@@ -61,29 +61,11 @@ format: $(READY)  ## sort imports and format
 figures: demo  ## make the pictures and tables of README.md and docs/paper.md again
 	for name in center uniform; do $(BIN)/bapa measure reference:$$name --probe bapa-demo/probe \
 	  --scheme native --scheme bapa --scheme bapa:distance=native --out bapa-demo/$$name || exit 1; done
-	$(BIN)/python docs/figures.py bapa-demo/bottom bapa-demo/top bapa-demo/center bapa-demo/uniform
+	$(BIN)/python -m studies.figures run bapa-demo/bottom bapa-demo/top bapa-demo/center bapa-demo/uniform
+	$(BIN)/python -m studies.figures write
 
 studies: $(READY)  ## make the studies of docs again: calibration, tuning, origin; trains further seeds (hours)
-	for skew in bottom top center uniform; do for seed in 2 3; do \
-	  $(BIN)/python -m studies.reference train --skew $$skew --seed $$seed --out build/reference/$$skew-$$seed || exit 1; done; done
-	PYTHONPATH=. $(BIN)/python docs/calibration.py measure reference:bottom reference:top reference:center reference:uniform \
-	  build/reference/*-2 build/reference/*-3 --work build/calibration
-	PYTHONPATH=. $(BIN)/python docs/attention.py reference:bottom reference:top reference:center reference:uniform \
-	  build/reference/*-2 build/reference/*-3 --work build/calibration
-	PYTHONPATH=. $(BIN)/python docs/calibration.py write --work build/calibration
-	for skew in uniform bottom top; do $(BIN)/python -m studies.reference train --tasks places --skew $$skew --seed 2 \
-	  --out build/places/places-$$skew-2 --work build/places/stages || exit 1; done
-	PYTHONPATH=. $(BIN)/python docs/guards.py measure build/places/places-* --work build/guards
-	for skew in uniform top; do PYTHONPATH=. $(BIN)/python docs/guards.py tune build/places/places-$$skew-2 --work build/guards || exit 1; done
-	PYTHONPATH=. $(BIN)/python docs/guards.py write --work build/guards
-	for skew in center top bottom uniform; do PYTHONPATH=. $(BIN)/python docs/tuning.py --skew $$skew \
-	  --model 1=reference:$$skew --model 2=build/reference/$$skew-2 --model 3=build/reference/$$skew-3 || exit 1; done
-	$(BIN)/bapa probe digits --items 100 --out build/origin/probe
-	for name in bottom top center uniform; do \
-	  $(BIN)/bapa origin reference:$$name --probe build/origin/probe --items 60 --out build/origin/runs/$$name-1 || exit 1; \
-	  for seed in 2 3; do $(BIN)/bapa origin build/reference/$$name-$$seed --probe build/origin/probe --items 60 \
-	    --out build/origin/runs/$$name-$$seed || exit 1; done; done
-	PYTHONPATH=. $(BIN)/python docs/origin.py build/origin/runs/*
+	PATH="$(CURDIR)/$(BIN):$$PATH" studies/all.sh
 
 docs: $(READY) pages  ## build the documentation into build/site, warnings are errors (Python 3.11 or newer)
 	$(INSTALL) '.[dev,docs]'
@@ -91,10 +73,11 @@ docs: $(READY) pages  ## build the documentation into build/site, warnings are e
 	@echo build/site/index.html
 
 pages: $(READY)  ## write the reference pages of docs again, from the code's own tables
-	PYTHONPATH=. $(BIN)/python docs/reference.py
+	$(BIN)/python -m studies.pages write
 
 families: $(READY) $(OLDER)/.ready  ## run every check on every family and write docs/families*.md again
-	for bin in $(BIN) $(OLDER)/bin; do PYTHONPATH=. $$bin/python docs/families.py || exit 1; done
+	for bin in $(BIN) $(OLDER)/bin; do $$bin/python -m studies.families run || exit 1; done
+	$(BIN)/python -m studies.families write
 
 gpu-check: $(READY)  ## overhead and flash attention at 7 B on a GPU
 	PYTHONPATH=. $(BIN)/python benchmarks/gpu.py

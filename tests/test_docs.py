@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from docs import reference
+from studies.pages import page as reference
 from tests.attach.test_matrix import CHECKS
 from tests.tiny import FAMILIES
 from tests.tiny.older import FAILS, LEFT_OUT

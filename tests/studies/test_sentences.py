@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from docs import figures
+from studies.figures.page import COLUMNS, PAPER, README, STUDY
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def page(name: str) -> str:
@@ -36,25 +36,27 @@ def span(values: list[str], digits: int) -> str:
 
 def overall(model: str, scheme: str, quantity: str) -> str:
     (found,) = (
-        row[figures.COLUMNS[quantity]]
+        row[COLUMNS[quantity]]
         for row in marked("README.md", "figures")
         if (row["model"], row["scheme"]) == (f"reference:{model}", scheme)
     )
     return found
 
 
-def generated(path: Path) -> str:
-    (found,) = figures.MARKS.finditer(path.read_text("utf-8"))
-    return found[0].removeprefix(found[1]).removesuffix(found[2]).strip()
+def generated(name: str) -> str:
+    (found,) = re.findall(
+        r"<!-- figures: .*? -->(.*?)<!-- end of figures -->", (ROOT / name).read_text("utf-8"), re.DOTALL
+    )
+    return found.strip()
 
 
 def test_both_pages_hold_the_same_table() -> None:
-    assert generated(figures.README) in generated(figures.PAPER), "run: make figures"
+    assert generated(README) in generated(PAPER), "run: make figures"
 
 
 def test_a_figure_changed_by_hand_is_seen() -> None:
-    changed = generated(figures.README).replace(overall("top", "bapa", "hit"), "99.9", 1)
-    assert changed not in generated(figures.PAPER)
+    changed = generated(README).replace(overall("top", "bapa", "hit"), "99.9", 1)
+    assert changed not in generated(PAPER)
 
 
 def test_the_paper_page_says_what_its_tables_say() -> None:
@@ -100,3 +102,12 @@ def test_calibrated_and_tuned_figures_are_those_of_their_studies() -> None:
     said = page("docs/paper.md")
     assert f"finds {balanced['hits']} % in the other cells under BaPA and {native['hits']} %" in said
     assert f"false alarms of {balanced['false alarms']} and {native['false alarms']} %" in said
+
+
+def test_the_figures_are_of_the_models_that_ship() -> None:
+    from bapa import reference
+
+    kept = STUDY.record()
+    assert {run["model"].removeprefix("reference:") for run in kept} <= set(reference.NAMES)
+    assert {tuple(run["schemes"]) for run in kept} == {("native", "bapa", "bapa:distance=native")}
+    assert {run["items"] for run in kept} == {200}

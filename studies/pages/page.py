@@ -1,10 +1,9 @@
-"""Writes docs/reference/ from the code's own tables: python docs/reference.py, or `make pages`."""
+"""Writes docs/reference/ and the table of runs from the code's own tables: ``make pages``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,11 +16,11 @@ from bapa.inference.store import SCHEMA
 from bapa.report.view import MAPPED, TABLED
 from bapa.schemes import SCHEMES, table
 from bapa.stats.bias import Settings, bias
+from studies.study import ROOT, filled
 
-SCRIPTS = Path(__file__).parents[1] / "runs"
-REPRODUCE = Path(__file__).with_name("reproduce.md")
-MARKS = re.compile(r"(<!-- runs: .*? -->).*?(<!-- end of runs -->)", re.DOTALL)
-HERE = Path(__file__).parent / "reference"
+SCRIPTS = ROOT / "runs"
+REPRODUCE = ROOT / "docs" / "reproduce.md"
+HERE = ROOT / "docs" / "reference"
 MADE = "<!-- written by `make pages`, do not edit -->\n"
 COLUMNS = {
     "item": "number of the item in the probe",
@@ -61,7 +60,7 @@ def schemes() -> Iterator[str]:
 
 def cli() -> Iterator[str]:
     """Every command with its arguments and options."""
-    group = typer.main.get_command(app)
+    group: Any = typer.main.get_command(app)
     yield f"# Command line\n\n{group.help}\n"
     context = click.Context(group, info_name="bapa")
     yield "| command | |\n|---|---|"
@@ -143,7 +142,7 @@ def runs() -> Iterator[str]:
 
 def reproduce() -> str:
     """docs/reproduce.md with its table of scripts written anew."""
-    return MARKS.sub(lambda marks: "\n".join([marks[1], *runs(), marks[2]]), REPRODUCE.read_text("utf-8"))
+    return filled(REPRODUCE.read_text("utf-8"), REPRODUCE.name, {"runs": "\n".join(runs())})
 
 
 PAGES = {"schemes.md": schemes, "cli.md": cli, "results.md": results, "api.md": api}
@@ -194,7 +193,8 @@ def _keys(found: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, kind
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """Write all pages."""
     HERE.mkdir(exist_ok=True)
     REPRODUCE.write_text(reproduce(), "utf-8")
     for name in PAGES:

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Every study of docs again, with the commands that the pages name: `make studies`. Hours on two cores; every step resumes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Seeds 2 and 3 of the reference models; seed 1 is shipped.
+for skew in bottom top center uniform; do for seed in 2 3; do python -m studies.reference train --skew $skew --seed $seed --out build/reference/$skew-$seed; done; done
+
+# docs/calibration.md
+python -m studies.calibration run reference:bottom reference:top reference:center reference:uniform build/reference/*-2 build/reference/*-3
+python -m studies.calibration write
+for skew in uniform bottom top; do python -m studies.reference train --tasks places --skew $skew --seed 2 --out build/places/places-$skew-2 --work build/places/stages; done
+python -m studies.side_effects run build/places/places-bottom-2 build/places/places-top-2 build/places/places-uniform-2
+python -m studies.side_effects run build/places/places-top-2 build/places/places-uniform-2 --tune
+python -m studies.side_effects write
+
+# docs/tuning.md
+for skew in center top bottom uniform; do python -m studies.tuning run reference:$skew build/reference/$skew-2 build/reference/$skew-3; done
+python -m studies.tuning write
+
+# docs/origin.md
+bapa probe digits --items 100 --seed 7 --out build/origin/probe-7
+bapa probe digits --items 100 --seed 8 --out build/origin/probe-8
+for name in bottom top center uniform encoder-bias; do bapa origin reference:$name --probe build/origin/probe-7 --items 60 --out build/origin/runs/$name-1; done
+for name in bottom top center; do bapa origin build/reference/$name-2 --probe build/origin/probe-7 --items 60 --out build/origin/runs/$name-2; done
+bapa origin reference:encoder-bias --probe build/origin/probe-8 --items 60 --out build/origin/runs/encoder-bias-1b
+python -m studies.origin run build/origin/runs/*
+python -m studies.origin write

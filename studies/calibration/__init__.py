@@ -1,0 +1,1 @@
+"""Which distance suits which model: the figures of docs/calibration.md."""

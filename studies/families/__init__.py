@@ -1,0 +1,1 @@
+"""Every check of the test matrix on every tiny family: docs/families.md."""

@@ -1,0 +1,1 @@
+"""The pictures and tables of README.md and docs/paper.md."""

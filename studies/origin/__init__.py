@@ -1,0 +1,1 @@
+"""What bapa origin says of the reference models: the table of docs/origin.md."""
