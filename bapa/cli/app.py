@@ -117,7 +117,11 @@ def _says(field: str) -> str:
 @app.command()
 def probe(
     source: Annotated[
-        str, typer.Argument(help="digits, a folder with metadata.jsonl, a parquet file, or a hub data set.")
+        str,
+        typer.Argument(
+            help="digits, emoji or the folder of one of its packages, a folder with metadata.jsonl, a parquet file, or "
+            "a hub data set."
+        ),
     ],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the probe.")],
     rows: Annotated[int | None, typer.Option(help=_says("rows"))] = None,

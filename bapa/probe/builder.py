@@ -43,8 +43,9 @@ def build(
     """Builds the probe of ``source`` in the folder ``out``; the same call again returns the one that is there.
 
     Args:
-        source: ``digits``, a folder with metadata.jsonl or metadata.csv, a parquet file, a data set on disk or of the
-            hub, or the JSON lines of ready-made canvases (see :mod:`bapa.probe.canvases`).
+        source: ``digits``, ``emoji`` or the folder of an emoji-datasource package (see :mod:`bapa.probe.emoji`), a
+            folder with metadata.jsonl or metadata.csv, a parquet file, a data set on disk or of the hub, or the JSON
+            lines of ready-made canvases (see :mod:`bapa.probe.canvases`).
         out: a new or empty folder, or one that holds this very probe.
         design: what it looks like and asks.
         columns: which columns of the source hold what.

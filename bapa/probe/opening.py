@@ -9,6 +9,7 @@ from typing import Any
 from bapa.errors import ConfigError
 from bapa.probe.canvases import Canvases, recognise
 from bapa.probe.design import PLACES, PROMPTS, Design
+from bapa.probe.emoji import Emoji
 from bapa.probe.records import Folder, open_dataset
 from bapa.probe.source import Columns, Source, pool_size
 from bapa.probe.tile import LeftOut, Tile
@@ -58,6 +59,8 @@ def open_source(source: str, design: Design, columns: Columns, split: str) -> So
             raise ConfigError("digits have no natural background; accepted are white, grey and mean")
         return Digits()
     path = Path(source)
+    if source == "emoji" or Emoji.recognise(path):
+        return Emoji(None if source == "emoji" else path)
     if recognise(path):
         return Canvases(path, design)
     if Folder.recognise(path):

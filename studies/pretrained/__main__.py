@@ -1,0 +1,111 @@
+"""``python -m studies.pretrained``: parts, train, judge, write; see docs/pretrained.md.
+
+Every command resumes where it was. ``seed`` does all of one arm and seed: parts, training, judging.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from studies.pretrained.arms import ARMS, SEEDS, Recipe
+
+
+def main() -> None:
+    """Run one command."""
+    parser = argparse.ArgumentParser(prog="python -m studies.pretrained", description=__doc__)
+    parser.add_argument("command", choices=("parts", "train", "judge", "seed", "write"))
+    parser.add_argument("--parts", type=Path, default=Path("build/pretrained/parts"), help="where the parts lie")
+    parser.add_argument("--work", type=Path, default=Path("build/pretrained/work"), help="where results go")
+    parser.add_argument("--arm", action="append", choices=tuple(ARMS), help="default: all; repeatable")
+    parser.add_argument("--seed", action="append", type=int, help=f"default: {SEEDS}; repeatable")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch-size", type=int, default=18, help="canvases per forward when judging")
+    parser.add_argument("--jobs", type=int, default=1, help="models judged at the same time")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw training pictures")
+    parser.add_argument("--steps", type=int, default=Recipe().steps)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop training after so long; resumable")
+    args = parser.parse_args()
+    args.parts.mkdir(parents=True, exist_ok=True)
+    arms, seeds = args.arm or list(ARMS), args.seed or list(SEEDS)
+    if args.command in ("parts", "seed", "train"):
+        from studies.pretrained.parts import install
+
+        install(args.parts)
+    if args.command in ("train", "seed"):
+        _train(args, arms, seeds)
+    if args.command in ("judge", "seed"):
+        _judge(args, [f"{arm}-{seed}" for arm in arms for seed in seeds])
+    if args.command == "write":
+        from studies.pretrained.page import write
+
+        write(args.work)
+
+
+def _train(args: argparse.Namespace, arms: list[str], seeds: list[int]) -> None:
+    """Models that start alike side by side; on a CPU one after the other, which is as fast there."""
+    from studies.pretrained.learner import Bench
+    from studies.pretrained.train import Trainer, names
+
+    wanted = list(names(arms, seeds))
+    random = [name for name in wanted if ARMS[name[0]].language == "random"]
+    groups = [random, [name for name in wanted if name not in random]]
+    if args.device == "cpu":
+        groups = [[name] for name in wanted]
+    bench = None
+    for group in groups:
+        learned = args.work / "learned"
+        missing = [name for name in group if not (learned / f"{name[0]}-{name[1]}.json").is_file()]
+        if not missing:
+            continue
+        bench = bench or Bench(args.parts, args.device)
+        label = f"{missing[0][0]}-{missing[0][1]}" + (f"-and-{len(missing) - 1}" if missing[1:] else "")
+        trainer = Trainer(bench, missing, Recipe(steps=args.steps), args.work / "training" / label)
+        started = time.monotonic()
+        trainer.run(args.seconds, args.workers)
+        if not trainer.done() and args.seconds == float("inf"):
+            sys.exit(f"training {label} is not done; run the same command again")
+        trainer.finish(learned, time.monotonic() - started)
+
+
+def _judge(args: argparse.Namespace, models: list[str]) -> None:
+    """Each model in a process of its own, so that one failure does not take the others along."""
+    if args.jobs == 1:
+        from studies.pretrained.judge import judge
+
+        for model in models:
+            judge(args.parts, args.work, model, args.device, args.batch_size)
+            print(model, flush=True)
+        return
+    from studies.pretrained.judge import probes
+
+    probes(args.parts, args.work)
+
+    def one(model: str) -> tuple[str, int, str]:
+        arm, seed = model.split("-")
+        command = [sys.executable, "-m", "studies.pretrained", "judge", "--arm", arm, "--seed", seed]
+        command += ["--parts", str(args.parts), "--work", str(args.work), "--device", args.device]
+        command += ["--batch-size", str(args.batch_size)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        return model, done.returncode, done.stderr[-1500:]
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        failed = {}
+        for model, code, error in pool.map(one, models):
+            print(f"{model}: {'judged' if code == 0 else error}", flush=True)
+            if code:
+                failed[model] = error
+    if failed:
+        (args.work / "failed.json").write_text(json.dumps(failed, indent=1))
+        sys.exit(f"failed: {', '.join(failed)}; run the same command again")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""The arms of the study and how long they are trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from studies.pretrained.scenes import Placement
+
+
+@dataclass(frozen=True)
+class Arm:
+    """``scheme``: the position rule trained under; ``language``: where the language model starts; ``shuffled``: image
+    tokens come in an order drawn anew for every picture; ``placement``: where things stand and are asked about.
+    """
+
+    scheme: str = "native"
+    language: Literal["pretrained", "random"] = "pretrained"
+    shuffled: bool = False
+    placement: Placement = "uniform"
+
+
+ARMS = {
+    "A": Arm(),
+    "B": Arm(language="random"),
+    "C": Arm(scheme="bapa"),
+    "D": Arm(shuffled=True),
+    "E": Arm(placement="photo"),
+}
+SEEDS = (1, 2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``steps``: at most so many, of ``batch`` pictures; ``few``: how many of them show one to four things, the others
+    two to eight (nine are the layout held out); ``every``: steps from one checkpoint to the next; ``enough``: the mean
+    AUC on held-out drawings at which training stops.
+    """
+
+    steps: int = 2000
+    batch: int = 8
+    questions: int = 6
+    few: int = 200
+    warm_up: int = 40
+    projector_rate: float = 2e-3
+    rate: float = 1e-3
+    whole_rate: float = 5e-4
+    every: int = 50
+    enough: float = 0.85
+
+
+FEW, MANY, FULL = (1, 4), (2, 8), (9, 9)
