@@ -31,10 +31,6 @@ class Added(nn.Module):
         grouped = x.reshape(len(self.a), -1, x.shape[-1])
         return y + (SCALE * (grouped @ self.a.to(x.dtype)) @ self.b.to(x.dtype)).view(y.shape)
 
-    def change(self, model: int) -> Tensor:
-        """What training added to the weight of one model, (out, in) float32."""
-        return SCALE * (self.a[model].float() @ self.b[model].float()).T
-
 
 class Whole(nn.Module):
     """A linear layer of which each model has all weights of its own, trained in full."""
@@ -42,15 +38,10 @@ class Whole(nn.Module):
     def __init__(self, weights: list[Tensor]) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.stack([weight.T.float() for weight in weights]))
-        self.start = [weight.float() for weight in weights]
 
     def forward(self, x: Tensor) -> Tensor:
         grouped = x.reshape(len(self.weight), -1, x.shape[-1])
         return (grouped @ self.weight.to(x.dtype)).view(*x.shape[:-1], -1)
-
-    def change(self, model: int) -> Tensor:
-        """The same as of :class:`Added`."""
-        return self.weight[model].detach().float().cpu().T - self.start[model]
 
 
 class Projector(nn.Module):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +10,14 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor, FastVlmForConditionalGeneration
 
+import bapa
 from studies.pretrained import build, scenes
-from studies.pretrained.arms import ARMS, FULL, Arm
-from studies.pretrained.group import Added, Projector, Whole
+from studies.pretrained.arms import ARMS, Arm
+from studies.pretrained.group import SCALE, Added, Projector, Whole
 from studies.pretrained.parts import TRAINED, atlas
 from studies.pretrained.scenes import TOKENS, Asker, Rows
 
@@ -217,10 +217,10 @@ class Group(nn.Module):
             margins.append(margin.view(len(self.names), -1))
             truth.append(some.target == self.asker.yes)
         found, right = torch.cat(margins, 1), torch.cat(truth)
-        return [area(margin[right].numpy(), margin[~right].numpy()) for margin in found]
+        return [float(roc_auc_score(right.numpy(), margin.numpy())) for margin in found]
 
     def state(self, model: int) -> dict[str, Tensor]:
-        """What one model has learned: its projector and the change of every language layer, as thin matrices or whole."""
+        """What one model has learned: its projector and every language layer, as what is added or as a whole."""
         kept = {"projector.weight": self.projector.weight[model], "projector.bias": self.projector.bias[model]}
         for name, layer in self.grouped().items():
             if isinstance(layer, Added):
@@ -234,30 +234,12 @@ def _part(rows: Rows, part: slice) -> Rows:
     """Some of the rows, with their answers."""
     start, stop, _ = part.indices(len(rows.ids))
     own = (rows.row >= start) & (rows.row < stop)
-    return Rows(
-        rows.ids[part],
-        rows.block[part],
-        rows.offset[part],
-        rows.row[own] - start,
-        rows.at[own],
-        rows.target[own],
-        rows.kind[own],
-    )
-
-
-def area(yes: object, no: object) -> float:
-    """The share of pairs in which the first is larger, ties half: the area under the ROC curve."""
-    import numpy as np
-
-    one, two = np.asarray(yes), np.asarray(no)
-    rank = rankdata(np.concatenate([one, two]))[: len(one)].sum()
-    return float((rank - len(one) * (len(one) + 1) / 2) / (len(one) * len(two)))
+    ids, block, offset = (value[part] for value in (rows.ids, rows.block, rows.offset))
+    return Rows(ids, block, offset, rows.row[own] - start, rows.at[own], rows.target[own], rows.kind[own])
 
 
 def folder(bench_home: Path, learned: Path, name: Name, out: Path) -> Path:
     """An ordinary model folder of what :meth:`Group.state` kept in ``learned``."""
-    import bapa
-
     arm, seed = name
     model = AutoModelForImageTextToText.from_pretrained(bench_home, dtype=torch.float32)
     if ARMS[arm].language == "random":
@@ -273,14 +255,9 @@ def folder(bench_home: Path, learned: Path, name: Name, out: Path) -> Path:
             if f"{key}.weight" in kept:
                 weight.copy_(kept[f"{key}.weight"].T)
             else:
-                from studies.pretrained.group import SCALE
-
                 weight += SCALE * (kept[f"{key}.a"].float() @ kept[f"{key}.b"].float()).T
     if ARMS[arm].scheme != "native":
         bapa.balance(model, ARMS[arm].scheme)
     model.save_pretrained(out)
     AutoProcessor.from_pretrained(bench_home).save_pretrained(out)
     return out
-
-
-__all__ = ["FULL", "Batch", "Bench", "Group", "Name", "area", "folder", "math"]

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from studies.pretrained import scenes
 from studies.pretrained.arms import ARMS, FEW, FULL, MANY, Recipe
-from studies.pretrained.group import Projector, Whole, clip
+from studies.pretrained.group import Whole, clip
 from studies.pretrained.learner import Batch, Bench, Group, Name
 from studies.pretrained.parts import TRAINED
 
@@ -25,6 +25,8 @@ KEEP = 500  # steps from one saved state of training to the next
 
 @dataclass
 class Step:
+    """The pictures of a step, and what is asked about them."""
+
     drawn: scenes.Scenes
     rows: scenes.Rows
 
@@ -227,6 +229,3 @@ def names(arms: Sequence[str], seeds: Sequence[int]) -> Iterator[Name]:
     for arm in arms:
         for seed in seeds:
             yield arm, seed
-
-
-__all__ = ["Projector", "Trainer", "names"]
