@@ -1,4 +1,4 @@
-"""``python -m studies.pretrained``: parts, train, judge, write; see docs/pretrained.md.
+"""``python -m studies.pretrained``: parts, train, judge; the plan is in PLAN.md.
 
 Every command resumes where it was. ``seed`` does all of one arm and seed: parts, training, judging.
 """
@@ -20,7 +20,7 @@ from studies.pretrained.arms import ARMS, SEEDS, Recipe
 def main() -> None:
     """Run one command."""
     parser = argparse.ArgumentParser(prog="python -m studies.pretrained", description=__doc__)
-    parser.add_argument("command", choices=("parts", "train", "judge", "seed", "write"))
+    parser.add_argument("command", choices=("parts", "train", "judge", "seed"))
     parser.add_argument("--parts", type=Path, default=Path("build/pretrained/parts"), help="where the parts lie")
     parser.add_argument("--work", type=Path, default=Path("build/pretrained/work"), help="where results go")
     parser.add_argument("--arm", action="append", choices=tuple(ARMS), help="default: all; repeatable")
@@ -42,10 +42,6 @@ def main() -> None:
         _train(args, arms, seeds)
     if args.command in ("judge", "seed"):
         _judge(args, [f"{arm}-{seed}" for arm in arms for seed in seeds])
-    if args.command == "write":
-        from studies.pretrained.page import write
-
-        write(args.work)
 
 
 def _train(args: argparse.Namespace, arms: list[str], seeds: list[int]) -> None:

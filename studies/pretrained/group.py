@@ -18,6 +18,8 @@ RANK, SCALE = 16, 2.0
 class Added(nn.Module):
     """A frozen linear layer and, for each model, a product of two thin matrices beside it (LoRA)."""
 
+    weight: Tensor
+
     def __init__(self, linear: nn.Linear, seeds: list[int]) -> None:
         super().__init__()
         self.register_buffer("weight", linear.weight.detach(), persistent=False)

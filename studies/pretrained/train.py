@@ -34,7 +34,7 @@ class Step:
 class Stream(Dataset[Step]):
     """The pictures and questions of every step: those of a seed and a placement are the same in whatever company."""
 
-    def __init__(self, bench: Bench, streams: Sequence[tuple[int, str]], recipe: Recipe) -> None:
+    def __init__(self, bench: Bench, streams: Sequence[tuple[int, scenes.Placement]], recipe: Recipe) -> None:
         self.there, self.asker, self.streams, self.recipe = bench.there, bench.asker, list(streams), recipe
 
     def __len__(self) -> int:
