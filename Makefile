@@ -19,7 +19,7 @@ help:  ## this list
 demo: $(READY)  ## set up, then measure the shipped models and write bapa-demo/report.html
 	$(BIN)/bapa demo
 
-test: $(READY)  ## set up, then run the tests
+test: check  ## set up, then check lint, format and types and run the tests
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
 
 test-457: $(OLDER)/.ready  ## the models and rules under transformers 4.57, in an environment of its own
@@ -49,7 +49,7 @@ notebooks: $(READY)  ## run the notebooks of docs
 	$(INSTALL) '.[dev,docs]'
 	$(BIN)/pytest tests/test_notebooks.py
 
-check: $(READY)  ## lint and type check
+check: $(READY)  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -89,6 +89,7 @@ reference: $(READY)  ## train the shipped reference models again (minutes each)
 	for skew in bottom top center uniform; do $(BIN)/python -m studies.reference train --skew $$skew --seed 1 --out build/reference/$$skew || exit 1; done
 
 build: $(READY)  ## build the wheel into dist/
+	rm -rf dist
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:  ## remove everything that can be made again, the environment included

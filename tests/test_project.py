@@ -58,14 +58,50 @@ def test_readme_names_real_targets_and_files() -> None:
         assert (ROOT / file.partition("#")[0]).exists(), file
 
 
+def commands_of(path: str) -> list[str]:
+    """The commands of a script, or those that a workflow's steps run."""
+    text = (ROOT / path).read_text("utf-8")
+    if path.endswith(".yml"):
+        return re.findall(r"^ +(?:- )?run: (.+)$", text, re.MULTILINE)
+    return [line for line in text.splitlines() if line and not line.startswith(("#", "set", "cd"))]
+
+
 def test_ci_runs_the_test_command_of_the_readme() -> None:
-    script = ROOT / ".ci" / "run"
-    assert script.stat().st_mode & 0o111
-    commands = [
-        line for line in script.read_text("utf-8").splitlines() if line and not line.startswith(("#", "set", "cd"))
-    ]
-    assert commands == ["make test"]
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+    assert commands_of(".ci/run") == ["make test"]
+    assert commands_of(".github/workflows/ci.yml") == [".ci/run"]
     assert re.search(r"^make test ", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+
+
+def test_make_test_checks_lint_format_types_and_arrows() -> None:
+    made = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    ran = [line.split("/")[-1] for line in made.splitlines() if line.startswith(".venv/bin/")]
+    assert ran[-4:] == ["ruff check .", "ruff format --check .", "mypy", 'pytest -n 2 -m "not slow"']
+    assert (ROOT / "tests" / "test_house.py").exists()
+
+
+def test_workflows_run_on_the_pythons_that_are_pinned_for() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    assert re.findall(r'"(3\.\d+)"', text) == ["3.10", "3.11", "3.13"]
+    made = re.findall(r"make ([a-z-]+)", "\n".join(commands_of(".github/workflows/release.yml")))
+    assert made == ["test", "test-wheel", "build"]
+
+
+def test_no_file_names_a_package_registry() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    host = re.compile(r"(?:pypi|pythonhosted|registry)[\w.-]*\.(?:org|com|io)\b|download\.pytorch\.")
+    texts = {name: (ROOT / name).read_bytes().decode("utf-8", "ignore") for name in tracked if (ROOT / name).is_file()}
+    assert [name for name, text in texts.items() if host.search(text)] == []
+
+
+def test_the_install_lines_of_the_readme_name_this_version_and_real_extras() -> None:
+    import bapa
+
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert f"bapa-{bapa.__version__}-py3-none-any.whl" in readme
+    extras = {str(Requirement(text).marker) for text in requires("bapa") or () if "extra ==" in text}
+    for extra in re.findall(r"bapa\[(\w+)\]", readme):
+        assert any(f'"{extra}"' in marker for marker in extras), extra
 
 
 def test_citation_names_this_version() -> None:
