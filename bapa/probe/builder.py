@@ -17,13 +17,14 @@ from bapa.errors import ConfigError, ProbeError
 from bapa.probe.card import data_card
 from bapa.probe.compose import Pixels
 from bapa.probe.design import Design
-from bapa.probe.files import empty, new_folder, progress, sync
+from bapa.probe.files import empty, new_folder, outside, progress, sync
 from bapa.probe.item import Items
 from bapa.probe.opening import open_source
 from bapa.probe.plan import Planner
 from bapa.probe.sheet import contact_sheet
+from bapa.probe.size import check_memory
 from bapa.probe.source import Columns, Source
-from bapa.probe.store import VERSION, Probe, fingerprint
+from bapa.probe.store import MANIFEST, VERSION, Probe, fingerprint
 from bapa.probe.tile import LeftOut, Tile, caption_key
 from bapa.probe.writer import TileWriter
 
@@ -59,24 +60,33 @@ def build(
     out, asked = Path(out), design or Design()
     pictures = open_source(source, asked, columns or Columns(), split)
     chosen = pictures.filled(asked)
+    outside(out, Path(source))
+    check_memory(pictures.wanted(chosen), chosen)
     config = {"version": VERSION, "source": pictures.describe(), "design": chosen.model_dump(mode="json")}
-    if not _holds(out, config):
-        with new_folder(out) as folder:
-            _write(folder, pictures, chosen, config, strict)
+    if not empty(out):
+        _check_holds(out, pictures, chosen, config)
+        return Probe.load(out)
+    with new_folder(out, last=MANIFEST) as folder:
+        if not empty(out):
+            raise ProbeError(f"another process has just written to {out}; repeat the command to see what")
+        _write(folder, pictures, chosen, config, strict)
     return Probe.load(out)
 
 
-def _holds(out: Path, config: dict[str, Any]) -> bool:
-    """Whether ``out`` holds the probe of this config; ConfigError if it holds anything else."""
-    if empty(out):
-        return False
+def _check_holds(out: Path, source: Source, design: Design, config: dict[str, Any]) -> None:
+    """ConfigError if ``out`` holds anything else than the probe of this config and of what the source now holds."""
     try:
-        found = json.loads((out / "probe.json").read_text("utf-8"))
+        found = json.loads((out / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
         raise ConfigError(f"{out} is not empty and holds no probe; choose a new folder: --out FOLDER") from None
     if differences := "; ".join(_differences(found, config)):
         raise ConfigError(f"{out} holds another probe ({differences}); choose a new folder: --out FOLDER")
-    return True
+    there = found["source"]
+    if there["stamp"] != source.stamp(design, there["read"]):
+        raise ConfigError(
+            f"{out} holds another probe (source.stamp: pictures or captions of {there['name']} have changed since); "
+            "choose a new folder: --out FOLDER"
+        )
 
 
 def _differences(found: Any, asked: Any, name: str = "") -> Iterator[str]:
@@ -90,18 +100,35 @@ def _differences(found: Any, asked: Any, name: str = "") -> Iterator[str]:
 def _write(folder: Path, source: Source, design: Design, config: dict[str, Any], strict: bool) -> None:
     wanted = source.wanted(design)
     left_out: list[LeftOut] = []
-    backdrops: dict[str, Tile] = {}
+    backdrops: list[Tile] = []
+    behind: set[str] = set()  # captions of the backdrops
+    seen: dict[str, tuple[str, int | None]] = {}  # by picture: what it is called, and the number of its tile
     colours: list[NDArray[np.float64]] = []
     with TileWriter(folder / "tiles.parquet") as tiles:
-        for tile in progress(_unlike(source.tiles(design)), wanted, "reading pictures"):
+        for tile in progress(source.tiles(design), wanted, "reading pictures"):
             if isinstance(tile, LeftOut):
                 left_out.append(tile)
-            elif caption_key(tile.caption) in backdrops:
+                continue
+            captions = {*map(caption_key, (tile.caption, *tile.also))}
+            number: int | None = len(tiles.labels)
+            if tile.caption and tile.digest in seen:
+                twin, number = seen[tile.digest]
+                left_out.append(LeftOut(tile.where, f"the same picture as {twin}"))
+                if number is None:
+                    behind |= captions
+                else:
+                    tiles.add_captions(number, (tile.caption, *tile.also))
+                continue
+            if not captions.isdisjoint(behind):
                 left_out.append(LeftOut(tile.where, "its caption is that of a background"))
             elif design.background == "natural" and len(backdrops) < _BACKDROPS:
-                backdrops[caption_key(tile.caption)] = tile
+                backdrops.append(tile)
+                behind |= captions
+                seen[tile.digest] = (tile.where, None)
             else:
                 tiles.add(tile)
+                if tile.caption:
+                    seen[tile.digest] = (tile.where, number)
                 if design.background == "mean":
                     colours.append(tile.image.mean((0, 1)))
             if len(tiles.labels) == wanted:
@@ -114,10 +141,11 @@ def _write(folder: Path, source: Source, design: Design, config: dict[str, Any],
             raise ProbeError(f"none of the {len(left_out)} pictures can be used, the first: {left_out[0]}")
         count = len(tiles.labels)
         items = Items.of(Planner(tiles.labels, design, source.group).draw(range(count, count + len(backdrops))))
-        for tile in backdrops.values():
+        for tile in backdrops:
             tiles.add(replace(tile, image=_cover(tile.image, design)))
-    manifest = {
+    manifest: dict[str, Any] = {
         **config,
+        "source": {**config["source"], "read": source.read, "stamp": source.stamp(design, source.read)},
         "colour": np.rint(np.mean(colours or _GROUND[design.background or "white"], axis=0)).astype(int).tolist(),
         "tiles": len(tiles.labels),
         "tiles_sha256": tiles.sha256,
@@ -125,21 +153,11 @@ def _write(folder: Path, source: Source, design: Design, config: dict[str, Any],
     }
     manifest["fingerprint"] = fingerprint(manifest, items)
     pq.write_table(items.table, folder / "items.parquet", compression="zstd")
-    (folder / "probe.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", "utf-8")
     probe = Probe.load(folder)
     contact_sheet(probe).save(folder / "contact_sheet.png")
     (folder / "README.md").write_text(data_card(probe), "utf-8")
     sync(folder)
-
-
-def _unlike(tiles: Iterator[Tile | LeftOut]) -> Iterator[Tile | LeftOut]:
-    """The tiles, with every repetition of a picture left out."""
-    seen: dict[str, str] = {}
-    for tile in tiles:
-        if isinstance(tile, Tile) and tile.caption and (twin := seen.setdefault(tile.digest, tile.where)) != tile.where:
-            yield LeftOut(tile.where, f"the same picture as {twin}")
-        else:
-            yield tile
 
 
 def _cover(image: Pixels, design: Design) -> Pixels:

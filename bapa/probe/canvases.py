@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from bapa.errors import ConfigError, ProbeError
 from bapa.probe.compose import Pixels
 from bapa.probe.design import PROMPTS, Design
-from bapa.probe.records import UnusableError, inside, read_jsonl, read_picture
+from bapa.probe.lines import read_jsonl, read_text
+from bapa.probe.names import find
+from bapa.probe.picture import UnusableError, read, read_picture
 from bapa.probe.tile import LeftOut, Tile
+from bapa.probe.words import texts
 
 # The names of the nine positions, row by row.
 POSITIONS = (
@@ -38,11 +40,10 @@ def recognise(path: Path) -> bool:
     """Whether a file holds such lines."""
     if path.suffix not in (".json", ".jsonl") or not path.is_file():
         return False
-    with path.open(encoding="utf-8") as lines:
-        try:
-            first = json.loads(lines.readline())
-        except ValueError:
-            return False
+    try:
+        first = json.loads(read_text(path).lstrip().partition("\n")[0])
+    except ValueError:
+        return False
     return isinstance(first, dict) and {"image", "caption", "position"} <= first.keys()
 
 
@@ -50,6 +51,7 @@ class Canvases:
     """Groups of canvases, each given back as nine tiles: the target with its caption, then the others without."""
 
     group: str | None = None
+    read = 0
 
     def __init__(self, path: Path, design: Design) -> None:
         if (design.rows, design.cols, design.task == "vqa") != (_SIDE, _SIDE, False):
@@ -59,16 +61,15 @@ class Canvases:
         self.path = path
         self.folder = path.parent / "images" if (path.parent / "images").is_dir() else path.parent
         self.groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in read_jsonl(path):
+        for _, row in read_jsonl(path):
             if row.get("answer") != "No":  # absent captions are drawn anew
                 self.groups[str(row.get("image")).rpartition("_")[0]].append(row)
 
     def filled(self, design: Design) -> Design:
         name = str(next(iter(self.groups.values()))[0]["image"])
         try:
-            with Image.open(inside(self.folder, name)) as canvas:
-                side = canvas.width // _SIDE
-        except (OSError, UnusableError) as error:
+            side = read(find(self.folder, name)).width // _SIDE
+        except UnusableError as error:
             raise ProbeError(f"{self.path}: its first canvas {name} cannot be opened ({error})") from None
         if design.cell not in (None, side):
             raise ConfigError(f"the canvases of {self.path} have cells of {side} px, {design.cell} asked: drop --cell")
@@ -78,36 +79,62 @@ class Canvases:
         return _SIDE**2 * min(design.items or len(self.groups), len(self.groups))
 
     def describe(self) -> dict[str, Any]:
-        stamp = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        return {"kind": "canvases", "name": self.path.name, "stamp": stamp}
+        return {"kind": "canvases", "name": self.path.name}
+
+    def stamp(self, design: Design, read: int) -> str:
+        digest = hashlib.sha256(self.path.read_bytes())
+        for name in self._order(design)[:read]:
+            for row in self._ends(name):
+                try:
+                    digest.update(find(self.folder, str(row.get("image"))).read_bytes())
+                except (UnusableError, OSError):
+                    digest.update(b"-")
+        return digest.hexdigest()
 
     def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
-        names = list(self.groups)
-        for index in np.random.default_rng(design.seed).permutation(len(names)).tolist():
+        for number, name in enumerate(self._order(design), 1):
+            self.read = number
             try:
-                yield from self._cut(names[index], design.cell or 0)
+                yield from self._cut(name, design.cell or 0)
             except UnusableError as why:
-                yield LeftOut(f"{self.path.name}, group {names[index]}", str(why))
+                yield LeftOut(f"{self.path.name}, group {name}", str(why))
+
+    def _order(self, design: Design) -> list[str]:
+        names = list(self.groups)
+        return [names[index] for index in np.random.default_rng(design.seed).permutation(len(names)).tolist()]
+
+    def _ends(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The first and the last canvas of a group: those that are read."""
+        return self.groups[name][0], self.groups[name][-1]
 
     def _cut(self, name: str, cell: int) -> list[Tile]:
         """The nine tiles of a group, after a look whether its first and last canvas hold the same pictures."""
-        rows = self.groups[name]
-        caption = str(rows[0].get("caption") or "").strip()
+        first, last = self._ends(name)
+        try:
+            caption, *also = texts(first.get("caption")) or [""]
+        except UnusableError as why:
+            raise UnusableError(f"its caption {why}") from None
         if not caption:
             raise UnusableError("no caption")
-        tiles, again = (self._order(row, cell) for row in (rows[0], rows[-1]))
+        tiles, again = self._pictures(first, cell), self._pictures(last, cell)
         if any(np.abs(a.astype(int) - b).mean() > _NOISE for a, b in zip(tiles, again, strict=True)):
             raise UnusableError("its canvases do not show the same nine pictures in insertion order")
         return [
-            Tile(tile, caption if number == 0 else "", f"{name}, tile {number}", {"scene": name})
+            Tile(
+                tile,
+                caption if number == 0 else "",
+                f"{name}, tile {number}",
+                {"scene": name},
+                () if number else tuple(also),
+            )
             for number, tile in enumerate(tiles)
         ]
 
-    def _order(self, row: dict[str, Any], cell: int) -> Sequence[Pixels]:
+    def _pictures(self, row: dict[str, Any], cell: int) -> Sequence[Pixels]:
         """The nine pictures of a canvas, the target first, the others row by row."""
         if row.get("position") not in POSITIONS:
             raise UnusableError(f"position {row.get('position')!r} is none of {', '.join(POSITIONS)}")
-        canvas = read_picture(inside(self.folder, str(row.get("image"))), _SIDE * cell)
+        canvas = read_picture(find(self.folder, str(row.get("image"))), _SIDE * cell)
         if canvas.shape[:2] != (_SIDE * cell, _SIDE * cell):
             raise UnusableError(
                 f"a canvas of {canvas.shape[1]} x {canvas.shape[0]} px, not {_SIDE * cell} x {_SIDE * cell}"

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bapa.errors import ConfigError
+from bapa.probe.marks import mark
 from bapa.probe.placement import Placement
 
 Task = Literal["match", "choice", "where", "order", "count", "vqa"]
@@ -122,6 +123,8 @@ def _check_prompt(prompt: str, task: str) -> None:
         found = {name for _, name, _, _ in Formatter().parse(prompt) if name is not None}
     except ValueError as error:
         raise ValueError(f"prompt {prompt!r}: {error}; write a brace as {{{{ or }}}}") from None
+    if marked := mark(prompt):
+        raise ValueError(f"prompt {prompt!r}: it holds {marked}, which models do not read as text; leave it out")
     must, may = _FIELDS[task]
     if not must <= found <= must | may:
         fields = ", ".join(f"{{{name}}}" for name in sorted(must))

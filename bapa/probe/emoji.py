@@ -7,7 +7,6 @@ installed; nothing of it becomes part of this one.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -74,8 +73,8 @@ class Emoji(Table):
 
     kind = "emoji"
 
-    def __init__(self, package: Path | None) -> None:
-        super().__init__(Columns(group="group"))
+    def __init__(self, package: Path | None, design: Design) -> None:
+        super().__init__(Columns(group="group"), design)
         self.package = package or _installed()
         self.name = self.package.resolve().name
         self.things = things(self.package)
@@ -94,13 +93,6 @@ class Emoji(Table):
 
     def picture(self, row: Row) -> Path | bytes:
         return Path(row["image"])
-
-    def stamp(self) -> str:
-        listed = json.dumps([(thing.code, thing.caption, thing.picture.stat().st_size) for thing in self._there()])
-        return hashlib.sha256(listed.encode()).hexdigest()
-
-    def _there(self) -> list[Thing]:
-        return [thing for thing in self.things if thing.picture.is_file()]
 
     def filled(self, design: Design) -> Design:
         return super().filled(design.filled(cell=CELL))

@@ -10,7 +10,7 @@ from bapa.errors import ConfigError
 from bapa.probe.canvases import Canvases, recognise
 from bapa.probe.design import PLACES, PROMPTS, Design
 from bapa.probe.emoji import Emoji
-from bapa.probe.records import Folder, open_dataset
+from bapa.probe.records import Folder
 from bapa.probe.source import Columns, Source, pool_size
 from bapa.probe.tile import LeftOut, Tile
 
@@ -19,6 +19,7 @@ class Digits:
     """Tinted handwritten digits, drawn from scans that the reference models have never seen."""
 
     group: str | None = "digit"
+    read = 0
 
     def filled(self, design: Design) -> Design:
         from bapa.probe.digits import QUESTIONS
@@ -36,6 +37,9 @@ class Digits:
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "digits", "name": "digits"}
+
+    def stamp(self, design: Design, read: int) -> str:
+        return ""  # the description says it all
 
     def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
         from bapa.probe import digits
@@ -60,9 +64,11 @@ def open_source(source: str, design: Design, columns: Columns, split: str) -> So
         return Digits()
     path = Path(source)
     if source == "emoji" or Emoji.recognise(path):
-        return Emoji(None if source == "emoji" else path)
+        return Emoji(None if source == "emoji" else path, design)
     if recognise(path):
         return Canvases(path, design)
     if Folder.recognise(path):
-        return Folder(path, columns)
-    return open_dataset(source, columns, split)
+        return Folder(path, columns, design)
+    from bapa.probe.dataset import open_dataset  # datasets takes a while to import
+
+    return open_dataset(source, columns, design, split)

@@ -23,6 +23,7 @@ class Label(NamedTuple):
 
     caption: str
     attributes: Mapping[str, str]
+    also: tuple[str, ...] = ()  # further captions that are true of it
 
 
 class Planner:
@@ -47,6 +48,11 @@ class Planner:
                 self.tiles[word].append(tile)
             if scene := label.attributes.get("scene"):
                 self.scenes[scene].append(tile)
+        # What may be asked about and is true of each tile.
+        self.true = [
+            {self.number[name] for name in map(caption_key, (label.caption, *label.also)) if name in self.number}
+            for label in labels
+        ]
         first = [labels[tiles[0]] for tiles in self.tiles.values()]
         self.caption = [label.caption for label in first]
         # The group of each caption; without groups each is one of its own.
@@ -69,8 +75,8 @@ class Planner:
         near, others = self._rng("near misses"), self._rng("distractors")
         items = []
         for number, (target, home) in enumerate(zip(targets, homes, strict=True)):
-            caption, attributes = self.labels[target]
-            miss = next(self._near(self.word[target], near), None) if self._wants_near_miss else None
+            caption, attributes, _ = self.labels[target]
+            miss = self._near_miss(target, near) if self._wants_near_miss else None
             around = self._surround(target, miss, others)
             item = Item(
                 item=number,
@@ -132,8 +138,12 @@ class Planner:
         else:
             yield from (int(other) for other in rng.permutation(self.members[self.group[word]]) if other != word)
 
+    def _near_miss(self, target: int, rng: np.random.Generator) -> int | None:
+        """The caption that comes nearest and is not true of the target."""
+        return next((word for word in self._near(self.word[target], rng) if word not in self.true[target]), None)
+
     def _surround(self, target: int, miss: int | None, rng: np.random.Generator) -> tuple[int, ...]:
-        """Tiles for the other cells: no caption twice, none that is the target's or the near miss's."""
+        """Tiles for the other cells: no caption is true of two of them, of the target, or is the near miss."""
         places = self.design.cells - 1
         if self.design.distractors == "none":
             return (EMPTY,) * places
@@ -143,16 +153,21 @@ class Planner:
         if self.design.distractors == "similar":
             near = (rng.choice(self.tiles[word]) for word in self._near(self.word[target], rng))
             candidates = chain(near, candidates)
-        seen = {self.word[target], miss}
+        seen = {*self.true[target], miss}
         chosen: list[int] = []
         if self.design.task == "count":
             candidates = self._counted(self.word[target], places, rng)
         for tile in candidates:
             if len(chosen) == places:
                 break
-            if self.word[tile] not in seen:
-                seen.add(self.word[tile])
+            if seen.isdisjoint(self.true[tile]):
+                seen |= self.true[tile]
                 chosen.append(int(tile))
+        if len(chosen) < places:
+            raise ProbeError(
+                f"too many captions of the source are true of several pictures: only {len(chosen)} pictures can stand "
+                f"beside {self.labels[target].caption!r}; choose a smaller grid or --distractors none"
+            )
         return tuple(rng.permutation(chosen).tolist())  # the most similar must not always stand first
 
     def _counted(self, word: int, places: int, rng: np.random.Generator) -> Iterator[int]:
@@ -164,9 +179,9 @@ class Planner:
         yield from (tile for tile in rng.permutation(len(self.labels)) if self.group[self.word[tile]] != group)
 
     def _shown(self, item: Item) -> set[int]:
-        """Captions that are on the canvas or already asked about."""
+        """Captions that are true of what is on the canvas, or already asked about."""
         asked = [] if item.near_miss is None else [self.number[caption_key(item.near_miss)]]
-        return {self.word[tile] for tile in item.layout if tile in self.word}.union(asked)
+        return set[int]().union(*(self.true[tile] for tile in item.layout if tile != EMPTY), asked)
 
     def _with_absent(self, items: Sequence[Item]) -> Iterator[Item]:
         """Each item with the caption of another's target that it does not show, best of a group not shown either."""
@@ -177,7 +192,12 @@ class Planner:
             shown = self._shown(item)
             groups = {self.group[word] for word in shown}
             missing, strange = tee(word for word in chain(targets, everything) if word not in shown)
-            word = next(chain((word for word in strange if self.group[word] not in groups), missing))
+            word = next(chain((word for word in strange if self.group[word] not in groups), missing), None)
+            if word is None:
+                raise ProbeError(
+                    f"every caption of the source is true of the canvas of {item.caption!r}: add pictures, choose a "
+                    "smaller grid or --distractors none"
+                )
             if word in targets:
                 targets.remove(word)
             yield replace(item, absent=self.caption[word])

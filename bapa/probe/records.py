@@ -1,69 +1,33 @@
-"""Sources with one picture a row: a folder with its metadata, a parquet file, a Hugging Face data set."""
+"""Sources with one picture a row; of these, a folder of pictures with its metadata."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import repeat
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bapa.errors import ProbeError
-from bapa.probe.compose import Pixels
 from bapa.probe.design import PROMPTS, Design
+from bapa.probe.lines import read_csv, read_jsonl
+from bapa.probe.names import find, pictures, plain_name, printable
+from bapa.probe.picture import UnusableError, read_picture
 from bapa.probe.source import Columns, pool_size
 from bapa.probe.tile import LeftOut, Tile
+from bapa.probe.words import shown, texts
 
-Row = Mapping[str, Any]
+Row = Mapping[str | None, Any]
 METADATA = ("metadata.jsonl", "metadata.csv")
-EXAMPLE = '{"file_name": "a.jpg", "caption": "a cat"}'
-_HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?(:[\w.-]+)?")
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 _BATCH = 64  # pictures in memory at a time
-
-
-class UnusableError(Exception):
-    """Why one row cannot become a tile; caught here and listed."""
-
-
-def read_picture(data: Path | bytes, side: int) -> Pixels:
-    """A picture scaled to fit a square of ``side`` pixels, uint8 (height, width, 3), upright, transparency on white.
-
-    Raises:
-        UnusableError: it cannot be read.
-    """
-    try:
-        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as picture:
-            picture.draft("RGB", (2 * side, 2 * side))  # lets JPEG decode a large picture at a fraction of its size
-            upright = ImageOps.exif_transpose(picture)
-            if upright.has_transparency_data:
-                upright = upright.convert("RGBA")
-                upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-            fitted = ImageOps.contain(upright.convert("RGB"), (side, side), Image.Resampling.LANCZOS)
-    except FileNotFoundError:
-        raise UnusableError("no such file") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow's readers raise
-        reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
-        raise UnusableError(f"not a readable picture: {reason}") from None
-    return np.asarray(fitted)
-
-
-def inside(folder: Path, name: str) -> Path:
-    """The file ``name`` of ``folder``; UnusableError if the name leads out of it."""
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-        raise UnusableError("leads out of its folder")
-    return folder / name
+_NAMED = 3  # names in a message
 
 
 class Table(ABC):
@@ -72,9 +36,15 @@ class Table(ABC):
     kind: str
     name: str
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, design: Design) -> None:
         self.columns = columns
         self.group = "group" if columns.group else None
+        self.read = 0
+        self.wanted_columns = {"caption": columns.caption}  # what a tile says: in which column it stands
+        if columns.group:
+            self.wanted_columns["group"] = columns.group
+        if design.task == "vqa":
+            self.wanted_columns |= {"question": columns.question, "answer": columns.answer}
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -87,62 +57,106 @@ class Table(ABC):
     def picture(self, row: Row) -> Path | bytes:
         """The encoded picture of a row; UnusableError if it has none."""
 
-    @abstractmethod
-    def stamp(self) -> str:
-        """Changes when the pictures or captions do."""
-
     def filled(self, design: Design) -> Design:
+        if design.items and design.items > len(self):
+            raise ProbeError(
+                f"{design.items} items asked, the source has {len(self)} pictures; ask for fewer: --items {len(self)}"
+            )
         return design.filled(cell=280, background="white", prompts=(PROMPTS[design.task],))
 
     def wanted(self, design: Design) -> int:
         return len(self) if design.items is None else pool_size(design.items, design)
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": self.kind, "name": self.name, "columns": asdict(self.columns), "stamp": self.stamp()}
+        return {"kind": self.kind, "name": self.name, "columns": asdict(self.columns)}
+
+    def stamp(self, design: Design, read: int) -> str:
+        digest = hashlib.sha256(f"{len(self)} rows".encode())
+        for index in self._order(design)[:read]:
+            where, row = self.row(index)
+            said = [where, *(repr(row.get(column)) for column in self.wanted_columns.values())]
+            digest.update(json.dumps(said).encode())
+            digest.update(self._encoded(row))
+        return digest.hexdigest()
 
     def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
-        order = np.random.default_rng(design.seed).permutation(len(self)).tolist()
+        order = self._order(design)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(order), _BATCH):
                 names, rows = zip(*map(self.row, order[start : start + _BATCH]), strict=True)
-                yield from pool.map(self._tile, names, rows, repeat(design))
+                self.read = start + len(rows)
+                yield from pool.map(self._tile, names, rows, repeat(design.cell))
 
-    def _tile(self, where: str, row: Row, design: Design) -> Tile | LeftOut:
-        wanted = {"group": self.columns.group}
-        if design.task == "vqa":
-            wanted |= {"question": self.columns.question, "answer": self.columns.answer}
+    def _order(self, design: Design) -> list[int]:
+        return np.random.default_rng(design.seed).permutation(len(self)).tolist()
+
+    def _encoded(self, row: Row) -> bytes:
+        """The picture of a row before it is decoded; nothing where there is none."""
         try:
-            caption = _text(row, self.columns.caption)
-            attributes = {attribute: _text(row, column) for attribute, column in wanted.items() if column}
-            return Tile(read_picture(self.picture(row), design.cell or 0), caption, where, attributes)
+            picture = self.picture(row)
+            return picture if isinstance(picture, bytes) else picture.read_bytes()
+        except (UnusableError, OSError):
+            return b""
+
+    def _tile(self, where: str, row: Row, cell: int) -> Tile | LeftOut:
+        try:
+            if None in row:
+                raise UnusableError(
+                    f"{len(row[None])} fields more than the first line has; put text that holds a comma in quotes"
+                )
+            said = {name: self._said(row, column) for name, column in self.wanted_columns.items()}
+            caption, *also = said.pop("caption")
+            first = {name: values[0] for name, values in said.items()}
+            return Tile(read_picture(self.picture(row), cell), caption, where, first, tuple(also))
         except UnusableError as why:
             return LeftOut(where, str(why))
 
+    def _said(self, row: Row, column: str) -> list[str]:
+        try:
+            found = texts(row.get(column))
+        except UnusableError as why:
+            raise UnusableError(f"its {column} {why}") from None
+        if not found:
+            raise UnusableError(f"no {column}")
+        return found
 
-def _text(row: Row, column: str) -> str:
-    value = row.get(column)
-    text = "" if value is None else str(value).strip()
-    if not text:
-        raise UnusableError(f"no {column}")
-    return text
+    def _check_columns(self, there: Sequence[str]) -> None:
+        """ProbeError where a column that is asked for is none of those that are there."""
+        for option, column in self.wanted_columns.items():
+            if column not in there:
+                raise ProbeError(
+                    f"{self.name} has no column {column!r}, its columns: {', '.join(there)}; "
+                    f"name the right one: --{option}-column NAME"
+                )
 
 
 class Folder(Table):
-    """A folder of pictures with ``metadata.jsonl`` or ``metadata.csv`` (the ImageFolder convention of ``datasets``)."""
+    """A folder of pictures with ``metadata.jsonl`` or ``metadata.csv`` (the ImageFolder convention of ``datasets``).
+
+    Several rows of one picture are one row with several captions.
+    """
 
     kind = "folder"
 
-    def __init__(self, folder: Path, columns: Columns) -> None:
-        super().__init__(columns)
+    def __init__(self, folder: Path, columns: Columns, design: Design) -> None:
+        super().__init__(columns, design)
         self.folder = folder
-        self.name = folder.resolve().name
+        self.name = printable(folder.resolve().name)
         self.metadata = next(folder / name for name in METADATA if (folder / name).is_file())
-        self.rows = read_jsonl(self.metadata) if self.metadata.suffix == ".jsonl" else _read_csv(self.metadata)
         self.column = columns.image or "file_name"
-        named = {str(row.get(self.column)) for row in self.rows}
-        pictures = (path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-        found = sorted(path.relative_to(folder).as_posix() for path in pictures)
-        self.rows += [{self.column: name} for name in found if name not in named]  # to be listed: they have no caption
+        rows: list[dict[Any, Any]]
+        if self.metadata.suffix == ".jsonl":
+            rows = [row for _, row in read_jsonl(self.metadata)]
+        else:
+            rows = read_csv(self.metadata, self.column)
+        self._check_columns(list(dict.fromkeys(str(name) for row in rows for name in row if name is not None)))
+        named = self._joined(rows)
+        there = pictures(folder)
+        if named and named.keys().isdisjoint(map(plain_name, there)):
+            self._check_one_is_there(named, there)
+        # Listed so that they are told: they have no caption.
+        unnamed: list[Row] = [{self.column: name} for name in there if plain_name(name) not in named]
+        self.rows: list[Row] = [*self._nameless, *named.values(), *unnamed]
 
     @staticmethod
     def recognise(folder: Path) -> bool:
@@ -155,112 +169,50 @@ class Folder(Table):
     def row(self, index: int) -> tuple[str, Row]:
         row = self.rows[index]
         name = row.get(self.column)
-        return f"{self.name}/{name}" if name else f"{self.name}/{self.metadata.name}, row {index + 1}", row
+        if not isinstance(name, str) or not name:
+            return f"{self.name}/{self.metadata.name}, a row whose {self.column} is {shown(name)}", row
+        return printable(f"{self.name}/{name}"), row
 
     def picture(self, row: Row) -> Path | bytes:
-        return inside(self.folder, _text(row, self.column))
+        name = row.get(self.column)
+        if not isinstance(name, str) or not name.strip():
+            raise UnusableError(f"no {self.column}")
+        return find(self.folder, name.strip())
 
-    def stamp(self) -> str:
-        digest = hashlib.sha256(self.metadata.read_bytes())
-        for row in self.rows:
-            path = self.folder / str(row.get(self.column))
-            digest.update(f"{row.get(self.column)}:{path.stat().st_size if path.is_file() else None}\n".encode())
-        return digest.hexdigest()
+    def _joined(self, rows: Sequence[dict[Any, Any]]) -> dict[str, dict[Any, Any]]:
+        """The rows by the plain name of their picture, all captions of one picture in one row."""
+        joined: dict[str, dict[Any, Any]] = {}
+        self._nameless: list[Row] = []
+        caption = self.columns.caption
+        for row in rows:
+            name = row.get(self.column)
+            if not isinstance(name, str) or not name.strip():
+                self._nameless.append(row)
+                continue
+            first = joined.setdefault(plain_name(name.strip()), row)
+            if first is not row:
+                first[caption] = [one for given in (first, row) for one in _listed(given.get(caption))]
+                if None in row:
+                    first[None] = row[None]
+        return joined
 
-
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file of JSON lines; ProbeError names a line that holds none."""
-    rows = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        if line.strip():
+    def _check_one_is_there(self, named: Mapping[str, Row], there: Sequence[str]) -> None:
+        """ProbeError where none of the names leads anywhere: then the names are wrong, not the pictures missing."""
+        for name in named:
             try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ProbeError(f"{path}, line {number}: not JSON ({error})") from None
-            if not isinstance(row, dict):
-                raise ProbeError(f"{path}, line {number}: expected an object such as {EXAMPLE}")
-            rows.append(row)
-    return rows
+                find(self.folder, name)
+                return
+            except UnusableError as why:
+                reason = str(why)
+                if reason != "no such file":
+                    return
+        held = ", ".join(map(printable, there[:_NAMED])) + (" ..." if len(there) > _NAMED else "")
+        raise ProbeError(
+            f"{self.metadata} names {len(named)} pictures and none of them is there, the first: "
+            f"{printable(next(iter(named)))}; {self.folder} holds {held or 'no pictures'}: write the names as they "
+            f"start from {self.folder}"
+        )
 
 
-def _read_csv(path: Path) -> list[dict[str, Any]]:
-    with path.open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
-
-
-class Dataset(Table):
-    """A data set that ``datasets`` can open: parquet, saved to disk, or on the hub."""
-
-    kind = "dataset"
-
-    def __init__(self, name: str, data: Any, folder: Path, columns: Columns) -> None:
-        import datasets
-
-        super().__init__(columns)
-        self.name, self.folder = name, folder
-        self.column = columns.image or "image"
-        for option, column in (("image", self.column), ("caption", columns.caption), ("group", columns.group)):
-            if column and column not in data.column_names:
-                raise ProbeError(
-                    f"{name} has no column {column!r}, its columns: {', '.join(data.column_names)}; "
-                    f"name the right one: --{option}-column NAME"
-                )
-        if isinstance(data.features[self.column], datasets.Image):
-            # Decoding is ours, so that a bad picture costs that picture only.
-            data = data.cast_column(self.column, datasets.Image(decode=False))
-        self.data = data
-        self.labels = {key: label for key, label in data.features.items() if isinstance(label, datasets.ClassLabel)}
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def row(self, index: int) -> tuple[str, Row]:
-        row = self.data[index]
-        named = {key: label.int2str(row[key]) for key, label in self.labels.items() if row[key] is not None}
-        return f"{self.name}, row {index}", {**row, **named}
-
-    def picture(self, row: Row) -> Path | bytes:
-        value = row[self.column]
-        if isinstance(value, dict):
-            value = value.get("bytes") or value.get("path")
-        if isinstance(value, bytes):
-            return value
-        if isinstance(value, str):
-            # A path of the data set's own cache is absolute; one that a row spells out must stay beside the data.
-            return Path(value) if isinstance(row[self.column], dict) else inside(self.folder, value)
-        raise UnusableError(f"no {self.column}")
-
-    def stamp(self) -> str:
-        return f"{len(self.data)} rows, {self.data.split}, version {self.data.version}"
-
-
-def open_dataset(source: str, columns: Columns, split: str) -> Dataset:
-    """A parquet file, a data set saved on disk, or one of the hub (``owner/name`` or ``owner/name:config``).
-
-    Raises:
-        ProbeError: nothing of that name, or it lacks a column.
-    """
-    import datasets
-
-    path = Path(source)
-    if path.is_dir() and any(file.suffix.lower() in _SUFFIXES for file in path.iterdir()):
-        raise ProbeError(f"{path} has pictures but no metadata.jsonl; write one with a line like {EXAMPLE} for each")
-    accepted = "accepted are 'digits', a folder with metadata.jsonl, a parquet file or a data set of the hub"
-    if not path.exists() and not _HUB_NAME.fullmatch(source):
-        raise ProbeError(f"there is no {source!r}; {accepted}")
-    try:
-        if path.suffix == ".parquet" and path.is_file():
-            data = datasets.load_dataset("parquet", data_files={split: str(path)}, split=split)
-        elif (path / "dataset_dict.json").is_file():
-            data = datasets.load_from_disk(str(path))[split]
-        elif (path / "state.json").is_file():
-            data = datasets.load_from_disk(str(path))
-        elif path.exists():
-            data = datasets.load_dataset(source, split=split)
-        else:
-            name, _, config = source.partition(":")
-            data = datasets.load_dataset(name, config or None, split=split)
-    except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ProbeError(f"cannot open {source!r} ({reason}); {accepted}") from None
-    return Dataset(path.name if path.exists() else source, data, path.parent if path.is_file() else path, columns)
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]

@@ -32,7 +32,7 @@ def render(probe: Probe, out: str | Path) -> Path:
     if not empty(out):
         raise ConfigError(f"{out} is not empty; choose a new folder")
     with (
-        new_folder(out) as folder,
+        new_folder(out, last="metadata.jsonl") as folder,
         ThreadPoolExecutor(os.cpu_count()) as pool,
         (folder / "metadata.jsonl").open("w", encoding="utf-8") as metadata,
     ):

@@ -28,10 +28,11 @@ class Columns:
 class Source(Protocol):
     """Captioned pictures in an order drawn from the design's seed.
 
-    ``group`` is the attribute that near misses share, if there is one.
+    ``group`` is the attribute that near misses share, if there is one; ``read`` how many rows gave the tiles so far.
     """
 
     group: str | None
+    read: int
 
     def filled(self, design: Design) -> Design:
         """The design with what suits this source where nothing was chosen."""
@@ -40,7 +41,12 @@ class Source(Protocol):
         """How many tiles serve the design; reading stops there."""
 
     def describe(self) -> dict[str, Any]:
-        """What identifies the source: the same description, the same pictures."""
+        """What the source was asked for by."""
+
+    def stamp(self, design: Design, read: int) -> str:
+        """SHA-256 of the pictures and words of the first ``read`` rows that the design visits: another one where any of
+        them has changed. Pictures need not be decoded for it.
+        """
 
     def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
         """The pictures one by one, no side longer than ``design.cell``."""

@@ -28,6 +28,7 @@ from bapa.probe.questions import Question, ask
 from bapa.probe.tile import LeftOut
 
 VERSION = 2
+MANIFEST = "probe.json"
 _CACHE_BYTES = 256 * 2**20  # decoded tiles kept in memory, whatever the size of the probe
 
 
@@ -61,7 +62,7 @@ class Probe:
         """
         path = Path(path)
         try:
-            manifest = json.loads((path / "probe.json").read_text("utf-8"))
+            manifest = json.loads((path / MANIFEST).read_text("utf-8"))
             table = pq.read_table(path / "items.parquet", schema=ITEMS)
         except FileNotFoundError as error:
             raise ProbeError(

@@ -17,13 +17,14 @@ class Tile:
 
     ``image``: uint8 (height, width, 3), no side longer than the cell's. ``where``: what to call it in messages (a path,
     a row, a scan). ``attributes``: what else the source says about it, e.g. ``digit`` and ``colour``, or ``question``
-    and ``answer``.
+    and ``answer``. ``also``: further captions that are true of it, so that none is asked about as absent.
     """
 
     image: NDArray[np.uint8]
     caption: str
     where: str
     attributes: Mapping[str, str] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:

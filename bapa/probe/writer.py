@@ -71,11 +71,16 @@ class TileWriter:
 
     def add(self, tile: Tile) -> None:
         """The next tile; its number is the count of those before."""
-        self.labels.append(Label(tile.caption, tile.attributes))
+        self.labels.append(Label(tile.caption, tile.attributes, tile.also))
         self._digest.update(json.dumps([tile.digest, tile.caption, dict(tile.attributes)], sort_keys=True).encode())
         self._waiting.append(tile)
         if len(self._waiting) == _BATCH:
             self._flush()
+
+    def add_captions(self, number: int, captions: tuple[str, ...]) -> None:
+        """Further captions that are true of a tile written before."""
+        label = self.labels[number]
+        self.labels[number] = label._replace(also=(*label.also, *captions))
 
     def _flush(self) -> None:
         start = len(self.labels) - len(self._waiting)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import datasets
 import numpy as np
 import pytest
 from PIL import Image
 
+from bapa.probe import Design, Probe
+
 NOUNS = ("cat", "dog", "kettle", "violin", "tractor", "lamp", "fern", "bridge")
 COLOURS = ("amber", "teal", "ivory")
+SMALL = Design(rows=2, cols=2, cell=32)
 SIZES = ((40, 30), (30, 40), (32, 32), (64, 20))
 
 
@@ -37,3 +42,25 @@ def write_folder(folder: Path) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return write_folder(tmp_path / "pictures")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+
+
+def table(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+
+
+def write(folder: Path, rows: list[dict[str, Any]], encoding: str = "utf-8") -> None:
+    text = "".join(json.dumps(row, ensure_ascii=encoding == "utf-8") + "\n" for row in rows)
+    (folder / "metadata.jsonl").write_text(text, encoding)
+
+
+def reasons(probe: Probe) -> dict[str, str]:
+    return {Path(entry.where).name: entry.reason for entry in probe.left_out}
+
+
+def captions(probe: Probe) -> set[str]:
+    return {item.caption for item in probe.items}

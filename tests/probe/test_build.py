@@ -144,7 +144,7 @@ def test_strict_makes_them_an_error_and_writes_nothing(folder: Path, tmp_path: P
     [
         (Design(rows=5, cols=5, cell=16), "needs 27 (25 to show, 2 to ask about without showing)"),
         (Design(rows=2, cols=2, cell=16, task="choice", choices=26), "needs 29"),
-        (Design(rows=2, cols=2, cell=16, items=25), "25 items asked, the source has 24 usable pictures"),
+        (Design(rows=2, cols=2, cell=16, items=25), "25 items asked, the source has 24 pictures"),
     ],
 )
 def test_too_few_pictures_is_an_error_before_anything_is_written(

@@ -17,11 +17,6 @@ from .conftest import NOUNS
 SMALL = Design(rows=2, cols=2, cell=32)
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-
-
 def rows(folder: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
 

@@ -1,0 +1,82 @@
+"""The one picture reader: every door of bapa shows a model the same pixels of the same file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from bapa.probe.compose import Pixels
+
+_DEEP = 65535  # white of a picture with 16 bits a channel
+
+
+class UnusableError(Exception):
+    """Why one picture or one row of a source cannot be used; whoever reads the source lists it."""
+
+
+def read(data: Path | bytes, side: int | None = None) -> Image.Image:
+    """A picture as :func:`plain` makes it.
+
+    ``side``: no more than a square of so many pixels is needed, so that a large JPEG may be decoded at a fraction of
+    its size.
+
+    Raises:
+        UnusableError: it cannot be read.
+    """
+    try:
+        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as picture:
+            if side:
+                picture.draft("RGB", (2 * side, 2 * side))
+            return plain(picture)
+    except UnusableError:
+        raise
+    except FileNotFoundError:
+        raise UnusableError("no such file") from None
+    except UnidentifiedImageError:
+        raise UnusableError("not a readable picture: unknown format") from None
+    except Exception as error:  # decoders and EXIF readers raise whatever they like; it costs this picture only
+        raise UnusableError(f"not a readable picture: {' '.join(str(error).split()) or type(error).__name__}") from None
+
+
+def read_picture(data: Path | bytes, side: int) -> Pixels:
+    """A picture scaled to fit a square of ``side`` pixels, uint8 (height, width, 3).
+
+    Raises:
+        UnusableError: it cannot be read.
+    """
+    picture = read(data, side)
+    try:
+        return np.asarray(ImageOps.contain(picture, (side, side), Image.Resampling.LANCZOS))
+    except ValueError:  # a side would have no pixel left
+        raise UnusableError(f"{picture.width} x {picture.height} px do not fit a cell of {side} px") from None
+
+
+def plain(picture: Image.Image) -> Image.Image:
+    """A picture in RGB: upright as its EXIF says, transparency on white, 16 bits and fractions scaled to 8 bits.
+
+    Raises:
+        UnusableError: its values do not say what is white.
+    """
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
+        return _eight_bits(upright).convert("RGB")
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+    return upright.convert("RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """A picture of one deep channel in 8 bits: Pillow's own ``convert`` cuts off everything above 255."""
+    values = np.asarray(picture).astype(np.float64)
+    low, high = values.min(), values.max()
+    white = {"F": 1 if high <= 1 else 255}.get(picture.mode, _DEEP)
+    if not (low >= 0 and high <= white):  # not a number fails both
+        raise UnusableError(
+            f"its values run from {low:g} to {high:g}; save it with 8 or 16 bits a channel, or with fractions from 0 "
+            "to 1"
+        )
+    return Image.fromarray(np.rint(values * (255 / white)).astype(np.uint8))
