@@ -69,8 +69,17 @@ def build(
     with new_folder(out, last=MANIFEST) as folder:
         if not empty(out):
             raise ProbeError(f"another process has just written to {out}; repeat the command to see what")
-        _write(folder, pictures, chosen, config, strict)
+        _write(folder, pictures, chosen, config, _given(source, split), strict)
     return Probe.load(out)
+
+
+def _given(source: str, split: str) -> dict[str, str]:
+    """How the source was named, so that the command can be told again: a path whole, a split that is not the usual."""
+    path = Path(source)
+    return {
+        "source": str(path.resolve()) if path.exists() else source,
+        **({"split": split} if split != "train" else {}),
+    }
 
 
 def _check_holds(out: Path, source: Source, design: Design, config: dict[str, Any]) -> None:
@@ -97,7 +106,9 @@ def _differences(found: Any, asked: Any, name: str = "") -> Iterator[str]:
         yield f"{name}: {found!r} there, {asked!r} asked"
 
 
-def _write(folder: Path, source: Source, design: Design, config: dict[str, Any], strict: bool) -> None:
+def _write(
+    folder: Path, source: Source, design: Design, config: dict[str, Any], given: dict[str, str], strict: bool
+) -> None:
     wanted = source.wanted(design)
     left_out: list[LeftOut] = []
     backdrops: list[Tile] = []
@@ -146,6 +157,7 @@ def _write(folder: Path, source: Source, design: Design, config: dict[str, Any],
     manifest: dict[str, Any] = {
         **config,
         "source": {**config["source"], "read": source.read, "stamp": source.stamp(design, source.read)},
+        "given": given,
         "colour": np.rint(np.mean(colours or _GROUND[design.background or "white"], axis=0)).astype(int).tolist(),
         "tiles": len(tiles.labels),
         "tiles_sha256": tiles.sha256,

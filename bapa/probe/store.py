@@ -35,8 +35,9 @@ _CACHE_BYTES = 256 * 2**20  # decoded tiles kept in memory, whatever the size of
 class Probe:
     """A saved probe.
 
-    ``design`` says what it looks like and asks, ``source`` where its pictures come from, ``left_out`` which of them it
-    does without, ``tiles`` how many it has; ``fingerprint`` is that of :func:`fingerprint`.
+    ``design`` says what it looks like and asks, ``source`` where its pictures come from, ``given`` how that was named
+    (``source``, and ``split`` where it is not the usual one), ``left_out`` which of them it does without, ``tiles`` how
+    many it has; ``fingerprint`` is that of :func:`fingerprint`.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any], items: Items) -> None:
@@ -44,6 +45,7 @@ class Probe:
         self.items = items
         self.design = Design(**manifest["design"])
         self.source: dict[str, Any] = manifest["source"]
+        self.given: dict[str, str] = manifest.get("given", {})
         self.colour: tuple[int, int, int] = tuple(manifest["colour"])
         self.tiles: int = manifest["tiles"]
         self.left_out = [LeftOut(**entry) for entry in manifest["left_out"]]

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from bapa.calibrate.curve import SHOWN
 from bapa.inference.store import replacing
 from bapa.report import figures, view
 from bapa.report.calibration_figure import draw
+from bapa.report.environment import page
 
 TITLES = {
     "hit": "hits",
@@ -84,14 +83,5 @@ def _price(native: Mapping[str, float], its: Mapping[str, float]) -> str:
 
 
 def _render(found: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
-    environment = Environment(
-        loader=PackageLoader("bapa.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=view.percent, interval=view.interval)
-    return environment.get_template("calibration.html.j2").render(
-        found=found, pictures=pictures, sentences=list(sentences(found)), titles=TITLES, quantities=()
-    )
+    shown = {"sentences": list(sentences(found)), "titles": TITLES, "quantities": ()}
+    return page("calibration.html.j2", found=found, pictures=pictures, **shown)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 import bapa
 from bapa.report import chance, view, words
 from bapa.report.compare import base
+from bapa.report.environment import page
 from bapa.report.examples import RULE, Example
 from bapa.report.parts import Part
 from bapa.report.scale import DIFFERENCE, RATE
@@ -18,18 +17,11 @@ from bapa.stats.floors import SeedNoise
 
 def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:
     """The page over ``runs``, each as :func:`section` gives it. ``command``: the one that writes the page again."""
-    environment = Environment(
-        loader=PackageLoader("bapa.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=view.percent, interval=view.interval)
     shown = {
         quantity.key for run in runs for scheme in run["schemes"] for quantity in (m.quantity for m in scheme["maps"])
     }
-    return environment.get_template("page.html.j2").render(
+    return page(
+        "page.html.j2",
         title=f"Spatial bias: {', '.join(run['name'] for run in runs)}",
         labels=list(dict.fromkeys(scheme["label"] for run in runs for scheme in run["schemes"])),
         answer=words.answer(named := [(run["name"], run["bias"]) for run in runs]),

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from bapa.inference.store import read_json, replacing
 from bapa.measure import Run
+from bapa.report.environment import page
 from bapa.report.figures import PAPER
 from bapa.report.parts import Part, picture
-from bapa.report.view import interval, percent
 
 PAGE = "tuning.html"
 CURVES = {
@@ -31,15 +30,8 @@ _INKS = {False: ("#0b6e99", "#c2571a", "#5b7a1d", "#8a3f8f"), True: ("#63b8dd", 
 
 def write(folder: Path, record: Mapping[str, Any]) -> Path:
     """Write ``tuning.html``, one self-contained page over the record of ``tune.json``, into ``folder``."""
-    environment = Environment(
-        loader=PackageLoader("bapa.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, interval=interval)
-    page = environment.get_template("tuning.html.j2").render(
+    text = page(
+        "tuning.html.j2",
         record=record,
         config=record["config"],
         last=record["loss"][-1] if record["loss"] else None,
@@ -48,7 +40,7 @@ def write(folder: Path, record: Mapping[str, Any]) -> Path:
         dark=svg(record, dark=True),
     )
     with replacing(folder / PAGE) as part:
-        part.write_text(page, "utf-8")
+        part.write_text(text, "utf-8")
     return folder / PAGE
 
 

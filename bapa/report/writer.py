@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from inspect import signature
 from pathlib import Path
 
 from bapa.errors import ProbeError, RunError
 from bapa.inference.store import replacing
-from bapa.measure import Run, load_run, measure
-from bapa.probe import Columns, Design, Probe
+from bapa.measure import Run, load_run
+from bapa.probe import Probe
 from bapa.report import figures, tables
+from bapa.report.again import commands
 from bapa.report.compare import base
 from bapa.report.examples import examples
 from bapa.report.page import render, section
 from bapa.report.parts import parts
-from bapa.stats import Settings
 from bapa.stats.floors import SeedNoise, seed_noise
 
 
@@ -68,58 +67,43 @@ def _writing(place: Path, option: str) -> Iterator[None]:
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
-    """Each run by its model, with its folder where several runs are of one model."""
+    """Each run by its model, with its folder where several runs are of one model.
+
+    Raises RunError where one folder is named twice.
+    """
     models = [str(run.bias["model"]["name"]) for run in runs]
+    folders = [run.path.resolve() for run in runs]
+    for run, folder in zip(runs, folders, strict=True):
+        if folders.count(folder) > 1:
+            raise RunError(f"{run.path} is named twice; name each run once")
+    common = Path(os.path.commonpath([folder.parent for folder in folders]))
     return [
-        f"{model} ({run.path.name})" if models.count(model) > 1 else model
-        for model, run in zip(models, runs, strict=True)
+        f"{model} ({folder.relative_to(common).as_posix()})" if models.count(model) > 1 else model
+        for model, folder in zip(models, folders, strict=True)
     ]
 
 
 def _section(name: str, run: Run, prefix: str, noise: SeedNoise | None) -> dict[str, object]:
     probe = _probe(run)
-    commands = [shlex.join(_probe_command(probe))] if probe else []
-    commands.append(shlex.join(_measure_command(run)))
     shown = examples(run.answers(), probe, list(run.bias["schemes"]), base(run.bias), prefix) if probe else []
     provenance = {**run.config["config"], **run.config}
     for key in ("config", "version"):
         del provenance[key]
-    return section(name, run.bias, provenance, commands, shown, parts=list(parts(run)), noise=noise)
+    again = commands(run, probe)
+    return section(name, run.bias, provenance, again, shown, parts=list(parts(run)), noise=noise)
 
 
 def _probe(run: Run) -> Probe | None:
-    """The probe of a run; None where its folder is gone or holds another probe by now."""
-    try:
-        probe = Probe.load(run.bias["probe"]["path"])
-    except ProbeError:
-        return None
-    return probe if probe.fingerprint == run.bias["probe"]["fingerprint"] else None
+    """The probe of a run; None where its folder is gone or holds another probe by now.
 
-
-def _probe_command(probe: Probe) -> Iterator[str]:
-    """The command that builds a probe, with every option that is not at its default."""
-    yield from ("bapa", "probe", probe.source["name"], "--out", str(probe.path))
-    standard, columns = Design(), asdict(Columns())
-    for name, value in probe.design:
-        flag = name.replace("_", "-")
-        if name in ("prompts", "lines"):
-            given = () if value == getattr(standard, name) else value
-            yield from (word for one in given for word in (f"--{name[:-1]}", one))
-        elif value != getattr(standard, name):
-            yield from (f"--no-{flag}",) if value is False else (f"--{flag}", str(value))
-    for name, column in probe.source.get("columns", {}).items():
-        if column != columns[name]:
-            yield from (f"--{name}-column", column)
-
-
-def _measure_command(run: Run) -> Iterator[str]:
-    """The command that measures a run again, whoever measured it: ``bapa demo``, a notebook, a script."""
-    yield from ("bapa", "measure", run.bias["model"]["name"], "--probe", run.bias["probe"]["path"])
-    yield from (word for scheme in run.bias["schemes"] for word in ("--scheme", scheme))
-    yield from ("--out", str(run.path), "--items", str(run.bias["probe"]["items"]))
-    standard = {name: option.default for name, option in signature(measure).parameters.items()} | vars(Settings())
-    standard |= {"device": "cpu", "dtype": "float32"}
-    config = run.config["config"]
-    for name, value in (config.get("run", {}) | config.get("statistics", {})).items():
-        if name in standard and value != standard[name]:
-            yield from (f"--{name.replace('_', '-')}", str(value))
+    Its path is that of the folder in which the run was measured, which may be any folder above the run.
+    """
+    named = Path(run.bias["probe"]["path"])
+    for folder in (named, *(above / named for above in run.path.resolve().parents)):
+        try:
+            probe = Probe.load(folder)
+        except ProbeError:
+            continue
+        if probe.fingerprint == run.bias["probe"]["fingerprint"]:
+            return probe
+    return None

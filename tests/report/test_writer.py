@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from bapa.errors import RunError
+from bapa.measure import load_run
 from bapa.probe import Design, Probe, build
-from bapa.report import write, writer
+from bapa.report import again, write
 from bapa.report.examples import choose
 from tests.report.fakes import FLAT, SKEWED, fake_answers, fake_bias, fake_run
 
@@ -99,6 +100,56 @@ def test_runs_of_one_model_are_told_apart_by_their_folders(tmp_path: Path) -> No
     assert "reference:bottom (two)" in html
 
 
+def test_runs_in_folders_of_one_name_are_told_apart_too(tmp_path: Path) -> None:
+    bias, answers = fake_bias(TABLES, items=ITEMS), fake_answers(TABLES, ITEMS)
+    runs = [fake_run(tmp_path / name / "run", bias, answers) for name in ("one", "two")]
+    html = write(runs, tmp_path / "page.html").read_text("utf-8")
+    assert "reference:bottom (one/run)" in html
+    assert "reference:bottom (two/run)" in html
+
+
+def test_a_run_named_twice_is_refused(run: Path) -> None:
+    with pytest.raises(RunError, match="is named twice; name each run once"):
+        write([run, run.parent / "." / run.name])
+    assert not (run / "report.html").exists()
+
+
+def test_examples_are_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of a probe is as it was given where the run was measured: beside the run, say."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    probe = build("digits", "probe", Design(items=ITEMS, seed=3))
+    assert not probe.path.is_absolute()
+    run = fake_run(tmp_path / "runs" / "one", fake_bias(TABLES, items=ITEMS), fake_answers(TABLES, ITEMS), probe)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert "The pictures themselves" in write([run]).read_text("utf-8")
+
+
+def test_commands_name_the_source_as_it_was_given(tmp_path: Path) -> None:
+    pictures = tmp_path / "my pictures"
+    pictures.mkdir()
+    lines = []
+    for number in range(40):
+        Image.new("RGB", (24, 24), (number * 6, 90, 200 - number * 4)).save(pictures / f"{number}.png")
+        lines.append(json.dumps({"file_name": f"{number}.png", "caption": f"thing {number}"}))
+    (pictures / "metadata.jsonl").write_text("\n".join(lines), "utf-8")
+    probe = build(str(pictures), tmp_path / "probe", Design(items=4, rows=2, cols=2), split="validation")
+    found = fake_bias({"native": [[0.5, 0.5], [0.5, 0.5]]}, items=4)
+    run = fake_run(tmp_path / "run", found, fake_answers({"native": [[0.5, 0.5], [0.5, 0.5]]}, 4), probe)
+    (first, _) = again.commands(load_run(run), probe)
+    assert first.startswith(f"bapa probe '{pictures}' --out {tmp_path / 'probe'}")
+    assert first.endswith("--split validation")
+
+
+def test_commands_name_the_back_end_and_its_options(run: Path, probe: Probe) -> None:
+    record = json.loads((run / "run.json").read_text())
+    record["config"]["run"] |= {"backend": "vllm", "dtype": "float32", "max_model_len": "4096"}
+    (run / "run.json").write_text(json.dumps(record))
+    (*_, last) = again.commands(load_run(run), probe)
+    assert "--backend vllm --engine max_model_len=4096" in last
+    assert "--device" not in last
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path, run: Path) -> None:
     with pytest.raises(RunError, match="no run in"):
         write([run, tmp_path / "none"])
@@ -143,5 +194,5 @@ def test_the_spread_over_seeds_stands_beside_the_first_run(run: Path, probe: Pro
 
 def test_a_command_repeats_its_lines_and_answers(tmp_path: Path) -> None:
     probe = build("digits", tmp_path / "where", Design(items=6, task="where", lines=("row",)))
-    command = " ".join(writer._probe_command(probe))
+    command = " ".join(again._probe(probe))
     assert "--task where --line row --answers words" in command
