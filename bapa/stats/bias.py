@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import itertools
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
-from bapa.stats import floors, intervals, rates, significance, trials
-from bapa.stats.intervals import Estimate
-from bapa.stats.rates import CELL_QUANTITIES
+from bapa.stats import comparisons, extremes, floors, intervals, rates, significance, trials
+from bapa.stats import clusters as units
+from bapa.stats.clusters import Cluster, Clusters
+from bapa.stats.extremes import Map
+from bapa.stats.intervals import Estimate, Sample
+from bapa.stats.rates import CELL_QUANTITIES, MAPS
 from bapa.stats.trials import Array, Trials
 
-VERSION = 1
+VERSION = 2
 OVERALL = -1
-Key = tuple[str, str, int]  # scheme (or a pair, for their difference), quantity, cell (OVERALL: over cells)
-_SHARES = ("hit", "false_alarm", "overall.hit", "overall.false_alarm", "overall.near_miss", "overall.consistency")
+READABLE = 0.5  # least mean probability on the answers to choose from; below it there is no verdict
+_SHARES = {  # quantities between 0 and 1
+    *("hit", "false_alarm", "balanced_accuracy", "auc", "near_miss", "absent", "consistency", "flip_rate", "mass")
+}
+Key = tuple[str, str, int]  # scheme, quantity, cell (OVERALL: over cells)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``resamples``: bootstrap draws. ``level``: of the intervals. ``seed``: of all random draws."""
+    """``level``: of the intervals. ``seed``: of all random draws. ``cluster``: what counts as one observation.
+    ``resamples``: bootstrap draws, where something is resampled.
+    """
 
     resamples: int = 1000
     level: float = 0.95
     seed: int = 0
+    cluster: Cluster = "auto"
 
 
 def bias(
@@ -36,106 +44,140 @@ def bias(
     """The statistics of a run.
 
     ``answers``: one row per item, cell, question and scheme, with the columns of ``answers.parquet``. ``rows``,
-    ``cols``: the grid. ``question_first``: the question stands before the image. The result has the keys ``version``,
-    ``level``, ``resamples``, ``schemes``, ``comparisons`` and ``floors`` of ``bias.json``; every estimate is
-    ``{"value", "low", "high"}`` with a percentile bootstrap interval over items, and rates are fractions.
+    ``cols``: the grid. ``question_first``: the question stands before the image. The result is what ``bias.json``
+    holds of it; every estimate is ``{"value", "low", "high"}``, and rates are fractions.
     """
     settings = settings or Settings()
-    schemes = trials.read(answers, rows * cols)
+    found = trials.read(answers, rows * cols)
+    over = units.clusters(answers, settings.cluster)
     places = rates.predictors(rows, cols, question_first)
-    found = _estimates(schemes, places, settings)
+    sample = _sample(found, over, places)
+    maps = {label: _maps(label, scheme, sample, over) for label, scheme in found.items()}
+    said = _wanted(answers)
+    schemes = {
+        label: {
+            **_scheme(label, scheme, sample, maps[label], cols, settings.level),
+            "tests": _tests(scheme, over, settings.seed),
+            "classes": _classes(scheme, over),
+            "wanted": said.get(label, []),
+        }
+        for label, scheme in found.items()
+    }
     return {
         "version": VERSION,
         "level": settings.level,
-        "resamples": settings.resamples,
-        "schemes": {label: _scheme(label, schemes[label], found, cols, settings) for label in schemes},
-        "comparisons": _comparisons(schemes, found, settings),
+        "clusters": {"by": over.by, "number": over.count},
+        "schemes": schemes,
+        **comparisons.compare(schemes, sample, maps, settings.level),
         "floors": {
-            label: floors.null_arm(schemes["native"], null)
-            for label, null in schemes.items()
-            if floors.is_null(label) and "native" in schemes
+            label: floors.null_arm(found["native"], null)
+            for label, null in found.items()
+            if floors.is_null(label) and "native" in found
         },
     }
 
 
-def _estimates(schemes: dict[str, Trials], places: dict[str, Array], settings: Settings) -> dict[Key, Estimate]:
-    """Everything, and its differences between schemes, from one set of resamples: on the same items."""
-    items = next(iter(schemes.values())).items
+def _sample(found: dict[str, Trials], over: Clusters, places: dict[str, Array]) -> Sample[Key]:
+    """Every smooth quantity of every scheme, with errors over the same clusters, so that differences are paired."""
 
     def everything(weights: Array) -> dict[Key, Array]:
-        values = {label: rates.rates(scheme, weights, places) for label, scheme in schemes.items()}
-        for a, b in itertools.combinations(schemes, 2):
-            values[_pair(a, b)] = {name: values[b][name] - values[a][name] for name in values[a]}
         return {
-            (owner, name, cell): draws
-            for owner, named in values.items()
-            for name, column in named.items()
+            (label, name, cell): draws
+            for label, scheme in found.items()
+            for name, column in rates.rates(scheme, weights, places).items()
             for cell, draws in ([(OVERALL, column)] if column.ndim == 1 else enumerate(column.T))
         }
 
-    sample = intervals.bootstrap(
-        everything, items, resamples=settings.resamples, level=settings.level, seed=settings.seed
-    )
-    found = {
-        key: intervals.unanimous(estimate, items, settings.level) if key[1] in _SHARES else estimate
-        for key, estimate in sample.estimates.items()
+    return intervals.jackknife(everything, over.of)
+
+
+def _maps(label: str, scheme: Trials, sample: Sample[Key], over: Clusters) -> dict[str, Map]:
+    first = extremes.halvings(over.of)
+    halves = np.stack([first, ~first], 1).reshape(-1, scheme.items).astype(float)
+    halved = {"auc": rates.auc(scheme.signal, scheme.noise, halves), "hit": rates.mean(scheme.hits, halves)}
+    keys = {name: [(label, name, cell) for cell in range(scheme.cells)] for name in MAPS}
+    return {
+        name: Map(
+            np.array([sample.values[key] for key in keys[name]]),
+            np.stack([sample.errors[key] for key in keys[name]], -1),
+            halved[name].reshape(len(first), 2, -1),
+        )
+        for name in MAPS
     }
-    for label, scheme in schemes.items():
-        hits = [(label, "hit", cell) for cell in range(scheme.cells)]
-        if not all(key in sample.draws for key in hits):
-            continue
-        rate = np.array([found[key]["value"] for key in hits], float)
-        spread, worst = intervals.extremes(rate, np.stack([sample.draws[key] for key in hits]), settings.level)
-        worst = intervals.unanimous(worst, items, settings.level)
-        if spread["low"] == spread["high"]:  # all agree in all cells: as far apart as the binomial lets them be
-            spread = {**spread, "high": (worst["high"] or 0.0) - (worst["low"] or 0.0)}
-        found[label, "overall.range", OVERALL] = spread
-        found[label, "overall.worst_cell", OVERALL] = worst
-    for a, b in itertools.combinations(schemes, 2):
-        for name in ("overall.range", "overall.worst_cell"):
-            found[_pair(a, b), name, OVERALL] = intervals.difference(found[a, name, OVERALL], found[b, name, OVERALL])
-    return found
 
 
-def _pair(a: str, b: str) -> str:
-    return f"{a}|{b}"
-
-
-def _scheme(label: str, scheme: Trials, found: dict[Key, Estimate], cols: int, settings: Settings) -> dict[str, Any]:
-    mine = {(name, cell): estimate for (owner, name, cell), estimate in found.items() if owner == label}
+def _scheme(
+    label: str, scheme: Trials, sample: Sample[Key], maps: dict[str, Map], cols: int, level: float
+) -> dict[str, Any]:
+    mine: dict[tuple[str, int], Estimate] = {}
+    for (owner, name, cell), value in sample.values.items():
+        if owner == label:
+            interval = intervals.share if name.removeprefix("overall.") in _SHARES else intervals.mean
+            mine[name, cell] = interval(value, sample.errors[owner, name, cell], level)
     cells: list[dict[str, Any]] = [
         {
             "cell": cell,
             "row": cell // cols,
             "col": cell % cols,
             "n": int(np.isfinite(scheme.hits[:, cell]).any(-1).sum()),
-            **{name: mine[name, cell] for name in CELL_QUANTITIES},
+            **{name: mine[name, cell] for name in (*CELL_QUANTITIES, "mass")},
         }
         for cell in range(scheme.cells)
     ]
-    hit = [cell["hit"]["value"] for cell in cells]
+    overall = {name.removeprefix("overall."): e for (name, _), e in mine.items() if name.startswith("overall.")}
+    for name, found in maps.items():
+        overall[range_key(name)] = extremes.range_(found, level)
+        overall[worst_key(name)] = extremes.worst(found, level)
+    value = sample.values[label, "overall.variance_corrected", OVERALL]
+    overall["variance_corrected"] = extremes.variance(value, maps["hit"], level)
+    rated = {name: [cell[name]["value"] for cell in cells] for name in MAPS}
     return {
         "cells": cells,
-        "overall": {name.removeprefix("overall."): e for (name, _), e in mine.items() if name.startswith("overall.")},
-        "worst_cell": int(np.argmin(hit)) if None not in hit else None,
+        "overall": overall,
+        "worst_cell": {n: int(np.argmin(v)) if None not in v else None for n, v in rated.items()},
         "slopes": {name.removeprefix("slopes."): e for (name, _), e in mine.items() if name.startswith("slopes.")},
-        "tests": {
-            "cochran_q": significance.cochran(scheme.hits),
-            "permutation_range": significance.range_within_items(scheme.hits, settings.seed),
-        },
     }
 
 
-def _comparisons(schemes: dict[str, Trials], found: dict[Key, Estimate], settings: Settings) -> list[dict[str, Any]]:
-    """Differences ``b - a`` with p values, corrected over all of them by Holm's rule."""
-    compared: list[dict[str, Any]] = []
-    for a, b in itertools.combinations(schemes, 2):
-        for name, p in significance.swap_schemes(schemes[a], schemes[b], settings.seed).items():
-            difference = found[_pair(a, b), f"overall.{name}", OVERALL]
-            compared.append({"a": a, "b": b, "quantity": name, "difference": difference, "p": p, "test": "permutation"})
-        for cell, p in enumerate(significance.mcnemar_cells(schemes[a].hits, schemes[b].hits)):
-            row = {"a": a, "b": b, "quantity": "hit", "cell": cell, "difference": found[_pair(a, b), "hit", cell]}
-            compared.append({**row, "p": p, "test": "mcnemar"})
-    tested = [row["p"] for row in compared if row["p"] is not None]
-    adjusted = iter(multipletests(tested, method="holm")[1] if tested else ())
-    return [{**row, "p_adjusted": None if row["p"] is None else float(next(adjusted))} for row in compared]
+def range_key(name: str) -> str:
+    """How the range over cells of a quantity is called; the plain name is that of the hit rate's."""
+    return "range" if name == "hit" else f"{name}_range"
+
+
+def worst_key(name: str) -> str:
+    """How the worst cell of a quantity is called."""
+    return "worst_cell" if name == "hit" else f"{name}_worst_cell"
+
+
+def _tests(scheme: Trials, over: Clusters, seed: int) -> dict[str, Any]:
+    """Whether the place matters, by each map."""
+    return {
+        "auc_range": significance.range_of_areas(scheme.signal, scheme.noise, over.of, seed),
+        "range": significance.range_of_means(scheme.hits, over.of, seed),
+    }
+
+
+def _classes(scheme: Trials, over: Clusters) -> list[dict[str, Any]]:
+    """Hit rate of each class, the lowest first; empty where items have none or all the same."""
+    names = sorted(set(over.classes.tolist()) - {""})
+    if len(names) < 2:
+        return []
+    weights = np.stack([over.classes == name for name in names]).astype(float)
+    hits = rates.average(rates.mean(scheme.hits, weights))
+    told = [
+        {"class": name, "items": int(weight.sum()), "hit": float(hit) if np.isfinite(hit) else None}
+        for name, weight, hit in zip(names, weights, hits, strict=True)
+    ]
+    return sorted(told, key=lambda one: -1.0 if one["hit"] is None else one["hit"])
+
+
+def _wanted(answers: pd.DataFrame, most: int = 3) -> dict[str, list[dict[str, Any]]]:
+    """By scheme, the tokens that the model most often thought likeliest of all, with their share of the answers."""
+    if "top" not in answers:
+        return {}
+    return {
+        str(label): [
+            {"token": token, "share": count / len(tops)} for token, count in Counter(tops.dropna()).most_common(most)
+        ]
+        for label, tops in answers.groupby("scheme", sort=False)["top"]
+    }

@@ -1,7 +1,7 @@
 """Quantities of spatial bias as functions of item weights.
 
 A weight says how often an item counts: all ones give the estimate, the counts of a bootstrap resample give one draw
-of its sampling distribution, with all answers of an item staying together. Everything is a ratio of weighted sums, so
+of its sampling distribution, zeros and ones leave clusters out; all answers of an item stay together. Everything is a ratio of weighted sums, so
 thousands of resamples are a few matrix products. Shapes below: ``weights`` (resamples, items) float64; results
 (resamples,) or (resamples, cells) float64, NaN where a quantity does not exist (no absent questions, say).
 """
@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from bapa.stats.trials import Array, Trials
 
 CELL_QUANTITIES = ("hit", "false_alarm", "balanced_accuracy", "auc", "d_prime", "criterion", "margin")
-SPLITS = 16  # random halvings of the items behind the split-half range
+MAPS = ("auc", "hit")  # whose range and worst cell are reported, the criterion-free one first
 
 
 def predictors(rows: int, cols: int, question_first: bool = False) -> dict[str, Array]:
@@ -30,12 +30,26 @@ def predictors(rows: int, cols: int, question_first: bool = False) -> dict[str, 
 
 
 def rates(trials: Trials, weights: Array, places: dict[str, Array]) -> dict[str, Array]:
-    """All quantities. Per cell: :data:`CELL_QUANTITIES`. Over cells, under ``overall.``: their means and what
+    """All smooth quantities. Per cell: :data:`CELL_QUANTITIES`. Over cells, under ``overall.``: their means, and what
     compares cells. Under ``slopes.``: change of the hit rate per step of each predictor.
     """
+    cells = by_cell(trials, weights)
+    overall = {name: average(values) for name, values in cells.items()} | comparable(trials, weights)
+    overall["near_miss"] = average(mean(trials.near, weights))
+    overall["absent"] = average(mean(trials.absent, weights))
+    overall["mass"] = average(mean(trials.mass, weights))
+    overall["variance_corrected"] = corrected_variance(trials.hits, weights)
+    overall["flip_rate"] = mean_of_items(flips(trials.hits), weights)
+    slopes = {f"slopes.{name}": cells["hit"] @ _contrast(x) for name, x in places.items()}
+    masses = {"mass": mean(trials.mass, weights)}
+    return {**cells, **masses, **{f"overall.{name}": values for name, values in overall.items()}, **slopes}
+
+
+def by_cell(trials: Trials, weights: Array) -> dict[str, Array]:
+    """:data:`CELL_QUANTITIES`, each (resamples, cells)."""
     hit, alarm = mean(trials.hits, weights), mean(trials.alarms, weights)
     z_hit, z_alarm = _z(trials.hits, weights), _z(trials.alarms, weights)
-    cells = {
+    return {
         "hit": hit,
         "false_alarm": alarm,
         "balanced_accuracy": (hit + 1 - alarm) / 2,
@@ -44,24 +58,15 @@ def rates(trials: Trials, weights: Array, places: dict[str, Array]) -> dict[str,
         "criterion": -(z_hit + z_alarm) / 2,
         "margin": mean(trials.signal, weights),
     }
-    overall = {name: average(values) for name, values in cells.items()} | comparable(trials, weights)
-    overall["near_miss"] = average(mean(trials.near, weights))
-    overall["range_split_half"] = split_half_range(trials.hits, weights)
-    overall["worst_cell"] = hit.min(-1)
-    overall["variance_corrected"] = corrected_variance(trials.hits, weights)
-    overall["flip_rate"] = mean_of_items(flips(trials.hits), weights)
-    slopes = {f"slopes.{name}": hit @ _contrast(x) for name, x in places.items()}
-    return {**cells, **{f"overall.{name}": values for name, values in overall.items()}, **slopes}
 
 
 def comparable(trials: Trials, weights: Array) -> dict[str, Array]:
-    """The quantities over cells by which schemes are tested against each other, each (resamples,)."""
+    """The quantities over cells that are shown wherever rules are compared, each (resamples,)."""
     hit, alarm = mean(trials.hits, weights), mean(trials.alarms, weights)
     return {
         "hit": average(hit),
         "false_alarm": average(alarm),
         "balanced_accuracy": average((hit + 1 - alarm) / 2),
-        "range": hit.max(-1) - hit.min(-1),
         "consistency": mean_of_items(consistent(trials.hits), weights),
     }
 
@@ -141,34 +146,6 @@ def corrected_variance(hits: Array, weights: Array) -> Array:
     freedom = table.shape[1] - 1
     interaction = ratio(within - count * between, freedom * (count - 1))
     return between / freedom - ratio(interaction, count)
-
-
-def split_half_range(hits: Array, weights: Array) -> Array:
-    """Best minus worst cell, picked on one half of the items and measured on the other; mean over both roles and
-    :data:`SPLITS` halvings.
-
-    Free of the selection that makes the plain range positive for an unbiased model; on average not above the true
-    range.
-    """
-    rng = np.random.default_rng(0)  # the same halvings for every scheme, so that schemes can be compared
-    items = len(hits)
-    drawn = []
-    for _ in range(SPLITS):
-        half = rng.permutation(items) < items // 2
-        one, two = mean(hits, weights * half), mean(hits, weights * ~half)
-        drawn += [_picked(one, two), _picked(two, one)]
-    return average(np.stack(drawn, -1))
-
-
-def _picked(pick: Array, measure: Array) -> Array:
-    # Of several equally good cells the mean, so that no cell is favoured by its index.
-    return _mean_where(measure, pick == pick.max(-1, keepdims=True)) - _mean_where(
-        measure, pick == pick.min(-1, keepdims=True)
-    )
-
-
-def _mean_where(values: Array, there: NDArray[np.bool_]) -> Array:
-    return ratio(np.where(there, values, 0).sum(-1), there.sum(-1).astype(float))
 
 
 def consistent(hits: Array) -> Array:

@@ -1,60 +1,90 @@
-"""Tests of significance: does the cell matter at all, and do two schemes differ?
+"""Tests of significance: does the cell matter at all?
 
-Both kinds permute what would not matter if there were nothing to find: the cells within an item, or the two schemes
-within an item.
+They permute what would not matter if there were nothing to find: the cells, in the same way for all answers of a
+cluster. So wordings, and items that are alike, stay together. Differences between schemes are tested by
+:func:`bapa.stats.intervals.p_value` and :func:`bapa.stats.extremes.difference`, which go with their intervals.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.contingency_tables import cochrans_q, mcnemar
+from statsmodels.stats.contingency_tables import mcnemar
 
-from bapa.stats.rates import comparable
-from bapa.stats.trials import Array, Trials
+from bapa.stats.trials import Array
 
-DRAWS = 9999  # permutations; the smallest p is 1 / (DRAWS + 1)
+PERMUTATIONS = 999
 _AT_ONCE = 4_000_000  # numbers held at once while permuting
+Test = dict[str, float | None]
+_NOTHING: Test = {"statistic": None, "p": None, "floor": None, "floor_high": None}
 
 
-def cochran(hits: Array) -> dict[str, float | None]:
-    """Cochran's Q: are hits equally likely in all cells? Rows are the questions answered in every cell."""
-    rows = _complete(hits)
-    varied = rows[rows.min(-1) != rows.max(-1)]
-    if not len(varied):  # no answer depends on the cell: Q is 0 / 0
-        return {"statistic": 0.0 if len(rows) else None, "p": 1.0 if len(rows) else None, "df": hits.shape[1] - 1}
-    result = cochrans_q(varied)
-    return {"statistic": float(result.statistic), "p": float(result.pvalue), "df": int(result.df)}
+def range_of_means(
+    values: Array, clusters: NDArray[np.int64], seed: int, *, permutations: int = PERMUTATIONS
+) -> Test:
+    """Permutation test of the range over cells of a mean, such as the hit rate.
 
-
-def range_within_items(hits: Array, seed: int) -> dict[str, float | None]:
-    """Permutation test of the range over cells: each question's answers are shuffled over the cells.
-
-    ``floor`` is the mean range of an unbiased model with these very answers, ``floor_high`` its 95th percentile.
+    ``values``: (items, cells, questions); only items answered in every cell count. ``floor`` is the mean range of an
+    unbiased model with these very answers, ``floor_high`` its 95th percentile.
     """
-    rows = _complete(hits)
-    if not len(rows):
-        return {"statistic": None, "p": None, "floor": None, "floor_high": None}
-    moving = rows[rows.min(-1) != rows.max(-1)]  # the others look the same in any order and add no range
-    if not len(moving):
-        return {"statistic": 0.0, "p": 1.0, "floor": 0.0, "floor_high": 0.0}
-    test = stats.permutation_test(
-        (*moving, np.zeros(rows.shape[1])),  # scipy wants two samples; the zeros add nothing
-        lambda *answers, axis: np.ptp(np.sum(answers, axis=0), axis=axis) / len(rows),
-        permutation_type="pairings",
-        n_resamples=999,
-        batch=max(1, _AT_ONCE // moving.size),
-        vectorized=True,
-        alternative="greater",
-        rng=np.random.default_rng(seed),
+    complete = np.isfinite(values).all((1, 2))
+    if not complete.any():
+        return dict(_NOTHING)
+    _, own = np.unique(clusters[complete], return_inverse=True)
+    sums = np.zeros((own.max() + 1, values.shape[1]))
+    np.add.at(sums, own, values[complete].mean(-1))
+
+    def spans(orders: NDArray[np.int64]) -> Array:
+        return np.ptp(np.take_along_axis(sums[None], orders, -1).sum(1), axis=-1) / complete.sum()
+
+    return _permuted(spans, sums.shape, seed, permutations)
+
+
+def range_of_areas(
+    signal: Array, noise: Array, clusters: NDArray[np.int64], seed: int, *, permutations: int = PERMUTATIONS
+) -> Test:
+    """The same for the area under the ROC curve. ``signal``, ``noise``: margins, (items, cells, questions)."""
+    complete = np.isfinite(signal).all((1, 2)) & np.isfinite(noise).all((1, 2))
+    if not complete.any() or not signal.size or not noise.size:
+        return dict(_NOTHING)
+    _, own = np.unique(clusters[complete], return_inverse=True)
+    present = signal.shape[2]
+    both = np.concatenate([signal[complete], noise[complete]], -1)  # (items, cells, questions about both)
+    count, absent = len(both) * present, len(both) * noise.shape[2]
+
+    def spans(orders: NDArray[np.int64]) -> Array:
+        found = np.take_along_axis(both[None], orders[:, own, :, None], 2)
+        ranks = stats.rankdata(np.moveaxis(found, 2, 1).reshape(*found.shape[:1], found.shape[2], -1), axis=-1)
+        won = ranks.reshape(*ranks.shape[:2], len(both), -1)[..., :present].sum((-1, -2))
+        return np.ptp((won - count * (count + 1) / 2) / (count * absent), axis=-1)
+
+    return _permuted(spans, (own.max() + 1, both.shape[1]), seed, permutations, each=both.size)
+
+
+def _permuted(
+    spans: Callable[[NDArray[np.int64]], Array],
+    shape: tuple[int, int],
+    seed: int,
+    permutations: int,
+    each: int | None = None,
+) -> Test:
+    """``spans``: orders of the cells, (n, clusters, cells) -> ranges, (n,)."""
+    rng = np.random.default_rng(seed)
+    plain = np.broadcast_to(np.arange(shape[1]), shape)
+    observed = float(spans(plain[None].copy())[0])
+    batch = max(1, _AT_ONCE // (each or shape[0] * shape[1]))
+    null = np.concatenate(
+        [
+            spans(rng.permuted(np.broadcast_to(plain, (min(batch, permutations - start), *shape)), axis=-1))
+            for start in range(0, permutations, batch)
+        ]
     )
-    null = test.null_distribution
     return {
-        "statistic": float(test.statistic),
-        "p": float(test.pvalue),
+        "statistic": observed,
+        "p": float(((null >= observed - 1e-12).sum() + 1) / (permutations + 1)),
         "floor": float(null.mean()),
         "floor_high": float(np.quantile(null, 0.95)),
     }
@@ -69,38 +99,3 @@ def mcnemar_cells(one: Array, two: Array) -> list[float | None]:
         table = [[((a == i) & (b == j)).sum() for j in (0, 1)] for i in (0, 1)]
         found.append(float(mcnemar(table, exact=True).pvalue) if both.any() else None)
     return found
-
-
-def swap_schemes(one: Trials, two: Trials, seed: int) -> dict[str, float | None]:
-    """Permutation test of the difference of each :func:`~bapa.stats.rates.comparable` quantity: within every item
-    the answers of the two schemes are swapped or not. Two-sided p values.
-    """
-    rng = np.random.default_rng(seed)
-    both = Trials(*(np.concatenate([getattr(one, f.name), getattr(two, f.name)]) for f in fields(Trials)))
-    batch = max(1, _AT_ONCE // (2 * one.items))
-    draws: dict[str, list[Array]] = {}
-    observed = _difference(both, np.ones((1, one.items), bool))
-    for start in range(0, DRAWS, batch):
-        kept = rng.random((min(batch, DRAWS - start), one.items)) < 0.5
-        for name, values in _difference(both, kept).items():
-            draws.setdefault(name, []).append(values)
-    return {name: _two_sided(observed[name][0], np.concatenate(values)) for name, values in draws.items()}
-
-
-def _difference(both: Trials, kept: NDArray[np.bool_]) -> dict[str, Array]:
-    # Items of scheme one come first: weights of 0 and 1 choose which scheme's answers play the part of which.
-    first = np.concatenate([kept, ~kept], 1).astype(float)
-    one, two = comparable(both, first), comparable(both, 1 - first)
-    return {name: two[name] - one[name] for name in one}
-
-
-def _two_sided(observed: float, null: Array) -> float | None:
-    if not np.isfinite(observed):
-        return None
-    extreme = np.abs(null) >= abs(observed) - 1e-12  # equal up to rounding counts as equal
-    return float((extreme.sum() + 1) / (len(null) + 1))
-
-
-def _complete(hits: Array) -> Array:
-    rows = np.moveaxis(hits, 1, 2).reshape(-1, hits.shape[1])  # one row per item and question
-    return rows[np.isfinite(rows).all(-1)]

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-ABSENT = ("absent", "near_miss")  # kinds of questions about what is not in the picture
+ABSENT = ("absent", "near_miss", "lure")  # kinds of questions about what is not in the picture
+LURE = "lure"  # about what nearly is in the target's cell, and nowhere else
 
 Array = NDArray[np.float64]
 
@@ -19,15 +20,19 @@ class Trials:
 
     All arrays are float64 (items, cells, questions), NaN where there is no answer. ``hits``: 1 where a question about
     what is in the picture (whatever it asks) was answered rightly. ``alarms``: 1 where a question about what is not
-    there was answered as if it were (near misses among them); ``near``: the near misses alone. ``signal`` and
-    ``noise``: the margins behind ``hits`` and ``alarms``.
+    there was answered as if it were; these are the lures, which belong to the target's cell, where the probe has them,
+    else all questions about what is absent. ``signal`` and ``noise``: the margins behind ``hits`` and ``alarms``.
+    ``near`` and ``absent``: alarms of near misses, and of what is unlike anything shown. ``mass``: probability that the
+    model gave to the answers it may choose from, of all questions.
     """
 
     hits: Array
     alarms: Array
     near: Array
+    absent: Array
     signal: Array
     noise: Array
+    mass: Array
 
     @property
     def items(self) -> int:
@@ -41,41 +46,54 @@ class Trials:
 def read(answers: pd.DataFrame, cells: int) -> dict[str, Trials]:
     """The trials of each scheme, in the order in which the schemes stand in ``answers``.
 
-    ``answers``: columns item, cell, question, kind, scheme, correct, margin; ``correct`` is missing where the run
-    failed. The item axis is the same for all schemes.
+    ``answers``: columns item, cell, question, kind, scheme, correct, margin, and mass where it is known; ``correct``
+    is missing where the run failed. The item axis is the same for all schemes.
     """
     items, names = pd.factorize(answers["item"])
+    mass = answers["mass"] if "mass" in answers else pd.Series(np.nan, answers.index)
     frame = pd.DataFrame(
-        {
-            "item": items,
-            "cell": answers["cell"].to_numpy(),
-            "correct": answers["correct"].astype("float64").to_numpy(),
-            "margin": answers["margin"].astype("float64").to_numpy(),
+        {"item": items, "cell": answers["cell"].to_numpy()}
+        | {
+            name: column.astype("float64").to_numpy()
+            for name, column in {"correct": answers["correct"], "margin": answers["margin"], "mass": mass}.items()
         }
     )
     kind = answers["kind"]
+    matched = (LURE,) if (kind == LURE).any() else ABSENT
+    asked = {
+        "present": ~kind.isin(ABSENT),
+        "matched": kind.isin(matched),
+        "near": kind == "near_miss",
+        "absent": kind == "absent",
+        "all": pd.Series(True, answers.index),
+    }
     order = answers["question"].to_numpy()
     found = {}
     for scheme in dict.fromkeys(answers["scheme"]):
         here = (answers["scheme"] == scheme).to_numpy()
-        asked = {
-            "present": here & ~kind.isin(ABSENT).to_numpy(),
-            "absent": here & kind.isin(ABSENT).to_numpy(),
-            "near": here & (kind == "near_miss").to_numpy(),
-        }
-        spread = {name: _spread(frame[rows], order[rows], (len(names), cells)) for name, rows in asked.items()}
-        (hits, signal), (refused, noise), (spared, _) = spread.values()
-        found[scheme] = Trials(hits, 1 - refused, 1 - spared, signal, noise)
+
+        def spread(kinds: str, column: str, here: NDArray[np.bool_] = here) -> Array:
+            rows = here & asked[kinds].to_numpy()
+            return _spread(frame[rows], column, order[rows], (len(names), cells))
+
+        found[scheme] = Trials(
+            hits=spread("present", "correct"),
+            alarms=1 - spread("matched", "correct"),
+            near=1 - spread("near", "correct"),
+            absent=1 - spread("absent", "correct"),
+            signal=spread("present", "margin"),
+            noise=spread("matched", "margin"),
+            mass=spread("all", "mass"),
+        )
     return found
 
 
-def _spread(rows: pd.DataFrame, question: NDArray, shape: tuple[int, int]) -> tuple[Array, Array]:
-    """``correct`` and ``margin`` by item, cell and slot; the n-th question of an item at a cell has slot n, so items
-    may have their own.
+def _spread(rows: pd.DataFrame, column: str, question: NDArray, shape: tuple[int, int]) -> Array:
+    """``column`` by item, cell and slot; the n-th question of an item at a cell has slot n, so items may have their
+    own.
     """
     rows = rows.iloc[np.lexsort((question, rows["cell"], rows["item"]))]
     slot = rows.groupby(["item", "cell"], sort=False).cumcount().to_numpy()
-    correct, margin = (np.full((*shape, int(slot.max(initial=-1)) + 1), np.nan) for _ in range(2))
-    correct[rows["item"], rows["cell"], slot] = rows["correct"]
-    margin[rows["item"], rows["cell"], slot] = rows["margin"]
-    return correct, margin
+    values = np.full((*shape, int(slot.max(initial=-1)) + 1), np.nan)
+    values[rows["item"], rows["cell"], slot] = rows[column]
+    return values
