@@ -4,42 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bapa.calibrate import race
 from bapa.measure.run import Run
 from bapa.probe import Probe
 from bapa.schemes import parse
-from bapa.stats import Settings, intervals, rates, trials
+from bapa.stats import Settings, bias
 from bapa.stats.trials import Array
 
-SHOWN = ("hit", "balanced_accuracy", "range", "consistency", "false_alarm")
+SHOWN = ("auc", "auc_range", "hit", "balanced_accuracy", "range", "consistency", "false_alarm")
 Point = dict[str, Any]
 
 
 def points(
     answers: Mapping[str, pd.DataFrame], values: Mapping[str, Array], cells: int, settings: Settings
 ) -> list[Point]:
-    """One point per dial, near ones first: its numbers, its score, and :data:`SHOWN` with bootstrap intervals over the
-    items it was asked about. ``range`` has no interval: the bootstrap of a maximum cannot come down to zero.
+    """One point per dial, near ones first: its numbers, its score, and :data:`SHOWN` with intervals over the
+    items it was asked about.
     """
     found = []
     for dial, rows in answers.items():
         rule, standing = parse(dial), race.score(values[dial])
-        (its,) = trials.read(rows, cells).values()
-        sample = intervals.bootstrap(
-            partial(rates.comparable, its),
-            its.items,
-            resamples=settings.resamples,
-            level=settings.level,
-            seed=settings.seed,
-        )
-        shown = {name: sample.estimates[name] for name in SHOWN}
-        shown["range"] = intervals.estimate(shown["range"]["value"] or 0.0, np.nan, np.nan)
+        overall = bias.overall(rows, cells, settings)
+        shown = {name: overall[name] for name in SHOWN}
         about = {"dial": dial, "distance": distance(dial), "delta": getattr(rule, "delta", 0)}
         found.append({**about, **vars(standing), **shown})
     return sorted(found, key=lambda point: (point["distance"], point["delta"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,18 @@ _VERBS = [
     "schemes",
     "doctor",
 ]
+
+
+class Unit(str, Enum):
+    """What ``bapa measure --cluster`` accepts."""
+
+    auto = "auto"
+    item = "item"
+    picture = "picture"
+    caption = "caption"
+    group = "group"
+
+
 _COMMON = ("scope", "image_attention")  # options that every scheme takes
 
 
@@ -192,9 +205,12 @@ def measure(
     generate: Annotated[int, typer.Option(help="Let the model write so many tokens; 0 reads logits.")] = 0,
     audit: Annotated[int, typer.Option(help="Canvases asked again one by one, with nothing shared.")] = 16,
     fail_on_error: Annotated[str, typer.Option(help="Answers that may fail: a count, or a fraction below 1.")] = "0",
-    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap draws.")] = 1000,
+    cluster: Annotated[
+        Unit,
+        typer.Option(help="What counts as one observation; auto: what items share, where that repeats, else the item."),
+    ] = Unit.auto,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of simulations and permutations.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...; vLLM takes its own.")] = "cpu",
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
     backend: Annotated[Backend, typer.Option(help="What runs the model: transformers or vLLM.")] = Backend.hf,
@@ -220,7 +236,7 @@ def measure(
         generate=generate,
         audit=audit,
         fail_on_error=_number(fail_on_error),
-        statistics=Settings(resamples=resamples, level=level, seed=seed),
+        statistics=Settings(level=level, seed=seed, cluster=cluster.value),
     )
     out.print(table(run))
     out.print(f"bapa report {escape(str(folder))}", style="dim", highlight=False)

@@ -28,14 +28,15 @@ class Answer:
 
     ``answer``: one of the choices, or the text of a free answer; None where there is an ``error``. ``margin``: logit
     of yes minus logit of no; with other choices, logit of the expected one minus the best other one. ``mass``:
-    probability of the answer set as the next token; near zero, the model meant to say something else. Both are None
-    for generated text.
+    probability of the answer set as the next token; near zero, the model meant to say something else. ``top``: the
+    likeliest token of all, where the back end gives it. All three are None for generated text.
     """
 
     answer: str | None = None
     correct: bool | None = None
     margin: float | None = None
     mass: float | None = None
+    top: str | None = None
     error: str | None = None
 
 
@@ -44,6 +45,7 @@ class AnswerSet:
 
     def __init__(self, tokenizer: Any) -> None:
         self._ids: dict[str, list[int]] = defaultdict(list)
+        self._tokenizer = tokenizer
         for token, number in tokenizer.get_vocab().items():
             self._ids[token.translate(_SPACES).strip()].append(number)
 
@@ -84,8 +86,9 @@ class AnswerSet:
         for choices, rows in alike.items():
             scores = torch.stack([logits[rows][:, ids].logsumexp(-1) for ids in self.tokens(choices)], -1)
             mass = (scores.logsumexp(-1) - logits[rows].logsumexp(-1)).exp()
-            for index, score, share in zip(rows, scores.tolist(), mass.tolist(), strict=True):
-                found[index] = _chosen(dict(zip(choices, score, strict=True)), share, questions[index].answer)
+            tops = self._tokenizer.convert_ids_to_tokens(logits[rows].argmax(-1).tolist())
+            for index, score, share, top in zip(rows, scores.tolist(), mass.tolist(), tops, strict=True):
+                found[index] = _chosen(dict(zip(choices, score, strict=True)), share, questions[index].answer, top)
         return [found[index] for index in range(len(questions))]
 
     def read_logprobs(self, logprobs: Sequence[Mapping[int, float]], questions: Sequence[Question]) -> list[Answer]:
@@ -103,13 +106,13 @@ class AnswerSet:
         return found
 
 
-def _chosen(scores: dict[str, float], mass: float, expected: str) -> Answer:
+def _chosen(scores: dict[str, float], mass: float, expected: str, top: str | None = None) -> Answer:
     if not all(map(math.isfinite, (*scores.values(), mass))):
         return Answer(error="the logits are not finite")
     best = max(scores, key=scores.__getitem__)
     for_, against = ("yes", "no") if tuple(scores) == YES_NO else (expected, None)
     rest = scores[against] if against else max(score for choice, score in scores.items() if choice != expected)
-    return Answer(best, best == expected, scores[for_] - rest, mass)
+    return Answer(best, best == expected, scores[for_] - rest, mass, top)
 
 
 def from_text(text: str, question: Question) -> Answer:

@@ -39,6 +39,7 @@ SCHEMA = pa.schema(
         ("correct", pa.bool_()),
         ("margin", pa.float64()),
         ("mass", pa.float64()),
+        ("top", pa.string()),
         ("error", pa.string()),
     ]
 )
@@ -140,10 +141,15 @@ class Store:
 def table(blocks: Mapping[int, Block]) -> pa.Table:
     """The answers of all blocks in the order of the probe, with the columns of :data:`SCHEMA`."""
     parts = [
-        pa.table(block["answers"], SCHEMA).append_column("rank", pa.array(block["rank"], pa.int64()))
+        pa.table(_filled(block["answers"]), SCHEMA).append_column("rank", pa.array(block["rank"], pa.int64()))
         for block in blocks.values()
     ]
     return pa.concat_tables(parts).sort_by("rank").drop_columns("rank")
+
+
+def _filled(answers: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Columns of a block; null where it was written before there was such a column."""
+    return {name: answers.get(name, [None] * len(answers["item"])) for name in SCHEMA.names}
 
 
 def errors(block: Block) -> list[str]:

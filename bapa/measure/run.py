@@ -28,7 +28,8 @@ class Run:
 def load_run(path: str | Path) -> Run:
     """The run in a folder.
 
-    Raises RunError where there is none, or it is not finished.
+    Statistics of an older version are made anew from its answers. Raises RunError where there is no run, it is not
+    finished, or its statistics are of an unknown version.
     """
     path = Path(path)
     if (path / "progress").is_dir() and not (path / RUN).exists():
@@ -38,4 +39,23 @@ def load_run(path: str | Path) -> Run:
         raise RunError(
             f"no run in {path} ({missing[0]} is missing); make one: bapa measure MODEL --probe PROBE --out {path}"
         )
-    return Run(path, read_json(path / RUN), read_json(path / BIAS))
+    return Run(path, read_json(path / RUN), _statistics(path))
+
+
+def _statistics(path: Path) -> dict[str, Any]:
+    """What ``bias.json`` holds; of an older run, the same answers with today's statistics. Nothing is written."""
+    from bapa.stats.bias import VERSION, Settings, bias
+
+    found = read_json(path / BIAS)
+    if found.get("version") == VERSION:
+        return found
+    if found.get("version") != 1:
+        raise RunError(
+            f"{path / BIAS} has version {found.get('version')}, this bapa reads 1 and {VERSION}; measure again into a "
+            "new folder"
+        )
+    about: dict[str, Any] = {name: found[name] for name in ("model", "probe", "prompts") if name in found}
+    answers = pd.read_parquet(path / ANSWERS)
+    settings = Settings(level=found["level"])
+    rows, cols = about["probe"]["rows"], about["probe"]["cols"]
+    return {**bias(answers, rows=rows, cols=cols, settings=settings), **about}

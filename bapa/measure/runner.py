@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 import bapa
 from bapa.attach import balanced, scheme_of
 from bapa.checkpoints import Loaded
@@ -61,7 +63,7 @@ def measure(
             the next token.
         audit: how many canvases, spread over the run, are asked again one question at a time with nothing shared.
         fail_on_error: how many answers may fail: a count, or a fraction below 1.
-        statistics: bootstrap draws, level and seed.
+        statistics: level, seed, and what counts as one observation.
 
     Raises:
         ConfigError: an option out of range.
@@ -134,6 +136,18 @@ def _answer(asker: Asker, store: Store, processes: Processes, fail_on_error: flo
             advance()
 
 
+def with_units(answers: pa.Table, probe: Probe) -> pa.Table:
+    """``answers`` with what items may have in common: ``caption``, ``group`` (class) and source ``picture`` of the
+    target, strings, null where the source does not say.
+    """
+    found = {item.item: probe.unit(item) for item in probe.items}
+    numbers = answers["item"].to_pylist()
+    for name in ("caption", "group", "picture"):
+        column = pa.array([found[number].get(name) for number in numbers], pa.string())
+        answers = answers.append_column(name, column)
+    return answers
+
+
 def _check(failed: Sequence[str], asker: Asker, fail_on_error: float) -> None:
     total = asker.cut.questions * len(asker.labels)
     allowed = int(fail_on_error * total if isinstance(fail_on_error, float) else fail_on_error)
@@ -148,7 +162,8 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float) 
     blocks = store.blocks()
     failed = [error for _, block in sorted(blocks.items()) for error in stores.errors(block)]
     _check(failed, asker, fail_on_error)
-    probe, answers = asker.probe, stores.table(blocks)
+    probe = asker.probe
+    answers = with_units(stores.table(blocks), probe)
     first = probe.design.order == "question-first"
     found = bias(answers.to_pandas(), rows=probe.rows, cols=probe.cols, question_first=first, settings=settings)
     about = {

@@ -194,4 +194,4 @@ def _estimates(
     statistic: Callable[[Array], Mapping[Key, Array]], items: int, settings: Settings
 ) -> dict[Key, Estimate]:
     resamples, level, seed = settings.resamples, settings.level, settings.seed
-    return intervals.bootstrap(statistic, items, resamples=resamples, level=level, seed=seed).estimates
+    return intervals.bootstrap(statistic, items, resamples=resamples, level=level, seed=seed)

@@ -26,8 +26,9 @@ from bapa.inference.forward import Forward
 from bapa.origin import tower
 from bapa.origin.geometry import Cells
 from bapa.probe import Item, Probe
-from bapa.stats import intervals, rates, significance
+from bapa.stats import intervals, rates
 from bapa.stats.bias import Settings
+from bapa.stats.significance import place_test
 
 Array = NDArray[np.float64]
 _CLASSES, _EACH = 50, 4  # a label serves with at most so many classes, and at least so many items to a class
@@ -209,7 +210,7 @@ def _alike(
 
 def _accuracy(right: Array, settings: Settings) -> dict[str, Any]:
     """Per cell with interval, and a test whether the cells differ. ``right``: (items, cells) of 0 and 1."""
-    sample = intervals.bootstrap(
+    found = intervals.bootstrap(
         lambda weights: {
             **dict(enumerate(rates.mean(right[..., None], weights).T)),
             "spread": rates.corrected_variance(right[..., None], weights),
@@ -220,8 +221,8 @@ def _accuracy(right: Array, settings: Settings) -> dict[str, Any]:
         seed=settings.seed,
     )
     return {
-        "cells": [sample.estimates[cell] for cell in range(right.shape[1])],
+        "cells": [found[cell] for cell in range(right.shape[1])],
         "mean": float(right.mean()),
-        "variance": sample.estimates["spread"],
-        "test": significance.range_within_items(right[..., None], settings.seed),
+        "variance": found["spread"],
+        "test": place_test(right[..., None], settings.seed),
     }

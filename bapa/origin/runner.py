@@ -31,8 +31,8 @@ from bapa.probe import Probe
 from bapa.report import origin_figures as figures
 from bapa.report import origin_tables as tables
 from bapa.report import overlay
-from bapa.stats import significance
 from bapa.stats.bias import Settings
+from bapa.stats.significance import place_test
 
 QUANTITIES = ("hit", "margin")
 CONTROLS = 20  # shuffles of the cells that must find nothing
@@ -156,8 +156,8 @@ def _flow(study: Study, items: Any, step: Callable[[], None]) -> dict[str, Any]:
 def _causes(answers: Answers, settings: Settings) -> dict[str, Any]:
     """The attribution, its control, and the verdict."""
     spread = {
-        "hit": significance.range_within_items(answers.trials["native"].hits, settings.seed),
-        "margin": significance.range_within_items(answers.trials["native"].signal, settings.seed),
+        "hit": place_test(answers.trials["native"].hits, settings.seed),
+        "margin": place_test(answers.trials["native"].signal, settings.seed),
     }
     shares = {quantity: attribution.shares(answers, quantity, "features", settings) for quantity in QUANTITIES}
     patched = {quantity: attribution.shares(answers, quantity, "patch", settings) for quantity in QUANTITIES}
@@ -186,7 +186,7 @@ def _control(answers: Answers, settings: Settings, quantity: str) -> dict[str, A
     for _ in range(CONTROLS):
         mixed = answers.shuffled(rng)
         native = mixed.trials["native"]
-        spread = significance.range_within_items(native.hits if quantity == "hit" else native.signal, settings.seed)
+        spread = place_test(native.hits if quantity == "hit" else native.signal, settings.seed)
         shares = attribution.shares(mixed, quantity, "features", quick)
         causes.append(verdict.decide(shares, spread, settings.level)["cause"])
     attributed = sum(cause not in ("none", "unknown") for cause in causes)

@@ -29,7 +29,7 @@ from bapa.origin.options import FOLDER, VERSION, Options
 from bapa.origin.order import Turned
 from bapa.origin.progress import progress
 from bapa.probe import Probe
-from bapa.stats import significance
+from bapa.stats.significance import place_test
 
 
 class Study:
@@ -79,7 +79,7 @@ class Study:
         return {
             "order": "image-first" if self.question_first else "question-first",
             "map": np.nanmean(answers.response("hit", "native"), 0).tolist(),
-            "spread": significance.range_within_items(answers.trials["native"].hits, settings.seed),
+            "spread": place_test(answers.trials["native"].hits, settings.seed),
             **{name: found[name] for name in ("auc", "hit")},
         }
 

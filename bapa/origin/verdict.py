@@ -22,7 +22,7 @@ def decide(shares: Shares, spread: Mapping[str, Any], level: float) -> dict[str,
     """What the spread comes from.
 
     ``shares``: as :func:`bapa.origin.attribution.shares` gives them; ``spread``: the test of the native map by
-    :func:`bapa.stats.significance.range_within_items`. The result has ``cause`` (``encoder``, ``language model``,
+    :func:`bapa.stats.significance.place_test`. The result has ``cause`` (``encoder``, ``language model``,
     ``both``, ``none``: there is no spread to explain, or ``unknown``), ``detail`` (``position``, ``order`` or None)
     and ``sentence``.
     """

@@ -139,6 +139,18 @@ class Probe:
             told = self._reader.read_row_group(tile, columns=["attributes"])
         return json.loads(told["attributes"][0].as_py())
 
+    def unit(self, item: Item) -> dict[str, str]:
+        """What other items may share with ``item``: its ``caption``, and as far as the source names them, ``group``
+        (its class) and ``picture`` (what its target was made from).
+        """
+        told = self.attributes(item.target)
+        shared = {
+            "caption": item.caption,
+            "group": told.get("group", told.get("digit", "")),
+            "picture": told.get("scan", ""),
+        }
+        return {name: value for name, value in shared.items() if value}
+
     def _decode(self, tile: int) -> Pixels:
         with self._lock:  # a parquet reader serves one thread at a time
             png = self._reader.read_row_group(tile, columns=["image.bytes"])

@@ -6,15 +6,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bapa.report import claims
 from bapa.report.compare import Bias, Change, changes, others
 from bapa.report.view import interval, p_value, percent, signed
 
 COMPARED = {
+    "auc": ("Mean AUC", "better", "worse"),
+    "auc_range": ("Range of the AUC", "more uneven", "more even"),
+    "auc_worst_cell": ("Worst cell, AUC", "better", "worse"),
     "hit": ("Mean hit rate", "higher", "lower"),
-    "range": ("Range over cells", "more uneven", "more even"),
+    "range": ("Range of the hit rate", "more uneven", "more even"),
+    "worst_cell": ("Worst cell, hit rate", "higher", "lower"),
     "consistency": ("Consistency", "more consistent", "less consistent"),
     "false_alarm": ("False alarms", "more", "fewer"),
     "balanced_accuracy": ("Balanced accuracy", "better", "worse"),
+}
+READINGS = {
+    "uneven": "The place matters.",
+    "blind": "No sign that the place matters, but it cannot tell present from absent.",
+    "even": "Even.",
+    "unclear": "No sign that the place matters.",
 }
 
 
@@ -29,7 +40,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Difference:
-    """A scheme against the base in one quantity, as a row of a table."""
+    """A scheme against the base in one quantity, as a row of a table. ``primary``: whether claims are made about it."""
 
     scheme: str
     quantity: str
@@ -37,42 +48,50 @@ class Difference:
     interval: str
     p: str
     says: str
+    primary: bool
 
 
 def places(bias: Bias) -> Iterator[Verdict]:
     """For every scheme: do its cells differ by more than chance allows?"""
+    main = claims.main(bias)[1]
     for scheme, found in bias["schemes"].items():
-        if found["tests"]["permutation_range"]["p"] is not None:
-            matters = found["tests"]["permutation_range"]["p"] < 1 - bias["level"]
-            says = "The place matters." if matters else "No sign that the place matters."
-            yield Verdict(scheme, says, f"{_chance(found['tests'], matters)} {_trend(found['slopes'])}".rstrip())
+        reading = claims.reading(bias, scheme)
+        if reading == "no answers":
+            yield Verdict(scheme, "No verdict.", claims.wanted(bias, scheme))
+        elif found["tests"][main]["p_adjusted"] is not None:
+            numbers = (
+                f"{_chance(found['tests'][main], claims.name(bias), reading == 'uneven')} {_trend(found['slopes'])}"
+            )
+            yield Verdict(scheme, READINGS[reading], numbers.rstrip())
 
 
 def differences(bias: Bias) -> Iterator[Difference]:
-    """For every scheme but the base: the overall quantities that were tested against it."""
+    """For every scheme but the base: the overall quantities that were tested against it, the primary ones first."""
     for scheme in others(bias):
         tested = {change.quantity: change for change in changes(bias, scheme) if change.cell is None}
         for key, (name, up, down) in COMPARED.items():
             change = tested.get(key)
             if change is not None and change.p is not None:
                 size, bounds = signed(change.value, 1), interval(change.estimate, 1)
-                yield Difference(scheme, name, size, bounds, p_value(change.p), _says(change, bias["level"], up, down))
+                says = _says(bias, scheme, change, up, down)
+                yield Difference(scheme, name, size, bounds, p_value(change.p), says, change.primary)
 
 
-def _says(change: Change, level: float, up: str, down: str) -> str:
-    if change.p is None or change.p >= 1 - level:
+def _says(bias: Bias, scheme: str, change: Change, up: str, down: str) -> str:
+    direction = claims.changed(bias, scheme, change.quantity)
+    if not direction:
         return "no clear difference"
-    return up if change.value > 0 else down
+    said = up if direction > 0 else down
+    return f"{said}, because it cannot tell" if said == "more even" and claims.lost(bias, scheme) else said
 
 
-def _chance(found: Mapping[str, Any], matters: bool) -> str:
-    span, cochran = found["permutation_range"], found["cochran_q"]
+def _chance(test: Mapping[str, Any], what: str, matters: bool) -> str:
     more = "more than" if matters else "no more than"
-    statistic, floor, high = (percent(span[name], 1) for name in ("statistic", "floor", "floor_high"))
+    statistic, floor, high = (percent(test[name], 1) for name in ("statistic", "floor", "floor_high"))
     return (
-        f"The cells differ by {statistic} points, {more} chance allows. If the place played no part, the same answers "
-        f"would differ by {floor} on average and in 95 of 100 cases by at most {high} ({p_value(span['p'])}; "
-        f"Cochran's Q {cochran['statistic']:.1f}, {cochran['df']} degrees of freedom, {p_value(cochran['p'])})."
+        f"Best and worst cell differ by {statistic} points of the {what}, {more} chance allows. If the place played no "
+        f"part, the same answers would differ by {floor} on average and in 95 of 100 cases by at most {high} "
+        f"({p_value(test['p_adjusted'])}, corrected over the claims of this page)."
     )
 
 

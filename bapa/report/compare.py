@@ -13,7 +13,7 @@ Bias = Mapping[str, Any]
 class Change:
     """A quantity under one scheme minus that under the base. ``cell`` is None for the figure over all cells.
 
-    ``p``: of the paired test, Holm-corrected over all comparisons of the run.
+    ``p``: of the paired test, Holm-corrected within its family; ``primary``: whether claims are made about it.
     """
 
     quantity: str
@@ -22,18 +22,16 @@ class Change:
     low: float | None
     high: float | None
     p: float | None
+    primary: bool
 
     @property
     def estimate(self) -> Mapping[str, float | None]:
         """Value and interval, as the columns of ``bias.json`` hold them."""
         return {"value": self.value, "low": self.low, "high": self.high}
 
-    @property
-    def direction(self) -> int:
-        """1 where the interval lies above zero, -1 where it lies below, 0 where it holds zero or there is none."""
-        if self.low is None or self.high is None:
-            return 0
-        return (self.low > 0) - (self.high < 0)
+    def direction(self, level: float) -> int:
+        """1 or -1 where the corrected test finds it higher or lower than under the base; 0 where it does not."""
+        return 0 if self.p is None or self.p >= 1 - level else 1 if self.value > 0 else -1
 
 
 def base(bias: Bias) -> str:
@@ -47,13 +45,8 @@ def others(bias: Bias) -> list[str]:
 
 
 def changes(bias: Bias, scheme: str) -> Iterator[Change]:
-    """Every comparison of ``scheme`` with the base that was tested."""
-    start = base(bias)
+    """Every comparison of ``scheme`` with the base that has a value."""
     for row in bias["comparisons"]:
-        if {row["a"], row["b"]} != {start, scheme}:
-            continue
-        found = row["difference"]
-        value, low, high = found["value"], found["low"], found["high"]
-        if row["a"] == scheme:
-            value, low, high = -value, high if high is None else -high, low if low is None else -low
-        yield Change(row["quantity"], row.get("cell"), value, low, high, row["p_adjusted"])
+        if row["b"] == scheme and row["difference"]["value"] is not None:
+            primary = row["family"] == "primary"
+            yield Change(row["quantity"], row.get("cell"), **row["difference"], p=row["p_adjusted"], primary=primary)

@@ -14,7 +14,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from bapa.report.compare import base, others
 from bapa.report.scale import DIFFERENCE, RATE, Scale
-from bapa.report.view import MAPPED, Map, Quantity, difference_map, percent, rate_map, signed
+from bapa.report.view import Map, Quantity, difference_map, mapped, percent, rate_map, signed
 
 PAPER = {False: ("#ffffff", "#1b1e27", "#5a6070"), True: ("#0d1117", "#e9e6df", "#a5abb8")}  # ground, ink, soft ink
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
@@ -24,25 +24,27 @@ Lines = Sequence[tuple[str, Mapping[str, tuple[Map, str]]]]  # per run: its name
 
 
 def heatmaps(
-    runs: Sequence[tuple[str, Mapping[str, Any]]], quantity: Quantity = MAPPED[0], *, dark: bool = False
+    runs: Sequence[tuple[str, Mapping[str, Any]]], quantity: Quantity | None = None, *, dark: bool = False
 ) -> Figure:
-    """Maps of ``quantity`` for (name, bias) pairs. ``dark``: for a dark page."""
+    """Maps of ``quantity``, by default the headline one, for (name, bias) pairs. ``dark``: for a dark page."""
+    quantity = quantity or mapped(runs[0][1])[0]
     lines = []
     for name, bias in runs:
         maps = {}
         for label, found in bias["schemes"].items():
             note = f"mean {percent(found['overall'][quantity.key]['value'])}"
-            if quantity.key == "hit":
-                note += f" · range {percent(found['overall']['range']['value'])}"
+            if span := {"auc": "auc_range", "hit": "range"}.get(quantity.key):
+                note += f" · range {percent(found['overall'][span]['value'])}"
             maps[label] = (rate_map(bias, label, quantity), note)
         lines.append((name, maps))
-    return _sheet(lines, RATE, f"{quantity.name.lower()}, %", dark)
+    return _sheet(lines, RATE, f"{quantity.spoken}, %", dark)
 
 
 def differences(
-    runs: Sequence[tuple[str, Mapping[str, Any]]], quantity: Quantity = MAPPED[0], *, dark: bool = False
+    runs: Sequence[tuple[str, Mapping[str, Any]]], quantity: Quantity | None = None, *, dark: bool = False
 ) -> Figure:
     """Maps of ``quantity`` under every scheme minus that under the base scheme, for (name, bias) pairs."""
+    quantity = quantity or mapped(runs[0][1])[0]
     lines = []
     for name, bias in runs:
         start = bias["schemes"][base(bias)]["overall"][quantity.key]["value"]
@@ -51,7 +53,7 @@ def differences(
             change = bias["schemes"][label]["overall"][quantity.key]["value"] - start
             maps[label] = (difference_map(bias, label, quantity), f"minus {base(bias)} · mean {signed(change)}")
         lines.append((name, maps))
-    return _sheet(lines, DIFFERENCE, f"change of the {quantity.name.lower()}, points", dark)
+    return _sheet(lines, DIFFERENCE, f"change of the {quantity.spoken}, points", dark)
 
 
 def _sheet(lines: Lines, scale: Scale, caption: str, dark: bool) -> Figure:

@@ -12,6 +12,7 @@ from bapa.report.environment import page
 from bapa.report.examples import RULE, Example
 from bapa.report.parts import Part
 from bapa.report.scale import DIFFERENCE, RATE
+from bapa.stats.comparisons import MARGIN
 from bapa.stats.floors import SeedNoise
 
 
@@ -30,6 +31,7 @@ def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:
         has_differences=any(len(run["schemes"]) > 1 for run in runs),
         runs=runs,
         provenance=list(_together([run["provenance"] for run in runs])),
+        margin=view.percent(MARGIN),
         rate_scale=RATE,
         difference_scale=DIFFERENCE,
         version=bapa.__version__,
@@ -58,7 +60,7 @@ def section(
         "bias": bias,
         "base": start,
         "level": f"{view.percent(bias['level'])} %",
-        "interval_method": "bootstrap over items",
+        "interval_method": f"over {view.units(bias)}",
         "facts": f"{probe['items']} items in each of {probe['rows']} × {probe['cols']} cells, from {probe['source']}",
         "findings": words.findings(bias, noise),
         "noise": noise,
@@ -66,6 +68,7 @@ def section(
         "table": list(view.table(bias)),
         "places": list(chance.places(bias)),
         "differences": list(chance.differences(bias)),
+        "classes": list(_by_class(bias)),
         "parts": parts,
         "examples": examples,
         "examples_rule": RULE.format(base=start),
@@ -79,7 +82,8 @@ def _scheme(bias: Mapping[str, Any], label: str) -> dict[str, Any]:
     overall = bias["schemes"][label]["overall"]
     parts = [
         f"{name} {view.percent(overall[key]['value'])}"
-        for name, key in (("mean", "hit"), ("range", "range"), ("consistency", "consistency"))
+        for name, key in (("AUC", "auc"), ("range", "auc_range"), ("hits", "hit"), ("range", "range"))
+        if overall[key]["value"] is not None
     ]
     return {
         "label": label,
@@ -90,6 +94,13 @@ def _scheme(bias: Mapping[str, Any], label: str) -> dict[str, Any]:
         else [],
         "summary": " · ".join(parts),
     }
+
+
+def _by_class(bias: Mapping[str, Any]) -> Iterator[tuple[str, int, list[str]]]:
+    """Hits by class: its name, its items, its hit rate under every scheme; the worst under the base first."""
+    told = {label: {one["class"]: one for one in found["classes"]} for label, found in bias["schemes"].items()}
+    for name, one in told[base(bias)].items():
+        yield name, one["items"], [view.percent(its[name]["hit"]) for its in told.values()]
 
 
 def _together(runs: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, list[str]]]:

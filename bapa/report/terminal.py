@@ -10,33 +10,39 @@ from rich.table import Table
 from rich.text import Text
 
 from bapa.measure.run import Run
+from bapa.report import claims
+from bapa.report.view import units
 from bapa.stats.intervals import Estimate
 
 _COLUMNS = (
-    ("mean", "hit"),
-    ("range", "range"),
-    ("consist.", "consistency"),
-    ("false al.", "false_alarm"),
     ("AUC", "auc"),
+    ("range", "auc_range"),
+    ("worst", "auc_worst_cell"),
+    ("hits", "hit"),
+    ("range", "range"),
+    ("false al.", "false_alarm"),
+    ("mass", "mass"),
 )
 
 
 def table(run: Run) -> RenderableType:
-    """One line per scheme: hit rates as the cells stand on the canvas, then figures over cells with intervals, in %."""
-    bias = run.bias
+    """One line per scheme: AUC as the cells stand on the canvas (hits where nothing absent was asked), then figures
+    over cells with intervals, in %.
+    """
+    bias, quantity = run.bias, claims.main(run.bias)[0]
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="bold")
     shown.add_column("scheme", overflow="fold")
-    shown.add_column("hits by cell", no_wrap=True)
+    shown.add_column(f"{claims.name(bias)} by cell", no_wrap=True)
     for title, _ in _COLUMNS:
         shown.add_column(title, justify="right", no_wrap=True)
     for label, scheme in bias["schemes"].items():
         figures = (Text(figure(scheme["overall"][name]), justify="right") for _, name in _COLUMNS)
-        shown.add_row(label, _grid(scheme["cells"], bias["probe"]["cols"]), *figures)
+        shown.add_row(label, _grid(scheme["cells"], quantity, bias["probe"]["cols"]), *figures)
     level = f"{100 * bias['level']:g}"
     return Group(
         Text.assemble(
             (bias["model"]["name"], "bold"),
-            f" · {bias['probe']['items']} items · % with {level} % intervals over items\n",
+            f" · {bias['probe']['items']} items · % with {level} % intervals over {units(bias)}\n",
         ),
         shown,
         *(Text(line, style="dim") for line in _notes(run)),
@@ -44,7 +50,8 @@ def table(run: Run) -> RenderableType:
 
 
 def _notes(run: Run) -> Iterator[str]:
-    """What else one must know: whether batching changed answers, and the noise floor of the arithmetic."""
+    """What else one must know: what is no answer, whether batching changed answers, and the arithmetic's noise."""
+    yield from (claims.wanted(run.bias, label) for label in run.bias["schemes"] if not claims.answers(run.bias, label))
     if (asked := run.config.get("prompts")) and asked["unknown"]:
         yield (
             f"unread: {asked['unknown']} of the {asked['tokens']} tokens of the prompts are words that this model's "
@@ -76,10 +83,10 @@ def figure(estimate: Estimate) -> str:
     return f"{value:.1f}" if low is None or high is None else f"{value:.1f}\n[{low:.0f}, {high:.0f}]"
 
 
-def _grid(cells: list[Mapping[str, Any]], cols: int) -> Text:
+def _grid(cells: list[Mapping[str, Any]], quantity: str, cols: int) -> Text:
     grid = Text()
     for cell in cells:
-        rate = cell["hit"]["value"]
+        rate = cell[quantity]["value"]
         grid.append("   –" if rate is None else f"{100 * rate:4.0f}", style="" if rate is None else _colour(rate))
         if cell["col"] == cols - 1 and cell is not cells[-1]:
             grid.append("\n")

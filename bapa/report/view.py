@@ -20,34 +20,41 @@ class Quantity:
     name: str
     meaning: str
 
+    @property
+    def spoken(self) -> str:
+        """The name inside a sentence."""
+        return self.name if self.name.isupper() else self.name.lower()
+
 
 MAPPED = (
+    Quantity("auc", "AUC", "how well the margin tells present from absent, whatever the threshold; guessing gives 50"),
     Quantity("hit", "Hit rate", "asked about what is there: how often the answer is yes"),
     Quantity(
         "balanced_accuracy",
         "Balanced accuracy",
         "mean of the hit rate and of the rate of right refusals; guessing gives 50",
     ),
-    Quantity("auc", "AUC", "how well the margin tells present from absent, whatever the threshold; guessing gives 50"),
     Quantity("false_alarm", "False alarms", "asked about what is not there: how often the answer is yes all the same"),
 )
+_CROSSED = (
+    "cells picked on one half of the items, measured on the other: free of the chance that makes any best minus worst"
+)
 TABLED = (
+    Quantity("auc", "Mean AUC", "present told from absent, whatever the threshold; guessing gives 50"),
+    Quantity("auc_range", "Range of the AUC", f"best cell minus worst cell in points; {_CROSSED} positive"),
+    Quantity("auc_worst_cell", "Worst cell, AUC", "likewise"),
     Quantity("hit", "Mean hit rate", "over all cells"),
-    Quantity("worst_cell", "Worst cell", "lowest hit rate of a cell"),
-    Quantity("range", "Range", "best cell minus worst cell, in points of the hit rate; above 0 by chance alone"),
-    Quantity(
-        "range_split_half",
-        "Range, split half",
-        "cells picked on one half of the items, measured on the other: free of that chance",
-    ),
+    Quantity("range", "Range of the hit rate", f"best cell minus worst cell in points; {_CROSSED} positive"),
+    Quantity("worst_cell", "Worst cell, hit rate", "likewise"),
     Quantity("consistency", "Consistency", "items with the same answer in all cells"),
     Quantity("flip_rate", "Flip rate", "chance that moving the content from one cell to another flips the answer"),
     Quantity("false_alarm", "False alarms", "yes to what is not there"),
     Quantity(
         "near_miss", "Near misses taken", "yes to something almost there, e.g. the right digit in the wrong colour"
     ),
+    Quantity("absent", "Strangers taken", "yes to something unlike anything shown"),
     Quantity("balanced_accuracy", "Balanced accuracy", "hits and right refusals, averaged"),
-    Quantity("auc", "AUC", "present told from absent, whatever the threshold"),
+    Quantity("mass", "Answer mass", "probability that the model gave to the answers it may choose from"),
 )
 
 
@@ -100,6 +107,14 @@ def interval(estimate: Estimate, digits: int = 0) -> str:
     return "" if low is None or high is None else f"[{percent(low, digits)}, {percent(high, digits)}]"
 
 
+def units(bias: Mapping[str, Any]) -> str:
+    """What intervals and tests are over: ``items``, or ``73 captions of 200 items``."""
+    over, names = bias["clusters"], {"group": "classes", "caption": "captions", "picture": "source pictures"}
+    return (
+        "items" if over["by"] == "item" else f"{over['number']} {names[over['by']]} of {bias['probe']['items']} items"
+    )
+
+
 def p_value(p: float) -> str:
     """``p = 0.03``, or ``p < 0.001``."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
@@ -120,16 +135,16 @@ def rate_map(bias: Mapping[str, Any], scheme: str, quantity: Quantity) -> Map:
 def difference_map(bias: Mapping[str, Any], scheme: str, quantity: Quantity) -> Map:
     """The map of ``quantity`` under ``scheme`` minus that under the base, with intervals where cells were tested."""
     start = base(bias)
-    tested = {change.cell: change for change in changes(bias, scheme) if change.quantity == quantity.key}
+    tested = {c.cell: c for c in changes(bias, scheme) if c.quantity == quantity.key and c.cell is not None}
     cells = []
     for before, after in zip(bias["schemes"][start]["cells"], bias["schemes"][scheme]["cells"], strict=True):
         old, new = before[quantity.key]["value"], after[quantity.key]["value"]
         change = None if old is None or new is None else new - old
-        tip = f"{_place(after)}: {quantity.name.lower()} {percent(old)} → {percent(new)}"
+        tip = f"{_place(after)}: {quantity.spoken} {percent(old)} → {percent(new)}"
         bounds, test = "", tested.get(after["cell"])
         if test is not None and test.p is not None:
             bounds = interval(test.estimate)
-            tip += f", change {signed(change)} {bounds}, {p_value(test.p)} (McNemar, Holm-corrected)"
+            tip += f", change {signed(change)} {bounds}, {p_value(test.p)} (paired, Holm-corrected over the cells)"
         cells.append(_square(after, signed(change), bounds, tip, change, DIFFERENCE))
     title = f"{quantity.name}, {scheme} minus {start}"
     return Map(quantity, title, bias["probe"]["rows"], bias["probe"]["cols"], cells)
@@ -137,14 +152,12 @@ def difference_map(bias: Mapping[str, Any], scheme: str, quantity: Quantity) -> 
 
 def _cell(cell: Mapping[str, Any], text: str, value: float | None, quantity: Quantity, scale: Scale) -> Cell:
     others = ", ".join(
-        f"{other.name.lower() if other.key != 'auc' else 'AUC'} {percent(cell[other.key]['value'])}"
+        f"{other.spoken} {percent(cell[other.key]['value'])}"
         for other in MAPPED
         if other != quantity and cell[other.key]["value"] is not None
     )
     bounds = interval(cell[quantity.key])
-    tip = f"{_place(cell)}: {quantity.name.lower()} {text} {bounds}, n = {cell['n']}" + (
-        f"; {others}" if others else ""
-    )
+    tip = f"{_place(cell)}: {quantity.spoken} {text} {bounds}, n = {cell['n']}" + (f"; {others}" if others else "")
     return _square(cell, text, bounds, tip, value, scale)
 
 

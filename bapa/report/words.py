@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bapa.report.compare import Bias, base, changes, others
-from bapa.report.view import Estimate, interval, percent, signed
+from bapa.report import claims
+from bapa.report.compare import Bias, base, others
+from bapa.report.view import interval, percent, signed
+from bapa.stats.comparisons import MARGIN
 from bapa.stats.floors import SeedNoise, Spread, is_null
 
 
@@ -23,62 +25,95 @@ def value(bias: Bias, scheme: str, quantity: str) -> float | None:
 
 def spread(bias: Bias) -> str:
     """How far the place decides under the base scheme."""
-    scheme = base(bias)
-    worst, best = _extremes(bias)
-    test = bias["schemes"][scheme]["tests"]["permutation_range"]
-    if test["p"] is not None and test["p"] >= 1 - bias["level"]:
-        rate, range_ = (percent(value(bias, scheme, quantity)) for quantity in ("hit", "range"))
-        return f"Under {scheme} the hit rate is {rate} %; its cells differ by no more than chance ({range_} points)."
-    low, high = (f"{percent(cell['hit']['value'])} %" for cell in (worst, best))
-    return (
-        f"Under {scheme} the same content is found in {low} of the pictures when it stands {place(worst, bias)} "
-        f"and in {high} when it stands {place(best, bias)}."
-    )
+    scheme, (mean, span) = base(bias), claims.main(bias)
+    overall, what = bias["schemes"][scheme]["overall"], claims.name(bias)
+    told = f"{percent(overall[span]['value'])} points {interval(overall[span])}"
+    reading = claims.reading(bias, scheme)
+    if reading == "no answers":
+        return claims.wanted(bias, scheme)
+    if reading == "uneven":
+        worst, best = _extremes(bias)
+        low, high = (percent(cell["hit"]["value"]) for cell in (worst, best))
+        return (
+            f"Under {scheme} the place matters: the {what} differs by {told} between cells. Where it is lowest, "
+            f"{place(worst, bias)}, {low} % of what is there is found; where it is highest, {place(best, bias)}, "
+            f"{high} %."
+        )
+    level = f"{what} {percent(overall[mean]['value'])} %"
+    if reading == "blind":
+        return (
+            f"Under {scheme} there is no sign that the place matters, but the model cannot tell present from absent "
+            f"({'; '.join(claims.lost(bias, scheme))}), so that means nothing."
+        )
+    if reading == "even":
+        return f"Under {scheme} the map is even: its cells differ by {told} at a {level}."
+    return f"Under {scheme} there is no sign that the place matters; the cells may still differ ({told} at a {level})."
 
 
 def _extremes(bias: Bias) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The worst and the best cell under the base scheme."""
-    cells = sorted(bias["schemes"][base(bias)]["cells"], key=lambda cell: cell["hit"]["value"])
+    """The worst and the best cell under the base scheme; the higher hit rate decides between equals."""
+    quantity = claims.main(bias)[0]
+    cells = sorted(
+        bias["schemes"][base(bias)]["cells"], key=lambda cell: (cell[quantity]["value"], cell["hit"]["value"])
+    )
     return cells[0], cells[-1]
 
 
 def effect(bias: Bias, scheme: str) -> str:
-    """What ``scheme`` does to the map of the base scheme: to its unevenness and to its level."""
-    start = base(bias)
-    flat = _verdict(
-        bias,
-        scheme,
-        "range",
-        up="makes the map more uneven",
-        down="flattens the map",
-        same="leaves the map as uneven as it was",
-    )
-    level = _verdict(
-        bias,
-        scheme,
-        "hit",
-        up="raises the mean hit rate",
-        down="lowers the mean hit rate",
-        same="hardly moves the mean hit rate",
-    )
-    before, after = (percent(value(bias, label, "range")) for label in (start, scheme))
-    low, high = (percent(value(bias, label, "hit")) for label in (start, scheme))
-    return f"{scheme} {flat} (range {before} → {after} points) and {level} ({low} → {high} %)."
+    """What ``scheme`` does to the map of the base scheme: to its evenness and to its level."""
+    reading = claims.reading(bias, scheme)
+    if reading == "no answers":
+        return claims.wanted(bias, scheme)
+    start, (mean, span), what = base(bias), claims.main(bias), claims.name(bias)
+    flat, level = claims.changed(bias, scheme, span), claims.changed(bias, scheme, mean)
+    why = claims.lost(bias, scheme)
+    before, after = (percent(value(bias, label, span)) for label in (start, scheme))
+    low, high = (percent(value(bias, label, mean)) for label in (start, scheme))
+    figures = f"range of the {what} {before} → {after} points, mean {low} → {high} %"
+    if why and (flat < 0 or reading == "blind"):
+        more = "more even" if flat < 0 else "even"
+        still = (
+            "" if any(text.startswith("AUC") for text in why) or mean != "auc" else "; by their margins they still do"
+        )
+        return f"{scheme}: {more} because it cannot tell present from absent ({'; '.join(why)}{still}); {figures}."
+    evenness = {1: "makes the map more uneven", -1: "evens the map", 0: "has no clear effect on how even the map is"}
+    telling = {
+        1: f"tells present from absent better than {start}",
+        -1: f"tells present from absent worse than {start}",
+        0: "no clear change in how well it tells present from absent",
+    }
+    if mean == "hit":
+        telling = {
+            1: "raises the mean hit rate",
+            -1: "lowers the mean hit rate",
+            0: "no clear change of the mean hit rate",
+        }
+    link = "and" if level else "with"
+    lost = f" By {why[0]} it has lost more than {percent(MARGIN)} points." if why else ""
+    return f"{scheme} {evenness[flat]} {link} {telling[level]} ({figures}).{lost}"
 
 
 def best(bias: Bias) -> str:
-    """The scheme with the highest balanced accuracy; with the highest hit rate where nothing absent was asked."""
-    quantity = "balanced_accuracy" if value(bias, base(bias), "balanced_accuracy") is not None else "hit"
-    return max((base(bias), *remedies(bias)), key=lambda scheme: value(bias, scheme, quantity) or 0.0)
+    """The scheme that the test finds to tell better than the base, the highest of several; the base where none does,
+    or where what does is uneven more than the base.
+    """
+    mean, span = claims.main(bias)
+    better = [
+        scheme
+        for scheme in remedies(bias)
+        if claims.changed(bias, scheme, mean) > 0
+        and claims.changed(bias, scheme, span) <= 0
+        and not claims.lost(bias, scheme)
+    ]
+    return max(better, key=lambda scheme: value(bias, scheme, mean) or 0.0, default=base(bias))
 
 
 def findings(bias: Bias, noise: SeedNoise | None = None) -> list[str]:
-    """What a run shows: how far the place decides, what each scheme does about it, where answers are guesses, and the
-    noise floors. ``noise``: over training seeds, where it is known.
+    """What a run shows: how far the place decides, what each scheme does about it, and the noise
+    floors. ``noise``: over training seeds, where it is known.
     """
-    effects = [effect(bias, scheme) for scheme in remedies(bias)]
-    doubts = filter(None, [guesses(bias), unread(bias)])
-    return [spread(bias), *effects, *doubts, *arithmetic(bias), *training(bias, noise)]
+    effects = [effect(bias, scheme) for scheme in remedies(bias)] if claims.answers(bias, base(bias)) else []
+    return [spread(bias), *effects, *filter(None, [unread(bias)]), *arithmetic(bias), *training(bias, noise)]
 
 
 def arithmetic(bias: Bias) -> Iterator[str]:
@@ -100,12 +135,12 @@ def training(bias: Bias, noise: SeedNoise | None) -> Iterator[str]:
     each = [
         f"{_span(rate)} % and {_span(span)} points under {label}"
         for label, found in noise.overall.items()
-        if not is_null(label) and (rate := found.get("hit")) and (span := found.get("range"))
+        if not is_null(label) and (rate := found.get("auc")) and (span := found.get("auc_range"))
     ]
     if each:
         yield (
-            f"Floor of training: over {seeds} seeds, mean hit rate and range are {'; '.join(each)}. Two trained models "
-            "that lie no further apart than this do not differ by more than their seeds."
+            f"Floor of training: over {seeds} seeds, mean and range of the AUC are {'; '.join(each)}. Two trained "
+            "models that lie no further apart than this do not differ by more than their seeds."
         )
     for label in remedies(bias):
         changes = [(name, _change(noise, start, label, quantity)) for quantity, name in _REPEATED.items()]
@@ -118,7 +153,7 @@ def _span(spread: Spread) -> str:
     return f"{percent(spread.low)} to {percent(spread.high)}"
 
 
-_REPEATED = {"range": "the range changes", "hit": "the mean hit rate"}
+_REPEATED = {"auc_range": "the range of the AUC changes", "auc": "its mean", "hit": "the mean hit rate"}
 
 
 def _change(noise: SeedNoise, start: str, scheme: str, quantity: str) -> Spread | None:
@@ -127,13 +162,6 @@ def _change(noise: SeedNoise, start: str, scheme: str, quantity: str) -> Spread 
         return forth
     back = noise.differences.get((scheme, start, quantity))
     return back and Spread(tuple(-x for x in back.values))
-
-
-def guesses(bias: Bias) -> str:
-    """The schemes whose answers are no better than guesses; a high hit rate there is a habit of saying yes."""
-    accuracy = {scheme: found["overall"]["balanced_accuracy"] for scheme, found in bias["schemes"].items()}
-    found = [f"{scheme} ({percent(e['value'])} {interval(e)})" for scheme, e in accuracy.items() if _guess(e)]
-    return f"No better than guessing, by balanced accuracy: {', '.join(found)}." if found else ""
 
 
 def unread(bias: Bias) -> str:
@@ -147,17 +175,13 @@ def unread(bias: Bias) -> str:
     )
 
 
-def _guess(estimate: Estimate) -> bool:
-    return estimate["low"] is not None and estimate["low"] <= 0.5
-
-
 def answer(runs: Sequence[tuple[str, Bias]]) -> str:
-    """The question of the page answered for (name, bias) pairs, by the permutation test under the base scheme."""
+    """The question of the page answered for (name, bias) pairs, by the test of the place under the base scheme."""
     matters: dict[bool, list[str]] = {}
     for name, bias in runs:
-        p = bias["schemes"][base(bias)]["tests"]["permutation_range"]["p"]
-        if p is not None:
-            matters.setdefault(p < 1 - bias["level"], []).append(name)
+        reading = claims.reading(bias, base(bias))
+        if reading in ("uneven", "even", "unclear"):
+            matters.setdefault(reading == "uneven", []).append(name)
     if not matters:
         return ""
     if len(matters) == 2:
@@ -169,14 +193,26 @@ def answer(runs: Sequence[tuple[str, Bias]]) -> str:
 
 
 def verdict(runs: Sequence[tuple[str, Bias]]) -> str:
-    """Whether one scheme serves all the models of (name, bias) pairs; empty where there is nothing to choose."""
+    """Whether a scheme serves all the models of (name, bias) pairs, or serves one and harms another, as far as tests
+    say so; empty where they do not.
+    """
     if len(runs) < 2 or not all(others(bias) for _, bias in runs):
         return ""
-    winners = {name: best(bias) for name, bias in runs}
-    if len(set(winners.values())) == 1:
-        return f"{next(iter(winners.values()))} does best on every model here."
-    each = ", ".join(f"{scheme} on {name}" for name, scheme in winners.items())
-    return f"No scheme is best everywhere ({each}): what serves depends on where the model learned to look."
+    for scheme in remedies(runs[0][1]):
+        if all(best(bias) == scheme for _, bias in runs):
+            return f"{scheme} tells present from absent better than {base(runs[0][1])} on every model here."
+    served = {name: best(bias) for name, bias in runs if best(bias) != base(bias)}
+    harmed = [
+        (scheme, name)
+        for scheme in dict.fromkeys(served.values())
+        for name, bias in runs
+        if scheme in bias["schemes"] and claims.changed(bias, scheme, claims.main(bias)[0]) < 0
+    ]
+    if not harmed:
+        return ""
+    each = ", ".join(f"{scheme} on {name}" for name, scheme in served.items())
+    against = ", ".join(f"{scheme} on {name}" for scheme, name in harmed)
+    return f"What serves depends on the model: better than native is {each}; worse is {against}."
 
 
 def summary(runs: Sequence[tuple[str, Bias]]) -> list[str]:
@@ -185,26 +221,20 @@ def summary(runs: Sequence[tuple[str, Bias]]) -> list[str]:
 
 
 def in_brief(name: str, bias: Bias) -> str:
-    """One sentence about one run: the worst and the best cell, then range and level under every scheme."""
-    worst, best_cell = _extremes(bias)
-    start = base(bias)
+    """One sentence about one run: what holds under the base, then range and level under every scheme."""
+    start, (mean, span), what = base(bias), claims.main(bias), claims.name(bias)
+    if not claims.answers(bias, start):
+        return f"{name}: {claims.wanted(bias, start)}"
     each = ", ".join(
-        f"{percent(value(bias, scheme, 'range'))} points and {percent(value(bias, scheme, 'hit'))} % under {scheme}"
+        f"{percent(value(bias, scheme, span))} points and {percent(value(bias, scheme, mean))} % under {scheme}"
         for scheme in (start, *others(bias))
     )
-    return (
-        f"{name} under {start} finds the same content in {percent(worst['hit']['value'])} % of the pictures "
-        f"{place(worst, bias)} and in {percent(best_cell['hit']['value'])} % {place(best_cell, bias)}; range over the "
-        f"cells and mean hit rate are {each}."
-    )
-
-
-def _verdict(bias: Bias, scheme: str, quantity: str, *, up: str, down: str, same: str) -> str:
-    """One of three wordings: whether the interval of the difference to the base lies above, below or around zero."""
-    for change in changes(bias, scheme):
-        if change.quantity == quantity and change.cell is None:
-            return {1: up, -1: down, 0: same}[change.direction]
-    return same
+    lead = {
+        "uneven": f"under {start} the place matters",
+        "blind": f"under {start} the model cannot tell present from absent",
+        "even": f"under {start} the map is even",
+    }.get(claims.reading(bias, start), f"under {start} there is no sign that the place matters")
+    return f"{name}: {lead}; range over the cells and mean of the {what} are {each}."
 
 
 def place(cell: Mapping[str, Any], bias: Bias) -> str:

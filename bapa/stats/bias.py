@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bapa.stats import comparisons, extremes, floors, intervals, rates, significance, trials
 from bapa.stats import clusters as units
+from bapa.stats import comparisons, extremes, floors, intervals, rates, significance, trials
 from bapa.stats.clusters import Cluster, Clusters
 from bapa.stats.extremes import Map
 from bapa.stats.intervals import Estimate, Sample
@@ -51,12 +51,12 @@ def bias(
     found = trials.read(answers, rows * cols)
     over = units.clusters(answers, settings.cluster)
     places = rates.predictors(rows, cols, question_first)
-    sample = _sample(found, over, places)
-    maps = {label: _maps(label, scheme, sample, over) for label, scheme in found.items()}
+    sample = sampled(found, over, places)
+    maps = {label: mapped(label, scheme, sample, over) for label, scheme in found.items()}
     said = _wanted(answers)
     schemes = {
         label: {
-            **_scheme(label, scheme, sample, maps[label], cols, settings.level),
+            **figures(label, scheme, sample, maps[label], cols, settings.level),
             "tests": _tests(scheme, over, settings.seed),
             "classes": _classes(scheme, over),
             "wanted": said.get(label, []),
@@ -77,7 +77,18 @@ def bias(
     }
 
 
-def _sample(found: dict[str, Trials], over: Clusters, places: dict[str, Array]) -> Sample[Key]:
+def overall(answers: pd.DataFrame, cells: int, settings: Settings) -> dict[str, Estimate]:
+    """The figures over all cells of answers under one scheme, as ``bias.json`` holds them."""
+    ((label, scheme),) = (found := trials.read(answers, cells)).items()
+    over = units.clusters(answers, settings.cluster)
+    sample = sampled(found, over, rates.predictors(1, cells))
+    told: dict[str, Estimate] = figures(
+        label, scheme, sample, mapped(label, scheme, sample, over), cells, settings.level
+    )["overall"]
+    return told
+
+
+def sampled(found: dict[str, Trials], over: Clusters, places: dict[str, Array]) -> Sample[Key]:
     """Every smooth quantity of every scheme, with errors over the same clusters, so that differences are paired."""
 
     def everything(weights: Array) -> dict[Key, Array]:
@@ -91,7 +102,8 @@ def _sample(found: dict[str, Trials], over: Clusters, places: dict[str, Array]) 
     return intervals.jackknife(everything, over.of)
 
 
-def _maps(label: str, scheme: Trials, sample: Sample[Key], over: Clusters) -> dict[str, Map]:
+def mapped(label: str, scheme: Trials, sample: Sample[Key], over: Clusters) -> dict[str, Map]:
+    """The maps of one scheme whose range and worst cell are reported."""
     first = extremes.halvings(over.of)
     halves = np.stack([first, ~first], 1).reshape(-1, scheme.items).astype(float)
     halved = {"auc": rates.auc(scheme.signal, scheme.noise, halves), "hit": rates.mean(scheme.hits, halves)}
@@ -106,9 +118,10 @@ def _maps(label: str, scheme: Trials, sample: Sample[Key], over: Clusters) -> di
     }
 
 
-def _scheme(
+def figures(
     label: str, scheme: Trials, sample: Sample[Key], maps: dict[str, Map], cols: int, level: float
 ) -> dict[str, Any]:
+    """``cells``, ``overall``, ``worst_cell`` and ``slopes`` of one scheme."""
     mine: dict[tuple[str, int], Estimate] = {}
     for (owner, name, cell), value in sample.values.items():
         if owner == label:

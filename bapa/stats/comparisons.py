@@ -48,9 +48,7 @@ def compare(
     ``p_adjusted`` and says under ``keeps`` whether it tells present from absent as well as the base.
     """
     start, main = base(schemes), primary(schemes)
-    rows = [
-        row for label in schemes if label != start for row in _against(start, label, schemes, sample, maps, level)
-    ]
+    rows = [row for label in schemes if label != start for row in _against(start, label, schemes, sample, maps, level)]
     for row in rows:
         row["family"] = "primary" if row["quantity"] in main and "cell" not in row else "secondary"
     place = [schemes[label]["tests"][main[1]] for label in schemes if not is_null(label)]
@@ -82,13 +80,13 @@ def _against(
     rows: list[dict[str, Any]] = []
     for name in SMOOTH:
         value, errors = sample.minus((a, f"overall.{name}", -1), (b, f"overall.{name}", -1))
-        rows.append(_row(a, b, name, intervals.mean(value, errors, level), intervals.p_value(value, errors)))
+        rows.append(_row(a, b, name, intervals.change(value, errors, level), intervals.p_value(value, errors)))
     for name, (quantity, picked) in PICKED.items():
         rows.append(_row(a, b, name, *extremes.difference(maps[a][quantity], maps[b][quantity], picked, level)))
     for name in CELLWISE:
         for cell in range(len(schemes[a]["cells"])):
             value, errors = sample.minus((a, name, cell), (b, name, cell))
-            row = _row(a, b, name, intervals.mean(value, errors, level), intervals.p_value(value, errors))
+            row = _row(a, b, name, intervals.change(value, errors, level), intervals.p_value(value, errors))
             rows.append({**row, "cell": cell})
     return rows
 

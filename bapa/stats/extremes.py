@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from bapa.stats import intervals
 from bapa.stats.intervals import Estimate
@@ -81,8 +81,8 @@ def worst(found: Map, level: float = 0.95) -> Estimate:
     value, lowest = float(picked_worst(found.halves)), float(found.values.min())
     below, above = _tails(_WORST, level)
     noise = _noise(found.errors)
-    low = lowest - np.quantile(noise[:, int(found.values.argmin())], 1 - below)
-    high = lowest - np.quantile(noise.min(1), above)
+    low = lowest - float(np.quantile(noise[:, int(found.values.argmin())], 1 - below))
+    high = lowest - float(np.quantile(noise.min(1), above))
     if intervals.spread(found.errors.ravel()) == 0:
         sure = intervals.share(lowest, found.errors[:, 0] * 0, level)
         low, high = sure["low"] or 0.0, sure["high"] or 0.0
@@ -122,7 +122,7 @@ def difference(one: Map, two: Map, picked: Callable[[Array], Array], level: floa
     clusters = len(one.errors)
     error = float(np.std(_again(two, picked) - _again(one, picked), ddof=1))
     half = intervals.quantile(level, clusters) * error
-    p = 1.0 if error <= 1e-12 else float(2 * stats.t.sf(abs(value) / error, clusters - 1))
+    p = 1.0 if error <= 1e-12 else float(2 * special.stdtr(clusters - 1, -abs(value) / error))
     return intervals.estimate(value, value - half, value + half), p
 
 

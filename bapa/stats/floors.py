@@ -8,15 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from bapa.errors import RunError
-from bapa.measure.run import Run
 from bapa.stats.trials import Trials
 
-NULL = "null"  # name of the scheme that moves all positions by one constant
+NULL = "null"  # the scheme that moves all positions by one constant
+
+
+class Measured(Protocol):
+    """A finished run: where it is, and what its ``bias.json`` holds."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def bias(self) -> Mapping[str, Any]: ...
 
 
 def is_null(label: str) -> bool:
@@ -72,7 +81,7 @@ class SeedNoise:
     differences: Mapping[tuple[str, str, str], Spread]
 
 
-def seed_noise(runs: Sequence[Run]) -> SeedNoise:
+def seed_noise(runs: Sequence[Measured]) -> SeedNoise:
     """The seed-to-seed noise of the schemes that all ``runs`` have.
 
     Raises RunError where the runs are not of different models on one probe, or share no scheme.

@@ -1,9 +1,9 @@
 """Uncertainty of many quantities at once: which units were drawn, and how far a figure moves without one of them.
 
 The unit is the cluster: an item with all its cells and wordings, or all items that share a caption, a class or a source
-picture. Smooth quantities get a delete-one-cluster jackknife and Student's t (the CR3 variance of MacKinnon, Nielsen and
-Webb 2023, Journal of Econometrics 232); what is picked among cells has its own module,
-:mod:`bapa.stats.extremes`. How often each interval holds the truth is measured in studies/coverage.
+picture. Smooth quantities get a delete-one-cluster jackknife and Student's t (the CR3 variance of MacKinnon, Nielsen
+and Webb 2023, Journal of Econometrics 232); what is picked among cells has :mod:`bapa.stats.extremes`. How often each
+interval holds the truth is measured in studies/coverage.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 from statsmodels.stats.proportion import proportion_confint
 
 from bapa.stats.trials import Array
@@ -65,6 +65,17 @@ def mean(value: float, errors: Array, level: float) -> Estimate:
     return estimate(value, value - half, value + half)
 
 
+def change(value: float, errors: Array, level: float) -> Estimate:
+    """A difference of shares: :func:`mean`, but not a point where no cluster tells the two apart: there as wide as
+    Wilson's interval of what never happened.
+    """
+    found = mean(value, errors, level)
+    if spread(errors) > _EQUAL or len(errors) < 2:
+        return found
+    widest = share(0.0, errors, level)["high"] or 0.0
+    return estimate(value, max(-1.0, value - widest), min(1.0, value + widest))
+
+
 def share(value: float, errors: Array, level: float) -> Estimate:
     """A share with Wilson's interval for as many independent answers as its error stands for (Korn and Graubard 1998,
     Survey Methodology 24, with Wilson's in place of the exact one); one a cluster where all agree.
@@ -73,9 +84,11 @@ def share(value: float, errors: Array, level: float) -> Estimate:
     if not np.isfinite([value, error]).all() or clusters < 2:
         return estimate(value, np.nan, np.nan)
     count = value * (1 - value) / error**2 if error > _EQUAL and 0 < value < 1 else clusters
-    alpha = 2 * float(stats.norm.sf(quantile(level, clusters)))
+    alpha = 2 * float(special.ndtr(-quantile(level, clusters)))
     low, high = proportion_confint(value * count, count, alpha=alpha, method="wilson")
-    return estimate(value, max(0.0, min(low, value)), min(1.0, max(high, value)))  # its arithmetic may stop an ulp short
+    return estimate(
+        value, max(0.0, min(low, value)), min(1.0, max(high, value))
+    )  # its arithmetic may stop an ulp short
 
 
 def p_value(value: float, errors: Array) -> float | None:
@@ -90,7 +103,7 @@ def p_value(value: float, errors: Array) -> float | None:
         return 1.0
     if error <= _EQUAL:
         return float(2 * 0.5**clusters)
-    return float(2 * stats.t.sf(abs(value) / error, clusters - 1))
+    return float(2 * special.stdtr(clusters - 1, -abs(value) / error))
 
 
 def spread(errors: Array) -> float:
@@ -100,7 +113,7 @@ def spread(errors: Array) -> float:
 
 def quantile(level: float, clusters: int) -> float:
     """Of Student's t, for a two-sided interval."""
-    return float(stats.t.ppf((1 + level) / 2, clusters - 1)) if clusters > 1 else np.nan
+    return float(special.stdtrit(clusters - 1, (1 + level) / 2)) if clusters > 1 else np.nan
 
 
 def estimate(value: float, low: float, high: float) -> Estimate:

@@ -1,15 +1,15 @@
 """Quantities of spatial bias as functions of item weights.
 
-A weight says how often an item counts: all ones give the estimate, the counts of a bootstrap resample give one draw
-of its sampling distribution, zeros and ones leave clusters out; all answers of an item stay together. Everything is a ratio of weighted sums, so
-thousands of resamples are a few matrix products. Shapes below: ``weights`` (resamples, items) float64; results
-(resamples,) or (resamples, cells) float64, NaN where a quantity does not exist (no absent questions, say).
+A weight says how often an item counts: all ones give the estimate, zeros and ones leave clusters out, the counts of a
+bootstrap resample give one draw of its sampling distribution; all answers of an item stay together. Everything is a
+ratio of weighted sums, so thousands of resamples are a few matrix products. Shapes below: ``weights`` (resamples,
+items) float64; results (resamples,) or (resamples, cells) float64, NaN where a quantity does not exist (no absent
+questions, say).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from bapa.stats.trials import Array, Trials

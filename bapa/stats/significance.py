@@ -22,9 +22,7 @@ Test = dict[str, float | None]
 _NOTHING: Test = {"statistic": None, "p": None, "floor": None, "floor_high": None}
 
 
-def range_of_means(
-    values: Array, clusters: NDArray[np.int64], seed: int, *, permutations: int = PERMUTATIONS
-) -> Test:
+def range_of_means(values: Array, clusters: NDArray[np.int64], seed: int, *, permutations: int = PERMUTATIONS) -> Test:
     """Permutation test of the range over cells of a mean, such as the hit rate.
 
     ``values``: (items, cells, questions); only items answered in every cell count. ``floor`` is the mean range of an
@@ -41,6 +39,11 @@ def range_of_means(
         return np.ptp(np.take_along_axis(sums[None], orders, -1).sum(1), axis=-1) / complete.sum()
 
     return _permuted(spans, sums.shape, seed, permutations)
+
+
+def place_test(values: Array, seed: int) -> Test:
+    """:func:`range_of_means` with each item on its own."""
+    return range_of_means(values, np.arange(len(values)), seed)
 
 
 def range_of_areas(

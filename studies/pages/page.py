@@ -35,6 +35,7 @@ COLUMNS = {
     "correct": "whether they agree",
     "margin": "logit of yes minus logit of no, where answers are read from logits",
     "mass": "probability that the model gave to yes and no together",
+    "top": "the likeliest token of all, whether it is an answer or not; empty where the back end does not say",
     "error": "why there is no answer; empty where there is one",
 }
 

@@ -39,7 +39,7 @@ def test_points_stand_by_distance_with_intervals_that_hold_the_planted_rate() ->
     for point, rate in zip(found, (0.3, 0.9, 0.5), strict=True):
         assert point["hit"]["low"] - 0.03 <= rate <= point["hit"]["high"] + 0.03
         assert point["items"] == 60
-        assert point["range"]["low"] is None
+        assert point["range"]["low"] == 0
 
 
 def test_a_rule_that_blinds_shows_in_its_guard(probe: Probe) -> None:

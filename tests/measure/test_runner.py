@@ -348,7 +348,7 @@ def test_the_table_shows_every_scheme(run):
     hit = run.bias["schemes"]["bapa"]["overall"]["hit"]["value"]
     assert "native" in shown
     assert f"{100 * hit:.1f}" in shown
-    assert "hits by cell" in shown
+    assert "AUC by cell" in shown
 
 
 def test_words_the_model_cannot_read_are_counted(run, tiny, probe, tmp_path):

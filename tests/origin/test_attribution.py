@@ -12,7 +12,7 @@ from bapa.origin import attribution, verdict
 from bapa.origin.attribution import Answers
 from bapa.origin.moves import Condition, conditions, torn
 from bapa.stats.bias import Settings
-from bapa.stats.significance import range_within_items
+from bapa.stats.significance import place_test
 
 CELLS, DRAWS = 9, 2
 QUICK = Settings(resamples=200)
@@ -44,7 +44,7 @@ def planted(effects: Mapping[str, np.ndarray], items: int = 80, seed: int = 0, n
 
 
 def decided(answers: Answers, moved: str = "features") -> dict[str, object]:
-    spread = range_within_items(answers.trials["native"].hits, 0)
+    spread = place_test(answers.trials["native"].hits, 0)
     return verdict.decide(attribution.shares(answers, "hit", moved, QUICK), spread, 0.95)
 
 

@@ -19,7 +19,7 @@ def test_a_map_for_every_run_and_scheme(runs: list, tmp_path: Path) -> None:
     figure = heatmaps(runs)
     written = [[text.get_text() for text in ax.texts] for ax in figure.axes]
     cells = runs[0][1]["schemes"]["native"]["cells"]
-    assert [f"{100 * cell['hit']['value']:.0f}" for cell in cells] == written[0][:9]
+    assert [f"{100 * cell['auc']['value']:.0f}" for cell in cells] == written[0][:9]
     assert written[3] == []  # the second run was not measured under bapa
     for name in ("map.png", "map.svg"):
         save(figure, tmp_path / name, name[-3:])
@@ -33,7 +33,7 @@ def test_differences_leave_out_the_base(runs: list) -> None:
     assert titles.count("bapa") == 1
     assert "native" not in titles
     first = runs[0][1]["schemes"]
-    change = first["bapa"]["cells"][0]["hit"]["value"] - first["native"]["cells"][0]["hit"]["value"]
+    change = first["bapa"]["cells"][0]["auc"]["value"] - first["native"]["cells"][0]["auc"]["value"]
     assert figure.axes[0].texts[0].get_text().replace("−", "-") == f"{100 * change:+.0f}"
 
 

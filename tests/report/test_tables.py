@@ -34,7 +34,7 @@ def test_cells_hold_every_figure_of_every_cell(runs: list) -> None:
 def test_tests_hold_every_comparison(runs: list) -> None:
     frame = tables.tests(runs)
     assert len(frame) == len(runs[0][1]["comparisons"])
-    assert frame["cell"].notna().sum() == 9
+    assert frame["cell"].notna().sum() == 18
     assert frame["base"].unique().tolist() == ["native"]
 
 

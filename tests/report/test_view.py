@@ -35,8 +35,8 @@ def test_rate_map_shows_every_cell_in_its_place(bias: dict) -> None:
     assert (shown.rows, shown.cols, len(shown.cells)) == (3, 3, 9)
     for cell, given in zip(shown.cells, bias["schemes"]["native"]["cells"], strict=True):
         assert (cell.row, cell.col) == (given["row"], given["col"])
-        assert cell.text == view.percent(given["hit"]["value"])
-        assert cell.interval == view.interval(given["hit"])
+        assert cell.text == view.percent(given["auc"]["value"])
+        assert cell.interval == view.interval(given["auc"])
         assert f"row {given['row'] + 1}, column {given['col'] + 1}" in cell.tip.lower()
         assert cell.interval in cell.tip
     assert shown.label.count(";") == 2
@@ -47,17 +47,17 @@ def test_difference_map_subtracts_the_base(bias: dict) -> None:
     for cell, before, after in zip(
         shown.cells, *(bias["schemes"][s]["cells"] for s in ("native", "bapa")), strict=True
     ):
-        assert cell.text == view.signed(after["hit"]["value"] - before["hit"]["value"])
+        assert cell.text == view.signed(after["auc"]["value"] - before["auc"]["value"])
 
 
 def test_difference_map_gives_the_interval_of_the_test_in_that_cell(bias: dict) -> None:
     shown = view.difference_map(bias, "bapa", view.MAPPED[0])
-    tested = {row["cell"]: row for row in bias["comparisons"] if "cell" in row}
+    tested = {row["cell"]: row for row in bias["comparisons"] if row["quantity"] == "auc" and "cell" in row}
     for number, cell in enumerate(shown.cells):
         bounds = view.interval(tested[number]["difference"])
         assert bounds
         assert cell.interval == bounds
-        assert f"{bounds}, {view.p_value(tested[number]['p_adjusted'])} (McNemar" in cell.tip
+        assert f"{bounds}, {view.p_value(tested[number]['p_adjusted'])} (paired" in cell.tip
     untested = view.difference_map(bias, "bapa", view.MAPPED[2])
     assert [cell.interval for cell in untested.cells] == [""] * 9
 

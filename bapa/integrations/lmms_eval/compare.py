@@ -73,8 +73,8 @@ def _interval(one: Documents, two: Documents, metric: str, make: Callable[..., A
             values.append(make([two[n][metric] for n in drawn]) - make([one[n][metric] for n in drawn]))
         return {"difference": np.array(values, float)}
 
-    sample = bootstrap(difference, len(members), resamples=settings.resamples, level=settings.level, seed=settings.seed)
-    return sample.estimates["difference"]
+    found = bootstrap(difference, len(members), resamples=settings.resamples, level=settings.level, seed=settings.seed)
+    return found["difference"]
 
 
 def _mcnemar(one: Documents, two: Documents, metric: str) -> float | None:

@@ -34,7 +34,7 @@ def test_two_processes_merge_without_duplicates(tmp_path):
     notes = tmp_path / "notes"
     notes.mkdir()
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", noting.__file__]
-    options = "--scheme bapa --batch-size 6 --audit 0 --resamples 50 --backend vllm --dtype float32"
+    options = "--scheme bapa --batch-size 6 --audit 0 --backend vllm --dtype float32"
     engine = "--engine enforce_eager=true --engine max_model_len=512"
     command = [*launch, notes, "measure", "reference:bottom", "--probe", probe.path, "--out", tmp_path / "vllm"]
     environment = {

@@ -1,0 +1,95 @@
+"""What may be said of a scheme: one rule, by which both the tables and the sentences go."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bapa.report.compare import Bias, base, changes
+from bapa.report.view import interval, percent
+from bapa.stats.bias import READABLE
+
+EVEN = 0.10  # a map is called even where the interval of its range ends below
+Reading = Literal["no answers", "uneven", "blind", "even", "unclear"]
+
+
+def main(bias: Bias) -> tuple[str, str]:
+    """The quantities that claims are made about: a mean and its range. AUC, or hits where nothing absent was asked."""
+    mean, span = bias["primary"]
+    return mean, span
+
+
+def name(bias: Bias) -> str:
+    """What people call the first of them."""
+    return "AUC" if main(bias)[0] == "auc" else "hit rate"
+
+
+def answers(bias: Bias, scheme: str) -> bool:
+    """Whether the model answers at all: most of its probability falls on the answers it may choose from."""
+    mass = bias["schemes"][scheme]["overall"]["mass"]["value"]
+    return mass is None or mass >= READABLE
+
+
+def place_matters(bias: Bias, scheme: str) -> bool:
+    """Whether the test says that the place matters under ``scheme``."""
+    p = bias["schemes"][scheme]["tests"][main(bias)[1]]["p_adjusted"]
+    return p is not None and p < 1 - bias["level"]
+
+
+def changed(bias: Bias, scheme: str, quantity: str) -> int:
+    """1 where the test says that ``quantity`` over the cells is higher than under the base, -1 lower, else 0."""
+    if not (answers(bias, scheme) and answers(bias, base(bias))):
+        return 0
+    for change in changes(bias, scheme):
+        if change.quantity == quantity and change.cell is None:
+            return change.direction(bias["level"])
+    return 0
+
+
+def lost(bias: Bias, scheme: str) -> list[str]:
+    """Why one cannot say that ``scheme`` tells present from absent: figures in words; empty where it does."""
+    found = bias["schemes"][scheme]
+    named = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
+    shown = {
+        key: f"{word} {percent((e := found['overall'][key])['value'])} {interval(e)}" for key, word in named.items()
+    }
+    told = []
+    for key, text in shown.items():
+        low, high = found["overall"][key]["low"], found["overall"][key]["high"]
+        if low is not None and high is not None and low <= 0.5:
+            told.append(text)
+        elif found["keeps"][key] == "lost":
+            before = percent(bias["schemes"][base(bias)]["overall"][key]["value"])
+            told.append(f"{text}, {before} under {base(bias)}")
+    return told
+
+
+def reading(bias: Bias, scheme: str) -> Reading:
+    """What the map of ``scheme`` shows.
+
+    ``no answers``: no verdict, the model wants to say something else. ``uneven``: the place matters. ``blind``: no sign
+    of that, but only because it cannot tell present from absent, at all or as well as the base by more than the margin.
+    ``even``: the interval of the range ends below :data:`EVEN`, and it tells as well as the base. ``unclear``: neither
+    can be said.
+    """
+    if not answers(bias, scheme):
+        return "no answers"
+    if place_matters(bias, scheme):
+        return "uneven"
+    if lost(bias, scheme):
+        return "blind"
+    found = bias["schemes"][scheme]
+    high = found["overall"][main(bias)[1]]["high"]
+    kept = all(state in (None, "kept") for state in found["keeps"].values())
+    return "even" if kept and high is not None and high <= EVEN else "unclear"
+
+
+def wanted(bias: Bias, scheme: str) -> str:
+    """Why there is no verdict: how little falls on the answers, and what the model wanted to say instead."""
+    found = bias["schemes"][scheme]
+    tokens = ", ".join(f"{one['token']!r} ({percent(one['share'])} %)" for one in found["wanted"])
+    said = f"; what it most often wants to say: {tokens}" if tokens else ""
+    return (
+        f"No verdict on {scheme}: only {percent(found['overall']['mass']['value'], 1)} % of the model's probability "
+        f"falls on the answers it may choose from{said}. Ask in other words (bapa probe --prompt), or let it write: "
+        "bapa measure --generate 16"
+    )
