@@ -16,9 +16,11 @@ from bapa.report.calibration_figure import draw
 from bapa.report.environment import page
 
 TITLES = {
+    "auc": "AUC",
+    "auc_range": "range of the AUC",
     "hit": "hits",
     "balanced_accuracy": "balanced accuracy",
-    "range": "range",
+    "range": "range of the hits",
     "consistency": "consistency",
     "false_alarm": "false alarms",
 }

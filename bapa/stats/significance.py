@@ -8,6 +8,7 @@ cluster. So wordings, and items that are alike, stay together. Differences betwe
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,15 +57,25 @@ def range_of_areas(
     _, own = np.unique(clusters[complete], return_inverse=True)
     present = signal.shape[2]
     both = np.concatenate([signal[complete], noise[complete]], -1)  # (items, cells, questions about both)
-    count, absent = len(both) * present, len(both) * noise.shape[2]
+    ranks = stats.rankdata(both, "dense").reshape(both.shape)
+    tied = ranks.max() < both.size
+    ranks = ranks.astype(np.uint16 if ranks.max() < 2**16 else np.uint32)  # numpy sorts short integers by radix
 
     def spans(orders: NDArray[np.int64]) -> Array:
-        found = np.take_along_axis(both[None], orders[:, own, :, None], 2)
-        ranks = stats.rankdata(np.moveaxis(found, 2, 1).reshape(*found.shape[:1], found.shape[2], -1), axis=-1)
-        won = ranks.reshape(*ranks.shape[:2], len(both), -1)[..., :present].sum((-1, -2))
-        return np.ptp((won - count * (count + 1) / 2) / (count * absent), axis=-1)
+        found = np.moveaxis(np.take_along_axis(ranks[None], orders[:, own, :, None], 2), 2, 1)
+        one, two = (part.reshape(*found.shape[:2], -1) for part in (found[..., :present], found[..., present:]))
+        areas = _area(one, two)
+        return np.asarray(np.ptp((areas + 1 - _area(two, one)) / 2 if tied else areas, axis=-1))
 
     return _permuted(spans, (own.max() + 1, both.shape[1]), seed, permutations, each=both.size)
+
+
+def _area(one: NDArray[Any], two: NDArray[Any]) -> Array:
+    """Share of pairs in which ``one``, (..., m), lies above ``two``, (..., n): Mann and Whitney's U over m n."""
+    m, n = one.shape[-1], two.shape[-1]
+    order = np.argsort(np.concatenate([one, two], -1), axis=-1, kind="stable")  # equal ones: ``one`` first
+    places = np.where(order < m, np.arange(1, m + n + 1), 0).sum(-1)
+    return np.asarray((places - m * (m + 1) / 2) / (m * n))
 
 
 def _permuted(

@@ -178,8 +178,8 @@ def mean_of(values: Values, weights: Values) -> dict[str, Values]:
 
 def estimate(values: Values) -> Estimate:
     """Mean with a 95 % bootstrap interval over items."""
-    sample = bootstrap(partial(mean_of, values), len(values), resamples=DRAWS, level=0.95, seed=0)
-    return sample.estimates["mean"]
+    found = bootstrap(partial(mean_of, values), len(values), resamples=DRAWS, level=0.95, seed=0)
+    return found["mean"]
 
 
 def over_seeds(values: Sequence[float]) -> dict[str, Any]:

@@ -287,3 +287,10 @@ def test_the_margin_of_what_is_kept_is_one_sided():
     assert comparisons.MARGIN == 0.05
     found = measured({"native": 0.8, "b": 0.76}, 12, seed=3)["schemes"]["b"]["keeps"]
     assert "open" in found.values()
+
+
+def test_ties_of_the_permuted_area_count_half():
+    rng = np.random.default_rng(1)
+    signal, noise = rng.integers(0, 4, (12, 3, 1)).astype(float), rng.integers(0, 3, (12, 3, 2)).astype(float)
+    areas = rates.auc(signal, noise, np.ones((1, 12)))
+    assert significance.range_of_areas(signal, noise, np.arange(12), 0)["statistic"] == pytest.approx(np.ptp(areas))
