@@ -45,6 +45,8 @@ def _measure(run: Run) -> Iterator[str]:
     config = run.config["config"]
     engine = config.get("run", {}).get("backend") == "vllm"  # whose own options have no names here
     for name, value in (config.get("run", {}) | config.get("statistics", {})).items():
+        if name == "resamples":  # of older runs; nothing is resampled any more
+            continue
         if name in standard and value != standard[name]:
             yield from (f"--{name.replace('_', '-')}", str(value))
         elif engine and name not in standard:

@@ -208,11 +208,11 @@ def verdict(runs: Sequence[tuple[str, Bias]]) -> str:
         for name, bias in runs
         if scheme in bias["schemes"] and claims.changed(bias, scheme, claims.main(bias)[0]) < 0
     ]
-    if not harmed:
-        return ""
     each = ", ".join(f"{scheme} on {name}" for name, scheme in served.items())
+    if not harmed:
+        return f"Better than {base(runs[0][1])} by the tests: {each}." if served else ""
     against = ", ".join(f"{scheme} on {name}" for scheme, name in harmed)
-    return f"What serves depends on the model: better than native is {each}; worse is {against}."
+    return f"What serves depends on the model: better than {base(runs[0][1])} is {each}; worse is {against}."
 
 
 def summary(runs: Sequence[tuple[str, Bias]]) -> list[str]:

@@ -28,7 +28,7 @@ COLUMNS = {
     "row": "row of that cell, from 0",
     "col": "column of that cell, from 0",
     "question": "which question of the item",
-    "kind": "`present`, `absent`, `near_miss` ...: what the question asks about",
+    "kind": "`present`, `absent`, `lure`, `near_miss` ...: what the question asks about",
     "scheme": "in text form, as given to `--scheme`",
     "expected": "the right answer",
     "answer": "the model's",
@@ -104,8 +104,10 @@ def results() -> Iterator[str]:
     yield "One row per item, cell, question and scheme, in the probe's order.\n\n| column | type | |\n|---|---|---|"
     for field in SCHEMA:
         yield f"| `{field.name}` | {field.type} | {COLUMNS[field.name]} |"
-    yield "\n## bias.json\n\nFractions, not per cent. An *estimate* is `{value, low, high}`: the interval is a"
-    yield "bootstrap over items.\n\n| key | |\n|---|---|"
+    yield "| `caption`, `group`, `picture` | string | what the item may share with others: caption, class, source |"
+    yield "\n## bias.json\n\nFractions, not per cent. An *estimate* is `{value, low, high}`, its interval over"
+    yield "clusters: items, or what items share. Ranges and worst cells are cross-validated. How often the intervals"
+    yield "hold is in studies/coverage.\n\n| key | |\n|---|---|"
     yield from (f"| `{path}` | {kind} |" for path, kind in dict.fromkeys(_keys(_sample())))
     yield "\n## Quantities\n\n| key | in words | |\n|---|---|---|"
     for quantity in {q.key: q for q in (*TABLED, *MAPPED)}.values():

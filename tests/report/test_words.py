@@ -33,7 +33,8 @@ def test_the_promise(bottom: dict) -> None:
 
 def test_the_verdict_follows_the_tests(bottom: dict, top: dict) -> None:
     both = words.verdict([("reference:bottom", bottom), ("reference:top", top)])
-    assert both == "" or both.startswith("What serves depends on the model: better than native is bapa on")
+    assert "better than native" in both.lower()
+    assert "bapa on reference:bottom, bapa:distance=native on reference:top" in both
     said = words.verdict([("one", bottom), ("two", bottom)])
     assert said == "bapa tells present from absent better than native on every model here."
     assert words.verdict([("one", bottom)]) == ""
