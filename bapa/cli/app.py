@@ -21,7 +21,7 @@ from bapa.cli.origin import origin
 from bapa.cli.serve import serve
 from bapa.cli.tune import tune
 from bapa.errors import BapaError, ConfigError
-from bapa.probe.design import Background, Design, Distractors, Order, Signs, Task
+from bapa.probe.design import Background, Design, Distractors, Lures, Order, Signs, Task
 from bapa.probe.placement import Placement
 
 # The order in which a person meets them: from a first look to what to do about it.
@@ -155,6 +155,7 @@ def probe(
     align: Annotated[str | None, typer.Option(help="Model whose image tokens the cells are to hold whole.")] = None,
     absent: Annotated[bool | None, typer.Option(help=_says("absent"))] = None,
     near_miss: Annotated[bool | None, typer.Option(help=_says("near_miss"))] = None,
+    lures: Annotated[Lures | None, typer.Option(help=_says("lures"))] = None,
     image_column: Annotated[str | None, typer.Option(help="Column of the picture.")] = None,
     caption_column: Annotated[str, typer.Option(help="Column of the caption.")] = "caption",
     group_column: Annotated[str | None, typer.Option(help="Column whose equal values make near misses.")] = None,

@@ -60,6 +60,7 @@ def build(
     out, asked = Path(out), design or Design()
     pictures = open_source(source, asked, columns or Columns(), split)
     chosen = pictures.filled(asked)
+    chosen = chosen.filled(lures="canvas" if chosen.distractors == "similar" else "cell")
     outside(out, Path(source))
     check_memory(pictures.wanted(chosen), chosen)
     config = {"version": VERSION, "source": pictures.describe(), "design": chosen.model_dump(mode="json")}

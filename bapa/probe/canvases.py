@@ -73,7 +73,7 @@ class Canvases:
             raise ProbeError(f"{self.path}: its first canvas {name} cannot be opened ({error})") from None
         if design.cell not in (None, side):
             raise ConfigError(f"the canvases of {self.path} have cells of {side} px, {design.cell} asked: drop --cell")
-        return design.filled(cell=side, background="white", prompts=(PROMPTS[design.task],))
+        return design.filled(cell=side, background="white", lures="canvas", prompts=(PROMPTS[design.task],))
 
     def wanted(self, design: Design) -> int:
         return _SIDE**2 * min(design.items or len(self.groups), len(self.groups))

@@ -60,8 +60,10 @@ it has in a cell. Canvases are composed when they are read, by copying pixels, s
 ## What it does not tell
 
 - It compares answers about the same content in different places. It does not measure how able a model is.
-- "Absent" and "near miss" mean that no picture on the canvas has that caption. Where captions are vague, one may fit
-  all the same.
+- A "lure" is a near miss that is like nothing on the canvas but the target: false alarms about it belong to the
+  target's cell.
+- "Absent", "lure" and "near miss" mean that no picture on the canvas has that caption. Where captions are
+  vague, one may fit all the same.
 - Two pictures count as the same only if all their pixels are.
 - The pictures keep the rights and the biases of their source.
 

@@ -17,6 +17,7 @@ Background = Literal["white", "grey", "mean", "natural"]
 BACKGROUNDS: tuple[str, ...] = get_args(Background)
 Distractors = Literal["source", "similar", "none"]
 DISTRACTORS: tuple[str, ...] = get_args(Distractors)
+Lures = Literal["cell", "canvas"]
 Order = Literal["image-first", "question-first"]
 ORDERS: tuple[str, ...] = get_args(Order)
 Signs = Literal["letters", "words"]
@@ -70,6 +71,11 @@ class Design(BaseModel):
     near_miss: bool = Field(
         True, description="match: also ask about a caption that nearly fits the target and is not on the canvas"
     )
+    lures: Lures | None = Field(
+        None,
+        description="match: whether the near miss is like nothing on the canvas but the target, which binds it to the "
+        "target's cell, or may be like others too (default: cell; canvas with similar distractors)",
+    )
     lines: tuple[Line, ...] = Field(LINES, description="where: ask about the row, the column or both")
     answers: Signs | None = Field(
         None, description="where and count: letters and numerals, or words (top middle bottom; one two three)"
@@ -103,9 +109,16 @@ class Design(BaseModel):
             raise ValueError(
                 f"there are words for three rows or columns, not for {max(self.rows, self.cols)}; use --answers letters"
             )
+        if self.lures == "cell" and self.distractors == "similar":
+            raise ValueError("similar distractors are like the near miss too; use --lures canvas or other distractors")
         for prompt in self.prompts:
             _check_prompt(prompt, self.task)
         return self
+
+    @property
+    def bound(self) -> bool:
+        """Whether near misses are bound to the target's cell."""
+        return self.task == "match" and self.near_miss and self.lures == "cell"
 
     @property
     def cells(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, tee
 from typing import NamedTuple
@@ -142,6 +142,13 @@ class Planner:
         """The caption that comes nearest and is not true of the target."""
         return next((word for word in self._near(self.word[target], rng) if word not in self.true[target]), None)
 
+    def _alike(self, miss: int, target: int) -> Callable[[int], bool]:
+        """Whether a tile is as much like the lure ``miss`` as the target is: of its group, or sharing as many words."""
+        if self.similar is None:
+            return lambda tile: any(self.group[word] == self.group[miss] for word in self.true[tile])
+        likeness = self.similar.likeness(miss)
+        return lambda tile: any(likeness[word] >= likeness[target] for word in self.true[tile])
+
     def _surround(self, target: int, miss: int | None, rng: np.random.Generator) -> tuple[int, ...]:
         """Tiles for the other cells: no caption is true of two of them, of the target, or is the near miss."""
         places = self.design.cells - 1
@@ -154,21 +161,37 @@ class Planner:
             near = (rng.choice(self.tiles[word]) for word in self._near(self.word[target], rng))
             candidates = chain(near, candidates)
         seen = {*self.true[target], miss}
-        chosen: list[int] = []
         if self.design.task == "count":
             candidates = self._counted(self.word[target], places, rng)
+        every = list(map(int, candidates)) if self.design.bound else candidates
+        unlike: Iterable[int] = every
+        if self.design.bound and miss is not None:
+            alike = self._alike(miss, self.word[target])
+            unlike = (tile for tile in every if not alike(tile))
+        chosen = self._apart(unlike, seen, places)
+        if len(chosen) < places:
+            bound = self.design.bound and len(self._apart(every, seen, places)) == places
+            why, other = (
+                ("too many pictures are like what is asked about without being shown", "--lures canvas")
+                if bound
+                else ("too many captions of the source are true of several pictures", "--distractors none")
+            )
+            raise ProbeError(
+                f"{why}: only {len(chosen)} pictures can stand beside {self.labels[target].caption!r}; choose a "
+                f"smaller grid or {other}"
+            )
+        return tuple(rng.permutation(chosen).tolist())  # the most similar must not always stand first
+
+    def _apart(self, candidates: Iterable[int], seen: set[int | None], places: int) -> list[int]:
+        """The first ``places`` tiles of which no caption in ``seen`` is true, nor one of another's."""
+        seen, chosen = set(seen), list[int]()
         for tile in candidates:
             if len(chosen) == places:
                 break
             if seen.isdisjoint(self.true[tile]):
                 seen |= self.true[tile]
                 chosen.append(int(tile))
-        if len(chosen) < places:
-            raise ProbeError(
-                f"too many captions of the source are true of several pictures: only {len(chosen)} pictures can stand "
-                f"beside {self.labels[target].caption!r}; choose a smaller grid or --distractors none"
-            )
-        return tuple(rng.permutation(chosen).tolist())  # the most similar must not always stand first
+        return chosen
 
     def _counted(self, word: int, places: int, rng: np.random.Generator) -> Iterator[int]:
         """Tiles of up to three more captions of the target's group, then any of other groups."""

@@ -18,8 +18,9 @@ class Question:
     """One question about one canvas.
 
     ``question_id`` names it within its item: the kind, and the prompt's number where there are several. ``kind`` is
-    ``present``, ``absent``, ``near_miss``, ``choice``, ``where_row``, ``where_col``, ``order``, ``count`` or ``vqa``.
-    ``answer`` is the right one of ``choices``; where these are empty it is free text.
+    ``present``, ``absent``, ``lure`` (a near miss bound to the cell), ``near_miss``, ``choice``, ``where_row``,
+    ``where_col``, ``order``, ``count`` or ``vqa``. ``answer`` is the right one of ``choices``; where these are empty it
+    is free text.
     """
 
     question_id: str
@@ -41,7 +42,8 @@ def ask(item: Item, cell: int, design: Design) -> list[Question]:
 
 def _kinds(item: Item, cell: int, design: Design) -> Iterator[tuple[str, dict[str, str], str, tuple[str, ...]]]:
     if design.task == "match":
-        for kind, caption in (("present", item.caption), ("absent", item.absent), ("near_miss", item.near_miss)):
+        near = "lure" if design.bound else "near_miss"
+        for kind, caption in (("present", item.caption), ("absent", item.absent), (near, item.near_miss)):
             if caption is not None:
                 yield kind, {"caption": caption}, "yes" if kind == "present" else "no", YES_NO
     elif design.task == "choice":

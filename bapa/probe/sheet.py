@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _PAPER, _CARD, _INK, _SOFT, _LINE = "#f7f7f5", "#ffffff", "#22262b", "#6d747c", "#e3e4e1"
 _ACCENT = "#e8186d"  # none of the digits' tints
-_TONES = {"present": "#2b8a3e", "absent": "#c92a2a", "near_miss": "#a8660a"}
+_TONES = {"present": "#2b8a3e", "absent": "#c92a2a", "lure": "#a8660a", "near_miss": "#a8660a"}
 _WIDTH, _MARGIN, _GAP = 1640, 48, 32
 _CANVAS = 360  # side of the large canvas
 _ITEMS = 3

@@ -43,7 +43,8 @@ class Probe:
     def __init__(self, path: Path, manifest: dict[str, Any], items: Items) -> None:
         self.path = path
         self.items = items
-        self.design = Design(**manifest["design"])
+        # Probes of older versions do not say what their near misses were like.
+        self.design = Design(**{"lures": "canvas", **manifest["design"]})
         self.source: dict[str, Any] = manifest["source"]
         self.given: dict[str, str] = manifest.get("given", {})
         self.colour: tuple[int, int, int] = tuple(manifest["colour"])

@@ -18,7 +18,7 @@ def test_match_asks_about_what_is_there_and_what_is_not(folder: Path, tmp_path: 
     probe = build(str(folder), tmp_path / "P", design())
     item = probe.items[0]
     questions = probe.questions(item, 4)
-    assert [(q.question_id, q.answer) for q in questions] == [("present", "yes"), ("absent", "no"), ("near_miss", "no")]
+    assert [(q.question_id, q.answer) for q in questions] == [("present", "yes"), ("absent", "no"), ("lure", "no")]
     for question, caption in zip(questions, (item.caption, item.absent, item.near_miss), strict=True):
         assert f"Text: {caption}\n" in question.text
         assert question.choices == ("yes", "no")
