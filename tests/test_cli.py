@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import bapa
@@ -53,6 +56,34 @@ def test_every_verb_has_help(verb: str) -> None:
     shown = CliRunner().invoke(app, [verb, "--help"])
     assert shown.exit_code == 0
     assert f" {verb} [OPTIONS]" in shown.output
+
+
+def shown_help(verb: str) -> str:
+    """The help of a verb on a terminal as wide as it needs, frames and breaks left out."""
+    shown = CliRunner(env={"COLUMNS": "400"}).invoke(app, [verb, "--help"], terminal_width=400)
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", shown.output).split())
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_help_shows_every_word_of_it(verb: str) -> None:
+    """Brackets in a help text are read as markup and eaten; a default in words goes into show_default."""
+    text = shown_help(verb)
+    for parameter in app_options(verb):
+        said = getattr(parameter, "help", None) or ""
+        assert "[" not in said, f"{verb} {parameter.name}: {said}"
+        assert " ".join(said.split()) in text, f"{verb} {parameter.name}"
+        if isinstance(default := getattr(parameter, "show_default", None), str):
+            assert f"[default: ({default})]" in text, f"{verb} {parameter.name}"
+
+
+def test_a_bracket_in_a_help_text_is_eaten() -> None:
+    """Shows that the test above can fail."""
+    other = typer.Typer()
+
+    @other.command()
+    def verb(page: Annotated[str, typer.Option(help="The page [default: here].")] = "") -> None: ...
+
+    assert "default: here" not in CliRunner().invoke(other, ["--help"]).output
 
 
 def test_version() -> None:
@@ -136,7 +167,7 @@ def app_options(verb: str) -> list:
 
 
 def test_doctor_finds_a_package_in_a_distribution_of_another_name(tmp_path: Path, monkeypatch) -> None:
-    from bapa.cli.doctor import _version
+    from bapa.checkpoints.examine import _version
 
     assert _version("no-such-part") == "not installed"
     info = tmp_path / "no_such_part_cpu-1.2.dist-info"
@@ -148,7 +179,7 @@ def test_doctor_finds_a_package_in_a_distribution_of_another_name(tmp_path: Path
 
 
 def test_doctor_tells_positions_in_short() -> None:
-    from bapa.cli.doctor import spell
+    from bapa.checkpoints.examine import spell
 
     assert spell([*range(5), *[5] * 81, *range(6, 12)]) == "0–4, 5 × 81, 6–11"
     assert spell([0, 1, 1.5, 2.5]) == "0–1, 1.5–2.5"
@@ -156,7 +187,7 @@ def test_doctor_tells_positions_in_short() -> None:
 
 
 def test_doctor_tells_the_scheme_a_folder_records(tmp_path: Path) -> None:
-    from bapa.cli.doctor import examine
+    from bapa.checkpoints.examine import examine
 
     loaded = load("reference")
     bapa.balance(loaded.model, "bapa", distance=2).save_pretrained(tmp_path)

@@ -51,7 +51,6 @@ KNOWN = {
     "bapa.origin.runner -> bapa.report.origin_figures",
     "bapa.origin.runner -> bapa.report.origin_tables",
     "bapa.origin.runner -> bapa.report.overlay",
-    "bapa.tune.folder -> bapa.report.tuning",
     "bapa.checkpoints.export: Bapa",
     "bapa.checkpoints.export: Calibrated",
 }

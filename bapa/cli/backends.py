@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bapa.cli.options import assignment
 from bapa.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,17 +37,7 @@ class Backend(str, Enum):
 
         if device != "cpu":
             raise ConfigError(f"--device {device}: vLLM runs on the device it was built for; leave the option out")
-        options = dict(_argument(text) for text in engine or ())
+        options = dict(assignment("--engine", text, "max_model_len=4096") for text in engine or ())
         if dtype is not None:
             options["dtype"] = dtype
         return load_engine(name, trust_remote_code=trust_remote_code, **options)
-
-
-def _argument(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise ConfigError(f"--engine {text}: write name=value, for instance --engine max_model_len=4096")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value

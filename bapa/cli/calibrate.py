@@ -9,14 +9,26 @@ import typer
 from rich.markup import escape
 
 from bapa.cli.console import err, out
+from bapa.cli.options import (
+    DEVICE,
+    BatchSize,
+    Device,
+    Dtype,
+    Level,
+    Model,
+    ProbeFolder,
+    Resamples,
+    Seed,
+    TrustRemoteCode,
+)
 
 
 def calibrate(
-    model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
+    model: Model,
     folder: Annotated[Path, typer.Option("--out", help="Folder of the calibrated model; repeated, it resumes.")],
-    probe_folder: Annotated[Path, typer.Option("--probe", help="Folder of the probe.")],
+    probe_folder: ProbeFolder,
     items: Annotated[int, typer.Option(help="Items that pick the rule.")] = 32,
-    held_out: Annotated[int | None, typer.Option(help="Other items that judge it [default: all others].")] = None,
+    held_out: Annotated[int | None, typer.Option(help="Other items that judge it.", show_default="all others")] = None,
     guard: Annotated[
         list[Path] | None, typer.Option(help="Probe of what positions are for, e.g. of task where; repeatable.")
     ] = None,
@@ -25,13 +37,13 @@ def calibrate(
     ] = "accuracy",
     steps: Annotated[int, typer.Option(help="Distances tried besides the paper's.")] = 24,
     full: Annotated[bool, typer.Option("--full", help="Ask every rule about all items; guards too.")] = False,
-    batch_size: Annotated[int, typer.Option(help="Canvases per forward.")] = 18,
-    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap draws.")] = 1000,
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
-    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
+    batch_size: BatchSize = 18,
+    resamples: Resamples = 1000,
+    level: Level = 0.95,
+    seed: Seed = 0,
+    device: Device = DEVICE,
+    dtype: Dtype = None,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Pick how far the text stands from a shared image position, on a few items, without training."""
     from bapa.calibrate import calibrate as run

@@ -6,10 +6,10 @@ import os
 
 from rich.console import Console
 
-__all__ = ["err", "out"]
+__all__ = ["MAIN", "err", "out"]
 
-_MAIN = os.environ.get("RANK", "0") == "0"  # set by accelerate launch and torchrun: only one process reports
-if not _MAIN:
+MAIN = os.environ.get("RANK", "0") == "0"  # set by accelerate launch and torchrun: only one process reports
+if not MAIN:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-out = Console(emoji=False, quiet=not _MAIN)  # reference:top: is no emoji
+out = Console(emoji=False, quiet=not MAIN)  # reference:top: is no emoji
 err = Console(stderr=True, emoji=False)

@@ -8,19 +8,22 @@ from typing import Annotated
 
 import typer
 
+from bapa.cli.options import DEVICE, Device, Dtype, Model, TrustRemoteCode
 from bapa.errors import IntegrationError
 
 
 def explore(
-    model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")] = "reference",
-    scheme: Annotated[list[str] | None, typer.Option(help="Schemes side by side [default: native, bapa].")] = None,
+    model: Model = "reference",
+    scheme: Annotated[list[str] | None, typer.Option(help="Schemes side by side.", show_default="native, bapa")] = None,
     rows: Annotated[int, typer.Option(min=1, max=8, help="Rows of cells.")] = 3,
     cols: Annotated[int, typer.Option(min=1, max=8, help="Columns of cells.")] = 3,
-    port: Annotated[int | None, typer.Option(help="Port of the page [default: the first free one from 7860].")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the page.", show_default="the first free one from 7860")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
-    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
+    device: Device = DEVICE,
+    dtype: Dtype = None,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Open a page in the browser: place a picture, ask, and see native and balanced answers side by side."""
     if find_spec("gradio") is None:

@@ -9,12 +9,15 @@ import typer
 from rich.markup import escape
 
 from bapa.cli.console import out
+from bapa.cli.options import TrustRemoteCode
 
 
 def export(
     model: Annotated[str, typer.Argument(help="A folder (of a model or an adapter), a hub id, or reference:NAME.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the checkpoint.")],
-    scheme: Annotated[str | None, typer.Option(help="Scheme to record [default: the one it was tuned under]")] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="Scheme to record.", show_default="the one it was tuned under")
+    ] = None,
     self_contained: Annotated[
         bool, typer.Option("--self-contained", help="Add code that loads it balanced where bapa is not installed.")
     ] = False,
@@ -22,7 +25,7 @@ def export(
     dtype: Annotated[
         str, typer.Option(help="Of the weights: float32, bfloat16 ...; auto: the checkpoint's own.")
     ] = "auto",
-    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Write a checkpoint that carries its scheme: an adapter merged, config.bapa, a model card."""
     from bapa.checkpoints import load

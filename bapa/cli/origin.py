@@ -9,29 +9,43 @@ import typer
 from rich.markup import escape
 
 from bapa.cli.console import out
+from bapa.cli.options import (
+    DEVICE,
+    BatchSize,
+    Device,
+    Dtype,
+    Level,
+    Model,
+    ProbeFolder,
+    Resamples,
+    Seed,
+    TrustRemoteCode,
+)
 
 
 def origin(
-    model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
+    model: Model,
     folder: Annotated[Path, typer.Option("--out", help="A run folder, new or measured before; repeated, it resumes.")],
-    probe_folder: Annotated[Path, typer.Option("--probe", help="Folder of the probe.")],
+    probe_folder: ProbeFolder,
     items: Annotated[int | None, typer.Option(help="Only the first so many items.")] = None,
     draws: Annotated[int, typer.Option(min=1, help="How often each item makes each move.")] = 2,
-    batch_size: Annotated[int, typer.Option(min=1, help="Canvases per forward.")] = 18,
+    batch_size: BatchSize = 18,
     part: Annotated[
         list[str] | None,
-        typer.Option(help="Beside the interventions: encoder, occlusion, flow; or none [default: all]"),
+        typer.Option(help="Beside the interventions: encoder, occlusion, flow; or none.", show_default="all"),
     ] = None,
     closely: Annotated[int, typer.Option(min=1, help="Items in occlusion and flow.")] = 12,
-    mask: Annotated[int | None, typer.Option(help="Side of an occluding square, px [default: cell / 3]")] = None,
-    stride: Annotated[int | None, typer.Option(help="Pixels from one square to the next [default: its side]")] = None,
+    mask: Annotated[int | None, typer.Option(help="Side of an occluding square, px.", show_default="cell / 3")] = None,
+    stride: Annotated[
+        int | None, typer.Option(help="Pixels from one square to the next.", show_default="its side")
+    ] = None,
     fill: Annotated[str, typer.Option(help="What a square shows: mean, ground, noise or #rrggbb.")] = "mean",
-    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap draws.")] = 1000,
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
-    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
+    resamples: Resamples = 1000,
+    level: Level = 0.95,
+    seed: Seed = 0,
+    device: Device = DEVICE,
+    dtype: Dtype = None,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Say where a model's spatial bias comes from: its encoder, the order of its tokens, or their positions."""
     from bapa.checkpoints import load

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from bapa.cli.options import Model
+
 
 def serve(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
+    model: Model,
     scheme: Annotated[
-        str | None, typer.Option(help="Scheme, e.g. bapa:distance=62 [default: as the model's config says].")
+        str | None, typer.Option(help="Scheme, e.g. bapa:distance=62.", show_default="as the model's config says")
     ] = None,
 ) -> None:
     """Start vLLM's OpenAI-compatible server under a scheme. Further options go to vllm serve."""

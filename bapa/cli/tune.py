@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from bapa.cli.console import err, out
-from bapa.errors import ConfigError, IntegrationError
+from bapa.cli.console import MAIN, err, out
+from bapa.cli.options import DEVICE, Device, Dtype, Model, TrustRemoteCode, assignment
+from bapa.errors import IntegrationError
 
 
 def tune(
-    model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
+    model: Model,
     source: Annotated[str, typer.Option("--data", help="A .json or .jsonl file of chats, a data set, or a probe.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the result; repeated, it resumes.")],
     scheme: Annotated[str, typer.Option(help="Scheme to train under, e.g. bapa or bapa:distance=native.")] = "bapa",
     images: Annotated[
-        Path | None, typer.Option(help="Folder that picture paths start from [default: the file's]")
+        Path | None, typer.Option(help="Folder that picture paths start from.", show_default="the file's")
     ] = None,
     split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
     cells: Annotated[
@@ -44,9 +44,9 @@ def tune(
     items: Annotated[int | None, typer.Option("--evaluate-items", help="Only the first so many items.")] = None,
     also: Annotated[list[str] | None, typer.Option(help="Also measure under this scheme; repeatable.")] = None,
     options: Annotated[list[str] | None, typer.Option("--trl", help="A field of trl.SFTConfig: NAME=VALUE.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps ...")] = "cpu",
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
-    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
+    device: Device = DEVICE,
+    dtype: Dtype = None,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Train a model, or an adapter on it, while it runs under a scheme."""
     from bapa.checkpoints import load
@@ -71,7 +71,7 @@ def tune(
         bf16=bf16,
         checkpointing=checkpointing,
         save_every=save_every,
-        options=dict(map(_option, options or ())),
+        options=dict(assignment("--trl", text, "warmup_steps=0.1") for text in options or ()),
     )
     data = read(source, images=images, split=split, cells=cells or (), rows=rows, skip_bad=skip_bad)
     for reason in data.left_out:
@@ -87,20 +87,13 @@ def tune(
         evaluate_items=items,
         also=also or (),
     )
-    out.print(escape(str(result / "tuning.html")), highlight=False)
+    if MAIN:
+        from bapa.report import tuning
+
+        out.print(escape(str(tuning.write(result))), highlight=False)
 
 
 def _own(device: str) -> str:
     """The device of this process: started by a launcher, not all of them load onto the first GPU."""
     rank = os.environ.get("LOCAL_RANK")
     return device if rank is None or device == "cpu" or ":" in device else f"{device}:{rank}"
-
-
-def _option(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigError(f"--trl {text}: write NAME=VALUE, e.g. --trl warmup_steps=0.1")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value

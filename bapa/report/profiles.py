@@ -1,21 +1,26 @@
-"""The rules as pictures: how far each patch of a grid stands from the first text token under every scheme."""
+"""The rules as a list, as a table and as pictures: how far each patch of a grid stands from the first text token."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
 from bapa.errors import SchemeError
 from bapa.layout import Grid
 from bapa.report.figures import PAPER
-from bapa.schemes import Profile, Scheme, profile, ptd
+from bapa.schemes import Profile, Row, Scheme, profile, ptd
 
 _COLUMNS = 5
+_COMMON = ("scope", "image_attention")  # options that every scheme takes
 _LAYERS = 32  # a rule with positions of its own per layer is shown at its first layer of so many
 
 
@@ -36,6 +41,33 @@ def shown(schemes: list[Scheme], grid: Grid) -> Iterator[Shown]:
             yield Shown(scheme, profile(first, grid), ptd(first, grid))
         except SchemeError:
             continue
+
+
+def listing(rows: Sequence[Row]) -> RenderableType:
+    """The schemes with their rules, own options and papers, for the terminal."""
+    table = Table("scheme", "rule", "from", box=None, pad_edge=False, header_style="dim")
+    for row in rows:
+        options = "".join(f"\n  {o.name}={o.default}" for o in row.options if o.name not in _COMMON)
+        table.add_row(f"[bold]{row.name}[/]{escape(options)}", escape(row.summary), escape(row.paper))
+    common = "\n".join(
+        (
+            "\nWrite options as bapa:distance=native. Every scheme takes scope=image|tile|frame|global",
+            "and image_attention=native|bidirectional|ranked, the mask inside an image.",
+        )
+    )
+    return Group(table, Text(common, style="dim"))
+
+
+def distances(lines: Sequence[Shown], grid: str) -> RenderableType:
+    """The distances of the schemes on a ``grid`` (its name, ``24x24``), for the terminal."""
+    table = Table("scheme", box=None, pad_edge=False, header_style="dim")
+    for title in ("mean", "sd", "max", "PTD"):
+        table.add_column(title, justify="right")
+    for line in lines:
+        found = (line.profile.mean, line.profile.sd, line.profile.max, line.ptd)
+        table.add_row(line.scheme.label, *(f"{value:.3f}" for value in found))
+    note = f"\nDistance of the {grid} patches to the first text token, in positions."
+    return Group(table, Text(note, style="dim"))
 
 
 def draw(lines: list[Shown], *, dark: bool = False) -> Figure:

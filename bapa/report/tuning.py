@@ -18,7 +18,7 @@ from bapa.report.environment import page
 from bapa.report.figures import PAPER
 from bapa.report.parts import Part, picture
 
-PAGE = "tuning.html"
+PAGE, RECORD = "tuning.html", "tune.json"
 CURVES = {
     "hit": "mean hit rate",
     "range": "range over cells",
@@ -28,8 +28,12 @@ CURVES = {
 _INKS = {False: ("#0b6e99", "#c2571a", "#5b7a1d", "#8a3f8f"), True: ("#63b8dd", "#f0995c", "#a9c964", "#cf8ad4")}
 
 
-def write(folder: Path, record: Mapping[str, Any]) -> Path:
-    """Write ``tuning.html``, one self-contained page over the record of ``tune.json``, into ``folder``."""
+def write(folder: Path) -> Path:
+    """Write ``tuning.html``, one self-contained page over ``tune.json``, into the ``folder`` of a finished tuning run.
+
+    Returns the page.
+    """
+    record = read_json(folder / RECORD)
     text = page(
         "tuning.html.j2",
         record=record,
@@ -46,7 +50,7 @@ def write(folder: Path, record: Mapping[str, Any]) -> Path:
 
 def part(run: Run) -> Part | None:
     """How the model of ``run`` was tuned, for its report; None where its folder holds no ``tune.json``."""
-    file = Path(run.bias["model"]["name"]) / "tune.json"
+    file = Path(run.bias["model"]["name"]) / RECORD
     if not file.is_file():
         return None
     record = read_json(file)

@@ -4,7 +4,7 @@
 ``checkpoints/``   the trainer's own, for going on after an interruption
 ``evaluations/``   a run of ``bapa measure`` for every evaluation: step-0, ...
 ``tune.json``      settings, loss curve, evaluations; written last: it marks the run finished
-``tuning.html``    the same to look at
+``tuning.html``    the same to look at, where :func:`bapa.report.tuning.write` was called
 """
 
 from __future__ import annotations
@@ -61,13 +61,11 @@ class Folder:
         processes: int,
         distributed: str,
     ) -> None:
-        """Write the report, drop the checkpoints and mark the run finished.
+        """Drop the checkpoints and mark the run finished.
 
         ``history``: what the trainer logged, one entry a step. ``evaluations``: as :class:`Evaluation` gives them.
         ``distributed``: how accelerate spread the work, e.g. NO, MULTI_GPU, FSDP.
         """
-        from bapa.report import tuning
-
         command = ["bapa", *sys.argv[1:]] if Path(sys.argv[0]).name in ("bapa", "__main__.py") else sys.argv
         record = {
             "version": 1,
@@ -83,7 +81,6 @@ class Folder:
             "loss": [{name: entry[name] for name in CURVE if name in entry} for entry in history],
             "evaluations": list(evaluations),
         }
-        tuning.write(self.path, record)
         write_json(self.path / TUNE, record)
         shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
         (self.path / PROGRESS).unlink()

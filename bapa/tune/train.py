@@ -44,9 +44,9 @@ def tune(
 ) -> Path:
     """Train ``model`` on ``data`` under ``scheme`` and write the result to the folder ``out``.
 
-    ``out`` then holds the adapter (or, tuned in full, the model), the processor, ``tune.json`` with settings, loss
-    curve and evaluations, and ``tuning.html``. Repeated after an interruption, it goes on from the last checkpoint.
-    Started by ``accelerate launch``, the processes share the work.
+    ``out`` then holds the adapter (or, tuned in full, the model), the processor, and ``tune.json`` with settings, loss
+    curve and evaluations; :func:`bapa.report.tuning.write` makes a page of them. Repeated after an interruption, it
+    goes on from the last checkpoint. Started by ``accelerate launch``, the processes share the work.
 
     Args:
         model: from :func:`bapa.checkpoints.load`; it is balanced, wrapped and changed in place.

@@ -83,18 +83,18 @@ def cli() -> Iterator[str]:
                 if parameter.param_type_name == "option"
                 else [parameter.metavar or parameter.name.upper()]
             )
-            default = parameter.default
-            said = (
-                ""
-                if callable(default)
-                or default is None
-                or default is False
-                or default in ((), [])
-                or "UNSET" in repr(default)
-                else f"`{default}`"
-            )
+            said = _default(parameter)
             shown_as = " ".join([*names, *parameter.secondary_opts])
             yield f"| `{shown_as}` | {_cell(getattr(parameter, 'help', '') or '')} | {said} |"
+
+
+def _default(parameter: Any) -> str:
+    """The default of an option, in words where it has no value of its own."""
+    default = parameter.default
+    if isinstance(words := getattr(parameter, "show_default", None), str):
+        return words
+    none = callable(default) or default is None or default is False or default in ((), []) or "UNSET" in repr(default)
+    return "" if none else f"`{default}`"
 
 
 def results() -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,13 @@ def record(*steps: int, name: str = "model") -> dict[str, Any]:
     }
 
 
+def write(folder: Path, found: dict[str, Any]) -> Path:
+    (folder / "tune.json").write_text(json.dumps(found), "utf-8")
+    return tuning.write(folder)
+
+
 def test_it_shows_loss_figures_and_the_command(tmp_path: Path) -> None:
-    page = tuning.write(tmp_path, record(0, 4)).read_text("utf-8")
+    page = write(tmp_path, record(0, 4)).read_text("utf-8")
     assert "12 rows of <code>chats.json</code> (1 left out)" in page
     assert "4 steps, last loss 0.500" in page
     assert page.count("40.0 <small>[38.0, 42.0]</small>") == 2 * 2 * len(tuning.CURVES)
@@ -42,18 +48,18 @@ def test_it_shows_loss_figures_and_the_command(tmp_path: Path) -> None:
 
 
 def test_without_a_probe_only_the_loss_is_drawn(tmp_path: Path) -> None:
-    page = tuning.write(tmp_path, record()).read_text("utf-8")
+    page = write(tmp_path, record()).read_text("utf-8")
     assert "What the probe said" not in page
     assert len(tuning.curves(record()).axes) == 1
     assert len(tuning.curves(record(0)).axes) == 2
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:
-    page = tuning.write(tmp_path, record(name="<script>alert(1)</script>")).read_text("utf-8")
+    page = write(tmp_path, record(name="<script>alert(1)</script>")).read_text("utf-8")
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
 
 
 def test_the_same_record_gives_the_same_page(tmp_path: Path) -> None:
-    one, two = (tuning.write(tmp_path, record(0, 4)).read_bytes() for _ in range(2))
+    one, two = (write(tmp_path, record(0, 4)).read_bytes() for _ in range(2))
     assert one == two

@@ -1,0 +1,95 @@
+"""``bapa measure``."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from bapa.cli.backends import Backend
+from bapa.cli.console import out
+from bapa.cli.options import (
+    DEVICE,
+    BatchSize,
+    Device,
+    Dtype,
+    Level,
+    Model,
+    ProbeFolder,
+    Seed,
+    TrustRemoteCode,
+)
+from bapa.errors import ConfigError
+
+
+class Unit(str, Enum):
+    """What ``--cluster`` accepts."""
+
+    auto = "auto"
+    item = "item"
+    picture = "picture"
+    caption = "caption"
+    group = "group"
+
+
+def measure(
+    model: Model,
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the run; repeated, it resumes.")],
+    probe_folder: ProbeFolder,
+    scheme: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Scheme, e.g. native, bapa:distance=native or null (the noise floor); repeatable.",
+            show_default="native and the scheme the model's config records, else bapa",
+        ),
+    ] = None,
+    items: Annotated[int | None, typer.Option(help="Only the first so many items.")] = None,
+    batch_size: BatchSize = 18,
+    generate: Annotated[int, typer.Option(help="Let the model write so many tokens; 0 reads logits.")] = 0,
+    audit: Annotated[int, typer.Option(help="Canvases asked again one by one, with nothing shared.")] = 16,
+    fail_on_error: Annotated[str, typer.Option(help="Answers that may fail: a count, or a fraction below 1.")] = "0",
+    cluster: Annotated[
+        Unit,
+        typer.Option(help="What counts as one observation; auto: what items share, where that repeats, else the item."),
+    ] = Unit.auto,
+    level: Level = 0.95,
+    seed: Seed = 0,
+    device: Device = DEVICE,
+    dtype: Dtype = None,
+    backend: Annotated[Backend, typer.Option(help="What runs the model: transformers or vLLM.")] = Backend.hf,
+    engine: Annotated[
+        list[str] | None, typer.Option(help="vllm: an argument of the engine, e.g. max_model_len=4096; repeatable.")
+    ] = None,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Ask a model every question of a probe under every scheme, and say how far the place decides."""
+    from bapa.measure import measure
+    from bapa.probe import Probe
+    from bapa.report.terminal import table
+    from bapa.stats import Settings
+
+    probe = Probe.load(probe_folder)  # first: a mistyped folder must not wait for a model
+    run = measure(
+        backend.load(model, device=device, dtype=dtype, engine=engine, trust_remote_code=trust_remote_code),
+        probe,
+        scheme or None,
+        folder,
+        batch_size=batch_size,
+        items=items,
+        generate=generate,
+        audit=audit,
+        fail_on_error=_number(fail_on_error),
+        statistics=Settings(level=level, seed=seed, cluster=cluster.value),
+    )
+    out.print(table(run))
+    out.print(f"bapa report {escape(str(folder))}", style="dim", highlight=False)
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text) if text.isdigit() else float(text)
+    except ValueError:
+        raise ConfigError(f"--fail-on-error {text}: a count (10) or a fraction below 1 (0.01) is accepted") from None

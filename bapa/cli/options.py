@@ -1,0 +1,39 @@
+"""Options that several verbs take, and how their texts are read.
+
+A default in words stands in ``show_default``, never in brackets in the help text: those are read as markup.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bapa.errors import ConfigError
+
+DEVICE = "cpu"  # where nothing else is said
+Model = Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")]
+ProbeFolder = Annotated[Path, typer.Option("--probe", help="Folder of the probe.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Canvases per forward.")]
+Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap draws.")]
+Level = Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")]
+Seed = Annotated[int, typer.Option(help="Seed of simulations and permutations.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...; vLLM takes its own.")]
+Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 ...", show_default="float32 on cpu")]
+TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")]
+
+
+def assignment(option: str, text: str, example: str) -> tuple[str, Any]:
+    """``NAME=VALUE`` as name and value: a number, true, false, null or a list where it reads as one, else text.
+
+    Raises ConfigError where there is no name.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ConfigError(f"{option} {text}: write NAME=VALUE, for instance {option} {example}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
