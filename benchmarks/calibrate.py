@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from bapa.calibrate.dials import STEPS
+from bapa.calibrate.candidates import STEPS
 from bapa.calibrate.search import Search
 from bapa.calibrate.session import Session
 from bapa.checkpoints import load

@@ -27,7 +27,8 @@ from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
 from bapa.inference.plan import plan
 from bapa.inference.prompts import Prompts
-from bapa.inference.vllm import EngineAsker, load_engine
+from bapa.inference.vllm import EngineAsker
+from bapa.integrations.vllm.loading import load_engine
 from bapa.probe import Design, Probe, build
 
 

@@ -20,7 +20,7 @@ PROMISED = {
     "bapa.measure": {"Run", "load_run", "measure"},
     "bapa.schemes": {"Placement", "Scheme", "make", "names", "parse", "profile", "ptd", "register", "table"},
     "bapa.origin": {"Options", "Origin", "explain", "load_origin"},
-    "bapa.calibrate": {"calibrate"},
+    "bapa.calibrate": {"Calibration", "calibrate", "load_calibration"},
     "bapa.tune": {"Data", "Settings", "read", "tune"},
     "bapa.report": {"write"},
 }

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bapa.attach import record
 from bapa.attach.hooks import Attachment, check
+from bapa.attach.rotary import ids_of
 from bapa.errors import ModelError, SchemeError
 from bapa.families.anatomy import Anatomy, find
 from bapa.schemes import NATIVE, Scheme, make, parse
@@ -132,7 +133,7 @@ def positions(model: nn.Module, **inputs: Any) -> Tensor:
 
 
 def _seen(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NoReturn:
-    raise _Seen(kwargs["position_ids"] if "position_ids" in kwargs else args[1])
+    raise _Seen(ids_of(args, kwargs))
 
 
 def _scheme(scheme: str | Scheme, options: dict[str, object]) -> Scheme:

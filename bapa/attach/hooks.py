@@ -21,7 +21,7 @@ from bapa.attach import state as states
 from bapa.attach.attention import Looking
 from bapa.attach.call import Call
 from bapa.attach.layers import LayerHook
-from bapa.attach.rotary import Mixer, first_of
+from bapa.attach.rotary import Mixer, first_of, ids_of, with_ids
 from bapa.attach.state import State
 from bapa.errors import ModelError
 from bapa.families.anatomy import Anatomy
@@ -142,13 +142,10 @@ class Attachment:
         call = self.running()
         if call is None:  # the decoder was called on its own, without the module that sees pictures: text only
             return None
-        native = kwargs["position_ids"] if "position_ids" in kwargs else args[1]
+        native = ids_of(args, kwargs)
         if call.positions is None:
             call.positions = self._positions(call, native if native.dim() == 3 else native[None])
-        positions = self.mixer.shape(call.positions[0], native, channel=0)
-        if "position_ids" in kwargs:
-            return args, {**kwargs, "position_ids": positions}
-        return (args[0], positions, *args[2:]), kwargs
+        return with_ids(args, kwargs, self.mixer.shape(call.positions[0], native, channel=0))
 
     def embed(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         """Compute the rotary embedding of the other channels and rules."""

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+
+def ids_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+    """The position ids that a rotary module is called with: (rows or 1, columns) or (axes, rows or 1, columns)."""
+    return kwargs["position_ids"] if "position_ids" in kwargs else args[1]
+
+
+def with_ids(args: tuple[Any, ...], kwargs: Mapping[str, Any], ids: Tensor) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same call with other position ids."""
+    if "position_ids" in kwargs:
+        return args, {**kwargs, "position_ids": ids}
+    return (args[0], ids, *args[2:]), dict(kwargs)
 
 
 @dataclass(frozen=True)
@@ -28,12 +41,11 @@ class Mixer:
 
     def embed(self, rotary: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], positions: Tensor) -> Any:
         """What ``rotary`` gives for ``positions``: cosine and sine (rows, columns, dim), or one complex tensor."""
-        native = kwargs["position_ids"] if "position_ids" in kwargs else args[1]
+        native = ids_of(args, kwargs)
         outputs = []
         for channel in range(self.channels):
-            ids = self.shape(positions, native, channel)
-            given = {**kwargs, "position_ids": ids} if "position_ids" in kwargs else kwargs
-            outputs.append(rotary.forward(*args[:1], *([] if "position_ids" in kwargs else [ids]), *args[2:], **given))
+            placed, named = with_ids(args, kwargs, self.shape(positions, native, channel))
+            outputs.append(rotary.forward(*placed, **named))
         if self.channels == 1:
             return outputs[0]
         if isinstance(outputs[0], Tensor):

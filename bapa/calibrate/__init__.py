@@ -1,7 +1,7 @@
 """Calibrated balance: how far the text should stand from the image, picked on a few items, without training::
 
 found = bapa.calibrate.calibrate(bapa.checkpoints.load("reference:top"), probe, "DIR")
-found["chosen"]                      # "calibrated:distance=1.6x"
+found.chosen                         # "calibrated:distance=1.6x"
 bapa.from_pretrained("DIR")          # the model, under the chosen rule
 """
 
@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bapa.calibrate.runner import calibrate
+    from bapa.calibrate.runner import Calibration, calibrate, load_calibration
 
-__all__ = ["calibrate"]
+__all__ = ["Calibration", "calibrate", "load_calibration"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""What a dial is picked by: one score per item, from its answers under that dial.
+"""What a candidate is picked by: one score per item, from its answers under that candidate.
 
 ``accuracy`` needs to know the right answers. The others do not, and are there to be compared with it: which of them
 can be trusted, and where they fail, is told in docs/calibration.md.
@@ -21,9 +21,9 @@ Criterion = Callable[[pd.DataFrame, int], Array]
 def accuracy(answers: pd.DataFrame, cells: int) -> Array:
     """Balanced accuracy of each item: the mean of its hit rate and its rate of right refusals, over all cells.
 
-    ``answers``: rows of one dial with the columns of ``answers.parquet``; ``cells``: their number. Returns (items,),
-    float64, in the order in which the items first stand in ``answers``. Without questions about what is absent it is
-    the hit rate.
+    ``answers``: rows of one candidate with the columns of ``answers.parquet``; ``cells``: their number. Returns
+    (items,), float64, in the order in which the items first stand in ``answers``. Without questions about what is
+    absent it is the hit rate.
     """
     (found,) = trials.read(answers, cells).values()
     hits = np.nanmean(found.hits, (1, 2))
@@ -33,7 +33,7 @@ def accuracy(answers: pd.DataFrame, cells: int) -> Array:
 def confidence(answers: pd.DataFrame, cells: int) -> Array:
     """The same with the probability of the right answer, of yes and no, in place of right and wrong.
 
-    It tells dials apart when all their few answers are right, so the race goes by it.
+    It tells candidates apart when all their few answers are right, so successive halving goes by it.
     """
     (found,) = trials.read(answers, cells).values()
     right = expit(found.signal)
@@ -79,7 +79,7 @@ CRITERIA: dict[str, Criterion] = {
     "information": information,
 }
 LABEL_FREE = tuple(name for name in CRITERIA if name != "accuracy")
-PACE: dict[str, Criterion] = {**CRITERIA, "accuracy": confidence}  # what the race goes by, for each criterion
+PACE: dict[str, Criterion] = {**CRITERIA, "accuracy": confidence}  # what halving goes by, for each criterion
 
 
 def _entropy(yes: Array) -> Array:

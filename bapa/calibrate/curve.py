@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bapa.calibrate import race
+from bapa.calibrate import halving
 from bapa.measure.run import Run
 from bapa.probe import Probe
 from bapa.schemes import parse
@@ -22,22 +22,22 @@ Point = dict[str, Any]
 def points(
     answers: Mapping[str, pd.DataFrame], values: Mapping[str, Array], cells: int, settings: Settings
 ) -> list[Point]:
-    """One point per dial, near ones first: its numbers, its score, and :data:`SHOWN` with intervals over the
+    """One point per candidate, near ones first: its numbers, its score, and :data:`SHOWN` with intervals over the
     items it was asked about.
     """
     found = []
-    for dial, rows in answers.items():
-        rule, standing = parse(dial), race.score(values[dial])
+    for candidate, rows in answers.items():
+        rule, standing = parse(candidate), halving.score(values[candidate])
         overall = bias.overall(rows, cells, settings)
         shown = {name: overall[name] for name in SHOWN}
-        about = {"dial": dial, "distance": distance(dial), "delta": getattr(rule, "delta", 0)}
+        about = {"candidate": candidate, "distance": distance(candidate), "delta": getattr(rule, "delta", 0)}
         found.append({**about, **vars(standing), **shown})
     return sorted(found, key=lambda point: (point["distance"], point["delta"]))
 
 
-def distance(dial: str) -> float:
-    """The distance of a dial in native ones, where it is one; 0 for the paper's, which is next to nothing."""
-    return getattr(parse(dial), "multiple", None) or 0.0
+def distance(candidate: str) -> float:
+    """The distance of a candidate in native ones, where it is one; 0 for the paper's, which is next to nothing."""
+    return getattr(parse(candidate), "multiple", None) or 0.0
 
 
 def verdict(run: Run) -> dict[str, Any]:
@@ -53,13 +53,15 @@ def guard(probe: Probe, found: list[Point], native: str = "native") -> dict[str,
     the model can do the task natively at all, its interval lying above chance; where it cannot, the guard tells
     nothing.
     """
-    low = next(point["hit"]["low"] for point in found if point["dial"] == native)
+    low = next(point["hit"]["low"] for point in found if point["candidate"] == native)
     blind = chance(probe)
     return {
         "probe": {"path": str(probe.path), "task": probe.design.task, "fingerprint": probe.fingerprint},
         "chance": blind,
         "tells": low is not None and low > blind,
-        "rules": [{name: point[name] for name in ("dial", "distance", "delta", "items", "hit")} for point in found],
+        "rules": [
+            {name: point[name] for name in ("candidate", "distance", "delta", "items", "hit")} for point in found
+        ],
     }
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from pathlib import Path
 
 from bapa.attach import record
+from bapa.checkpoints.adapter import PEFT_FILE
 from bapa.checkpoints.locate import locate
-from bapa.errors import ModelError
-from bapa.inference.store import write_json
+from bapa.errors import ConfigError, ModelError
+from bapa.files import write_json
 from bapa.schemes import Scheme
 
 
@@ -29,6 +31,16 @@ def source(name: str) -> Path:
         return Path(snapshot_download(name, local_files_only=True))
     except LocalEntryNotFoundError as error:
         raise ModelError(f"{name} is not in the local cache of the hub; load it once: bapa doctor {name}") from error
+
+
+def check(model: str) -> None:
+    """Raise ConfigError where the model called ``model`` is an adapter, whose folder is not that of a model."""
+    place = Path(locate(model).path)
+    if (place / PEFT_FILE).is_file():
+        raise ConfigError(
+            f"{model} is an adapter, and calibration writes the folder of a whole model; merge it first: "
+            f"bapa export {shlex.quote(model)} --out MERGED"
+        )
 
 
 def write(model: str, scheme: Scheme, out: Path) -> None:

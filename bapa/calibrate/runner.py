@@ -2,29 +2,68 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bapa
 from bapa.calibrate import curve, folder
+from bapa.calibrate.candidates import PAPER, STEPS
 from bapa.calibrate.criteria import CRITERIA, accuracy
-from bapa.calibrate.dials import PAPER, STEPS
 from bapa.calibrate.search import Search
 from bapa.calibrate.session import Session, part
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError, RunError
-from bapa.inference.store import read_json, write_json
+from bapa.files import RunFolder, command, read_json
+from bapa.inference.backend import check_outside
 from bapa.measure import measure
 from bapa.probe import Probe
-from bapa.report import calibration as page
 from bapa.schemes import parse
 from bapa.stats import Settings
 
-RECORD = "calibration.json"
-VERSION = 1
+FOLDER, RECORD = "calibration", "calibration.json"
+VERSION = 2  # 1 called a candidate a dial
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A finished calibration. ``path``: the calibrated model; ``found``: what ``calibration.json`` holds."""
+
+    path: Path
+    found: dict[str, Any]
+
+    @property
+    def chosen(self) -> str:
+        """The label of the rule that was picked."""
+        return str(self.found["chosen"])
+
+    @property
+    def curve(self) -> list[curve.Point]:
+        """One point per candidate, near ones first, over the items that picked the rule."""
+        return list(self.found["curve"])
+
+    @property
+    def held_out(self) -> dict[str, Any]:
+        """By rule, the figures over the items that had no part in the choice."""
+        return dict(self.found["held_out"])
+
+    @property
+    def guards(self) -> list[dict[str, Any]]:
+        """What the rules cost on each guard probe."""
+        return list(self.found["guards"])
+
+
+def load_calibration(path: str | Path) -> Calibration:
+    """What :func:`calibrate` wrote into the folder of a calibrated model.
+
+    Raises RunError where there is none, or it is not finished.
+    """
+    path = Path(path)
+    record = path / FOLDER / RECORD
+    if not record.is_file():
+        raise RunError(f"no finished calibration in {path}; make it: bapa calibrate MODEL --probe PROBE --out {path}")
+    return Calibration(path, _renamed(read_json(record)))
 
 
 def calibrate(
@@ -40,7 +79,7 @@ def calibrate(
     full: bool = False,
     batch_size: int = 18,
     statistics: Settings | None = None,
-) -> dict[str, Any]:
+) -> Calibration:
     """Pick the rule of the ``calibrated`` family that suits ``model``, and make ``out`` the model under it.
 
     The first ``items`` items of ``probe`` pick the rule (:class:`~bapa.calibrate.search.Search`). The ``held_out``
@@ -50,8 +89,9 @@ def calibrate(
     Args:
         model: from :func:`bapa.checkpoints.load`.
         probe: from :func:`bapa.probe.build` or ``Probe.load``.
-        out: folder of the calibrated model: weights linked, ``config.bapa`` the choice. All that was measured is in
-            ``out/calibration``: ``calibration.json``, ``curve.csv``, ``calibration.html``, the held-out run.
+        out: folder of the calibrated model: weights linked, ``config.bapa`` the choice. What was measured is in
+            ``out/calibration``: ``calibration.json``, the rounds, the held-out run; page, picture and table are
+            drawn by :func:`bapa.report.calibration.write`.
         items: calibration items.
         held_out: items that judge the choice.
         guards: probes of what positions are for, e.g. of task ``where``; each is asked about as many of its items as
@@ -59,19 +99,20 @@ def calibrate(
         criterion: ``accuracy`` (balanced accuracy, needs labels) or a label-free one of
             :mod:`bapa.calibrate.criteria`.
         steps: distances tried besides the paper's.
-        full: let no dial leave early, and ask guards under every dial.
+        full: let no candidate leave early, and ask guards under every candidate.
         batch_size: canvases per forward.
         statistics: bootstrap draws, level and seed.
-
-    Returns what ``calibration.json`` holds.
 
     Raises:
         ConfigError: an option out of range.
         SchemeError, UnsupportedModelError: a model whose positions cannot be set.
-        RunError: ``out`` holds something else, or an answer failed.
+        RunError: ``out`` holds something else, another process writes to it, or an answer failed.
     """
     out, settings = Path(out), statistics or Settings()
     judged = _checked(probe, items, held_out, criterion, steps)
+    folder.check(model.name)
+    for one in (probe, *guards):
+        check_outside(out, one)
     config = {
         "model": {"name": model.name, "fingerprint": model.fingerprint},
         "probe": {"fingerprint": probe.fingerprint, "path": str(probe.path), "items": items, "held_out": judged},
@@ -79,44 +120,45 @@ def calibrate(
         "search": {"criterion": criterion, "steps": steps, "full": full, "batch_size": batch_size},
         "statistics": vars(settings),
     }
-    work = out / "calibration"
-    if (done := _finished(out, config)) is not None:
-        return done
-    work.mkdir(parents=True, exist_ok=True)
-    search = Search(Session(model, part(probe, 0, items), work / "rounds", batch_size), items, criterion, full=full)
-    chosen = search.run(steps)
-    labels = list(dict.fromkeys(["native", PAPER, chosen]))
-    run = measure(
-        model,
-        part(probe, items, items + judged),
-        labels,
-        work / "held-out",
-        batch_size=batch_size,
-        fail_on_error=0,
-        statistics=settings,
-    )
-    found: dict[str, Any] = {
-        "version": VERSION,
-        "config": config,
-        "command": shlex.join(["bapa", *sys.argv[1:]]),
-        "bapa": bapa.__version__,
-        "chosen": chosen,
-        "curve": curve.points(search.answers, search.values(), probe.cells, settings),
-        "held_out": curve.verdict(run),
-        "guards": [],
-    }
-    for number, guard in enumerate(guards, start=1):
-        count = min(items, len(guard.items))
-        session = Session(model, part(guard, 0, count), work / "rounds", batch_size)
-        rules = list(dict.fromkeys([*labels, *search.answers])) if full else labels
-        rows = session.ask(f"guard-{number}", 0, count, rules)
-        answers = {rule: rows[rows["scheme"] == rule] for rule in rules}
-        values = {rule: accuracy(its, guard.cells) for rule, its in answers.items()}
-        found["guards"].append(curve.guard(guard, curve.points(answers, values, guard.cells, settings)))
-    page.write(found, work)
-    folder.write(model.name, parse(chosen), out)
-    write_json(work / RECORD, found)
-    return found
+    work = "rounds/*/progress/answers-*.jsonl"
+    with RunFolder(out, config, kind="calibration", record=f"{FOLDER}/{RECORD}", work=work) as here:
+        if here.open() is not None:
+            return load_calibration(out)
+        rounds = here.record.parent / "rounds"
+        search = Search(Session(model, part(probe, 0, items), rounds, batch_size), items, criterion, full=full)
+        chosen = search.run(steps)
+        labels = list(dict.fromkeys(["native", PAPER, chosen]))
+        run = measure(
+            model,
+            part(probe, items, items + judged),
+            labels,
+            rounds.with_name("held-out"),
+            batch_size=batch_size,
+            fail_on_error=0,
+            statistics=settings,
+        )
+        told = []
+        for number, guard in enumerate(guards, start=1):
+            count = min(items, len(guard.items))
+            session = Session(model, part(guard, 0, count), rounds, batch_size)
+            rules = list(dict.fromkeys([*labels, *search.answers])) if full else labels
+            rows = session.ask(f"guard-{number}", 0, count, rules)
+            answers = {rule: rows[rows["scheme"] == rule] for rule in rules}
+            values = {rule: accuracy(its, guard.cells) for rule, its in answers.items()}
+            told.append(curve.guard(guard, curve.points(answers, values, guard.cells, settings)))
+        folder.write(model.name, parse(chosen), out)
+        here.seal(
+            {
+                "version": VERSION,
+                "command": command(),
+                "bapa": bapa.__version__,
+                "chosen": chosen,
+                "curve": curve.points(search.answers, search.values(), probe.cells, settings),
+                "held_out": curve.verdict(run),
+                "guards": told,
+            }
+        )
+    return load_calibration(out)
 
 
 def _checked(probe: Probe, items: int, held_out: int | None, criterion: str, steps: int) -> int:
@@ -135,18 +177,13 @@ def _checked(probe: Probe, items: int, held_out: int | None, criterion: str, ste
     return judged
 
 
-def _finished(out: Path, config: dict[str, Any]) -> dict[str, Any] | None:
-    """What ``out`` holds of this very calibration; None where it is empty or unfinished, RunError if it is another."""
-    record = out / "calibration" / RECORD
-    if record.is_file():
-        found = read_json(record)
-        if found.get("config") == config:
-            return found
-        raise RunError(f"{out} holds another calibration; name a new folder: --out FOLDER")
-    if (
-        out.is_dir()
-        and any(path.name != "calibration" for path in out.iterdir())
-        and not (out / "calibration").is_dir()
-    ):
-        raise RunError(f"{out} is not empty and holds no calibration; name a new folder: --out FOLDER")
-    return None
+def _renamed(found: dict[str, Any]) -> dict[str, Any]:
+    """The record with candidates called so, as from version 2 on."""
+    if found.get("version") == VERSION:
+        return found
+
+    def new(point: dict[str, Any]) -> dict[str, Any]:
+        return {"candidate" if name == "dial" else name: value for name, value in point.items()}
+
+    guards = [{**guard, "rules": [new(rule) for rule in guard["rules"]]} for guard in found["guards"]]
+    return {**found, "version": VERSION, "curve": [new(point) for point in found["curve"]], "guards": guards}

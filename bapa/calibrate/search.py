@@ -1,4 +1,4 @@
-"""Finding the dial: distances race first, then what lies around the best one."""
+"""Finding the rule: distances first, then what lies around the best one."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bapa.calibrate import race
+from bapa.calibrate import halving
+from bapa.calibrate.candidates import PAPER, around, distances
 from bapa.calibrate.criteria import CRITERIA, PACE, Criterion
-from bapa.calibrate.dials import PAPER, around, distances
 from bapa.calibrate.session import Session
 from bapa.stats.trials import Array
 
 
 class Search:
-    """Dials and what they have answered so far.
+    """Candidates and what they have answered so far.
 
-    ``items``: how many there are. ``full``: no dial leaves early. ``answers``: by dial, the rows about the items it was
-    asked about, always the first so many.
+    ``items``: how many there are. ``full``: no candidate leaves early. ``answers``: by candidate, the rows about the
+    items it was asked about, always the first so many.
     """
 
     def __init__(self, session: Session, items: int, criterion: str, *, full: bool = False) -> None:
@@ -26,26 +26,26 @@ class Search:
         self.answers: dict[str, pd.DataFrame] = {}
 
     def run(self, steps: int) -> str:
-        """The dial that wins; where it ties, the paper's rule, else the best of the shared positions."""
-        self._race("distance", distances(steps), kept=[PAPER], least=2)
-        best = race.winner(self.values(), [])
+        """The candidate that wins; where it ties, the paper's rule, else the best of the shared positions."""
+        self._halve("distance", distances(steps), kept=[PAPER], least=2)
+        best = halving.winner(self.values(), [])
         if finer := around(best, steps):
-            self._race("around", finer, kept=[], least=1)
-        return race.winner(self.values(), [PAPER, best])
+            self._halve("around", finer, kept=[], least=1)
+        return halving.winner(self.values(), [PAPER, best])
 
     def values(self, criterion: Criterion | None = None) -> dict[str, Array]:
-        """By dial, the criterion of each item it was asked about; that of the search where none is named."""
+        """By candidate, the criterion of each item it was asked about; that of the search where none is named."""
         criterion = criterion or self.criterion
-        return {dial: criterion(found, self.session.probe.cells) for dial, found in self.answers.items()}
+        return {candidate: criterion(found, self.session.probe.cells) for candidate, found in self.answers.items()}
 
-    def _race(self, name: str, dials: Sequence[str], kept: Sequence[str], least: int) -> None:
-        """Ask ``dials``, fewer in every round; those of ``kept`` never leave."""
-        running = list(dials)
-        for number, (start, stop) in enumerate(race.rounds(self.items)):
+    def _halve(self, name: str, candidates: Sequence[str], kept: Sequence[str], least: int) -> None:
+        """Ask ``candidates``, fewer in every round; those of ``kept`` never leave."""
+        running = list(candidates)
+        for number, (start, stop) in enumerate(halving.rounds(self.items)):
             found = self.session.ask(f"{name}-{number}", start, stop, running)
-            for dial in running:
-                rows = [self.answers[dial]] if dial in self.answers else []
-                self.answers[dial] = pd.concat([*rows, found[found["scheme"] == dial]], ignore_index=True)
+            for candidate in running:
+                rows = [self.answers[candidate]] if candidate in self.answers else []
+                self.answers[candidate] = pd.concat([*rows, found[found["scheme"] == candidate]], ignore_index=True)
             if not self.full:
                 values = self.values(self.pace)
-                running = race.survivors({dial: values[dial] for dial in running}, kept, least)
+                running = halving.survivors({candidate: values[candidate] for candidate in running}, kept, least)

@@ -33,7 +33,7 @@ class Backend(str, Enum):
             if engine:
                 raise ConfigError(f"--engine {engine[0]} is for --backend vllm")
             return load(name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-        from bapa.inference.vllm import load_engine
+        from bapa.integrations.vllm.loading import load_engine
 
         if device != "cpu":
             raise ConfigError(f"--device {device}: vLLM runs on the device it was built for; leave the option out")

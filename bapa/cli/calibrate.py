@@ -49,7 +49,7 @@ def calibrate(
     from bapa.calibrate import calibrate as run
     from bapa.checkpoints import load
     from bapa.probe import Probe
-    from bapa.report.calibration import sentences
+    from bapa.report import calibration as page
     from bapa.stats import Settings
 
     probe = Probe.load(probe_folder)  # what is mistyped must not wait for a model
@@ -67,6 +67,7 @@ def calibrate(
         batch_size=batch_size,
         statistics=Settings(resamples=resamples, level=level, seed=seed),
     )
-    for sentence in sentences(found):
+    for sentence in page.sentences(found.found):
         out.print(escape(sentence), highlight=False)
-    err.print(f"{escape(str(folder / 'calibration' / 'calibration.html'))}", style="dim", highlight=False)
+    written = page.write(found.found, folder / "calibration")
+    err.print(escape(str(written)), style="dim", highlight=False)

@@ -52,6 +52,7 @@ def origin(
     from bapa.origin import Options, explain
     from bapa.origin.options import PARTS
     from bapa.probe import Probe
+    from bapa.report import origin as page
     from bapa.report.origin_tables import attribution
     from bapa.stats import Settings
 
@@ -69,6 +70,7 @@ def origin(
     )
     loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     found = explain(loaded, probe, folder, options)
+    page.write(found, probe)
     out.print(attribution(found.found))
     out.print(escape(found.verdict["sentence"]), highlight=False)
     for what, why in found.found["not_done"].items():

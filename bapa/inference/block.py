@@ -42,19 +42,19 @@ class Asker(ABC):
     versions: Mapping[str, str] = {}
 
     def __init__(
-        self, prompts: Prompts, probe: Probe, cut: Plan, labels: Sequence[str], *, generate: int, audit: int
+        self, prompts: Prompts, probe: Probe, plan: Plan, labels: Sequence[str], *, generate: int, audit: int
     ) -> None:
         self.prompts = prompts
         self.probe = probe
-        self.cut = cut
+        self.plan = plan
         self.labels = labels
         self.generate = generate
         self.answers = AnswerSet(prompts.processor.tokenizer)
-        self.audited = set(np.linspace(0, cut.canvases - 1, min(audit, cut.canvases)).astype(int).tolist())
+        self.audited = set(np.linspace(0, plan.canvases - 1, min(audit, plan.canvases)).astype(int).tolist())
 
     def __len__(self) -> int:
         """The number of blocks."""
-        return len(self.cut)
+        return len(self.plan)
 
     def part(self, number: int) -> tuple[int, Sequence[str]]:
         """What block ``number`` asks: a block of canvases, by its number in the plan, and the schemes."""
@@ -82,14 +82,18 @@ class Asker(ABC):
         except Exception as error:  # whatever it is: only the canvas it comes from shall fail
             return error
 
+    def prepare_block(self, number: int) -> Prepared | Exception:
+        """The canvases of block ``number``, ready for the model."""
+        return self.prepare(self.plan.block(self.part(number)[0]))
+
     def ask(self, number: int, prepared: Prepared | Exception) -> Block:
         """The answers to block ``number``, and the audit of those of its canvases that are to be audited."""
         planned, labels = self.part(number)
-        canvases = self.cut.block(planned)
+        canvases = self.plan.block(planned)
         outcomes = self._outcomes(canvases, prepared, labels)
         rank, rows, audit = [], [], []
         for place, (canvas, outcome) in enumerate(
-            zip(canvases, outcomes, strict=True), start=planned * self.cut.batch_size
+            zip(canvases, outcomes, strict=True), start=planned * self.plan.batch_size
         ):
             item, questions = self._asked(canvas)
             for index, question in enumerate(questions):
@@ -124,7 +128,7 @@ class Asker(ABC):
 
     def _rank(self, canvas: Canvas, question: int, label: str) -> int:
         """Place of a row in the run: by item, cell, question and scheme."""
-        row = ((canvas.index * self.cut.cells + canvas.cell) << 16) + question
+        row = ((canvas.index * self.plan.cells + canvas.cell) << 16) + question
         return row * len(self.labels) + self.labels.index(label)
 
     def _row(self, item: Item, canvas: Canvas, question: Question, label: str, answer: Answer) -> dict[str, Any]:

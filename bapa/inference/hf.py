@@ -2,26 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import torch
+from torch import nn
 
-from bapa.attach import balanced
+from bapa.attach import balanced, scheme_of
+from bapa.checkpoints import Loaded
+from bapa.families.anatomy import find
 from bapa.inference.answers import Answer, from_text
 from bapa.inference.block import Asker, Outcome, Pixels, Prepared
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.plan import Plan
+from bapa.inference.prompts import Prompts
 from bapa.probe import Probe, Question
+from bapa.schemes import Scheme
+
+
+@dataclass(frozen=True)
+class ModelBackend:
+    """A loaded model as a :class:`~bapa.inference.backend.Backend`."""
+
+    loaded: Loaded
+
+    @property
+    def name(self) -> str:
+        return self.loaded.name
+
+    @property
+    def fingerprint(self) -> str:
+        return self.loaded.fingerprint
+
+    @property
+    def processor(self) -> Any:
+        return self.loaded.processor
+
+    @property
+    def module(self) -> nn.Module:
+        return self.loaded.model
+
+    @property
+    def scheme(self) -> Scheme | None:
+        return scheme_of(self.loaded.model)
+
+    @property
+    def config(self) -> Any:
+        return find(self.loaded.model).model.config
+
+    @property
+    def numerics(self) -> dict[str, Any]:
+        parameter = next(self.loaded.model.parameters())
+        return {"device": parameter.device.type, "dtype": str(parameter.dtype).removeprefix("torch.")}
+
+    def check(self, label: str) -> None:
+        """See :class:`~bapa.inference.backend.Backend`."""
+        with balanced(self.loaded.model, label):
+            pass
+
+    @contextmanager
+    def asker(
+        self, prompts: Prompts, probe: Probe, plan: Plan, labels: Sequence[str], *, generate: int = 0, audit: int = 0
+    ) -> Iterator[Asker]:
+        """See :class:`~bapa.inference.backend.Backend`."""
+        made = forward(self.loaded.model, prompts, probe, plan, labels, share=not generate)
+        yield ModelAsker(made, probe, plan, labels, generate=generate, audit=audit)
+
+
+def forward(
+    model: nn.Module, prompts: Prompts, probe: Probe, plan: Plan, labels: Sequence[str], *, share: bool = True
+) -> Forward:
+    """The forward of ``model``; the questions about a canvas share its prefill where they may (``share``) and that
+    changes nothing under the schemes ``labels``.
+    """
+    made = Forward(model, prompts, plan.shared if share else 0)
+    if made.shared and not ModelAsker(made, probe, plan, labels, generate=0, audit=0).sharing_holds():
+        made.shared = 0
+    return made
 
 
 class ModelAsker(Asker):
     """Asks through :class:`Forward`; see :class:`Asker` for the arguments."""
 
     def __init__(
-        self, forward: Forward, probe: Probe, cut: Plan, labels: Sequence[str], *, generate: int, audit: int
+        self, forward: Forward, probe: Probe, plan: Plan, labels: Sequence[str], *, generate: int, audit: int
     ) -> None:
-        super().__init__(forward.prompts, probe, cut, labels, generate=generate, audit=audit)
+        super().__init__(forward.prompts, probe, plan, labels, generate=generate, audit=audit)
         self.forward = forward
 
     @property
@@ -32,7 +101,7 @@ class ModelAsker(Asker):
         """Whether questions that share a prefill get the logits they get alone: tried on the first question about the
         first canvas and the last one about the second, under every scheme.
         """
-        prepared = self.prepare(self.cut.block(0)[:2])
+        prepared = self.prepare(self.plan.block(0)[:2])
         if isinstance(prepared, Exception):
             return False
         for label in self.labels:

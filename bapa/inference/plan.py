@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Canvas:
-    """The canvas of the probe's ``index``-th item with its key at ``cell``."""
+    """The canvas of the probe's ``index``-th item with its target at ``cell``."""
 
     index: int
     cell: int
@@ -38,6 +38,7 @@ class Plan:
     batch_size: int
     shared: int
     questions: int
+    longest: int = 0
     tokens: int = 0
     unknown: int = 0
 
@@ -81,7 +82,7 @@ def plan(probe: Probe, prompts: Prompts, items: int, batch_size: int) -> Plan:
             f"the chat template of {type(prompts.processor).__name__} puts the image {found} the question; "
             f"build the probe so: bapa probe SOURCE --order {other}"
         )
-    return Plan(order, probe.cells, batch_size, shared if image_first else 0, questions, tokens, unknown)
+    return Plan(order, probe.cells, batch_size, shared if image_first else 0, questions, max(lengths), tokens, unknown)
 
 
 def ahead(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:

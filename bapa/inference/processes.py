@@ -27,7 +27,6 @@ class Processes:
             self.count, self.index = self._state.num_processes, self._state.process_index
             if model is not None and parameter.device.type != "cpu":
                 model.to(self._state.device)
-        self.numerics = {"device": parameter.device.type, "dtype": str(parameter.dtype).removeprefix("torch.")}
 
     @property
     def main(self) -> bool:

@@ -12,19 +12,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
-from bapa.errors import RunError
+from bapa.files import RunFolder, read_json, replacing, sync_folder, write_json, writing
 
 ANSWERS, BIAS, RUN = "answers.parquet", "bias.json", "run.json"
-BESIDE = ("progress", "origin", "origin.json")  # what may stand in a run's folder before the run
+BESIDE = ("origin", "origin.json")  # what may stand in a run's folder before the run
 SCHEMA = pa.schema(
     [
         ("item", pa.int32()),
@@ -46,57 +45,47 @@ SCHEMA = pa.schema(
 Block = Mapping[str, Any]  # "block": its number, "rank": place of each row in the run, "answers": columns, "audit"
 
 
-class Store:
-    """The folder of one run. Only one process opens it as ``main``; the others join when it has.
+class Store(RunFolder):
+    """The folder of one run. Only one process opens it; the others join when it has.
 
-    ``config`` decides what is measured: a folder that holds anything else is refused.
+    ``process``: the number of this one. The other arguments are those of :class:`~bapa.files.RunFolder`.
     """
 
-    def __init__(self, out: Path, config: Mapping[str, Any], *, process: int = 0) -> None:
-        self.out = out
-        self.config = json.loads(json.dumps(config))  # as it reads back
-        self.progress = out / "progress"
+    def __init__(
+        self, path: str | Path, config: Mapping[str, Any], *, process: int = 0, free: tuple[str, ...] = ()
+    ) -> None:
+        work = "progress/answers-*.jsonl"
+        super().__init__(path, config, kind="run", record=RUN, work=work, beside=BESIDE, free=free)
         self.shard = self.progress / f"answers-{process}.jsonl"
-        self._lock = FileLock(self.progress / "lock", timeout=0)
 
-    def open(self) -> bool:
-        """Take the folder for this run; False if the run is finished already.
+    def next(self, schemes: Sequence[str]) -> list[str]:
+        """Take the folder for those of ``schemes`` that it lacks, and say which are to be asked now; none: all are
+        there. Those that an interrupted run had begun with come first, together.
 
         Raises RunError where the folder holds something else, or another process is writing to it.
         """
-        with _readable_errors(self.out):
-            if (self.out / RUN).exists():
-                self._compare(read_json(self.out / RUN).get("config"))
-                shutil.rmtree(self.progress, ignore_errors=True)  # of a run killed between sealing and tidying up
-                return False
-            if any(shard.stat().st_size for shard in self.progress.glob("answers-*.jsonl")):
-                self._compare(read_json(self.progress / "config.json"))
-            elif self.out.exists() and any(path.name not in BESIDE for path in self.out.iterdir()):
-                raise RunError(f"{self.out} is not empty and holds no run; name a new folder: --out FOLDER")
-            self.progress.mkdir(parents=True, exist_ok=True)
-            try:
-                self._lock.acquire()
-            except Timeout:
-                raise RunError(
-                    f"another process is measuring into {self.out}; wait for it, or name another folder"
-                ) from None
-            write_json(self.progress / "config.json", self.config)
-        return True
-
-    def close(self) -> None:
-        """Let go of the folder."""
-        self._lock.release()
+        self.close()  # of the schemes before
+        found = self.finished()
+        there = [] if found is None else found["config"]["schemes"]
+        started = self.progress / "config.json"
+        if found is not None and started.is_file() and set(read_json(started)["schemes"]) <= {*there}:
+            shutil.rmtree(self.progress, ignore_errors=True)  # of a process killed between sealing and tidying up
+        self.config["schemes"] = [scheme for scheme in schemes if scheme not in there]
+        if not self.config["schemes"]:
+            return []
+        self.take()
+        return list(self.config["schemes"])
 
     def append(self, block: Block) -> None:
         """Add a finished block; when this returns, it is on the disk."""
-        with _readable_errors(self.shard):
+        with writing(self.shard):
             new = not self.shard.exists()
             with self.shard.open("ab") as shard:
                 shard.write(json.dumps(block).encode() + b"\n")
                 shard.flush()
                 os.fsync(shard.fileno())
             if new:
-                _sync_folder(self.progress)
+                sync_folder(self.progress)
 
     def mend(self) -> None:
         """Cut off what this process had half written when it was killed."""
@@ -107,35 +96,28 @@ class Store:
     def blocks(self) -> dict[int, Block]:
         """The finished blocks of all processes by number; of one that was repeated, the one with fewer errors."""
         found: dict[int, Block] = {}
-        for shard in sorted(self.progress.glob("answers-*.jsonl")):
-            with shard.open("rb") as lines:
-                for line in lines:
-                    if not line.endswith(b"\n"):
-                        continue
-                    block = json.loads(line)
-                    before = found.get(block["block"])
-                    if before is None or len(errors(block)) <= len(errors(before)):
-                        found[block["block"]] = block
+        for block in self._lines():
+            before = found.get(block["block"])
+            if before is None or len(errors(block)) <= len(errors(before)):
+                found[block["block"]] = block
         return found
 
-    def seal(self, answers: pa.Table, bias: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-        """Turn the shards into the finished run."""
-        with _readable_errors(self.out):
-            with replacing(self.out / ANSWERS) as path:
-                pq.write_table(answers, path, compression="zstd")
-            write_json(self.out / BIAS, bias)
-            write_json(self.out / RUN, {"version": 1, "config": self.config, **record})
-            shutil.rmtree(self.progress)
+    def answers(self) -> pa.Table:
+        """The answers of the finished run, with the columns of :data:`SCHEMA`."""
+        return pq.read_table(self.path / ANSWERS)
 
-    def _compare(self, there: Any) -> None:
-        before, now = dict(_flat(there)), dict(_flat(self.config))
-        changed = [
-            f"{key}: {before.get(key, 'nothing')} there, {now.get(key, 'nothing')} now"
-            for key in {**before, **now}
-            if before.get(key) != now.get(key)
-        ]
-        if changed:
-            raise RunError(f"{self.out} holds another run ({'; '.join(changed)}); name a new folder: --out FOLDER")
+    def seal_answers(self, answers: pa.Table, bias: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+        """Turn the shards into the finished run."""
+        with writing(self.path):
+            with replacing(self.path / ANSWERS) as path:
+                pq.write_table(answers, path, compression="zstd")
+            write_json(self.path / BIAS, bias)
+        self.seal(record)
+
+    def _lines(self) -> Iterator[Block]:
+        for shard in sorted(self.progress.glob("answers-*.jsonl")):
+            with shard.open("rb") as lines:
+                yield from (json.loads(line) for line in lines if line.endswith(b"\n"))
 
 
 def table(blocks: Mapping[int, Block]) -> pa.Table:
@@ -152,6 +134,19 @@ def _filled(answers: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
     return {name: answers.get(name, [None] * len(answers["item"])) for name in SCHEMA.names}
 
 
+def beside(one: pa.Table, first: Sequence[str], two: pa.Table, then: Sequence[str]) -> pa.Table:
+    """The answers of two tables to the same questions, under the schemes ``first`` and under the schemes ``then``, in
+    the order of the probe.
+    """
+    both = len(first) + len(then)
+    rows, more = np.arange(one.num_rows), np.arange(two.num_rows)
+    places = (
+        rows // len(first) * both + rows % len(first),
+        more // len(then) * both + len(first) + more % len(then),
+    )
+    return pa.concat_tables([one, two], promote_options="default").take(np.argsort(np.concatenate(places)))
+
+
 def errors(block: Block) -> list[str]:
     """What failed in a block, one line an answer: which, and why."""
     answers = block["answers"]
@@ -161,61 +156,3 @@ def errors(block: Block) -> list[str]:
         for item, cell, question, scheme, error in named
         if error is not None
     ]
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes ``path`` as a whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON as a whole or not at all."""
-    with replacing(path) as part:
-        part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", "utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """An object from a JSON file; RunError where it holds none."""
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise RunError(f"{path} is not JSON ({error}); measure again into a new folder") from None
-    if not isinstance(value, dict):
-        raise RunError(f"{path} is not a JSON object; measure again into a new folder")
-    return value
-
-
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(value, Mapping):
-        yield prefix or "config", value
-    else:
-        for key, inner in value.items():
-            yield from _flat(inner, f"{prefix}.{key}" if prefix else key)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _readable_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunError(
-            f"cannot write {path}: {reason}; nothing finished is lost, run the same command again"
-        ) from error

@@ -6,11 +6,12 @@ whole vocabulary, and caches pictures and prefixes itself, so questions about on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
@@ -20,8 +21,6 @@ from bapa.inference.answers import Answer, from_text
 from bapa.inference.block import Asker, Outcome, Pixels, Prepared
 from bapa.inference.plan import Plan
 from bapa.inference.prompts import Prompts
-from bapa.integrations.vllm import engine as engines
-from bapa.integrations.vllm.checkpoint import fingerprint
 from bapa.probe import Probe, Question
 from bapa.schemes import Scheme
 
@@ -31,51 +30,57 @@ if TYPE_CHECKING:
 Request = dict[str, Any]
 
 
+class Engines(Protocol):
+    """What starts and stops engines: :mod:`bapa.integrations.vllm.engine`."""
+
+    def arguments(self, folder: Path, scheme: str | Scheme) -> dict[str, Any]: ...
+    def start(self, folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None = None) -> LLM: ...
+    def stop(self, engine: LLM) -> None: ...
+    def version(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class EngineModel:
-    """A model that engines are started on. ``options``: arguments of :class:`vllm.LLM`; see :func:`load_engine`."""
+    """A model that engines are started on, as a :class:`~bapa.inference.backend.Backend`;
+    :func:`bapa.integrations.vllm.loading.load_engine` makes it. ``options``: arguments of :class:`vllm.LLM`.
+    """
 
     name: str
     folder: Path
     processor: Any
     fingerprint: str
+    engines: Engines
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def check(self, label: str) -> None:
-        """Raise UnsupportedModelError or SchemeError where vLLM cannot run the model under a scheme."""
-        engines.arguments(self.folder, label)
+    module = None  # it runs in the engine's processes
 
     @property
     def scheme(self) -> Scheme | None:
-        """The scheme that the model's config records."""
+        return record.read(self.config)
+
+    @property
+    def config(self) -> Any:
         from transformers import AutoConfig
 
-        return record.read(AutoConfig.from_pretrained(self.folder))
+        return AutoConfig.from_pretrained(
+            self.folder, trust_remote_code=bool(self.options.get("trust_remote_code", False))
+        )
 
     @property
     def numerics(self) -> dict[str, Any]:
-        """What may change answers, for the record."""
         return {"backend": "vllm", **{name: str(value) for name, value in self.options.items()}}
 
+    def check(self, label: str) -> None:
+        """See :class:`~bapa.inference.backend.Backend`."""
+        self.engines.arguments(self.folder, label)
 
-def load_engine(name: str, *, trust_remote_code: bool = False, **options: Any) -> EngineModel:
-    """The model called ``name`` (a folder, a hub id, ``reference:NAME``) for vLLM engines; starts none yet.
-
-    ``options``: arguments of :class:`vllm.LLM`, such as ``dtype``, ``max_model_len``, ``tensor_parallel_size``.
-
-    Raises IntegrationError where vLLM is not installed, ModelError where there is no such model.
-    """
-    engines.require()
-    from transformers import AutoProcessor
-
-    folder = engines.folder_of(name)
-    try:
-        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, ImportError) as error:
-        raise ModelError(f"cannot load the processor of {name!r}: {str(error).strip().splitlines()[0]}") from error
-    if trust_remote_code:
-        options["trust_remote_code"] = True
-    return EngineModel(name, folder, processor, fingerprint(folder), options)
+    @contextmanager
+    def asker(
+        self, prompts: Prompts, probe: Probe, plan: Plan, labels: Sequence[str], *, generate: int = 0, audit: int = 0
+    ) -> Iterator[Asker]:
+        """See :class:`~bapa.inference.backend.Backend`."""
+        with closing(EngineAsker(self, prompts, probe, plan, labels, generate=generate, audit=audit)) as made:
+            yield made
 
 
 class EngineAsker(Asker):
@@ -91,22 +96,22 @@ class EngineAsker(Asker):
         model: EngineModel,
         prompts: Prompts,
         probe: Probe,
-        cut: Plan,
+        plan: Plan,
         labels: Sequence[str],
         *,
         generate: int,
         audit: int,
     ) -> None:
-        super().__init__(prompts, probe, cut, labels, generate=generate, audit=audit)
-        self.versions = {"vllm": engines.version()}
+        super().__init__(prompts, probe, plan, labels, generate=generate, audit=audit)
+        self.versions = {"vllm": model.engines.version()}
         self.model = model
         self._running: tuple[str, LLM] | None = None
 
     def __len__(self) -> int:
-        return len(self.cut) * len(self.labels)
+        return len(self.plan) * len(self.labels)
 
     def part(self, number: int) -> tuple[int, Sequence[str]]:
-        scheme, planned = divmod(number, len(self.cut))
+        scheme, planned = divmod(number, len(self.plan))
         return planned, self.labels[scheme : scheme + 1]
 
     def hand_over(self, pixels: list[Pixels], questions: list[list[Question]]) -> list[Request]:
@@ -136,14 +141,14 @@ class EngineAsker(Asker):
     def close(self) -> None:
         """Stop the running engine."""
         if self._running is not None:
-            engines.stop(self._running[1])
+            self.model.engines.stop(self._running[1])
             self._running = None
 
     def engine(self, label: str) -> LLM:
         """The engine that runs a scheme. Another one is stopped first: two may not fit the memory."""
         if self._running is None or self._running[0] != label:
             self.close()
-            engine = engines.start(self.model.folder, label, self.model.options)
+            engine = self.model.engines.start(self.model.folder, label, self.model.options)
             self._running = (label, engine)
             self._same_tokens(engine)
         return self._running[1]

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from bapa.errors import RunError
-from bapa.inference.store import ANSWERS, BIAS, RUN, read_json
+from bapa.files import read_json
+from bapa.inference.store import ANSWERS, BIAS, RUN
 
 
 @dataclass(frozen=True)

@@ -99,9 +99,9 @@ class Mover(ModelAsker):
     """Asks blocks of canvases under every condition. ``blocks``: as of :class:`~bapa.origin.geometry.Cells`."""
 
     def __init__(
-        self, forward: Forward, probe: Probe, cut: Plan, wanted: Sequence[Condition], draws: int, blocks: Tensor | None
+        self, forward: Forward, probe: Probe, plan: Plan, wanted: Sequence[Condition], draws: int, blocks: Tensor | None
     ) -> None:
-        super().__init__(forward, probe, cut, [condition.label for condition in wanted], generate=0, audit=0)
+        super().__init__(forward, probe, plan, [condition.label for condition in wanted], generate=0, audit=0)
         self.wanted = wanted
         self.draws = draws
         self.blocks = blocks
@@ -121,7 +121,7 @@ class Mover(ModelAsker):
         tokens = int(torch.isin(prepared.asked.inputs["input_ids"][0], find(self.forward.model).tokens).sum())
         outcomes: list[Outcome] = [{} for _ in canvases]
         for condition in self.wanted:
-            features, positions = self.wires(condition, canvases, tokens)
+            features, positions = self.sources(condition, canvases, tokens)
             model = self.forward.model
             with balanced(model, condition.scheme), rewired(model, features, positions):
                 answers = iter(self._read(seen, prepared.questions))
@@ -129,7 +129,7 @@ class Mover(ModelAsker):
                 outcome[condition.label] = list(islice(answers, len(questions)))
         return outcomes
 
-    def wires(
+    def sources(
         self, condition: Condition, canvases: Sequence[Canvas], tokens: int
     ) -> tuple[Tensor | None, Tensor | None]:
         """The sources of features and of positions that :func:`~bapa.origin.rewire.rewired` takes."""
@@ -143,7 +143,7 @@ class Mover(ModelAsker):
         donated = own + first
         for row, canvas in enumerate(canvases):
             item = self.probe.items[canvas.index].item
-            other = int(canvas.cell + shift(item, condition.draw, self.draws, self.cut.cells)) % self.cut.cells
+            other = int(canvas.cell + shift(item, condition.draw, self.draws, self.plan.cells)) % self.plan.cells
             here, there = self.blocks[canvas.cell], self.blocks[other]
             moved[row, here], moved[row, there] = there, here
             donated[row, here] = row_of[canvas.index, other] * tokens + there

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bapa.attach.rotary import ids_of, with_ids
 from bapa.errors import ModelError
 from bapa.families.anatomy import Anatomy, find
 
 
-class _Wires:
+class _Displacement:
     """The hooks. ``features``, ``positions``: as of :func:`rewired`."""
 
     def __init__(self, anatomy: Anatomy, features: Tensor | None, positions: Tensor | None) -> None:
@@ -61,16 +62,14 @@ class _Wires:
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         if self.columns is None or self.positions is None:
             return None
-        ids = kwargs["position_ids"] if "position_ids" in kwargs else args[1]
+        ids = ids_of(args, kwargs)
         rows = len(self.columns)
         changed = ids.expand(*ids.shape[:-2], rows, -1).clone()
         row = torch.arange(rows, device=ids.device)[:, None]
         source = self.columns.gather(1, self.positions.to(self.columns.device))
         changed[..., row, self.columns] = changed[..., row, source]
         self.moved.add("positions")
-        if "position_ids" in kwargs:
-            return args, {**kwargs, "position_ids": changed}
-        return (args[0], changed, *args[2:]), kwargs
+        return with_ids(args, kwargs, changed)
 
 
 @contextmanager
@@ -84,11 +83,11 @@ def rewired(model: nn.Module, features: Tensor | None = None, positions: Tensor 
     Raises ModelError where a forward gave no chance to move what was to be moved, at the end of the block.
     """
     anatomy = find(model)
-    wires = _Wires(anatomy, features, positions)
+    displacement = _Displacement(anatomy, features, positions)
     handles = [
-        anatomy.outer.register_forward_pre_hook(wires.enter, with_kwargs=True),
-        anatomy.decoder.register_forward_pre_hook(wires.embed, with_kwargs=True),
-        *(rotary.register_forward_pre_hook(wires.rotate, with_kwargs=True) for rotary in anatomy.rotaries),
+        anatomy.outer.register_forward_pre_hook(displacement.enter, with_kwargs=True),
+        anatomy.decoder.register_forward_pre_hook(displacement.embed, with_kwargs=True),
+        *(rotary.register_forward_pre_hook(displacement.rotate, with_kwargs=True) for rotary in anatomy.rotaries),
     ]
     try:
         yield
@@ -96,5 +95,5 @@ def rewired(model: nn.Module, features: Tensor | None = None, positions: Tensor 
         for handle in handles:
             handle.remove()
     wanted = {n for n, v in (("features", features), ("positions", positions)) if v is not None}
-    if missed := wanted - wires.moved:
+    if missed := wanted - displacement.moved:
         raise ModelError(f"the {' and '.join(sorted(missed))} of {type(anatomy.model).__name__} were not moved")

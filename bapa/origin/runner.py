@@ -4,13 +4,17 @@
 ``RUN/origin/answers/``       the answers under every condition: resumable, as a run of :mod:`bapa.measure`
 ``RUN/origin/text-first/``    the same with question and image in the other order
 ``RUN/origin/encoder.json``   and ``occlusion.json``, ``flow.json``: the other parts, kept as they are finished
-``RUN/origin/*.csv``          tables; ``*.svg`` and ``*.pdf``: figures
+
+Tables and figures beside these are drawn by :func:`bapa.report.origin.write`.
 """
 
 from __future__ import annotations
 
+import math
 import platform
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,16 +25,14 @@ import numpy as np
 import bapa
 from bapa.checkpoints import Loaded
 from bapa.errors import ModelError, RunError
-from bapa.inference.store import read_json, write_json
+from bapa.files import RunFolder, command, read_json, write_json, writing
+from bapa.inference.backend import check_outside
+from bapa.inference.progress import progress
 from bapa.origin import attribution, encoder, flow, occlusion, verdict
 from bapa.origin.attribution import Answers
 from bapa.origin.options import FILE, FOLDER, PARTS, VERSION, Options
-from bapa.origin.progress import progress
 from bapa.origin.study import Study
 from bapa.probe import Probe
-from bapa.report import origin_figures as figures
-from bapa.report import origin_tables as tables
-from bapa.report import overlay
 from bapa.stats.bias import Settings
 from bapa.stats.significance import place_test
 
@@ -39,11 +41,26 @@ CONTROLS = 20  # shuffles of the cells that must find nothing
 
 
 @dataclass(frozen=True)
+class Example:
+    """One picture, and how the answer attends to it.
+
+    ``cell``: where the target of the probe's first item stands. ``attention``: by scheme, that of each image token,
+    mean over heads and layers. ``places``: where each looks, (tokens, 2), fractions of height and width; None for one
+    that shows no part of the picture.
+    """
+
+    cell: int
+    attention: dict[str, list[float]]
+    places: list[list[float] | None]
+
+
+@dataclass(frozen=True)
 class Origin:
-    """What was found. ``found``: what ``origin.json`` holds."""
+    """What was found. ``found``: what ``origin.json`` holds; ``example``: None where attention was not read."""
 
     path: Path
     found: dict[str, Any]
+    example: Example | None = None
 
     @property
     def verdict(self) -> dict[str, Any]:
@@ -59,7 +76,9 @@ def load_origin(path: str | Path) -> Origin:
     path = Path(path)
     if not (path / FILE).is_file():
         raise RunError(f"no {FILE} in {path}; make it: bapa origin MODEL --probe PROBE --out {path}")
-    return Origin(path, read_json(path / FILE))
+    flow_file = path / FOLDER / "flow.json"
+    example = read_json(flow_file).get("example") if flow_file.is_file() else None
+    return Origin(path, read_json(path / FILE), Example(**example) if example else None)
 
 
 def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | None = None) -> Origin:
@@ -73,32 +92,45 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
         RunError: ``out`` holds the answers of something else, or answers failed.
     """
     options = options or Options()
+    check_outside(Path(out), probe)
     study = Study(model, probe, Path(out), options)
-    folder = study.out / FOLDER
-    answers = Answers.read(study.ask(), probe.cells, study.wanted, options.draws)
-    found = {
-        "version": VERSION,
-        "level": options.statistics.level,
-        "model": {"name": model.name, "fingerprint": model.fingerprint},
-        "probe": {
-            "fingerprint": probe.fingerprint,
-            "rows": probe.rows,
-            "cols": probe.cols,
-            "items": study.items,
-            "source": probe.source["name"],
-            "path": str(probe.path),
-        },
-        "versions": {"bapa": bapa.__version__, "python": platform.python_version(), "torch": version("torch")},
-        "options": asdict(options),
-        **_causes(answers, options.statistics),
-        "text_first": study.text_first(),
-        **_parts(study),
-        "not_done": study.left_out,
-    }
-    tables.write(found, folder)
-    figures.draw(found, folder)
-    write_json(study.out / FILE, found)
+    with _alone(study.out):
+        answers = Answers.read(study.ask(), probe.cells, study.wanted, options.draws)
+        found = {
+            "version": VERSION,
+            "level": options.statistics.level,
+            "command": command(),
+            "model": {"name": model.name, "fingerprint": model.fingerprint},
+            "probe": {
+                "fingerprint": probe.fingerprint,
+                "rows": probe.rows,
+                "cols": probe.cols,
+                "items": study.items,
+                "source": probe.source["name"],
+                "path": str(probe.path),
+            },
+            "versions": {"bapa": bapa.__version__, "python": platform.python_version(), "torch": version("torch")},
+            "options": asdict(options),
+            **_causes(answers, options.statistics),
+            "text_first": study.text_first(),
+            **_parts(study),
+            "not_done": study.left_out,
+        }
+        with writing(study.out):
+            write_json(study.out / FILE, found)
     return load_origin(study.out)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep other processes from explaining into the same folder."""
+    folder = RunFolder(out, {}, kind="origin", record=f"{FOLDER}/lock", work="")
+    with writing(out), folder:
+        folder.lock()
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder.progress, ignore_errors=True)
 
 
 def _parts(study: Study) -> dict[str, Any]:
@@ -135,22 +167,29 @@ def _parts(study: Study) -> dict[str, Any]:
         except ModelError as error:
             study.left_out[name] = str(error)
             continue
-        write_json(kept, {"asked": asked, "found": found[name]})
+        kept_too = {"example": _example(study, found[name])} if name == "flow" else {}
+        with writing(kept):
+            write_json(kept, {"asked": asked, "found": found[name], **kept_too})
     return found
 
 
 def _flow(study: Study, items: Any, step: Callable[[], None]) -> dict[str, Any]:
-    """Information flow, and the picture of it on the first item."""
     if study.places is None:
         raise ModelError(study.cells.reason or "which token shows what is not known")
-    told = flow.study(study.forward, study.probe, items, study.cells, study.options.flow_schemes, step)
-    key = study.probe.cells - 1
-    shown = {scheme: one.pop("example")[key] for scheme, one in told["schemes"].items()}
-    canvas = study.probe.compose(items[0], key)
-    for dark in (False, True):
-        picture = overlay.overlay(canvas, shown, study.places, key, study.probe.rows, study.probe.cols, dark=dark)
-        figures.save(picture, study.out / FOLDER / f"overlay{'-dark' if dark else ''}.svg")
-    return told
+    return flow.study(study.forward, study.probe, items, study.cells, study.options.flow_schemes, step)
+
+
+def _example(study: Study, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The attention to the first item's last canvas, taken out of what ``told`` says by scheme."""
+    cell = study.probe.cells - 1
+    places = [] if study.places is None else study.places.double().tolist()
+    return asdict(
+        Example(
+            cell,
+            {scheme: one.pop("example")[cell] for scheme, one in told["schemes"].items()},
+            [place if math.isfinite(place[0]) else None for place in places],
+        )
+    )
 
 
 def _causes(answers: Answers, settings: Settings) -> dict[str, Any]:

@@ -13,13 +13,14 @@ import torch
 
 from bapa.attach import balanced
 from bapa.checkpoints import Loaded
-from bapa.errors import ConfigError, ModelError, RunError, SchemeError
+from bapa.errors import ConfigError, ModelError, SchemeError
 from bapa.families.anatomy import find
 from bapa.inference import store as stores
-from bapa.inference.answers import AnswerSet
+from bapa.inference.asking import ask
+from bapa.inference.backend import check_choices, fitting_plan, item_count, prompts_of
 from bapa.inference.forward import Forward
-from bapa.inference.hf import ModelAsker
-from bapa.inference.plan import Plan, ahead, plan
+from bapa.inference.hf import forward
+from bapa.inference.plan import Plan
 from bapa.inference.prompts import Prompts
 from bapa.inference.store import Store
 from bapa.origin import attribution, geometry
@@ -27,7 +28,6 @@ from bapa.origin.attribution import Answers
 from bapa.origin.moves import MOVES, Condition, Mover, conditions
 from bapa.origin.options import FOLDER, VERSION, Options
 from bapa.origin.order import Turned
-from bapa.origin.progress import progress
 from bapa.probe import Probe
 from bapa.stats.significance import place_test
 
@@ -37,39 +37,33 @@ class Study:
 
     def __init__(self, model: Loaded, probe: Probe, out: Path, options: Options) -> None:
         self.model, self.probe, self.out, self.options = model, probe, out, options
-        self.items = len(probe.items) if options.items is None else options.items
-        if not 1 <= self.items <= len(probe.items):
-            raise ConfigError(f"items = {self.items}: the probe has {len(probe.items)}; use 1 to {len(probe.items)}")
+        self.items = item_count(probe, options.items)
         if options.draws < 1 or options.batch_size < 1:
             raise ConfigError("draws and batch_size must be 1 or more")
-        answers = AnswerSet(model.processor.tokenizer)
-        for question in probe.questions(probe.items[0], 0):
-            if not question.choices:
-                raise ConfigError("this probe asks for free answers, which have no margin; use match, choice or where")
-            answers.tokens(question.choices)
+        check_choices(model.processor, probe, "they have no margin; use match, choice or where")
         self.left_out: dict[str, str] = {}
         self.anatomy = find(model.model)
         self.size = (probe.height, probe.width)
         self.question_first = probe.design.order == "question-first"
-        self.prompts = Prompts(model.processor, self.size, question_first=self.question_first)
+        self.prompts = prompts_of(model.processor, probe)
         self.text = probe.questions(probe.items[0], 0)[0].text
         self.places: torch.Tensor | None = None  # where each image token looks; None where that is not known
         self.cells = self._cells()
         self.wanted = self._conditions()
-        self.cut = self.plan(self.prompts)
-        self.forward = self._forward(self.prompts, self.cut)
+        self.planned = self.plan(self.prompts)
+        self.forward = self._forward(self.prompts, self.planned)
 
     def ask(self) -> pd.DataFrame:
         """The answers under every condition, one row per item, cell, question and condition."""
-        return self._asked(self.forward, self.cut, self.wanted, "answers")
+        return self._asked(self.forward, self.planned, self.wanted, "answers")
 
     def text_first(self) -> dict[str, Any] | None:
         """The native map with question and image in the other order; None where the prompt cannot be turned."""
         turned = Turned(self.model.processor, self.size, question_first=not self.question_first)
         only = [Condition()]
         try:
-            cut = self.plan(turned)
-            rows = self._asked(self._forward(turned, cut), cut, only, "text-first")
+            planned = self.plan(turned)
+            rows = self._asked(self._forward(turned, planned), planned, only, "text-first")
         except ModelError as error:
             self.left_out["text before or after the image"] = str(error)
             return None
@@ -86,16 +80,12 @@ class Study:
     def plan(self, prompts: Prompts) -> Plan:
         """Batches of whole items, so that features can go from one canvas of an item to another."""
         whole = max(1, self.options.batch_size // self.probe.cells) * self.probe.cells
-        return plan(self.probe, prompts, self.items, whole)
+        return fitting_plan(self.model.name, self.anatomy.model.config, self.probe, prompts, self.items, whole)
 
-    def _forward(self, prompts: Prompts, cut: Plan) -> Forward:
-        """The model's forward; the questions of a canvas share its prefill where that changes nothing."""
-        forward = Forward(self.model.model, prompts, cut.shared)
-        if forward.shared and not ModelAsker(forward, self.probe, cut, ["native"], generate=0, audit=0).sharing_holds():
-            forward.shared = 0
-        return forward
+    def _forward(self, prompts: Prompts, planned: Plan) -> Forward:
+        return forward(self.model.model, prompts, self.probe, planned, ["native"])
 
-    def _asked(self, forward: Forward, cut: Plan, wanted: Sequence[Condition], name: str) -> pd.DataFrame:
+    def _asked(self, forward: Forward, planned: Plan, wanted: Sequence[Condition], name: str) -> pd.DataFrame:
         config = {
             "model": {"name": self.model.name, "fingerprint": self.model.fingerprint},
             "probe": {"fingerprint": self.probe.fingerprint, "items": self.items},
@@ -103,22 +93,12 @@ class Study:
             "run": {"batch_size": self.options.batch_size, "draws": self.options.draws},
         }
         with closing(Store(self.out / FOLDER / name, config)) as store:
-            if store.open():
-                self._answer(Mover(forward, self.probe, cut, wanted, self.options.draws, self.cells.blocks), store)
-        return pd.read_parquet(self.out / FOLDER / name / stores.ANSWERS)
-
-    def _answer(self, mover: Mover, store: Store) -> None:
-        done = {number for number, block in store.blocks().items() if not stores.errors(block)}
-        store.mend()
-        todo = [number for number in range(len(mover.cut)) if number not in done]
-        with progress("interventions", len(mover.cut), len(done)) as advance:
-            for number, prepared in ahead(lambda number: mover.prepare(mover.cut.block(number)), todo):
-                block = mover.ask(number, prepared)
-                if failed := stores.errors(block):
-                    raise RunError(f"{len(failed)} answers failed, the first: {failed[0]}; run the same command again")
-                store.append(block)
-                advance()
-        store.seal(stores.table(store.blocks()), {"version": VERSION}, {"conditions": mover.labels})
+            if store.open() is None:
+                mover = Mover(forward, self.probe, planned, wanted, self.options.draws, self.cells.blocks)
+                ask(mover, store, "interventions")
+                table = stores.table(store.blocks())
+                store.seal_answers(table, {"version": VERSION}, {"conditions": mover.labels})
+            return store.answers().to_pandas()
 
     def _cells(self) -> geometry.Cells:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bapa.calibrate.curve import SHOWN
-from bapa.inference.store import replacing
+from bapa.files import replacing
 from bapa.report import figures, view
 from bapa.report.calibration_figure import draw
 from bapa.report.environment import page
@@ -26,10 +26,11 @@ TITLES = {
 }
 
 
-def write(found: Mapping[str, Any], folder: Path) -> None:
-    """Write ``calibration.html``, ``curve.csv`` and ``curve-light.svg``, ``curve-dark.svg`` into ``folder``.
+def write(found: Mapping[str, Any], folder: Path) -> Path:
+    """Write ``calibration.html``, ``curve.csv`` and ``curve-light.svg``, ``curve-dark.svg`` into ``folder``;
+    returns the page.
 
-    ``found``: what ``calibration.json`` will hold.
+    ``found``: what ``calibration.json`` holds.
     """
     pictures = {}
     for theme in ("light", "dark"):
@@ -40,6 +41,7 @@ def write(found: Mapping[str, Any], folder: Path) -> None:
         part.write_text(table(found["curve"]), "utf-8")
     with replacing(folder / "calibration.html") as part:
         part.write_text(_render(found, pictures), "utf-8")
+    return folder / "calibration.html"
 
 
 def table(curve: list[Mapping[str, Any]]) -> str:
@@ -47,7 +49,7 @@ def table(curve: list[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     ends = ("value", "low", "high")
-    names = ["dial", "distance", "delta", "items", "mean", "error"]
+    names = ["candidate", "distance", "delta", "items", "mean", "error"]
     rows.writerow([*names, *(f"{name}_{end}".removesuffix("_value") for name in SHOWN for end in ends)])
     for point in curve:
         rows.writerow([*(point[name] for name in names), *(point[name][end] for name in SHOWN for end in ends)])
@@ -69,7 +71,7 @@ def sentences(found: Mapping[str, Any]) -> Iterator[str]:
         )
     for guard in found["guards"]:
         task, chance = guard["probe"]["task"], f"chance {view.percent(guard['chance'])} %"
-        right = {rule["dial"]: rule["hit"] for rule in guard["rules"]}
+        right = {rule["candidate"]: rule["hit"] for rule in guard["rules"]}
         if guard["tells"]:
             told = (f"{r} {view.percent(right[r]['value'], 1)} % {view.interval(right[r], 1)}" for r in judged)
             yield f"Guard {task} ({chance}): {', '.join(told)}.{_price(right['native'], right[chosen])}"

@@ -27,8 +27,8 @@ def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mappi
     """Shared positions against the distance of the text, in native ones; below them the guards that tell something,
     each with what the model does natively as a dotted line: a rule that blinds stands far under it.
 
-    ``curve``: points as :func:`bapa.calibrate.curve.points` gives them. Marks grow with the items a dial was asked
-    about; intervals stand at those that finished the race.
+    ``curve``: points as :func:`bapa.calibrate.curve.points` gives them. Marks grow with the items a candidate was asked
+    about; intervals stand at those that stayed to the end.
     """
     ground, ink, soft = PAPER[dark]
     telling = [guard for guard in guards if guard["tells"] and _shared(guard)]
@@ -43,14 +43,14 @@ def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mappi
         for name in names:
             title, light, glow, style = _LINES[name]
             _line(ax, shared, name, title, glow if dark else light, style)
-        pick = next((point for point in curve if point["dial"] == chosen), None)
+        pick = next((point for point in curve if point["candidate"] == chosen), None)
         if pick:
             ax.axvline(pick["distance"], color=ink, lw=1, ls=":", zorder=0)
     for guard, (like, mark) in zip(telling, cycle(_GUARDS), strict=False):
         colour, ax, rules = _LINES[like][2 if dark else 1], panels[-1], _shared(guard)
         x, y = [rule["distance"] for rule in rules], [100 * rule["hit"]["value"] for rule in rules]
         ax.plot(x, y, color=colour, lw=1, marker=mark, ms=4, label=f"guard: {guard['probe']['task']}")
-        native = next(rule for rule in guard["rules"] if rule["dial"] == "native")
+        native = next(rule for rule in guard["rules"] if rule["candidate"] == "native")
         ax.axhline(100 * native["hit"]["value"], color=colour, lw=1.2, ls=":", label="the same, natively")
     if telling:
         _dress(panels[-1], ground, soft)
@@ -69,7 +69,7 @@ def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mappi
 
 def _shared(guard: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What a guard found under shared positions, near ones first."""
-    return [rule for rule in guard["rules"] if rule["delta"] == 0 and rule["dial"] != "native"]
+    return [rule for rule in guard["rules"] if rule["delta"] == 0 and rule["candidate"] != "native"]
 
 
 def _line(ax: Axes, points: Sequence[Mapping[str, Any]], name: str, title: str, colour: str, style: str) -> None:

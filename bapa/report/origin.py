@@ -8,8 +8,31 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bapa.measure import Run
+from bapa.origin import Origin
+from bapa.probe import Probe
 from bapa.report.parts import Part, picture, table, vector
+
+
+def write(origin: Origin, probe: Probe) -> None:
+    """Write tables (CSV) and figures (SVG, PDF) of what ``bapa origin`` found about ``probe`` into its folder."""
+    from bapa.origin.options import FOLDER
+    from bapa.report import origin_figures as figures
+    from bapa.report import origin_tables as tables
+    from bapa.report.overlay import overlay
+
+    folder = origin.path / FOLDER
+    tables.write(origin.found, folder)
+    figures.draw(origin.found, folder)
+    if (example := origin.example) is None:
+        return
+    canvas = probe.compose(probe.items[0], example.cell)
+    places = np.array([place or (np.nan, np.nan) for place in example.places])
+    for dark in (False, True):
+        drawn = overlay(canvas, example.attention, places, example.cell, probe.rows, probe.cols, dark=dark)
+        figures.save(drawn, folder / f"overlay{'-dark' if dark else ''}.svg")
 
 
 def part(run: Run) -> Part | None:

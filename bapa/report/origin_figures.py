@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bapa.inference.store import replacing
+from bapa.files import replacing
 from bapa.report.figures import PAPER
 from bapa.report.origin_tables import NAMES
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from rich.table import Table
 
-from bapa.inference.store import replacing
+from bapa.files import replacing
 from bapa.stats.intervals import Estimate
 
 NAMES = {

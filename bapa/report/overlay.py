@@ -7,23 +7,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bapa.report.figures import PAPER
 
 _ORANGE = np.array([255, 150, 20], np.uint8)
 
 
-def heat(attention: NDArray[np.float64], places: Tensor, height: int, width: int) -> NDArray[np.float64]:
+def heat(attention: NDArray[np.float64], places: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
     """Attention per token painted where the tokens look: float64 (height, width), each pixel that of the nearest token.
 
-    ``attention``: (tokens,); ``places``: as of :func:`bapa.origin.geometry.locate`. Tokens that look at the same place
-    (a thumbnail and a tile) add up.
+    ``attention``: (tokens,); ``places``: (tokens, 2), where each looks, NaN for nowhere. Tokens that look at the same
+    place (a thumbnail and a tile) add up.
     """
     from scipy.spatial import cKDTree
 
-    seen = places[:, 0].isfinite().numpy()
-    spots, where = np.unique(places.numpy()[seen].round(3), axis=0, return_inverse=True)
+    seen = np.isfinite(places[:, 0])
+    spots, where = np.unique(places[seen].round(3), axis=0, return_inverse=True)
     total = np.bincount(where.ravel(), attention[seen], len(spots))
     y, x = np.mgrid[:height, :width]
     pixels = np.stack([(y.ravel() + 0.5) / height, (x.ravel() + 0.5) / width], -1)
@@ -33,7 +32,7 @@ def heat(attention: NDArray[np.float64], places: Tensor, height: int, width: int
 def overlay(
     canvas: NDArray[np.uint8],
     shown: Mapping[str, Sequence[float]],
-    places: Tensor,
+    places: NDArray[np.float64],
     key: int,
     rows: int,
     cols: int,

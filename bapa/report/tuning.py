@@ -12,7 +12,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from bapa.inference.store import read_json, replacing
+from bapa.files import read_json, replacing
 from bapa.measure import Run
 from bapa.report.environment import page
 from bapa.report.figures import PAPER

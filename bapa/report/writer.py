@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bapa.errors import ProbeError, RunError
-from bapa.inference.store import replacing
+from bapa.files import replacing
 from bapa.measure import Run, load_run
 from bapa.probe import Probe
 from bapa.report import figures, tables

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bapa.errors import ConfigError
 from bapa.stats import clusters as units
 from bapa.stats import comparisons, extremes, floors, intervals, rates, significance, trials
 from bapa.stats.clusters import Cluster, Clusters
@@ -36,6 +37,15 @@ class Settings:
     level: float = 0.95
     seed: int = 0
     cluster: Cluster = "auto"
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for what no bootstrap can draw."""
+        if self.seed < 0:
+            raise ConfigError(f"seed = {self.seed}: use 0 or more")
+        if self.resamples < 1 or not 0 < self.level < 1:
+            raise ConfigError(
+                f"resamples = {self.resamples}, level = {self.level}: use 1 draw or more, and a level between 0 and 1"
+            )
 
 
 def bias(

@@ -20,7 +20,7 @@ from typing import Any
 
 import bapa
 from bapa.errors import RunError
-from bapa.inference.store import read_json, write_json
+from bapa.files import read_json, write_json
 
 CHECKPOINTS, EVALUATIONS, PROGRESS, TUNE = "checkpoints", "evaluations", "progress.json", "tune.json"
 CURVE = ("step", "epoch", "loss", "learning_rate", "grad_norm", "mean_token_accuracy")

@@ -58,7 +58,7 @@ def run(
 def of_model(name: str, probe: Probe, fresh: Probe, work: Path) -> dict[str, Any]:
     """What the record holds of one model."""
     model, folder = load(name), work / slug(name)
-    chosen = calibrate(model, probe, folder, items=ITEMS, held_out=JUDGES, statistics=SETTINGS)["chosen"]
+    chosen = calibrate(model, probe, folder, items=ITEMS, held_out=JUDGES, statistics=SETTINGS).chosen
     study, judges = folder / "study", part(probe, ITEMS, ITEMS + JUDGES)
 
     def asked(name: str, about: Probe, rules: Sequence[str]) -> Run:

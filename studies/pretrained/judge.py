@@ -51,8 +51,7 @@ def judge(parts: Path, work: Path, name: str, device: str, batch: int) -> dict[s
     model = load(str(home), device=device, dtype=torch.float32)
     if ARMS[arm].shuffled:
         shuffle(model.model)
-    chosen = calibrate(model, pick, out / "calibrated", items=32, held_out=PICKING - 32, batch_size=batch)
-    rule = chosen["chosen"]
+    rule = calibrate(model, pick, out / "calibrated", items=32, held_out=PICKING - 32, batch_size=batch).chosen
     rules = list(dict.fromkeys((*RULES, rule)))
     found: dict[str, Any] = {"model": name, "calibrated": rule}
     for label, probe in (("test", test), ("pick", pick)):

@@ -48,7 +48,7 @@ def run(
     probes |= {task: build("digits", work / task, design) for task, design in DESIGNS.items()}
     for name in models:
         model, folder, kept = load(name), work / slug(name), record.get(slug(name), {})
-        chosen = calibrate(model, whole, folder, items=ITEMS, held_out=JUDGES, statistics=SETTINGS)["chosen"]
+        chosen = calibrate(model, whole, folder, items=ITEMS, held_out=JUDGES, statistics=SETTINGS).chosen
         rules = list(dict.fromkeys(["native", "bapa", chosen, *KEPT, *RIVALS, *DISTANCES]))
         found = {
             "chosen": chosen,

@@ -17,6 +17,7 @@ from bapa.cli.app import app
 from bapa.errors import ConfigError, RunError
 from bapa.inference.store import Store
 from bapa.probe import Design, Probe, build
+from bapa.report import calibration as page
 from bapa.schemes import parse
 from bapa.stats import Settings
 
@@ -31,7 +32,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
 @pytest.fixture(scope="module")
 def done(probe: Probe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("calibrated") / "top"
-    calibrate(load("reference:top"), probe, out, **FEW, guards=[probe])
+    page.write(calibrate(load("reference:top"), probe, out, **FEW, guards=[probe]).found, out / "calibration")
     return out
 
 
@@ -64,7 +65,7 @@ def bapa_answers(out: Path) -> Any:
 
 
 def test_dials_leave_early_but_the_papers_stays(done: Path) -> None:
-    items = {point["dial"]: point["items"] for point in record(done)["curve"]}
+    items = {point["candidate"]: point["items"] for point in record(done)["curve"]}
     assert items["bapa"] == items[record(done)["chosen"]] == 4
     assert min(items.values()) == 2
 
@@ -99,10 +100,10 @@ def test_where_links_are_not_to_be_had_files_are_copied(tmp_path: Path, monkeypa
 
 
 def test_the_page_tells_the_outcome_and_reads_nothing_from_outside(done: Path) -> None:
-    page = (done / "calibration" / "calibration.html").read_text()
-    assert record(done)["chosen"] in page
-    assert "default-src 'none'" in page
-    assert "http" not in page.split("</style>")[1].replace("http-equiv", "")
+    html = (done / "calibration" / "calibration.html").read_text()
+    assert record(done)["chosen"] in html
+    assert "default-src 'none'" in html
+    assert "http" not in html.split("</style>")[1].replace("http-equiv", "")
     lines = (done / "calibration" / "curve.csv").read_text().splitlines()
     assert len(lines) == 1 + len(record(done)["curve"])
 
@@ -110,7 +111,7 @@ def test_the_page_tells_the_outcome_and_reads_nothing_from_outside(done: Path) -
 def test_the_same_again_asks_nothing(done: Path, probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session.Session, "__init__", lambda *_: pytest.fail("asked again"))
     again = calibrate(load("reference:top"), probe, done, **FEW, guards=[probe])
-    assert again == record(done)
+    assert again.found == record(done)
     with pytest.raises(RunError, match="another calibration"):
         calibrate(load("reference:top"), probe, done, **{**FEW, "steps": 5}, guards=[probe])
 
@@ -125,11 +126,11 @@ def test_an_interrupted_calibration_goes_on(probe: Probe, done: Path, tmp_path: 
     shard.write_text(shard.read_text()[:-30])
     append, asked = Store.append, []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "append", lambda self, block: (asked.append(self.out.name), append(self, block)))
+        patch.setattr(Store, "append", lambda self, block: (asked.append(self.path.name), append(self, block)))
         again = calibrate(load("reference:top"), probe, out, **FEW, guards=[probe])
     assert asked == ["distance-1"]
     before = record(done)
-    assert {key: again[key] for key in ("chosen", "curve", "held_out")} == {
+    assert {key: again.found[key] for key in ("chosen", "curve", "held_out")} == {
         key: before[key] for key in ("chosen", "curve", "held_out")
     }
 

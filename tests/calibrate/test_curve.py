@@ -21,8 +21,8 @@ FAR = "calibrated:distance=1.5x"
 def points(rates: dict[str, float], items: int = 60) -> list[curve.Point]:
     rows = answers(rates, items, spread=0)
     rows["answer"] = rows["margin"].gt(0).map({True: "yes", False: "no"})
-    by_dial = {dial: rows[rows["scheme"] == dial] for dial in rates}
-    values = {dial: accuracy(its, 9) for dial, its in by_dial.items()}
+    by_dial = {candidate: rows[rows["scheme"] == candidate] for candidate in rates}
+    values = {candidate: accuracy(its, 9) for candidate, its in by_dial.items()}
     return curve.points(by_dial, values, 9, SETTINGS)
 
 
@@ -33,7 +33,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
 
 def test_points_stand_by_distance_with_intervals_that_hold_the_planted_rate() -> None:
     found = points({FAR: 0.9, "bapa": 0.3, "calibrated:distance=1.5x,delta=0.3": 0.5})
-    assert [(point["dial"].partition(":")[0], point["distance"], point["delta"]) for point in found] == [
+    assert [(point["candidate"].partition(":")[0], point["distance"], point["delta"]) for point in found] == [
         ("bapa", 0, 0), ("calibrated", 1.5, 0), ("calibrated", 1.5, 0.3),
     ]  # fmt: skip
     for point, rate in zip(found, (0.3, 0.9, 0.5), strict=True):
@@ -46,13 +46,13 @@ def test_a_rule_that_blinds_shows_in_its_guard(probe: Probe) -> None:
     told = curve.guard(probe, points({"native": 0.9, "bapa": 0.33, FAR: 0.85}))
     assert told["chance"] == pytest.approx(1 / 3)
     assert told["tells"]
-    right = {rule["dial"]: rule["hit"] for rule in told["rules"]}
+    right = {rule["candidate"]: rule["hit"] for rule in told["rules"]}
     assert right["bapa"]["high"] < right["native"]["low"]
 
 
 def test_what_the_choice_costs_is_said(probe: Probe) -> None:
     found = points({"native": 0.9, "bapa": 0.33, FAR: 0.88})
-    judged = {point["dial"]: point for point in found}
+    judged = {point["candidate"]: point for point in found}
     its = {"held_out": judged, "config": {"probe": {"held_out": 60}}, "guards": [curve.guard(probe, found)]}
     told = {choice: list(page.sentences({**its, "chosen": choice}))[-1] for choice in ("bapa", FAR)}
     assert "The choice costs" in told["bapa"]

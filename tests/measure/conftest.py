@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from bapa.checkpoints import Loaded, load
+from bapa.measure import Run, measure
 from bapa.probe import Design, Probe, build
+from bapa.stats import Settings
+
+QUICK = Settings(resamples=50)
+
+
+def measured(tiny, probe, out, schemes=("native", "bapa"), **options) -> Run:
+    return measure(tiny, probe, schemes, out, **{"audit": 0, "statistics": QUICK, **options})
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +40,8 @@ def probe(tmp_path_factory) -> Probe:
 @pytest.fixture
 def tiny(model_path) -> Loaded:
     return load(str(model_path))
+
+
+@pytest.fixture(scope="module")
+def run(model_path, probe, tmp_path_factory) -> Run:
+    return measured(load(str(model_path)), probe, tmp_path_factory.mktemp("run"), audit=5)

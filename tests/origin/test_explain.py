@@ -17,7 +17,7 @@ from bapa.measure import load_run, measure
 from bapa.origin import Options, explain, load_origin
 from bapa.origin.moves import Mover
 from bapa.probe import Design, Probe, build
-from bapa.report.origin import part
+from bapa.report.origin import part, write
 from bapa.stats import Settings
 from studies.reference.build import tile_of_patch
 
@@ -26,7 +26,9 @@ QUICK = Options(closely=1, mask=36, statistics=Settings(resamples=20))
 
 @pytest.fixture(scope="module")
 def explained(model_path: Path, probe: Probe, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return explain(load(str(model_path)), probe, tmp_path_factory.mktemp("origin") / "run", QUICK).path
+    origin = explain(load(str(model_path)), probe, tmp_path_factory.mktemp("origin") / "run", QUICK)
+    write(origin, probe)
+    return origin.path
 
 
 def test_everything_is_written_and_read_back(explained: Path) -> None:
@@ -48,7 +50,7 @@ def test_everything_is_written_and_read_back(explained: Path) -> None:
 def test_finished_parts_are_not_done_again(
     explained: Path, model_path: Path, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = (explained / "origin.json").read_text()
+    before = json.loads((explained / "origin.json").read_text())
 
     def asked(*_: object) -> None:
         pytest.fail("asked again")
@@ -56,7 +58,8 @@ def test_finished_parts_are_not_done_again(
     monkeypatch.setattr(Mover, "ask", asked)
     monkeypatch.setattr("bapa.origin.encoder.study", asked)
     monkeypatch.setattr("bapa.origin.flow.study", asked)
-    assert json.loads(before) == explain(load(str(model_path)), probe, explained, QUICK).found
+    assert explain(load(str(model_path)), probe, explained, QUICK).found == before
+    assert not (explained / "origin" / "progress").exists()
 
 
 def test_a_killed_run_goes_on(
@@ -86,8 +89,8 @@ def test_a_killed_run_goes_on(
 def test_it_stands_beside_a_run(tiny: Loaded, probe: Probe, tmp_path: Path) -> None:
     some = Options(items=2, parts=("flow",), closely=2, draws=1, statistics=QUICK.statistics)
     measure(tiny, probe, ["native"], tmp_path / "one", items=2, audit=0, statistics=QUICK.statistics)
-    explain(tiny, probe, tmp_path / "one", some)
-    explain(tiny, probe, tmp_path / "two", some)
+    for name in ("one", "two"):
+        write(explain(tiny, probe, tmp_path / name, some), probe)
     measure(tiny, probe, ["native"], tmp_path / "two", items=2, audit=0, statistics=QUICK.statistics)
     for name in ("one", "two"):
         run, origin = load_run(tmp_path / name), load_origin(tmp_path / name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bapa.errors import ConfigError, IntegrationError, RunError
-from bapa.inference.store import read_json, write_json
+from bapa.files import read_json, write_json
 from bapa.integrations.lmms_eval.compare import Compared, compare
 from bapa.integrations.lmms_eval.task import NAME, write_task
 from bapa.probe import Probe

@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm does that")
 
 from bapa.checkpoints import load
-from bapa.inference.vllm import EngineAsker, load_engine
+from bapa.inference.vllm import EngineAsker
+from bapa.integrations.vllm.loading import load_engine
 from bapa.measure import measure
 from bapa.probe import Design, build
 from bapa.stats import Settings

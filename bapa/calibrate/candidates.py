@@ -1,4 +1,4 @@
-"""Which rules are tried: distances first, then what lies around the best of them."""
+"""The candidates: which rules are tried. Distances first, then what lies around the best of them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def distances(steps: int = STEPS) -> list[str]:
     return [PAPER, *(_label(2 * k / steps) for k in range(1, steps + 1))]
 
 
-def around(dial: str, steps: int = STEPS) -> list[str]:
-    """Labels half a step nearer and farther than ``dial``, and with some of the image's own order kept.
+def around(candidate: str, steps: int = STEPS) -> list[str]:
+    """Labels half a step nearer and farther than ``candidate``, and with some of the image's own order kept.
 
-    None around the paper's rule: nearer is nothing, farther the next distance, and with a text that close an order
-    would reach into it.
+    There are none around the paper's rule: no distance is shorter, the next longer one is a candidate already, and the
+    image's own order would reach into a text that close.
     """
-    multiple: float | None = getattr(parse(dial), "multiple", None)
+    multiple: float | None = getattr(parse(candidate), "multiple", None)
     if multiple is None:
         return []
     near, far = multiple - 1 / steps, multiple + 1 / steps

@@ -1,12 +1,12 @@
-"""The race: rounds that double, dials that leave, a winner that is worth it."""
+"""Successive halving: rounds that double, candidates that leave, a winner that is worth it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from bapa.calibrate.dials import PAPER, STEPS, around, distances
-from bapa.calibrate.race import rounds, score, survivors, winner
+from bapa.calibrate.candidates import PAPER, STEPS, around, distances
+from bapa.calibrate.halving import rounds, score, survivors, winner
 from bapa.schemes import parse
 
 
@@ -29,7 +29,9 @@ def test_every_item_is_in_one_round(items: int) -> None:
 
 
 def test_the_better_half_goes_on_with_those_that_are_kept() -> None:
-    values = {dial: np.array([rate]) for dial, rate in {"a": 0.1, "b": 0.9, "c": 0.5, "d": 0.8, "p": 0.0}.items()}
+    values = {
+        candidate: np.array([rate]) for candidate, rate in {"a": 0.1, "b": 0.9, "c": 0.5, "d": 0.8, "p": 0.0}.items()
+    }
     assert survivors(values, ["p"], least=1) == ["b", "d", "p"]
     assert survivors(values, [], least=4) == ["a", "b", "c", "d"]
 
@@ -58,19 +60,19 @@ def test_a_sure_dial_beats_a_lucky_one() -> None:
 
 
 def test_distances_start_at_the_papers_and_end_where_the_first_token_stood() -> None:
-    dials = distances()
-    assert dials[0] == PAPER == "bapa"
-    assert len(dials) == STEPS + 1 == len(set(dials))
-    multiples = [parse(dial).multiple for dial in dials[1:]]  # type: ignore[attr-defined]
+    candidates = distances()
+    assert candidates[0] == PAPER == "bapa"
+    assert len(candidates) == STEPS + 1 == len(set(candidates))
+    multiples = [parse(candidate).multiple for candidate in candidates[1:]]  # type: ignore[attr-defined]
     assert multiples == pytest.approx([2 * k / STEPS for k in range(1, STEPS + 1)], rel=1e-3)
-    assert {getattr(parse(dial), "delta", 0) for dial in dials} == {0}
+    assert {getattr(parse(candidate), "delta", 0) for candidate in candidates} == {0}
 
 
 def test_around_a_distance_lie_its_halves_and_strides() -> None:
-    found = [parse(dial) for dial in around("calibrated:distance=1x", 24)]
+    found = [parse(candidate) for candidate in around("calibrated:distance=1x", 24)]
     assert [(rule.multiple, rule.delta) for rule in found] == [  # type: ignore[attr-defined]
         (0.9583, 0), (1.042, 0), (1, 0.05), (1, 0.15), (1, 0.3),
     ]  # fmt: skip
     assert around("bapa") == []
-    assert {parse(dial).delta for dial in around("calibrated:distance=0.1x")} == {0, 0.05}  # type: ignore[attr-defined]
-    assert max(parse(dial).multiple for dial in around("calibrated:distance=2x")) == 2  # type: ignore[attr-defined]
+    assert {parse(candidate).delta for candidate in around("calibrated:distance=0.1x")} == {0, 0.05}  # type: ignore[attr-defined]
+    assert max(parse(candidate).multiple for candidate in around("calibrated:distance=2x")) == 2  # type: ignore[attr-defined]

@@ -1,0 +1,54 @@
+"""How far a command is: a bar on a terminal, a line now and then where there is none (a log file, Slurm)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+FIRST, EVERY = 10.0, 60.0  # seconds to the first line, and from one to the next
+
+
+@contextmanager
+def progress(what: str, total: int, done: int = 0, *, shown: bool = True) -> Iterator[Callable[[], None]]:
+    """Yields what to call after each of ``total`` steps, of which ``done`` were taken before."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if shown and not console.is_terminal:
+        yield Lines(what, total, done).step
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
+        task = bar.add_task(what, total=total, completed=done)
+        yield lambda: bar.advance(task)
+
+
+class Lines:
+    """Progress as plain lines on stderr. ``clock``: seconds, for tests."""
+
+    def __init__(self, what: str, total: int, done: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.what, self.total, self.done, self.clock = what, total, done, clock
+        self.before = done
+        self.start = clock()
+        self.due = self.start + FIRST
+
+    def step(self) -> None:
+        """One more step is taken."""
+        self.done += 1
+        now = self.clock()
+        if now < self.due or self.done == self.total:
+            return
+        self.due = now + EVERY
+        left = (now - self.start) / (self.done - self.before) * (self.total - self.done)
+        print(f"{self.what}: {self.done} of {self.total}, about {duration(left)} left", file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min`` or ``3 h 05 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

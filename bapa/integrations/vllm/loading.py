@@ -1,0 +1,30 @@
+"""A model that is asked through vLLM's engines (:mod:`bapa.inference.vllm`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bapa.errors import ModelError
+from bapa.inference.vllm import EngineModel
+from bapa.integrations.vllm import engine as engines
+from bapa.integrations.vllm.checkpoint import fingerprint
+
+
+def load_engine(name: str, *, trust_remote_code: bool = False, **options: Any) -> EngineModel:
+    """The model called ``name`` (a folder, a hub id, ``reference:NAME``) for vLLM engines; starts none yet.
+
+    ``options``: arguments of :class:`vllm.LLM`, such as ``dtype``, ``max_model_len``, ``tensor_parallel_size``.
+
+    Raises IntegrationError where vLLM is not installed, ModelError where there is no such model.
+    """
+    engines.require()
+    from transformers import AutoProcessor
+
+    folder = engines.folder_of(name)
+    try:
+        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(f"cannot load the processor of {name!r}: {str(error).strip().splitlines()[0]}") from error
+    if trust_remote_code:
+        options["trust_remote_code"] = True
+    return EngineModel(name, folder, processor, fingerprint(folder), engines, options)

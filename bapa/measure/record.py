@@ -1,0 +1,78 @@
+"""What ``run.json`` says beside the config: versions, audit, what failed, and what was added later."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import bapa
+from bapa.files import command
+from bapa.inference.block import Asker
+from bapa.inference.store import Block
+
+
+def about(asker: Asker, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Which model, which probe, how long the prompts: for ``run.json`` and ``bias.json``."""
+    probe = asker.probe
+    return {
+        "model": config["model"],
+        "probe": {
+            **config["probe"],
+            "rows": probe.rows,
+            "cols": probe.cols,
+            "source": probe.source["name"],
+            "path": str(probe.path),
+        },
+        "prompts": {"tokens": asker.plan.tokens, "unknown": asker.plan.unknown, "longest": asker.plan.longest},
+    }
+
+
+def told(asker: Asker, blocks: Mapping[int, Block], failed: Sequence[str]) -> dict[str, Any]:
+    """How the answers came about."""
+    return {
+        "command": command(),
+        "versions": {
+            "bapa": bapa.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "transformers", "numpy", "scipy")},
+            **asker.versions,
+        },
+        "prefill": asker.prefill,
+        "answers": sum(len(block["rank"]) for block in blocks.values()),
+        "failed": len(failed),
+        "audit": _audit([entry for block in blocks.values() for entry in block["audit"]]),
+    }
+
+
+def added(before: Mapping[str, Any], now: Mapping[str, Any], schemes: Sequence[str]) -> dict[str, Any]:
+    """The record of a finished run (``before``) to which ``schemes`` were added, as ``now`` tells: counts and audits
+    together, the rest under ``added``.
+    """
+    one, two = before["audit"], now["audit"]
+    margins = [a["largest_margin_difference"] for a in (one, two) if a["largest_margin_difference"] is not None]
+    return {
+        **{name: before[name] for name in ("command", "versions", "prefill")},
+        "answers": before["answers"] + now["answers"],
+        "failed": before["failed"] + now["failed"],
+        "audit": {
+            "answers": one["answers"] + two["answers"],
+            "flips": [*one["flips"], *two["flips"]],
+            "largest_margin_difference": max(margins, default=None),
+        },
+        "added": [
+            *before.get("added", ()),
+            {"schemes": list(schemes), **{name: now[name] for name in ("command", "versions", "prefill")}},
+        ],
+    }
+
+
+def _audit(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How far asking in batches changed the answers: every flip, and the largest difference of a margin."""
+    margins = [(entry["margin"], entry["alone"]["margin"]) for entry in entries]
+    return {
+        "answers": len(entries),
+        "flips": [entry for entry in entries if entry["answer"] != entry["alone"]["answer"]],
+        "largest_margin_difference": max((abs(a - b) for a, b in margins if None not in (a, b)), default=None),
+    }
