@@ -8,21 +8,6 @@ scheme that a checkpoint records is taken up by itself. Nothing is patched.
 
 from __future__ import annotations
 
-PREFIX = "Bapa"
-
-# Rotary axes of the architectures that can be balanced. With three (M-RoPE) vLLM asks the model for positions anyway.
-ARCHITECTURES = {
-    "Gemma3ForConditionalGeneration": 1,
-    "InternVLForConditionalGeneration": 1,
-    "LlavaForConditionalGeneration": 1,
-    "LlavaNextForConditionalGeneration": 1,
-    "LlavaOnevisionForConditionalGeneration": 1,
-    "Qwen2VLForConditionalGeneration": 3,
-    "Qwen2_5_VLForConditionalGeneration": 3,
-    "Qwen3VLForConditionalGeneration": 3,
-    "Qwen3VLMoeForConditionalGeneration": 3,
-}
-
 
 def register() -> None:
     """Register the balanced classes, and read recorded schemes.
@@ -32,6 +17,7 @@ def register() -> None:
     from vllm import ModelRegistry
 
     from bapa.integrations.vllm import recorded
+    from bapa.integrations.vllm.architectures import ARCHITECTURES, PREFIX
 
     for name in ARCHITECTURES:
         # By name, so that a process imports only the model it runs.

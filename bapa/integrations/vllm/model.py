@@ -17,7 +17,7 @@ from vllm.platforms import current_platform
 
 from bapa.attach import record
 from bapa.errors import NotBalancedError, UnsupportedModelError
-from bapa.integrations.vllm import ARCHITECTURES, PREFIX
+from bapa.integrations.vllm.architectures import ARCHITECTURES, PREFIX
 from bapa.integrations.vllm.checkpoint import lacks_level, older
 from bapa.integrations.vllm.overrides import check, stock
 from bapa.integrations.vllm.positions import Positions

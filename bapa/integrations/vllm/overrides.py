@@ -8,7 +8,7 @@ import torch
 
 from bapa.attach import record
 from bapa.errors import SchemeError, UnsupportedModelError
-from bapa.integrations.vllm import ARCHITECTURES, PREFIX
+from bapa.integrations.vllm.architectures import ARCHITECTURES, PREFIX
 from bapa.layout import Grid, Image
 from bapa.schemes import NATIVE, Scheme, parse
 

@@ -41,7 +41,7 @@ def test_vllm_is_missing(without_vllm, measuring):
     [
         (["--engine", "max_model_len=512"], "--engine max_model_len=512 is for --backend vllm"),
         (["--backend", "vllm", "--device", "cuda"], "--device cuda: vLLM runs on the device it was built for"),
-        (["--backend", "vllm", "--engine", "512"], "--engine 512: write name=value"),
+        (["--backend", "vllm", "--engine", "512"], "--engine 512: write NAME=VALUE"),
     ],
 )
 def test_options_of_the_other_back_end(measuring, options, message):

@@ -1,0 +1,18 @@
+"""The architectures that can be balanced, and what their balanced classes are called."""
+
+from __future__ import annotations
+
+PREFIX = "Bapa"
+
+# Rotary axes of the architectures that can be balanced. With three (M-RoPE) vLLM asks the model for positions anyway.
+ARCHITECTURES = {
+    "Gemma3ForConditionalGeneration": 1,
+    "InternVLForConditionalGeneration": 1,
+    "LlavaForConditionalGeneration": 1,
+    "LlavaNextForConditionalGeneration": 1,
+    "LlavaOnevisionForConditionalGeneration": 1,
+    "Qwen2VLForConditionalGeneration": 3,
+    "Qwen2_5_VLForConditionalGeneration": 3,
+    "Qwen3VLForConditionalGeneration": 3,
+    "Qwen3VLMoeForConditionalGeneration": 3,
+}
