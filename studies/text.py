@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bapa.report.view import interval, percent
+from bapa.stats.text import interval, percent
 
 MEASURES = ("hit", "range", "consistency", "false_alarm")
 

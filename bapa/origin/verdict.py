@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bapa.stats.intervals import Estimate
+from bapa.stats.text import with_interval
 
 MATERIAL = 0.1  # a spread of margins counts from this share of the gap between present and absent on
 MOST, SOME = 0.5, 0.2  # a factor carries most, or at least some, of the spread if its interval lies above
@@ -84,10 +85,7 @@ def _told(shares: Shares, factor: str) -> str:
 def _share(estimate: Estimate) -> str:
     if estimate["value"] is None:
         return "an unknown part"
-    value = f"{100 * estimate['value']:.0f} %".replace("-", "−")
-    if estimate["low"] is None or estimate["high"] is None:
-        return value
-    return f"{value} [{100 * estimate['low']:.0f}, {100 * estimate['high']:.0f}]".replace("-", "−")
+    return with_interval(estimate, unit=" %")
 
 
 def quantity(hit: Mapping[str, Any], spread: Mapping[str, Any], material: float, level: float) -> str:

@@ -11,19 +11,13 @@ from typing import Any
 
 from bapa.calibrate.curve import SHOWN
 from bapa.files import replacing
-from bapa.report import figures, view
+from bapa.report import figures
 from bapa.report.calibration_figure import draw
 from bapa.report.environment import page
+from bapa.stats.quantities import spoken
+from bapa.stats.text import percent, with_interval
 
-TITLES = {
-    "auc": "AUC",
-    "auc_range": "range of the AUC",
-    "hit": "hits",
-    "balanced_accuracy": "balanced accuracy",
-    "range": "range of the hits",
-    "consistency": "consistency",
-    "false_alarm": "false alarms",
-}
+TITLES = spoken(SHOWN)
 
 
 def write(found: Mapping[str, Any], folder: Path) -> Path:
@@ -64,17 +58,17 @@ def sentences(found: Mapping[str, Any]) -> Iterator[str]:
     for label, its in judged.items():
         name = {"native": "Native positions", "bapa": "The paper's rule"}.get(label, label)
         name = name if label != chosen else f"{name}, the choice"
-        hit, spread = its["hit"], view.percent(its["range"]["value"], 1)
+        hit, spread = with_interval(its["hit"], 1, " %"), percent(its["range"]["value"], 1)
         yield (
-            f"{name}: mean hit rate {view.percent(hit['value'], 1)} % {view.interval(hit, 1)}, range {spread} points, "
-            f"false alarms {view.percent(its['false_alarm']['value'], 1)} %, on {items} items that had no part in it."
+            f"{name}: mean hit rate {hit}, range {spread} points, "
+            f"false alarms {percent(its['false_alarm']['value'], 1)} %, on {items} items that had no part in it."
         )
     for guard in found["guards"]:
-        task, chance = guard["probe"]["task"], f"chance {view.percent(guard['chance'])} %"
+        task, chance = guard["probe"]["task"], f"chance {percent(guard['chance'])} %"
         right = {rule["candidate"]: rule["hit"] for rule in guard["rules"]}
         if guard["tells"]:
-            told = (f"{r} {view.percent(right[r]['value'], 1)} % {view.interval(right[r], 1)}" for r in judged)
-            yield f"Guard {task} ({chance}): {', '.join(told)}.{_price(right['native'], right[chosen])}"
+            each = (f"{rule} {with_interval(right[rule], 1, ' %')}" for rule in judged)
+            yield f"Guard {task} ({chance}): {', '.join(each)}.{_price(right['native'], right[chosen])}"
         else:
             yield f"Guard {task}: the model cannot do this natively ({chance}), so it tells nothing."
 
@@ -83,7 +77,7 @@ def _price(native: Mapping[str, float], its: Mapping[str, float]) -> str:
     """What the choice takes from a guard, where the intervals lie apart."""
     if its["high"] >= native["low"]:
         return ""
-    return f" The choice costs {view.percent(native['value'] - its['value'])} points of it."
+    return f" The choice costs {percent(native['value'] - its['value'])} points of it."
 
 
 def _render(found: Mapping[str, Any], pictures: Mapping[str, str]) -> str:

@@ -8,19 +8,9 @@ from typing import Any
 
 from bapa.report import claims
 from bapa.report.compare import Bias, Change, changes, others
-from bapa.report.view import interval, p_value, percent, signed
+from bapa.stats.quantities import OVERALL, Quantity
+from bapa.stats.text import interval, p_value, percent, signed
 
-COMPARED = {
-    "auc": ("Mean AUC", "better", "worse"),
-    "auc_range": ("Range of the AUC", "more uneven", "more even"),
-    "auc_worst_cell": ("Worst cell, AUC", "better", "worse"),
-    "hit": ("Mean hit rate", "higher", "lower"),
-    "range": ("Range of the hit rate", "more uneven", "more even"),
-    "worst_cell": ("Worst cell, hit rate", "higher", "lower"),
-    "consistency": ("Consistency", "more consistent", "less consistent"),
-    "false_alarm": ("False alarms", "more", "fewer"),
-    "balanced_accuracy": ("Balanced accuracy", "better", "worse"),
-}
 READINGS = {
     "uneven": "The place matters.",
     "blind": "No sign that the place matters, but it cannot tell present from absent.",
@@ -69,19 +59,19 @@ def differences(bias: Bias) -> Iterator[Difference]:
     """For every scheme but the base: the overall quantities that were tested against it, the primary ones first."""
     for scheme in others(bias):
         tested = {change.quantity: change for change in changes(bias, scheme) if change.cell is None}
-        for key, (name, up, down) in COMPARED.items():
-            change = tested.get(key)
-            if change is not None and change.p is not None:
+        for quantity in OVERALL:
+            change = tested.get(quantity.key)
+            if quantity.up and change is not None and change.p is not None:
                 size, bounds = signed(change.value, 1), interval(change.estimate, 1)
-                says = _says(bias, scheme, change, up, down)
-                yield Difference(scheme, name, size, bounds, p_value(change.p), says, change.primary)
+                says = _says(bias, scheme, change, quantity)
+                yield Difference(scheme, quantity.name, size, bounds, p_value(change.p), says, change.primary)
 
 
-def _says(bias: Bias, scheme: str, change: Change, up: str, down: str) -> str:
+def _says(bias: Bias, scheme: str, change: Change, quantity: Quantity) -> str:
     direction = claims.changed(bias, scheme, change.quantity)
     if not direction:
         return "no clear difference"
-    said = up if direction > 0 else down
+    said = quantity.up if direction > 0 else quantity.down
     return f"{said}, because it cannot tell" if said == "more even" and claims.lost(bias, scheme) else said
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from bapa.report.compare import Bias, base, changes
-from bapa.report.view import interval, percent
 from bapa.stats.bias import READABLE
+from bapa.stats.quantities import cell
+from bapa.stats.text import percent, with_interval
 
 EVEN = 0.10  # a map is called even where the interval of its range ends below
 Reading = Literal["no answers", "uneven", "blind", "even", "unclear"]
@@ -48,19 +49,16 @@ def changed(bias: Bias, scheme: str, quantity: str) -> int:
 def lost(bias: Bias, scheme: str) -> list[str]:
     """Why one cannot say that ``scheme`` tells present from absent: figures in words; empty where it does."""
     found = bias["schemes"][scheme]
-    named = {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}
-    shown = {
-        key: f"{word} {percent((e := found['overall'][key])['value'])} {interval(e)}" for key, word in named.items()
-    }
-    told = []
+    shown = {key: f"{cell(key).spoken} {with_interval(found['overall'][key])}" for key in ("auc", "balanced_accuracy")}
+    reasons = []
     for key, text in shown.items():
         low, high = found["overall"][key]["low"], found["overall"][key]["high"]
         if low is not None and high is not None and low <= 0.5:
-            told.append(text)
+            reasons.append(text)
         elif found["keeps"][key] == "lost":
             before = percent(bias["schemes"][base(bias)]["overall"][key]["value"])
-            told.append(f"{text}, {before} under {base(bias)}")
-    return told
+            reasons.append(f"{text}, {before} under {base(bias)}")
+    return reasons
 
 
 def reading(bias: Bias, scheme: str) -> Reading:

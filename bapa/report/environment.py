@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bapa.report.view import interval, percent
+from bapa.stats.text import interval, percent
 
 
 @cache

@@ -14,7 +14,9 @@ from matplotlib.patches import FancyBboxPatch
 
 from bapa.report.compare import base, others
 from bapa.report.scale import DIFFERENCE, RATE, Scale
-from bapa.report.view import Map, Quantity, difference_map, mapped, percent, rate_map, signed
+from bapa.report.view import Map, difference_map, mapped, rate_map
+from bapa.stats.quantities import Quantity
+from bapa.stats.text import percent, signed
 
 PAPER = {False: ("#ffffff", "#1b1e27", "#5a6070"), True: ("#0d1117", "#e9e6df", "#a5abb8")}  # ground, ink, soft ink
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}

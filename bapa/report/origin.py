@@ -14,6 +14,7 @@ from bapa.measure import Run
 from bapa.origin import Origin
 from bapa.probe import Probe
 from bapa.report.parts import Part, picture, table, vector
+from bapa.stats.text import with_interval
 
 
 def write(origin: Origin, probe: Probe) -> None:
@@ -68,7 +69,7 @@ def _command(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
 def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
     from bapa.origin.options import FOLDER
     from bapa.report import origin_figures as figures
-    from bapa.report.origin_tables import NAMES, percent
+    from bapa.report.origin_tables import NAMES
 
     yield found["verdict"]["sentence"]
     if figures.has_shares(found):
@@ -82,7 +83,10 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
             f"respect at a time; {100 * found['level']:.0f} % intervals, bootstrap over items. With the cells of every "
             f"item shuffled, {found['control']['attributed']} of {found['control']['shuffles']} tries find a cause.",
             ("Factor", "Hit rate", "Margin", "Hit rate, patched"),
-            [(name, *(percent(column[factor]) for column in columns)) for factor, name in NAMES.items()],
+            [
+                (name, *(with_interval(column[factor], unit=" %") for column in columns))
+                for factor, name in NAMES.items()
+            ],
         )
     yield table(
         "Under other position rules and masks: variance of the hit rate over the cells and share of the native map in "
@@ -90,7 +94,7 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
         "together with the ability to answer proves nothing.",
         ("Rule", "Spread left", "Map as before", "Map turned around", "AUC"),
         [
-            (rule, *(percent(told[name]) for name in ("left", "same", "mirrored", "auc")))
+            (rule, *(with_interval(told[name], unit=" %") for name in ("left", "same", "mirrored", "auc")))
             for rule, told in found["rules"]["hit"].items()
         ],
     )

@@ -11,7 +11,7 @@ import pandas as pd
 from rich.table import Table
 
 from bapa.files import replacing
-from bapa.stats.intervals import Estimate
+from bapa.stats.text import with_interval
 
 NAMES = {
     "encoder": "encoder and projector",
@@ -29,19 +29,8 @@ def attribution(found: Mapping[str, Any]) -> Table:
         table.add_column(title, justify="right")
     columns = (found["attribution"]["hit"], found["attribution"]["margin"], found["attribution_by_patching"]["hit"])
     for factor, name in NAMES.items():
-        table.add_row(name, *(percent(shares[factor]) if shares else "–" for shares in columns))
+        table.add_row(name, *(with_interval(shares[factor], unit=" %") if shares else "–" for shares in columns))
     return table
-
-
-def percent(estimate: Estimate) -> str:
-    """``97 % [91, 103]``."""
-    value, low, high = (estimate[name] for name in ("value", "low", "high"))
-    if value is None:
-        return "–"
-    text = f"{100 * value:.0f} %"
-    if low is not None and high is not None:
-        text += f" [{100 * low:.0f}, {100 * high:.0f}]"
-    return text.replace("-", "−")
 
 
 def write(found: Mapping[str, Any], folder: Path) -> None:

@@ -14,6 +14,8 @@ from bapa.report.parts import Part
 from bapa.report.scale import DIFFERENCE, RATE
 from bapa.stats.comparisons import MARGIN
 from bapa.stats.floors import SeedNoise
+from bapa.stats.quantities import CELLS
+from bapa.stats.text import percent
 
 
 def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:
@@ -27,11 +29,11 @@ def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:
         labels=list(dict.fromkeys(scheme["label"] for run in runs for scheme in run["schemes"])),
         answer=words.answer(named := [(run["name"], run["bias"]) for run in runs]),
         lead=words.verdict(named) if len(runs) > 1 else words.spread(runs[0]["bias"]),
-        quantities=[quantity for quantity in view.MAPPED if quantity.key in shown],
+        quantities=[quantity for quantity in CELLS if quantity.key in shown],
         has_differences=any(len(run["schemes"]) > 1 for run in runs),
         runs=runs,
         provenance=list(_together([run["provenance"] for run in runs])),
-        margin=view.percent(MARGIN),
+        margin=percent(MARGIN),
         rate_scale=RATE,
         difference_scale=DIFFERENCE,
         version=bapa.__version__,
@@ -59,7 +61,7 @@ def section(
         "name": name,
         "bias": bias,
         "base": start,
-        "level": f"{view.percent(bias['level'])} %",
+        "level": f"{percent(bias['level'])} %",
         "interval_method": f"over {view.units(bias)}",
         "facts": f"{probe['items']} items in each of {probe['rows']} × {probe['cols']} cells, from {probe['source']}",
         "findings": words.findings(bias, noise),
@@ -81,7 +83,7 @@ def _scheme(bias: Mapping[str, Any], label: str) -> dict[str, Any]:
     quantities = view.mapped(bias)
     overall = bias["schemes"][label]["overall"]
     parts = [
-        f"{name} {view.percent(overall[key]['value'])}"
+        f"{name} {percent(overall[key]['value'])}"
         for name, key in (("AUC", "auc"), ("range", "auc_range"), ("hits", "hit"), ("range", "range"))
         if overall[key]["value"] is not None
     ]
@@ -100,7 +102,7 @@ def _by_class(bias: Mapping[str, Any]) -> Iterator[tuple[str, int, list[str]]]:
     """Hits by class: its name, its items, its hit rate under every scheme; the worst under the base first."""
     told = {label: {one["class"]: one for one in found["classes"]} for label, found in bias["schemes"].items()}
     for name, one in told[base(bias)].items():
-        yield name, one["items"], [view.percent(its[name]["hit"]) for its in told.values()]
+        yield name, one["items"], [percent(its[name]["hit"]) for its in told.values()]
 
 
 def _together(runs: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, list[str]]]:

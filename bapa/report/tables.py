@@ -10,7 +10,8 @@ import pandas as pd
 
 from bapa.report import chance, figures
 from bapa.report.compare import base, changes, others
-from bapa.report.view import interval, mapped, percent, table
+from bapa.report.view import mapped, table
+from bapa.stats.text import with_interval
 
 Runs = Sequence[tuple[str, Mapping[str, Any]]]
 
@@ -64,7 +65,7 @@ def printed(runs: Runs) -> dict[str, pd.DataFrame]:
     """The tables as a paper prints them: the overall figures, a column per scheme, and the tests in words."""
     overall_ = [
         {"Model": name, "Quantity": quantity.name}
-        | {scheme: _text(estimate) for scheme, estimate in zip(bias["schemes"], estimates, strict=True)}
+        | {scheme: with_interval(estimate, 1) for scheme, estimate in zip(bias["schemes"], estimates, strict=True)}
         for name, bias in runs
         for quantity, estimates in table(bias)
     ]
@@ -104,7 +105,3 @@ def save(runs: Runs, folder: Path) -> list[Path]:
 
 def _points(estimate: Mapping[str, float | None]) -> dict[str, float | None]:
     return {name: None if (x := estimate[name]) is None else round(100 * x, 3) for name in ("value", "low", "high")}
-
-
-def _text(estimate: Mapping[str, float | None]) -> str:
-    return f"{percent(estimate['value'], 1)} {interval(estimate, 1)}".strip()

@@ -12,17 +12,10 @@ from rich.text import Text
 from bapa.measure.run import Run
 from bapa.report import claims
 from bapa.report.view import units
-from bapa.stats.intervals import Estimate
+from bapa.stats.quantities import overall
+from bapa.stats.text import Estimated, interval, percent
 
-_COLUMNS = (
-    ("AUC", "auc"),
-    ("range", "auc_range"),
-    ("worst", "auc_worst_cell"),
-    ("hits", "hit"),
-    ("range", "range"),
-    ("false al.", "false_alarm"),
-    ("mass", "mass"),
-)
+_COLUMNS = ("auc", "auc_range", "auc_worst_cell", "hit", "range", "false_alarm", "mass")
 
 
 def table(run: Run) -> RenderableType:
@@ -33,10 +26,10 @@ def table(run: Run) -> RenderableType:
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="bold")
     shown.add_column("scheme", overflow="fold")
     shown.add_column(f"{claims.name(bias)} by cell", no_wrap=True)
-    for title, _ in _COLUMNS:
-        shown.add_column(title, justify="right", no_wrap=True)
+    for key in _COLUMNS:
+        shown.add_column(overall(key).short, justify="right", no_wrap=True)
     for label, scheme in bias["schemes"].items():
-        figures = (Text(figure(scheme["overall"][name]), justify="right") for _, name in _COLUMNS)
+        figures = (Text(figure(scheme["overall"][key]), justify="right") for key in _COLUMNS)
         shown.add_row(label, _grid(scheme["cells"], quantity, bias["probe"]["cols"]), *figures)
     level = f"{100 * bias['level']:g}"
     return Group(
@@ -75,12 +68,9 @@ def _notes(run: Run) -> Iterator[str]:
         yield f"floor: {found['flips']} of {found['answers']} answers flip from native to {label}{margin}"
 
 
-def figure(estimate: Estimate) -> str:
+def figure(estimate: Estimated) -> str:
     """An estimate in %, its interval below it: ``63.1`` over ``[58, 68]``."""
-    value, low, high = (None if number is None else 100 * number for number in estimate.values())
-    if value is None:
-        return "–"
-    return f"{value:.1f}" if low is None or high is None else f"{value:.1f}\n[{low:.0f}, {high:.0f}]"
+    return f"{percent(estimate['value'], 1)}\n{interval(estimate)}".rstrip()
 
 
 def _grid(cells: list[Mapping[str, Any]], quantity: str, cols: int) -> Text:

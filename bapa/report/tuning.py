@@ -17,14 +17,10 @@ from bapa.measure import Run
 from bapa.report.environment import page
 from bapa.report.figures import PAPER
 from bapa.report.parts import Part, picture
+from bapa.stats.quantities import spoken
 
 PAGE, RECORD = "tuning.html", "tune.json"
-CURVES = {
-    "hit": "mean hit rate",
-    "range": "range over cells",
-    "consistency": "consistency",
-    "false_alarm": "false alarms",
-}
+CURVES = spoken(("hit", "range", "consistency", "false_alarm"))
 _INKS = {False: ("#0b6e99", "#c2571a", "#5b7a1d", "#8a3f8f"), True: ("#63b8dd", "#f0995c", "#a9c964", "#cf8ad4")}
 
 

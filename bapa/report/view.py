@@ -8,54 +8,8 @@ from typing import Any
 
 from bapa.report.compare import base, changes
 from bapa.report.scale import DIFFERENCE, RATE, Scale
-
-Estimate = Mapping[str, float | None]  # value, low, high
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A column of ``bias.json`` and how people call it."""
-
-    key: str
-    name: str
-    meaning: str
-
-    @property
-    def spoken(self) -> str:
-        """The name inside a sentence."""
-        return self.name if self.name.isupper() else self.name.lower()
-
-
-MAPPED = (
-    Quantity("auc", "AUC", "how well the margin tells present from absent, whatever the threshold; guessing gives 50"),
-    Quantity("hit", "Hit rate", "asked about what is there: how often the answer is yes"),
-    Quantity(
-        "balanced_accuracy",
-        "Balanced accuracy",
-        "mean of the hit rate and of the rate of right refusals; guessing gives 50",
-    ),
-    Quantity("false_alarm", "False alarms", "asked about what is not there: how often the answer is yes all the same"),
-)
-_CROSSED = (
-    "cells picked on one half of the items, measured on the other: free of the chance that makes any best minus worst"
-)
-TABLED = (
-    Quantity("auc", "Mean AUC", "present told from absent, whatever the threshold; guessing gives 50"),
-    Quantity("auc_range", "Range of the AUC", f"best cell minus worst cell in points; {_CROSSED} positive"),
-    Quantity("auc_worst_cell", "Worst cell, AUC", "likewise"),
-    Quantity("hit", "Mean hit rate", "over all cells"),
-    Quantity("range", "Range of the hit rate", f"best cell minus worst cell in points; {_CROSSED} positive"),
-    Quantity("worst_cell", "Worst cell, hit rate", "likewise"),
-    Quantity("consistency", "Consistency", "items with the same answer in all cells"),
-    Quantity("flip_rate", "Flip rate", "chance that moving the content from one cell to another flips the answer"),
-    Quantity("false_alarm", "False alarms", "yes to what is not there"),
-    Quantity(
-        "near_miss", "Near misses taken", "yes to something almost there, e.g. the right digit in the wrong colour"
-    ),
-    Quantity("absent", "Strangers taken", "yes to something unlike anything shown"),
-    Quantity("balanced_accuracy", "Balanced accuracy", "hits and right refusals, averaged"),
-    Quantity("mass", "Answer mass", "probability that the model gave to the answers it may choose from"),
-)
+from bapa.stats.quantities import CELLS, OVERALL, Quantity
+from bapa.stats.text import Estimated, interval, p_value, percent, signed
 
 
 @dataclass(frozen=True)
@@ -88,36 +42,12 @@ class Map:
         return f"{self.title}. Rows from the top: {'; '.join(lines)}."
 
 
-def percent(number: float | None, digits: int = 0) -> str:
-    """A fraction in per cent, without the sign: ``0.983`` -> ``98``; an en dash where there is none."""
-    if number is None:
-        return "–"
-    return f"{round(100 * number, digits) + 0.0:.{digits}f}".replace("-", "−")  # + 0.0: no minus zero
-
-
-def signed(number: float | None, digits: int = 0) -> str:
-    """The same for a difference, with its sign."""
-    text = percent(number, digits)
-    return text if number is None or text.startswith("−") or not text.strip("0.") else f"+{text}"
-
-
-def interval(estimate: Estimate, digits: int = 0) -> str:
-    """``[27, 40]``; empty where there is no interval."""
-    low, high = estimate["low"], estimate["high"]
-    return "" if low is None or high is None else f"[{percent(low, digits)}, {percent(high, digits)}]"
-
-
 def units(bias: Mapping[str, Any]) -> str:
     """What intervals and tests are over: ``items``, or ``73 captions of 200 items``."""
     over, names = bias["clusters"], {"group": "classes", "caption": "captions", "picture": "source pictures"}
     return (
         "items" if over["by"] == "item" else f"{over['number']} {names[over['by']]} of {bias['probe']['items']} items"
     )
-
-
-def p_value(p: float) -> str:
-    """``p = 0.03``, or ``p < 0.001``."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def rate_map(bias: Mapping[str, Any], scheme: str, quantity: Quantity) -> Map:
@@ -153,7 +83,7 @@ def difference_map(bias: Mapping[str, Any], scheme: str, quantity: Quantity) -> 
 def _cell(cell: Mapping[str, Any], text: str, value: float | None, quantity: Quantity, scale: Scale) -> Cell:
     others = ", ".join(
         f"{other.spoken} {percent(cell[other.key]['value'])}"
-        for other in MAPPED
+        for other in CELLS
         if other != quantity and cell[other.key]["value"] is not None
     )
     bounds = interval(cell[quantity.key])
@@ -173,12 +103,12 @@ def _place(cell: Mapping[str, Any]) -> str:
 def mapped(bias: Mapping[str, Any]) -> list[Quantity]:
     """The quantities that this run has for maps."""
     cells = [cell for scheme in bias["schemes"].values() for cell in scheme["cells"]]
-    return [q for q in MAPPED if any(cell[q.key]["value"] is not None for cell in cells)]
+    return [q for q in CELLS if any(cell[q.key]["value"] is not None for cell in cells)]
 
 
-def table(bias: Mapping[str, Any]) -> Iterator[tuple[Quantity, list[Estimate]]]:
+def table(bias: Mapping[str, Any]) -> Iterator[tuple[Quantity, list[Estimated]]]:
     """The overall figures: each quantity with its estimate per scheme, in the schemes' order."""
-    for quantity in TABLED:
+    for quantity in OVERALL:
         row = [scheme["overall"][quantity.key] for scheme in bias["schemes"].values()]
         if any(estimate["value"] is not None for estimate in row):
             yield quantity, row

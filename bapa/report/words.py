@@ -7,9 +7,9 @@ from typing import Any
 
 from bapa.report import claims
 from bapa.report.compare import Bias, base, others
-from bapa.report.view import interval, percent, signed
 from bapa.stats.comparisons import MARGIN
 from bapa.stats.floors import SeedNoise, Spread, is_null
+from bapa.stats.text import interval, percent, signed
 
 
 def remedies(bias: Bias) -> list[str]:

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bapa.report.view import percent
+from bapa.stats.quantities import spoken
+from bapa.stats.text import percent
 from studies.study import Blocks, Study, table
 from studies.text import bounded, share
 
-COLUMNS = {
-    "hit": "mean hit rate",
-    "range": "range over cells",
-    "consistency": "consistency",
-    "false_alarm": "false alarms",
-}
+COLUMNS = spoken(("hit", "range", "consistency", "false_alarm"))
 README, PAPER = "README.md", "docs/paper.md"
 
 Record = list[dict[str, Any]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bapa.report.view import interval, percent
+from bapa.stats.text import interval, percent
 from studies.study import Blocks, Study, table
 
 FACTORS = {"encoder": "encoder", "order": "order", "position": "position", "remainder": "not additive"}

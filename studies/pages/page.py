@@ -13,9 +13,9 @@ import typer
 
 from bapa.cli.app import app
 from bapa.inference.store import SCHEMA
-from bapa.report.view import MAPPED, TABLED
 from bapa.schemes import SCHEMES, table
 from bapa.stats.bias import Settings, bias
+from bapa.stats.quantities import CELLS, OVERALL
 from studies.study import ROOT, filled
 
 SCRIPTS = ROOT / "runs"
@@ -110,7 +110,7 @@ def results() -> Iterator[str]:
     yield "hold is in studies/coverage.\n\n| key | |\n|---|---|"
     yield from (f"| `{path}` | {kind} |" for path, kind in dict.fromkeys(_keys(_sample())))
     yield "\n## Quantities\n\n| key | in words | |\n|---|---|---|"
-    for quantity in {q.key: q for q in (*TABLED, *MAPPED)}.values():
+    for quantity in {q.key: q for q in (*OVERALL, *CELLS)}.values():
         yield f"| `{quantity.key}` | {quantity.name} | {quantity.meaning} |"
 
 

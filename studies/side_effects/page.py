@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bapa.report.view import percent
+from bapa.stats.text import percent
 from studies.study import Blocks, Study, table
 from studies.text import bounded, share
 

@@ -10,16 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from bapa.stats.quantities import spoken
 from studies.study import Blocks, Study, table
 from studies.text import bounded, share
 
-OVERALL = {
-    "balanced_accuracy": "balanced accuracy",
-    "range": "range",
-    "consistency": "consistency",
-    "false_alarm": "false alarms",
-    "auc": "AUC",
-}
+OVERALL = spoken(("balanced_accuracy", "range", "consistency", "false_alarm", "auc"))
 GAINED = ("hits", "balanced_accuracy")
 ORDER = ("center", "top", "bottom", "uniform")  # of the page's sections
 
