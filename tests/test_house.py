@@ -6,6 +6,7 @@ CONTRIBUTING.md, "where things live", says the same in words.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -200,6 +201,12 @@ HERE = modules(ROOT)
 
 def test_every_room_has_its_place_in_the_order() -> None:
     assert {room(module) for module in HERE} - {FRONT} <= set(LEVELS)
+
+
+def test_contributing_tells_the_same_order() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("## Where things live")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+    assert [tuple(re.findall(r"`(\w+)`", row)) for row in rows] == [rooms for rooms in ORDER if rooms != ("__main__",)]
 
 
 def test_imports_go_downwards() -> None:
