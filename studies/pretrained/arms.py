@@ -37,10 +37,10 @@ class Recipe:
     AUC on held-out drawings at which training stops.
     """
 
-    steps: int = 2000
+    steps: int = 900
     batch: int = 8
     questions: int = 6
-    few: int = 200
+    few: int = 150
     warm_up: int = 40
     projector_rate: float = 2e-3
     rate: float = 1e-3

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,20 @@ import torch
 from torch import Tensor
 
 from bapa.calibrate import calibrate
-from bapa.checkpoints import load
+from bapa.checkpoints import Loaded, load
 from bapa.measure import measure
 from bapa.origin import Options, explain
 from bapa.probe import Design, Probe, build
+from bapa.stats import Settings
 from studies.pretrained.arms import ARMS
 from studies.pretrained.learner import folder
 from studies.pretrained.parts import CELL_PX, HELD_OUT, package_folder
 from studies.pretrained.scenes import PROMPT
 
-ITEMS, PICKING, ORIGIN_ITEMS = 200, 48, 100
-RULES = ("native", "bapa", "bapa:distance=native", "anchored", "null")
-EXPLAINED = ("A", "B", "E")
+ITEMS, PICKING, ORIGIN_ITEMS = 200, 48, 60
+RULES = ("native", "bapa", "bapa:distance=native", "anchored")
+EXPLAINED = ("A", "E")
+EXPLAINING = ("native", "bapa", "bapa:distance=native", "reverse")
 
 
 def probes(parts: Path, work: Path) -> tuple[Probe, Probe]:
@@ -38,11 +41,9 @@ def probes(parts: Path, work: Path) -> tuple[Probe, Probe]:
     return test, build(source, work / "probe-pick", Design(items=PICKING, seed=2, **plan))
 
 
-def judge(parts: Path, work: Path, name: str, device: str, batch: int) -> dict[str, Any]:
+def judge(parts: Path, work: Path, name: str, device: str, batch: int) -> None:
     """Everything about one model, e.g. ``A-1``, in the folder of its name in ``work``; what is there is not redone."""
     out = work / name
-    if (out / "found.json").is_file():
-        return json.loads((out / "found.json").read_text())
     arm, seed = name.split("-")
     test, pick = probes(parts, work)
     home = out / "model"
@@ -51,22 +52,24 @@ def judge(parts: Path, work: Path, name: str, device: str, batch: int) -> dict[s
     model = load(str(home), device=device, dtype=torch.float32)
     if ARMS[arm].shuffled:
         shuffle(model.model)
-    rule = calibrate(model, pick, out / "calibrated", items=32, held_out=PICKING - 32, batch_size=batch).chosen
-    rules = list(dict.fromkeys((*RULES, rule)))
-    found: dict[str, Any] = {"model": name, "calibrated": rule}
-    for label, probe in (("test", test), ("pick", pick)):
-        run = measure(model, probe, rules, out / label, batch_size=batch)
-        shutil.copy(run.path / "answers.parquet", out / f"{label}.parquet")
-        found[label] = {"bias": run.bias, "prefill": run.config["prefill"], "audit": run.config["audit"]}
+    _ask(model, test, RULES, out, "test", batch)
+    _ask(model, pick, RULES, out, "pick", batch)
+    if arm in EXPLAINED:
+        options = Options(items=ORIGIN_ITEMS, rules=EXPLAINING, parts=(), batch_size=batch)
+        found = explain(model, test, out / "origin-run", options).found
+        (out / "origin.json").write_text(json.dumps(found, default=str) + "\n")
+    chosen = calibrate(model, pick, out / "calibrated", items=32, held_out=PICKING - 32, batch_size=batch).chosen
+    _ask(model, test, (chosen,), out, "test-calibrated", batch)
+    _ask(model, pick, (chosen,), out, "pick-calibrated", batch)
     if ARMS[arm].shuffled:  # as it was trained is above; in the order of the picture, for comparison
         plain = load(str(home), device=device, dtype=torch.float32)
-        measure(plain, test, ["native", "bapa"], out / "ordered", batch_size=batch)
-        shutil.copy(out / "ordered" / "answers.parquet", out / "ordered.parquet")
-    if arm in EXPLAINED:
-        options = Options(items=ORIGIN_ITEMS, parts=(), batch_size=batch)
-        found["origin"] = explain(model, test, out / "origin-run", options).found
-    (out / "found.json").write_text(json.dumps(found, default=str) + "\n")
-    return found
+        _ask(plain, test, ("native",), out, "ordered", batch)
+
+
+def _ask(model: Loaded, probe: Probe, rules: Sequence[str], out: Path, label: str, batch: int) -> None:
+    """The answers under some rules, as ``LABEL.parquet``; the page takes its figures from these."""
+    run = measure(model, probe, rules, out / label, batch_size=batch, statistics=Settings(resamples=100))
+    shutil.copy(run.path / "answers.parquet", out / f"{label}.parquet")
 
 
 def shuffle(model: Any) -> None:

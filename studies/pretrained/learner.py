@@ -227,7 +227,7 @@ class Group(nn.Module):
                 kept |= {f"{name}.a": layer.a[model], f"{name}.b": layer.b[model]}
             else:
                 kept[f"{name}.weight"] = layer.weight[model]
-        return {name: value.detach().cpu().clone().contiguous() for name, value in kept.items()}
+        return {name: value.detach().to(torch.float16).cpu().clone().contiguous() for name, value in kept.items()}
 
 
 def _part(rows: Rows, part: slice) -> Rows:
@@ -253,7 +253,7 @@ def folder(bench_home: Path, learned: Path, name: Name, out: Path) -> Path:
         for key in {key.rpartition(".")[0] for key in kept}:
             weight = layers.get_submodule(key).weight
             if f"{key}.weight" in kept:
-                weight.copy_(kept[f"{key}.weight"].T)
+                weight.copy_(kept[f"{key}.weight"].float().T)
             else:
                 weight += SCALE * (kept[f"{key}.a"].float() @ kept[f"{key}.b"].float()).T
     if ARMS[arm].scheme != "native":

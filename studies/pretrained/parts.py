@@ -74,11 +74,11 @@ def package_folder(parts: Path, hand: str) -> Path:
 
 
 def common_things(parts: Path) -> list[Thing]:
-    """The things that the held-out hand and at least three hands trained on have drawn."""
+    """The things named by one word that the held-out hand and at least three hands trained on have drawn."""
     drawn = [_pictures(parts, hand) for hand in TRAINED]
-    return [
-        thing for thing in things(package_folder(parts, HELD_OUT)) if sum(_code(thing) in hand for hand in drawn) > 2
-    ]
+    known = things(package_folder(parts, HELD_OUT))
+    plain = [thing for thing in known if " " not in thing.caption.removeprefix("an ").removeprefix("a ")]
+    return [thing for thing in plain if sum(_code(thing) in hand for hand in drawn) > 2]
 
 
 def _code(thing: Thing) -> str:
