@@ -1,10 +1,8 @@
-"""The answer set: which tokens stand for each answer, and what their logits, or a generated text, say."""
+"""The answer set: which tokens stand for each answer, and what their logits say."""
 
 from __future__ import annotations
 
 import math
-import re
-import string
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +13,10 @@ from torch import Tensor
 
 from bapa.errors import ModelError
 from bapa.probe import Question
+from bapa.probe.questions import YES_NO
 
-YES_NO = ("yes", "no")
+UNREAD = "unread: "  # how the ``error`` of an answer begins that was given, and that nobody can read
+
 _SPACES = str.maketrans(
     {"▁": " ", "Ġ": " "}
 )  # how SentencePiece and byte-level tokenizers write a space in their tokens
@@ -113,26 +113,3 @@ def _chosen(scores: dict[str, float], mass: float, expected: str, top: str | Non
     for_, against = ("yes", "no") if tuple(scores) == YES_NO else (expected, None)
     rest = scores[against] if against else max(score for choice, score in scores.items() if choice != expected)
     return Answer(best, best == expected, scores[for_] - rest, mass, top)
-
-
-def from_text(text: str, question: Question) -> Answer:
-    """The answer a generated text gives.
-
-    Of several choices the one that is named first counts; letters must be capital. A free answer is right if it holds
-    the expected words, case, punctuation and articles aside.
-    """
-    if not text.strip():
-        return Answer(error="the model wrote nothing")
-    if not question.choices:
-        return Answer(text.strip(), f" {_plain(question.answer)} " in f" {_plain(text)} ")
-    letters = all(len(choice) == 1 for choice in question.choices)
-    named = re.search(rf"\b({'|'.join(map(re.escape, question.choices))})\b", text, 0 if letters else re.IGNORECASE)
-    if not named:
-        return Answer(error=f"none of {', '.join(question.choices)} in {text.strip()[:80]!r}")
-    answer = next(choice for choice in question.choices if choice.lower() == named[0].lower())
-    return Answer(answer, answer == question.answer)
-
-
-def _plain(text: str) -> str:
-    words = text.lower().translate(str.maketrans("", "", string.punctuation)).split()
-    return " ".join(word for word in words if word not in ("a", "an", "the"))

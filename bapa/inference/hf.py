@@ -14,11 +14,12 @@ from torch import nn
 from bapa.attach import balanced, scheme_of
 from bapa.checkpoints import Loaded
 from bapa.families.anatomy import find
-from bapa.inference.answers import Answer, from_text
+from bapa.inference.answers import Answer
 from bapa.inference.block import Asker, Outcome, Pixels, Prepared
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.plan import Plan
 from bapa.inference.prompts import Prompts
+from bapa.inference.reading import from_text
 from bapa.probe import Probe, Question
 from bapa.schemes import Scheme
 

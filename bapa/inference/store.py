@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bapa.files import RunFolder, read_json, replacing, sync_folder, write_json, writing
+from bapa.inference.answers import UNREAD
 
 ANSWERS, BIAS, RUN = "answers.parquet", "bias.json", "run.json"
 BESIDE = ("origin", "origin.json")  # what may stand in a run's folder before the run
@@ -149,10 +150,17 @@ def beside(one: pa.Table, first: Sequence[str], two: pa.Table, then: Sequence[st
 
 def errors(block: Block) -> list[str]:
     """What failed in a block, one line an answer: which, and why."""
+    return [told for told, error in _without_answer(block) if not error.startswith(UNREAD)]
+
+
+def unread(block: Block) -> list[str]:
+    """What the model answered and nobody can read, one line an answer: which, and what it wrote."""
+    return [told for told, error in _without_answer(block) if error.startswith(UNREAD)]
+
+
+def _without_answer(block: Block) -> Iterator[tuple[str, str]]:
     answers = block["answers"]
     named = zip(*(answers[name] for name in ("item", "cell", "question", "scheme", "error")), strict=True)
-    return [
-        f"item {item}, cell {cell}, {question}, {scheme}: {error}"
-        for item, cell, question, scheme, error in named
-        if error is not None
-    ]
+    for item, cell, question, scheme, error in named:
+        if error is not None:
+            yield f"item {item}, cell {cell}, {question}, {scheme}: {error}", error

@@ -17,10 +17,11 @@ from PIL import Image
 
 from bapa.attach import record
 from bapa.errors import ModelError, RunError
-from bapa.inference.answers import Answer, from_text
+from bapa.inference.answers import Answer
 from bapa.inference.block import Asker, Outcome, Pixels, Prepared
 from bapa.inference.plan import Plan
 from bapa.inference.prompts import Prompts
+from bapa.inference.reading import from_text
 from bapa.probe import Probe, Question
 from bapa.schemes import Scheme
 

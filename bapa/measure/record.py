@@ -9,8 +9,11 @@ from typing import Any
 
 import bapa
 from bapa.files import command
+from bapa.inference import store as stores
 from bapa.inference.block import Asker
 from bapa.inference.store import Block
+
+SHOWN = 5  # unread answers that are told word by word
 
 
 def about(asker: Asker, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,6 +34,7 @@ def about(asker: Asker, config: Mapping[str, Any]) -> dict[str, Any]:
 
 def told(asker: Asker, blocks: Mapping[int, Block], failed: Sequence[str]) -> dict[str, Any]:
     """How the answers came about."""
+    unread = [line for _, block in sorted(blocks.items()) for line in stores.unread(block)]
     return {
         "command": command(),
         "versions": {
@@ -42,6 +46,7 @@ def told(asker: Asker, blocks: Mapping[int, Block], failed: Sequence[str]) -> di
         "prefill": asker.prefill,
         "answers": sum(len(block["rank"]) for block in blocks.values()),
         "failed": len(failed),
+        "unread": {"answers": len(unread), "first": unread[:SHOWN]},
         "audit": _audit([entry for block in blocks.values() for entry in block["audit"]]),
     }
 
@@ -56,6 +61,10 @@ def added(before: Mapping[str, Any], now: Mapping[str, Any], schemes: Sequence[s
         **{name: before[name] for name in ("command", "versions", "prefill")},
         "answers": before["answers"] + now["answers"],
         "failed": before["failed"] + now["failed"],
+        "unread": {
+            "answers": _unread(before)["answers"] + now["unread"]["answers"],
+            "first": [*_unread(before)["first"], *now["unread"]["first"]][:SHOWN],
+        },
         "audit": {
             "answers": one["answers"] + two["answers"],
             "flips": [*one["flips"], *two["flips"]],
@@ -76,3 +85,8 @@ def _audit(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "flips": [entry for entry in entries if entry["answer"] != entry["alone"]["answer"]],
         "largest_margin_difference": max((abs(a - b) for a, b in margins if None not in (a, b)), default=None),
     }
+
+
+def _unread(before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a run made before these were counted, none."""
+    return before.get("unread") or {"answers": 0, "first": []}

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from bapa.attach import balanced
 from bapa.families.anatomy import Anatomy, find
-from bapa.inference.answers import YES_NO, AnswerSet
+from bapa.inference.answers import AnswerSet
 from bapa.inference.forward import Forward
 from bapa.origin.attention import watching
 from bapa.origin.geometry import Cells
 from bapa.probe import Item, Probe, Question
+from bapa.probe.questions import YES_NO
 from bapa.stats.trials import ABSENT
 
 SOURCES = ("question", "answer")

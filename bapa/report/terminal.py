@@ -62,6 +62,9 @@ def _notes(run: Run) -> Iterator[str]:
             )
     if run.config.get("failed"):
         yield f"failed: {run.config['failed']} of {run.config['answers']} answers; their reasons are in answers.parquet"
+    if unread := run.config.get("unread", {}).get("answers"):
+        yield f"not read: {unread} of {run.config['answers']} answers name no choice, or several; the first:"
+        yield from (f"  {line}" for line in run.config["unread"]["first"])
     for label, found in run.bias.get("floors", {}).items():
         moved = found["largest_margin_difference"]
         margin = "" if moved is None else f", largest difference of a margin {moved:.1g}"

@@ -10,9 +10,9 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
 from PIL import Image
 
-from bapa.inference.answers import YES_NO
 from bapa.integrations.explore.explorer import Shown
 from bapa.probe.compose import Pixels
+from bapa.probe.questions import YES_NO
 from bapa.report.scale import Scale
 
 _SIDE = 100  # units of the drawings that a cell takes

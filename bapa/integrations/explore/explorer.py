@@ -17,11 +17,12 @@ from bapa.attach import balanced
 from bapa.checkpoints import Loaded
 from bapa.families.anatomy import find
 from bapa.families.pictures import Reader
-from bapa.inference.answers import YES_NO, AnswerSet
+from bapa.inference.answers import AnswerSet
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.prompts import Prompts
 from bapa.probe import Question, Tile, digits
 from bapa.probe.compose import Pixels, compose, ground
+from bapa.probe.questions import YES_NO
 from bapa.schemes import parse
 
 TILES = 12  # built-in pictures

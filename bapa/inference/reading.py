@@ -1,0 +1,182 @@
+"""The one reader of generated answers: what a text says, read as a person reads it.
+
+Of several choices, the one that an "answer is ..." names last counts; else the one the text begins with; else the first
+that is named. A text that names none, or offers several ("A or B"), is not read: the answer is missing, and says why.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+
+from bapa.inference.answers import UNREAD, Answer
+from bapa.probe import Question
+from bapa.probe.questions import YES_NO
+
+_SHOWN = 80  # characters of a text in a message
+
+_THOUGHT = re.compile(r"(?:<|◁)/(?:think|thinking|thought|reasoning)(?:>|▷)", re.I)
+_THINKS = re.compile(r"(?:<|◁)(?:think|thinking|thought|reasoning)(?:>|▷)", re.I)
+_MARKED = (
+    re.compile(r"<answer>(.*?)(?:</answer>|$)", re.I | re.S),
+    re.compile(r"<\|begin_of_box\|>(.*?)(?:<\|end_of_box\|>|$)", re.S),
+    re.compile(r"\\boxed\{(?:\\text\{)?([^{}]*)\}"),
+)
+_MARKDOWN = re.compile(r"[*`#$]+|(?<!\w)_+|_+(?!\w)|^\s*>\s*", re.M)
+_IDIOMS = re.compile(r"\bno (?:doubt|question|wonder|problem|idea|matter|worries|offen[cs]e)\b(?:about it)?", re.I)
+_NEGATED = re.compile(r"(?:\bnot\b|\bcannot\b|\bnor\b|n['’]t\b)[^,.;:!?\n]*?(?=\bbut\b|[,.;:!?\n]|$)", re.I)
+_ANSWER_IS = (
+    r"(?:\banswer(?:\s+(?:is|would be|should be|must be))?|\b(?:choose|pick|select)"
+    r"|答案(?:是|为|為)?|答え(?:は)?|정답(?:은)?)\s*[:：=]?\s*"
+)
+_BEFORE = r"(?:the\s+)?(?:(?:option|choice|letter|word)\s+)?[\"'“‘(\[「]*"
+_OR = r"[\"'”’)\]」]*\s*(?:\bor\b|\band\b|/|\bund\b|或|と)\s*[\"'“‘(\[「]*"
+
+# Behind a letter: not the article A, nor the pronoun I.
+_NO_WORD = r"(?!(?<=A)\s+(?!(?:is|was|would|seems|because|since|or|and)\b)[a-z])(?!(?<=I)(?:\s+[a-z]|['’]))"
+
+# What else says yes or no, where neither word stands in the text.
+_NO = re.compile(
+    r"\b(?:nope|nah|false|incorrect|negative|(?:definitely|certainly|absolutely) not)\b"
+    r"|\b(?:there|it|they|that|this|he|she|we|i)(?:\s+(?:is|are|does|do|was)\s+not|(?:\s+(?:is|are|does|do|was))n['’]t)\b"
+    r"|不是|没有|沒有|不存在|不对|不對|否|^不|いいえ|いない|ありません|아니[요오]|없",
+    re.I,
+)
+_YES = re.compile(
+    r"^\W*(?:yep|yeah|yup|sure|true|correct|indeed|affirmative|of course|definitely|certainly|absolutely)\b"
+    r"|是|有|对|對|没错|はい|^うん|います|あります|^네|^예|있",
+    re.I,
+)
+_UNSURE = re.compile(r"\b(?:can(?:not|['’]t| not)|unable|impossible|not sure|unsure|don['’]t know|do not know)\b", re.I)
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+_WORDS = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+    r"|(?<![\w.,:])[-−]?\d+(?:[.,:]\d+)*[^\W\d_]*"
+    r"|[^\W\d_][^\W_]*(?:[-'’][^\W_]+)*"
+)
+_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_DIGITS = {word: str(number) for number, word in enumerate(_NUMBERS)}
+_ARTICLES = ("a", "an", "the")
+
+
+def from_text(text: str, question: Question) -> Answer:
+    """The answer that a generated text gives to ``question``.
+
+    With choices: the one it names. Without: right if it holds the expected words, case, punctuation, articles and the
+    spelling of numbers aside, and does not deny them.
+    """
+    said = _said(text)
+    if said is None:
+        return Answer(error=f"{UNREAD}the model was still thinking; let it write more tokens: --generate 512")
+    if not said:
+        return Answer(error=f"{UNREAD}the model wrote nothing")
+    if not question.choices:
+        return Answer(said, _holds(said, question.answer))
+    named = _letter(said, question.choices) if _letters(question.choices) else _word(said, question.choices)
+    if named is None:
+        return Answer(error=f"{UNREAD}it names none of {', '.join(question.choices)}, or several: {said[:_SHOWN]!r}")
+    return Answer(named, named == question.answer)
+
+
+def _said(text: str) -> str | None:
+    """A text without its thoughts and its markup; None where it ends among them."""
+    *_, said = _THOUGHT.split(text)
+    if _THINKS.search(said):
+        return None
+    for mark in _MARKED:
+        if found := mark.findall(said):
+            said = found[-1]
+    return _MARKDOWN.sub("", unicodedata.normalize("NFKC", said)).strip()
+
+
+def _letters(choices: Sequence[str]) -> bool:
+    return all(len(choice) == 1 and choice.isascii() and choice.isalpha() for choice in choices)
+
+
+def _letter(text: str, choices: Sequence[str]) -> str | None:
+    """The letter a text names. ``A`` before a word is an article, ``I`` a pronoun."""
+    alone = re.fullmatch(r"\W*([A-Za-z])\W*", text)
+    if alone and alone[1].upper() in choices:
+        return alone[1].upper()
+    one = f"[{''.join(choices)}]"
+    letter = rf"(?<![A-Za-z0-9_'’])({one})(?![A-Za-z0-9_'’]|-\w)"
+    if answers := re.findall(rf"(?i:{_ANSWER_IS}{_BEFORE}){letter}{_NO_WORD}", _NEGATED.sub(" ", text)):
+        return answers[-1]
+    if first := re.match(rf"[\"'“‘(\[]*({one})(?:[\"'”’)\].:,](?!\w)|\s*$|\s*\n)", text):
+        return first[1]
+    return _first(_NEGATED.sub(" ", text), letter + _NO_WORD, {choice: choice for choice in choices})
+
+
+def _word(text: str, choices: Sequence[str]) -> str | None:
+    """The word, number or phrase of ``choices`` a text names."""
+    spelled = {form: choice for choice in choices for form in _spellings(choice)}
+    word = f"({'|'.join(_bounded(form) for form in sorted(spelled, key=len, reverse=True))})"
+    kept = _NEGATED.sub(" ", _IDIOMS.sub(" ", text))
+    if answers := re.findall(rf"{_ANSWER_IS}{_BEFORE}{word}", kept, re.I):
+        return spelled[answers[-1].lower()]
+    found = _first(kept, word, spelled)
+    return found or (_meant(text) if choices == YES_NO and not re.search(word, kept, re.I) else None)
+
+
+def _first(text: str, pattern: str, spelled: dict[str, str]) -> str | None:
+    """The first choice that is named; None where another one is offered beside it."""
+    named = re.search(pattern, text, re.I if any(len(form) > 1 for form in spelled) else 0)
+    if named is None:
+        return None
+    flags = re.I if any(len(form) > 1 for form in spelled) else 0
+    if re.match(rf"{_OR}{pattern}", text[named.end() :], flags):
+        return None
+    return spelled[named[1] if named[1] in spelled else named[1].lower()]
+
+
+def _meant(text: str) -> str | None:
+    """Yes or no of a text that holds neither word."""
+    if _UNSURE.search(text):
+        return None
+    return "no" if _NO.search(text) else "yes" if _YES.search(text) else None
+
+
+@lru_cache(256)
+def _spellings(choice: str) -> tuple[str, ...]:
+    form = choice.lower()
+    other = _DIGITS.get(form) or (_NUMBERS[int(form)] if form.isdecimal() and int(form) < len(_NUMBERS) else None)
+    return (form, other) if other else (form,)
+
+
+def _bounded(form: str) -> str:
+    """A pattern for a choice as a word of its own: not ``two`` in twenty-two, not ``3`` in 3.5."""
+    if _CJK.search(form):
+        return re.escape(form)
+    if form.isdecimal():
+        return rf"(?<![\w.,:−-]){form}(?![\w]|[.,:]\d)"
+    return rf"(?<!\w)(?<!\w-){re.escape(form)}(?!\w)(?!-\w)"
+
+
+def _holds(text: str, expected: str) -> bool:
+    """Whether a free answer holds the expected words in their order, not denied."""
+    if len(expected.strip()) == 1 and expected.strip().isascii() and expected.strip().isalpha():
+        letter = expected.strip().upper()
+        return _letter(text, [letter]) == letter
+    wanted, words = _plain(expected), _plain(text)
+    places = (start for start in range(len(words)) if words[start : start + len(wanted)] == wanted)
+    return bool(wanted) and any(not _denied(words[:start]) for start in places)
+
+
+def _denied(before: Sequence[str]) -> bool:
+    return bool(before) and (before[-1] in ("no", "not", "without", "never") or before[-1].endswith(("n't", "n’t")))
+
+
+def _plain(text: str) -> list[str]:
+    """The words of a text, numbers as digits, without articles unless it holds nothing else."""
+    words = [_number(word) for word in _WORDS.findall(unicodedata.normalize("NFKC", text).casefold())]
+    return [word for word in words if word not in _ARTICLES] or words
+
+
+def _number(word: str) -> str:
+    word = _DIGITS.get(word, word).replace("−", "-")
+    if re.fullmatch(r"-?\d{1,3}(?:,\d{3})+", word):
+        word = word.replace(",", "")
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", word)

@@ -1,0 +1,142 @@
+"""A table of replies as models give them, and what a person reads in each."""
+
+from __future__ import annotations
+
+import pytest
+
+from bapa.inference.answers import UNREAD
+from bapa.inference.reading import from_text
+from bapa.probe import Question
+
+YES_NO = ("yes", "no")
+PLACES = ("left", "middle", "right")
+COUNT = ("one", "two", "three", "four", "five")
+
+
+def read(text, choices, answer):
+    return from_text(text, Question("q", "present", "?", answer, tuple(choices)))
+
+
+@pytest.mark.parametrize(
+    ("text", "choices", "answer"),
+    [
+        # yes and no
+        ("Yes, there is.", YES_NO, "yes"),
+        ("no", YES_NO, "no"),
+        ("I say NO, not yes", YES_NO, "no"),
+        ("yesterday, no", YES_NO, "no"),
+        ("There is no doubt: yes.", YES_NO, "yes"),
+        ("No question about it, the answer is yes.", YES_NO, "yes"),
+        ("There is no red 7 in the picture.", YES_NO, "no"),
+        ("**yes_**", YES_NO, "yes"),
+        ("**Answer:** `No`", YES_NO, "no"),
+        ("> Yes", YES_NO, "yes"),
+        ("Answer: yes", YES_NO, "yes"),
+        ("No cat is visible, and no dog either. Answer: no", YES_NO, "no"),
+        ("Yes. There is no other one like it.", YES_NO, "yes"),
+        ("Not yes but no.", YES_NO, "no"),
+        ("There isn't a dog in this picture.", YES_NO, "no"),
+        ("It is not there.", YES_NO, "no"),
+        ("Nope.", YES_NO, "no"),
+        ("Absolutely!", YES_NO, "yes"),
+        ("Definitely not.", YES_NO, "no"),
+        ("<think>Is it? No ... wait.</think>Yes", YES_NO, "yes"),
+        ("it could be no</think>\n\nyes", YES_NO, "yes"),
+        ("◁think▷no no◁/think▷Yes.", YES_NO, "yes"),
+        ("<answer>no</answer>", YES_NO, "no"),
+        ("So we get \\boxed{\\text{yes}}.", YES_NO, "yes"),
+        ("The digit is there. <|begin_of_box|>yes<|end_of_box|>", YES_NO, "yes"),
+        ("是的。", YES_NO, "yes"),
+        ("没有", YES_NO, "no"),
+        ("不是", YES_NO, "no"),
+        ("はい", YES_NO, "yes"),
+        ("いいえ、ありません。", YES_NO, "no"),
+        ("네", YES_NO, "yes"),
+        ("아니요", YES_NO, "no"),
+        ("ｙｅｓ", YES_NO, "yes"),
+        # letters
+        ("A cat sits on the mat, so the answer is B.", "ABCD", "B"),
+        ("I think it is C.", "ABCDEFGHI", "C"),
+        ("Not A or C, but D.", "ABCD", "D"),
+        ("B", "ABCD", "B"),
+        ("b.", "ABCD", "B"),
+        ("(C) the blue one", "ABCD", "C"),
+        ("**D**", "ABCD", "D"),
+        ("B. The option A is wrong.", "ABCD", "B"),
+        ("A. a cat\nB. a dog\nThe answer is B because there is a dog.", "ABCD", "B"),
+        ("The answer is A because it is red.", "ABCD", "A"),
+        ("A is correct.", "ABCD", "A"),
+        ("The correct answer is option C.", "ABCD", "C"),
+        ("Between A and D I choose D.", "ABCD", "D"),
+        ("I'd say B.", "ABCDEFGHI", "B"),
+        ("答案是B", "ABCD", "B"),
+        ("答案：Ｃ", "ABCD", "C"),
+        ("Answer: A", "AB", "A"),
+        # words and numbers
+        ("It is on the right.", PLACES, "right"),
+        ("The answer is: middle.", PLACES, "middle"),
+        ("Not left, right.", PLACES, "right"),
+        ("There are 3.", COUNT, "three"),
+        ("Three digits.", COUNT, "three"),
+        ("twenty-two", COUNT, None),
+        ("3.5", COUNT, None),
+        ("10:30", ("1", "2", "10"), None),
+        ("-5", ("5", "6"), None),
+        ("There are five of them", ("4", "5"), "5"),
+        ("top left", ("left", "top left"), "top left"),
+        # what cannot be an answer is none
+        ("perhaps", YES_NO, None),
+        ("I cannot tell from the picture.", YES_NO, None),
+        ("yes or no?", YES_NO, None),
+        ("Yes/No", YES_NO, None),
+        ("A or B", "ABCD", None),
+        ("I have no idea.", YES_NO, None),
+        ("a dog", "AB", None),
+        ("A dog.", "AB", None),
+        ("<think>It may be yes, or", YES_NO, None),
+        (" \n", YES_NO, None),
+        ("It is red.", YES_NO, None),
+    ],
+)
+def test_choices(text, choices, answer):
+    found = read(text, choices, choices[0])
+    assert found.answer == answer, found
+    assert (found.error is None) == (answer is not None)
+    if answer is None:
+        assert found.error.startswith(UNREAD)
+        assert found.correct is None
+    else:
+        assert found.correct == (answer == choices[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "right"),
+    [
+        ("There are two dogs.", "two dogs", True),
+        ("There are 2 dogs.", "two dogs", True),
+        ("There are twenty-two dogsleds.", "two dogs", False),
+        ("It is THE cat!", "a cat", True),
+        ("3.5", "35", False),
+        ("-5", "5", False),
+        ("10:30", "1030", False),
+        ("1,000", "1000", True),
+        ("five", "5", True),
+        ("Answer: A", "A", True),
+        ("A cat", "A", False),
+        ("The", "A", False),
+        ("猫。", "猫", True),
+        ("这是一只猫", "猫", True),
+        ("这是一只狗", "猫", False),
+        ("it is a “dog”", "dog", True),
+        ("dog/cat", "dog", True),
+        ("**Dog**", "dog", True),
+        ("There is no dog.", "dog", False),
+        ("not a dog, a cat", "dog", False),
+        ("not a dog, a cat", "cat", True),
+        ("<think>a dog?</think> A cat.", "dog", False),
+        ("a hot-dog", "dog", False),
+        ("Paris, France", "paris", True),
+    ],
+)
+def test_free_answers(text, expected, right):
+    assert read(text, (), expected).correct is right
