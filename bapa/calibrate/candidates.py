@@ -5,6 +5,7 @@ from __future__ import annotations
 from bapa.schemes import make, parse
 
 PAPER = make("bapa").label  # distance 1, delta 0
+NATIVE = make("native").label  # a candidate too: it stays unless something beats it
 STEPS = 24  # distances tried besides the paper's; with fewer a peak can fall between two
 STRIDES = (0.05, 0.15, 0.3)
 

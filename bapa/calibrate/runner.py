@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import bapa
-from bapa.calibrate import curve, folder
+from bapa.calibrate import curve, folder, judge
+from bapa.calibrate.apart import split
 from bapa.calibrate.candidates import PAPER, STEPS
 from bapa.calibrate.criteria import CRITERIA, accuracy
 from bapa.calibrate.search import Search
-from bapa.calibrate.session import Session, part
+from bapa.calibrate.session import Session, part, pick
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError, RunError
 from bapa.files import RunFolder, command, read_json
@@ -23,7 +24,7 @@ from bapa.schemes import parse
 from bapa.stats import Settings
 
 FOLDER, RECORD = "calibration", "calibration.json"
-VERSION = 2  # 1 called a candidate a dial
+VERSION = 3  # 1 called a candidate a dial; native is one from 3 on
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,10 @@ def calibrate(
 ) -> Calibration:
     """Pick the rule of the ``calibrated`` family that suits ``model``, and make ``out`` the model under it.
 
-    The first ``items`` items of ``probe`` pick the rule (:class:`~bapa.calibrate.search.Search`). The ``held_out``
-    items behind them, by default all, judge it beside native positions and the paper's rule. Repeated after an
+    Native positions are a candidate, which stays unless another beats it by one standard error. The first ``items``
+    items of ``probe`` pick the rule (:class:`~bapa.calibrate.search.Search`). ``held_out`` items behind them, by
+    default all, judge it beside native positions and the paper's rule; they share as little with the picking ones as
+    the source allows (:mod:`bapa.calibrate.apart`). Repeated after an
     interruption it goes on where it was; repeated after the end it returns what is there.
 
     Args:
@@ -109,10 +112,12 @@ def calibrate(
         RunError: ``out`` holds something else, another process writes to it, or an answer failed.
     """
     out, settings = Path(out), statistics or Settings()
-    judged = _checked(probe, items, held_out, criterion, steps)
+    _checked(probe, items, held_out, criterion, steps)
     folder.check(model.name)
     for one in (probe, *guards):
         check_outside(out, one)
+    judges = split(probe, items, held_out)
+    judged = len(judges.judging)
     config = {
         "model": {"name": model.name, "fingerprint": model.fingerprint},
         "probe": {"fingerprint": probe.fingerprint, "path": str(probe.path), "items": items, "held_out": judged},
@@ -130,22 +135,23 @@ def calibrate(
         labels = list(dict.fromkeys(["native", PAPER, chosen]))
         run = measure(
             model,
-            part(probe, items, items + judged),
+            pick(probe, judges.judging),
             labels,
             rounds.with_name("held-out"),
             batch_size=batch_size,
             fail_on_error=0,
             statistics=settings,
         )
+        answers = run.answers()
         told = []
         for number, guard in enumerate(guards, start=1):
             count = min(items, len(guard.items))
             session = Session(model, part(guard, 0, count), rounds, batch_size)
             rules = list(dict.fromkeys([*labels, *search.answers])) if full else labels
             rows = session.ask(f"guard-{number}", 0, count, rules)
-            answers = {rule: rows[rows["scheme"] == rule] for rule in rules}
-            values = {rule: accuracy(its, guard.cells) for rule, its in answers.items()}
-            told.append(curve.guard(guard, curve.points(answers, values, guard.cells, settings)))
+            asked = {rule: rows[rows["scheme"] == rule] for rule in rules}
+            values = {rule: accuracy(its, guard.cells) for rule, its in asked.items()}
+            told.append(curve.guard(guard, curve.points(asked, values, guard.cells, settings)))
         folder.write(model.name, parse(chosen), out)
         here.seal(
             {
@@ -153,16 +159,19 @@ def calibrate(
                 "command": command(),
                 "bapa": bapa.__version__,
                 "chosen": chosen,
-                "curve": curve.points(search.answers, search.values(), probe.cells, settings),
+                "apart": judges.apart,
+                "curve": curve.points(search.shared(), search.values(), probe.cells, settings),
                 "held_out": curve.verdict(run),
+                "against_native": judge.against_native(answers, chosen, probe.cells, settings),
+                "thresholds": judge.arms(search.answers, answers, probe.cells, curve.SHOWN, settings),
                 "guards": told,
             }
         )
     return load_calibration(out)
 
 
-def _checked(probe: Probe, items: int, held_out: int | None, criterion: str, steps: int) -> int:
-    """How many items judge the choice; ConfigError where the numbers do not add up."""
+def _checked(probe: Probe, items: int, held_out: int | None, criterion: str, steps: int) -> None:
+    """Raises ConfigError where the numbers do not add up."""
     there = len(probe.items)
     if criterion not in CRITERIA:
         raise ConfigError(f"criterion {criterion!r}: accepted are {', '.join(CRITERIA)}")
@@ -174,16 +183,15 @@ def _checked(probe: Probe, items: int, held_out: int | None, criterion: str, ste
             f"{items} items to calibrate on and {max(judged, 0)} others to judge by: the probe has {there}; 4 and 2 "
             "are the least; use fewer (--items, --held-out) or a larger probe: bapa probe SOURCE --items 160"
         )
-    return judged
 
 
 def _renamed(found: dict[str, Any]) -> dict[str, Any]:
     """The record with candidates called so, as from version 2 on."""
-    if found.get("version") == VERSION:
+    if found.get("version") != 1:
         return found
 
     def new(point: dict[str, Any]) -> dict[str, Any]:
         return {"candidate" if name == "dial" else name: value for name, value in point.items()}
 
     guards = [{**guard, "rules": [new(rule) for rule in guard["rules"]]} for guard in found["guards"]]
-    return {**found, "version": VERSION, "curve": [new(point) for point in found["curve"]], "guards": guards}
+    return {**found, "version": 2, "curve": [new(point) for point in found["curve"]], "guards": guards}

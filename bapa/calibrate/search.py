@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bapa.calibrate import halving
-from bapa.calibrate.candidates import PAPER, around, distances
+from bapa.calibrate.candidates import NATIVE, PAPER, around, distances
 from bapa.calibrate.criteria import CRITERIA, PACE, Criterion
 from bapa.calibrate.session import Session
 from bapa.stats.trials import Array
@@ -26,12 +26,19 @@ class Search:
         self.answers: dict[str, pd.DataFrame] = {}
 
     def run(self, steps: int) -> str:
-        """The candidate that wins; where it ties, the paper's rule, else the best of the shared positions."""
-        self._halve("distance", distances(steps), kept=[PAPER], least=2)
-        best = halving.winner(self.values(), [])
+        """The candidate that wins; where it ties, native positions, else the paper's rule, else the best of the shared
+        positions.
+        """
+        self._halve("distance", [NATIVE, *distances(steps)], kept=[NATIVE, PAPER], least=2)
+        shared = {candidate: found for candidate, found in self.values().items() if candidate != NATIVE}
+        best = halving.winner(shared, [])
         if finer := around(best, steps):
             self._halve("around", finer, kept=[], least=1)
-        return halving.winner(self.values(), [PAPER, best])
+        return halving.winner(self.values(), [NATIVE, PAPER, best])
+
+    def shared(self) -> dict[str, pd.DataFrame]:
+        """The answers under every candidate but native positions."""
+        return {candidate: rows for candidate, rows in self.answers.items() if candidate != NATIVE}
 
     def values(self, criterion: Criterion | None = None) -> dict[str, Array]:
         """By candidate, the criterion of each item it was asked about; that of the search where none is named."""

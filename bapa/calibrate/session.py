@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from copy import copy
@@ -18,6 +19,7 @@ from bapa.inference.hf import ModelAsker, ModelBackend, forward
 from bapa.inference.plan import Plan
 from bapa.inference.store import Store
 from bapa.probe import Probe
+from bapa.probe.item import Items
 
 
 def part(probe: Probe, start: int, stop: int) -> Probe:
@@ -26,6 +28,15 @@ def part(probe: Probe, start: int, stop: int) -> Probe:
     few.items = probe.items[start:stop]
     few.fingerprint = f"{probe.fingerprint}[{start}:{stop}]"
     return few
+
+
+def pick(probe: Probe, places: Sequence[int]) -> Probe:
+    """The same probe with the items at ``places`` only."""
+    cut = copy(probe)
+    cut.items = Items(probe.items.table.take(list(places)))
+    digest = hashlib.sha256(",".join(map(str, places)).encode()).hexdigest()[:16]
+    cut.fingerprint = f"{probe.fingerprint}[{digest}]"
+    return cut
 
 
 class Session:

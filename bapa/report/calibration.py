@@ -15,7 +15,7 @@ from bapa.report import figures
 from bapa.report.calibration_figure import draw
 from bapa.report.environment import page
 from bapa.stats.quantities import spoken
-from bapa.stats.text import percent, with_interval
+from bapa.stats.text import percent, signed, with_interval
 
 TITLES = spoken(SHOWN)
 
@@ -54,15 +54,18 @@ def sentences(found: Mapping[str, Any]) -> Iterator[str]:
     """The outcome in words drawn from the figures."""
     judged, chosen = found["held_out"], found["chosen"]
     items = found["config"]["probe"]["held_out"]
-    yield f"Chosen: {chosen}."
+    kept = " No rule beats native positions by a standard error." if chosen == "native" else ""
+    yield f"Chosen: {chosen}.{kept}"
     for label, its in judged.items():
         name = {"native": "Native positions", "bapa": "The paper's rule"}.get(label, label)
         name = name if label != chosen else f"{name}, the choice"
-        hit, spread = with_interval(its["hit"], 1, " %"), percent(its["range"]["value"], 1)
-        yield (
-            f"{name}: mean hit rate {hit}, range {spread} points, "
-            f"false alarms {percent(its['false_alarm']['value'], 1)} %, on {items} items that had no part in it."
+        shown = ", ".join(
+            f"{TITLES[key]} {with_interval(its[key], 1)}"
+            for key in ("auc", "auc_range", "hit", "false_alarm")
+            if its[key]["value"] is not None
         )
+        yield f"{name}: {shown}, on {items} items that had no part in it."
+    yield from _compared(found)
     for guard in found["guards"]:
         task, chance = guard["probe"]["task"], f"chance {percent(guard['chance'])} %"
         right = {rule["candidate"]: rule["hit"] for rule in guard["rules"]}
@@ -71,6 +74,38 @@ def sentences(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"Guard {task} ({chance}): {', '.join(each)}.{_price(right['native'], right[chosen])}"
         else:
             yield f"Guard {task}: the model cannot do this natively ({chance}), so it tells nothing."
+
+
+def _compared(found: Mapping[str, Any]) -> Iterator[str]:
+    """The choice against native, and against a mere threshold; what picking and judging items share."""
+    if "against_native" not in found:  # a calibration of an older version
+        return
+    told = found["against_native"]
+    change = f"balanced accuracy {signed(told['difference'], 1)} points against native"
+    margin = f"{percent(told['margin'])} points"
+    says = {
+        "better": f"On the judging items the choice is better: {change}.",
+        "worse": f"On the judging items the choice is worse: {change}. Keep native positions.",
+        "equivalent": f"On the judging items the choice is as good as native within {margin}: {change}.",
+        "not below": f"On the judging items the choice is not below native by more than {margin}: {change}.",
+        "open": f"The judging items do not tell whether the choice is below native by more than {margin}: {change}.",
+    }
+    if told["says"] in says:
+        yield says[told["says"]]
+    moved = found["thresholds"].get("native")
+    if moved and found["chosen"] != "native":
+        its = found["held_out"][found["chosen"]]["balanced_accuracy"]
+        yield (
+            "A mere threshold on native positions, refitted on the same labels, has balanced accuracy "
+            f"{with_interval(moved['balanced_accuracy'], 1, ' %')}; "
+            f"the choice has {with_interval(its, 1, ' %')}."
+        )
+    apart = found["apart"]
+    yield (
+        f"Picking and judging items share no {apart.replace(' and ', ' and no ')}."
+        if apart
+        else "Picking and judging items share captions and pictures: the probe is too small to keep them apart."
+    )
 
 
 def _price(native: Mapping[str, float], its: Mapping[str, float]) -> str:
@@ -82,4 +117,4 @@ def _price(native: Mapping[str, float], its: Mapping[str, float]) -> str:
 
 def _render(found: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     shown = {"sentences": list(sentences(found)), "titles": TITLES, "quantities": ()}
-    return page("calibration.html.j2", found=found, pictures=pictures, **shown)
+    return page("calibration.html.j2", found={"thresholds": {}, **found}, pictures=pictures, **shown)

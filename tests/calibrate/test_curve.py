@@ -53,7 +53,14 @@ def test_a_rule_that_blinds_shows_in_its_guard(probe: Probe) -> None:
 def test_what_the_choice_costs_is_said(probe: Probe) -> None:
     found = points({"native": 0.9, "bapa": 0.33, FAR: 0.88})
     judged = {point["candidate"]: point for point in found}
-    its = {"held_out": judged, "config": {"probe": {"held_out": 60}}, "guards": [curve.guard(probe, found)]}
+    its = {
+        "held_out": judged,
+        "against_native": {"says": "same", "difference": 0, "margin": 0.05},
+        "thresholds": {},
+        "apart": "captions",
+        "config": {"probe": {"held_out": 60}},
+        "guards": [curve.guard(probe, found)],
+    }
     told = {choice: list(page.sentences({**its, "chosen": choice}))[-1] for choice in ("bapa", FAR)}
     assert "The choice costs" in told["bapa"]
     assert "costs" not in told[FAR]
