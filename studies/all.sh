@@ -18,6 +18,10 @@ python -m studies.side_effects write
 for skew in center top bottom uniform; do python -m studies.tuning run reference:$skew build/reference/$skew-2 build/reference/$skew-3; done
 python -m studies.tuning write
 
+# docs/coverage.md
+python -m studies.coverage run
+python -m studies.coverage write
+
 # docs/origin.md
 bapa probe digits --items 100 --seed 7 --out build/origin/probe-7
 bapa probe digits --items 100 --seed 8 --out build/origin/probe-8

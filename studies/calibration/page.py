@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from bapa.stats.text import p_value, signed
 from studies.reference.recipe import SKEWS
 from studies.study import Blocks, Study, missing, table
 from studies.text import MEASURES, bounded, four, share
 
 PAGE = "docs/calibration.md"
 PAPER = "bapa"
+HEADLINE = ("auc", "auc_range")
 DISTANCES = (PAPER, *(f"calibrated:distance={step / 12:.4g}x" for step in range(1, 25)))  # of the full scan
 RIVALS = ("bapa:distance=native", "stride", "concentric", "manhattan", "pyramid")
 NAMES = [f"{skew}-{seed}" for skew in SKEWS for seed in (1, 2, 3)]
@@ -30,6 +32,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
 
     return {
         PAGE: {
+            "native": against_native(models) + lacking("native", NAMES),
             "verdict": fresh(models) + lacking("fresh", NAMES),
             "rivals": rivals(models) + lacking("judging", NAMES),
             "scan": scan(models) + lacking("scan", NAMES),
@@ -37,6 +40,23 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "transfer": transfer(models) + lacking("transfer", [name for name in NAMES if name.endswith("-1")]),
         }
     }
+
+
+def against_native(models: dict[str, Any]) -> str:
+    """The choice against native positions on the judging items, by balanced accuracy."""
+    rows = []
+    for model, found in models.items():
+        if its := found.get("native"):
+            accuracy, moved = its["balanced_accuracy"], its["threshold"].get("native")
+            change = "" if its["p"] is None else f"{signed(its['difference'], 1)} ({p_value(its['p'])})"
+            rows.append(
+                [
+                    *(model, f"`{found['chosen']}`", share(accuracy["native"]), share(accuracy[found["chosen"]])),
+                    *(change, its["says"], "–" if moved is None else share(moved), its["apart"] or "nothing"),
+                ]
+            )
+    head = ["native", "chosen rule", "change", "verdict", "native, threshold refitted", "kept apart"]
+    return table(["model", "chosen", *head], rows)
 
 
 def fresh(models: dict[str, Any]) -> str:
@@ -47,8 +67,10 @@ def fresh(models: dict[str, Any]) -> str:
             chosen = rule == found["chosen"]
             goal = goal_of(model, found["fresh"]["native"], its) if chosen else ""
             name = f"**`{rule}`**" if chosen else f"`{rule}`"
-            rows.append([model, name, *(bounded(its[key]) for key in MEASURES), goal])
-    return table(["model", "rule", "mean hit", "range", "consistency", "false alarms", "goal"], rows)
+            cells = (bounded(its[key]) if key in its else "–" for key in (*HEADLINE, *MEASURES))
+            rows.append([model, name, *cells, goal])
+    measures = ["AUC", "its range", "mean hit", "range", "consistency", "false alarms"]
+    return table(["model", "rule", *measures, "goal"], rows)
 
 
 def goal_of(model: str, native: dict[str, Any], its: dict[str, Any]) -> str:

@@ -16,19 +16,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # a model this small only waits f
 import typer
 
 from bapa.calibrate import calibrate
+from bapa.calibrate.apart import split
 from bapa.calibrate.criteria import CRITERIA, accuracy
-from bapa.calibrate.session import part
+from bapa.calibrate.session import part, pick
 from bapa.checkpoints import load
 from bapa.measure import Run, measure
 from bapa.probe import Design, Probe, build
 from bapa.stats import Settings
 from studies.calibration.attention import mass_of
-from studies.calibration.page import DISTANCES, PAPER, RIVALS, STUDY
+from studies.calibration.page import DISTANCES, HEADLINE, PAPER, RIVALS, STUDY
 from studies.calibration.picture import draw
 from studies.study import slug
 from studies.text import MEASURES
 
 ITEMS, JUDGES, FRESH, SCANNED, SEED = 32, 60, 200, 24, 101
+POOL = 240  # items, of which some share no caption with those that pick
 TRANSFERS = {
     "2 x 2 cells of 36 px": Design(rows=2, cols=2, cell=36, items=24, seed=SEED + 1),
     "cells of 48 px, canvas shrunk to 72 px": Design(cell=48, items=24, seed=SEED + 2),
@@ -45,7 +47,7 @@ def run(
 ) -> None:
     """Calibrate MODELS, ask them what the page tells, and keep it in the record."""
     record = STUDY.record() or {"models": {}, "lost": {}}
-    probe = build("digits", work / "probe", Design(items=ITEMS + JUDGES, seed=SEED))
+    probe = build("digits", work / "probe", Design(items=POOL, seed=SEED))
     fresh = build("digits", work / "fresh", Design(items=FRESH, seed=SEED + 9))
     for name in models:
         record["models"][slug(name)] = of_model(name, probe, fresh, work)
@@ -58,8 +60,8 @@ def run(
 def of_model(name: str, probe: Probe, fresh: Probe, work: Path) -> dict[str, Any]:
     """What the record holds of one model."""
     model, folder = load(name), work / slug(name)
-    chosen = calibrate(model, probe, folder, items=ITEMS, held_out=JUDGES, statistics=SETTINGS).chosen
-    study, judges = folder / "study", part(probe, ITEMS, ITEMS + JUDGES)
+    told = calibrate(model, probe, folder, items=ITEMS, held_out=JUDGES, statistics=SETTINGS).found
+    chosen, study, judges = told["chosen"], folder / "study", pick(probe, split(probe, ITEMS, JUDGES).judging)
 
     def asked(name: str, about: Probe, rules: Sequence[str]) -> Run:
         return measure(model, about, list(dict.fromkeys(rules)), study / name, audit=0, statistics=SETTINGS)
@@ -69,7 +71,11 @@ def of_model(name: str, probe: Probe, fresh: Probe, work: Path) -> dict[str, Any
     scanned = asked("scan", some, [*DISTANCES, chosen])
     found = {
         "chosen": chosen,
-        "fresh": {rule: {key: its[key] for key in MEASURES} for rule, its in overall(asked("fresh", fresh, judged))},
+        "native": against_native(told),
+        "fresh": {
+            rule: {key: its[key] for key in (*HEADLINE, *MEASURES)}
+            for rule, its in overall(asked("fresh", fresh, judged))
+        },
         "judging": values(asked("judging", judges, [*judged, *RIVALS])),
         "scan": {rule: its["balanced_accuracy"]["value"] for rule, its in overall(scanned)},
         "label_free": label_free(scanned, probe.cells, mass_of(model, some)),
@@ -81,6 +87,18 @@ def of_model(name: str, probe: Probe, fresh: Probe, work: Path) -> dict[str, Any
             for number, (title, design) in enumerate(TRANSFERS.items())
         }
     return found
+
+
+def against_native(told: dict[str, Any]) -> dict[str, Any]:
+    """What the judging items say of the choice against native positions, and against a refitted threshold."""
+    judged = {rule: its["balanced_accuracy"]["value"] for rule, its in told["held_out"].items()}
+    moved = {rule: its["balanced_accuracy"]["value"] for rule, its in told["thresholds"].items()}
+    return {
+        **told["against_native"],
+        "apart": told["apart"],
+        "balanced_accuracy": {rule: judged[rule] for rule in dict.fromkeys(["native", told["chosen"]])},
+        "threshold": {rule: moved[rule] for rule in ("native",) if rule in moved},
+    }
 
 
 def overall(run: Run) -> list[tuple[str, dict[str, Any]]]:
@@ -118,6 +136,6 @@ def lost(models: Any) -> dict[str, dict[str, float]]:
     """Mean and largest loss of each criterion's picks against the best possible, over ``models``."""
     losses: dict[str, list[float]] = {}
     for found in models:
-        for name, pick in found["label_free"]["picks"].items():
-            losses.setdefault(name, []).append(found["label_free"]["best"] - pick["balanced_accuracy"])
-    return {name: {"mean": sum(its) / len(its), "worst": max(its)} for name, its in losses.items()}
+        for name, its in found["label_free"]["picks"].items():
+            losses.setdefault(name, []).append(found["label_free"]["best"] - its["balanced_accuracy"])
+    return {name: {"mean": sum(lost) / len(lost), "worst": max(lost)} for name, lost in losses.items()}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
@@ -50,6 +51,25 @@ class World:
     def _margins(self, centre: Array, rng: np.random.Generator) -> Array:
         shared = 0.8 * rng.logistic(size=(*centre.shape, 1))
         return np.asarray(centre[..., None] + shared + 0.6 * rng.logistic(size=(*centre.shape, self.wordings)))
+
+    def frame(self, names: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+        """The answers as a run keeps them; the schemes are called ``names``."""
+        found, member = self.draw(rng)
+        item, cell, slot = (axis.ravel() for axis in np.mgrid[: self.items, :CELLS, : self.wordings])
+        parts = []
+        for name, scheme in zip(names, found, strict=True):
+            for kind, margin in (("present", scheme.signal), ("lure", scheme.noise)):
+                parts.append(
+                    pd.DataFrame(
+                        {
+                            **{"item": item, "cell": cell, "question": [f"{kind}/{n}" for n in slot], "kind": kind},
+                            **{"scheme": name, "margin": margin.ravel(), "mass": 1.0},
+                            "correct": (margin.ravel() > 0) == (kind == "present"),
+                            "group": [f"class {n}" for n in member[item]] if self.groups else "",
+                        }
+                    )
+                )
+        return pd.concat(parts, ignore_index=True)
 
     def truth(self) -> list[dict[str, Array]]:
         """For each scheme, by quantity, its value per cell, (cells,), and overall, (): from a large population. Cells

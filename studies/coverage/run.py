@@ -6,21 +6,26 @@ python -m studies.coverage.run --runs 40       # a miniature
 
 from __future__ import annotations
 
-import argparse
-import json
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 
+from bapa.report import claims, words
 from bapa.stats import bias as statistics
 from bapa.stats import comparisons, rates, significance
 from bapa.stats.trials import Trials
-from studies.coverage.planted import CELLS, World, over, steep, worlds
+from studies.coverage.page import STUDY
+from studies.coverage.planted import World, over, steep, worlds
 
-RECORD = Path(__file__).with_name("record.json")
 ITEMS = (30, 60, 100, 200)
 LEVEL = 0.95
 Row = dict[str, Any]
@@ -133,33 +138,104 @@ def power_worlds() -> dict[str, World]:
     return found
 
 
-PARTS: dict[str, Callable[[int], dict[str, Any]]] = {
-    "coverage": lambda runs: {
-        **{name: coverage(world, runs) for name, world in worlds(ITEMS).items()},
-        "flat, 3 wordings, 60 items": coverage(World((0.7, 0.7), 60, wordings=3), runs),
-        "flat, 10 classes of 20": coverage(World((0.7, 0.7), 200, groups=10), runs),
-        "20 points, 20 classes of 10": coverage(World((steep(0.56, 0.8),) * 2, 200, groups=20), runs),
+def null_reports(runs: int) -> dict[str, float]:
+    """Of ``runs`` reports on five schemes that do not differ, on a flat map: the share that claims an effect of a
+    scheme, that the place matters, or either. What the sentences say is compared with what the table says.
+    """
+    effects, places, split = [], [], []
+    for rng in _seeds(runs, 2):
+        names = ("native", "a", "b", "c", "d")
+        found = report(World((0.7,) * len(names), 60), names, rng)
+        mean, span = claims.main(found)
+        moved = [
+            label for label in names[1:] if claims.changed(found, label, mean) or claims.changed(found, label, span)
+        ]
+        said = [label for label in names[1:] if not _silent(words.effect(found, label))]
+        effects.append(bool(said))
+        places.append(any(claims.place_matters(found, label) for label in names))
+        split.append(moved != said)
+    either = [a or b for a, b in zip(effects, places, strict=True)]
+    return {
+        "effect claimed": float(np.mean(effects)),
+        "place claimed": float(np.mean(places)),
+        "either": float(np.mean(either)),
+        "sentence and table disagree": float(np.mean(split)),
+        "reports": runs,
+    }
+
+
+def _silent(sentence: str) -> bool:
+    return "has no clear effect on how even" in sentence and "no clear change" in sentence
+
+
+def blind_reports(world: World, runs: int) -> dict[str, float]:
+    """How often a report calls the second of two flat maps even because it cannot tell, and simply even or uneven."""
+    said = []
+    for rng in _seeds(runs, 3):
+        found = report(world, ("native", "b"), rng)
+        said.append((words.effect(found, "b"), claims.reading(found, "b")))
+    return {
+        "even because it cannot tell": float(np.mean(["even because it cannot tell" in text for text, _ in said])),
+        "called even": float(np.mean([kind == "even" for _, kind in said])),
+        "called uneven": float(np.mean([kind == "uneven" for _, kind in said])),
+        "reports": runs,
+    }
+
+
+def report(world: World, names: Sequence[str], rng: np.random.Generator) -> dict[str, Any]:
+    """The statistics of a run as a report reads them."""
+    found = statistics.bias(world.frame(names, rng), rows=3, cols=3)
+    return {**found, "probe": {"rows": 3, "cols": 3, "items": world.items, "source": "planted"}}
+
+
+Work = Callable[[int], Any]
+
+
+def coverage_work() -> dict[str, Work]:
+    """The truths of the coverage table."""
+    more = {
+        "flat, 3 wordings, 60 items": World((0.7, 0.7), 60, wordings=3),
+        "flat, 10 classes of 20": World((0.7, 0.7), 200, groups=10),
+        "20 points, 20 classes of 10": World((steep(0.56, 0.8),) * 2, 200, groups=20),
+    }
+    return {name: partial(coverage, world) for name, world in {**worlds(ITEMS), **more}.items()}
+
+
+def rejected(worlds: dict[str, World]) -> dict[str, Work]:
+    """Rejections in every one of ``worlds``."""
+    return {name: partial(rejections, world) for name, world in worlds.items()}
+
+
+PARTS: dict[str, Callable[[], dict[str, Work]]] = {
+    "coverage": coverage_work,
+    "type I": lambda: rejected(null_worlds()),
+    "equal ranges": lambda: rejected(level_worlds()),
+    "power": lambda: rejected(power_worlds()),
+    "reports": lambda: {
+        "five schemes that do not differ": null_reports,
+        **{f"flat .70 and .05, {n} items": partial(blind_reports, World((0.7, 0.05), n)) for n in (60, 200)},
     },
-    "type I": lambda runs: {name: rejections(world, runs) for name, world in null_worlds().items()},
-    "equal ranges": lambda runs: {name: rejections(world, runs) for name, world in level_worlds().items()},
-    "power": lambda runs: {name: rejections(world, runs // 4) for name, world in power_worlds().items()},
 }
+RUNS = {"reports": 120, "power": 100}  # of parts that need fewer than the others
 
 
-def main() -> None:
-    """Run the parts and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=400, help="simulated runs of every truth")
-    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; repeat for several")
-    parser.add_argument("--out", type=Path, default=RECORD)
-    given = parser.parse_args()
-    found: dict[str, Any] = json.loads(given.out.read_text("utf-8")) if given.part and given.out.exists() else {}
-    for name in given.part or PARTS:
-        start = time.monotonic()
-        found[name] = {"runs": given.runs, "cells": CELLS, "found": PARTS[name](given.runs)}
-        print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
-        given.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+def run(
+    runs: Annotated[int, typer.Option(help="Simulated runs of every truth.")] = 400,
+    part: Annotated[list[str] | None, typer.Option(help=f"Only these parts: {', '.join(PARTS)}.")] = None,
+    jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
+) -> None:
+    """Plant truths, run the statistics on them, and keep how often they were right."""
+    found: dict[str, Any] = STUDY.record()
+    with ProcessPoolExecutor(jobs) as pool:
+        for name in part or PARTS:
+            start = time.monotonic()
+            count = min(runs, RUNS.get(name, runs))
+            work = PARTS[name]()
+            futures = {title: pool.submit(what, count) for title, what in work.items()}
+            found[name] = {"runs": count, "found": {title: future.result() for title, future in futures.items()}}
+            typer.echo(f"{name}: {time.monotonic() - start:.0f} s")
+            STUDY.keep(found)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(run)

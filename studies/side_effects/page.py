@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from bapa.stats.text import percent
+from studies.calibration.page import against_native
 from studies.study import Blocks, Study, table
 from studies.text import bounded, share
 
@@ -25,6 +26,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
     """The texts of the page."""
     return {
         "docs/calibration.md": {
+            "places native": against_native(record),
             "guards": rules(record),
             "guards by distance": by_distance(record),
             "guards after tuning": tuned(record),

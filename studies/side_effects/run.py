@@ -19,7 +19,7 @@ from bapa.calibrate.session import part
 from bapa.checkpoints import Loaded, load
 from bapa.measure import measure
 from bapa.probe import Design, Probe, build
-from studies.calibration.run import ITEMS, JUDGES, SEED, SETTINGS, overall
+from studies.calibration.run import ITEMS, JUDGES, POOL, SEED, SETTINGS, against_native, overall
 from studies.reference import dataset
 from studies.side_effects.page import DISTANCES, KEPT, MATCHING, RIVALS, STUDY
 from studies.study import slug
@@ -43,15 +43,17 @@ def run(
     Tuning asks about matches and places in all cells: 40 steps of 32 questions, as in docs/tuning.md.
     """
     record = STUDY.record()
-    whole = build("digits", work / "probe", Design(items=ITEMS + JUDGES, seed=SEED))
+    whole = build("digits", work / "probe", Design(items=POOL, seed=SEED))
     probes = {"match": part(whole, ITEMS, ITEMS + ASKED)}
     probes |= {task: build("digits", work / task, design) for task, design in DESIGNS.items()}
     for name in models:
         model, folder, kept = load(name), work / slug(name), record.get(slug(name), {})
-        chosen = calibrate(model, whole, folder, items=ITEMS, held_out=JUDGES, statistics=SETTINGS).chosen
+        told = calibrate(model, whole, folder, items=ITEMS, held_out=JUDGES, statistics=SETTINGS).found
+        chosen = told["chosen"]
         rules = list(dict.fromkeys(["native", "bapa", chosen, *KEPT, *RIVALS, *DISTANCES]))
         found = {
             "chosen": chosen,
+            "native": against_native(told),
             "chance": {task: chance(probes[task]) for task in DESIGNS},
             "rules": asked(model, probes, rules, folder / "asked"),
         }
