@@ -27,7 +27,7 @@ def export(
     ] = "auto",
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
-    """Write a checkpoint that carries its scheme: an adapter merged, config.bapa, a model card."""
+    """Write a checkpoint with its scheme on record: adapter merged, config.bapa, a model card."""
     from bapa.checkpoints import load
     from bapa.checkpoints.export import export as write
 

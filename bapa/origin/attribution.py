@@ -1,8 +1,8 @@
 """How much of the cell-to-cell spread goes with each factor.
 
-The answers to all moves are fitted by a sum of three effects: of the cell in which the encoder saw the key, of its slot
-in the order, of the position it got (:mod:`bapa.origin.moves`). With ``m`` the native map over the cells and ``f`` one
-effect, the factor carries the share cov(f, m) / var(m) of the spread; the three shares and a remainder (what the
+The answers to all moves are fitted by a sum of three effects: of the cell in which the encoder saw the target, of its
+slot in the order, of the position it got (:mod:`bapa.origin.moves`). With ``m`` the native map over the cells and ``f``
+one effect, the factor carries the share cov(f, m) / var(m) of the spread; the three shares and a remainder (what the
 effects do together rather than in sum) make one. Each product pairs an estimate from one half of the items with one
 from the other half, averaged over several halvings: noise is independent between halves, so that sampling the items
 adds nothing to the variance on average, and an unbiased model has none. Intervals: bootstrap over items.

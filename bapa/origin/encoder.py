@@ -1,12 +1,13 @@
-"""The encoder read directly: is the key's content there, wherever it stands?
+"""The encoder read directly: is the target's content there, wherever it stands?
 
-*Linear probes* read labels of the key from the mean state of its cell: fitted on the other cells and other items, then
-tried on this cell (``transfer``), and fitted on all cells (``everywhere``). Content that only ``everywhere`` reads is
-there but written differently from cell to cell. *Invariance* is the cosine between the key's tokens in one cell and the
-same tokens in another, patch by patch, after taking away the mean over all keys of each place; beside it the cosine
-between different keys in one cell, which is what it would be if content did not matter. *Similarity* is that of the
-caption's word embeddings and the projected tokens, max-pooled over the image as in arXiv 2509.21984: blind to where the
-maximum lies, since any order of the tokens gives the same number; beside it, how often it lies in the key's cell.
+*Linear probes* read labels of the target from the mean state of its cell: fitted on the other cells and other items,
+then tried on this cell (``transfer``), and fitted on all cells (``everywhere``). Content that only ``everywhere`` reads
+is there but written differently from cell to cell. *Invariance* is the cosine between the target's tokens in one cell
+and the same tokens in another, patch by patch, after taking away the mean over all targets of each place; beside it the
+cosine between different targets in one cell, which is what it would be if content did not matter. *Similarity* is that
+of the caption's word embeddings and the projected tokens, max-pooled over the image as in arXiv 2509.21984: blind to
+where the maximum lies, since any order of the tokens gives the same number; beside it, how often it lies in the
+target's cell.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ _FOLDS = 2
 
 @dataclass
 class Read:
-    """What the encoder makes of the keys.
+    """What the encoder makes of the targets.
 
-    ``states``: for each layer float32 (items, cells, width), the mean state of the key's cell with the key there; the
-    last is that of the projected features. ``tokens``: (items, cells, n, width), projected tokens of the key, or None
-    where cells do not correspond patch by patch. ``image``: (items, cells, image tokens, width), all of them, or None
-    where it is not known what each shows.
+    ``states``: for each layer float32 (items, cells, width), the mean state of the target's cell with the target there;
+    the last is that of the projected features. ``tokens``: (items, cells, n, width), projected tokens of the target, or
+    None where cells do not correspond patch by patch. ``image``: (items, cells, image tokens, width), all of them, or
+    None where it is not known what each shows.
     """
 
     layers: list[str]
@@ -89,9 +90,9 @@ def read(
 
 
 def labels(probe: Probe, items: Sequence[Item]) -> dict[str, NDArray[np.int64]]:
-    """What can be read of the keys, by name: the class of each item, (items,).
+    """What can be read of the targets, by name: the class of each item, (items,).
 
-    Attributes that the source gives and that fall into few classes; else the key itself, ``identity``.
+    Attributes that the source gives and that fall into few classes; else the target itself, ``identity``.
     """
     told = [probe.attributes(item.target) for item in items]
     found = {}
@@ -103,7 +104,7 @@ def labels(probe: Probe, items: Sequence[Item]) -> dict[str, NDArray[np.int64]]:
 
 
 def probes(states: Tensor, classes: NDArray[np.int64], seed: int) -> dict[str, Array]:
-    """Whether a linear probe reads each key right in each cell: ``transfer`` and ``everywhere``, (items, cells) of 0
+    """Whether a linear probe reads each target right in each cell: ``transfer`` and ``everywhere``, (items, cells) of 0
     and 1.
 
     ``states``: (items, cells, width). Fitted on one half of the items and tried on the other, both ways; where every
@@ -137,8 +138,8 @@ def probes(states: Tensor, classes: NDArray[np.int64], seed: int) -> dict[str, A
 
 
 def invariance(tokens: Tensor) -> dict[str, Any]:
-    """``same``: cosine of a key's tokens between cells, (cells, cells), mean over items and tokens; ``other``: between
-    different keys in one cell, (cells,). ``tokens``: (items, cells, n, width).
+    """``same``: cosine of a target's tokens between cells, (cells, cells), mean over items and tokens; ``other``:
+    between different targets in one cell, (cells,). ``tokens``: (items, cells, n, width).
     """
     centred = tokens - tokens.mean(0, keepdim=True)
     unit = torch.nn.functional.normalize(centred, dim=-1)
@@ -149,7 +150,7 @@ def invariance(tokens: Tensor) -> dict[str, Any]:
 
 def similarity(image: Tensor, words: Sequence[Tensor], cells: Cells) -> dict[str, Array]:
     """Of the caption's words with the image tokens, (items, cells) each: ``max_pooled``, the paper's number;
-    ``in_key``, whether the maximum lies in the key's cell (chance: one in the number of cells).
+    ``in_key``, whether the maximum lies in the target's cell (chance: one in the number of cells).
 
     ``image``: (items, cells, tokens, width); ``words``: for each item (words, width).
     """

@@ -127,13 +127,14 @@ def study(
     schemes: Sequence[str],
     step: Callable[[], None],
 ) -> dict[str, Any]:
-    """Figures of the question about the key, averaged over ``items`` and, but for the last three, over key cells.
+    """Figures of the question about the target, averaged over ``items`` and, but for the last three, over target cells.
 
     By scheme. Each (layers, heads, sources): ``image``, ``first_token`` and ``image_sinks``, attention on the whole
-    image, on the first token, on image tokens that are sinks; ``key``, the key's cell's share of that on the image;
+    image, on the first token, on image tokens that are sinks; ``key``, the target's cell's share of that on the image;
     ``entropy`` over image tokens and ``balance`` over cells, 1 where even. ``key_cells`` and, from saliency,
-    ``saliency_key_cells``: (layers, sources, key cells, cells), each cell's share. ``example``: of the first item, the
-    answer's attention on each image token, (key cells, tokens), mean over layers. ``step`` is called after each item.
+    ``saliency_key_cells``: (layers, sources, target cells, cells), each cell's share. ``example``: of the first item,
+    the answer's attention on each image token, (target cells, tokens), mean over layers. ``step`` is called after each
+    item.
     """
     anatomy = find(forward.model)
     answers = AnswerSet(forward.prompts.processor.tokenizer)

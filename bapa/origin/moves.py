@@ -1,8 +1,8 @@
 """The interventions: what is changed, one factor at a time, on the same items.
 
-On a plain canvas three things coincide: the cell in which the *encoder* saw the key, the slot its tokens have in the
+On a plain canvas three things coincide: the cell in which the *encoder* saw the target, the slot its tokens have in the
 *order* of the sequence (what the causal mask goes by), and the rotary *position* they get. A move exchanges the tokens
-of the key's cell with those of another cell in one respect or two, which tears the three apart:
+of the target's cell with those of another cell in one respect or two, which tears the three apart:
 
 ========= ============ ============= ===========
 move      encoder saw  slot in order position of
@@ -13,8 +13,8 @@ order     own cell     other cell    own cell
 patch     other cell   own cell      own cell
 ========= ============ ============= ===========
 
-*Patch* is activation patching: the key's features as the encoder made them on the canvas with the key in the other
-cell, put into this canvas; unlike *features* it keeps the surroundings' features of this canvas.
+*Patch* is activation patching: the target's features as the encoder made them on the canvas with the target in the
+other cell, put into this canvas; unlike *features* it keeps the surroundings' features of this canvas.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def shift(item: NDArray[np.int64] | int, draw: int, draws: int, cells: int) -> N
 
 def torn(move: Kind, items: NDArray[np.int64], draw: int, draws: int, cells: int) -> dict[str, NDArray[np.int64]]:
     """The cells that a move brings together: ``encoder``, ``order``, ``position``, each (items, cells), for the canvas
-    of each item with the key in each cell.
+    of each item with the target in each cell.
     """
     own = np.broadcast_to(np.arange(cells), (len(items), cells))
     if move == "none":

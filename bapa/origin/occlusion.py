@@ -165,13 +165,13 @@ def by_cell(values: NDArray[np.float64], rows: int, cols: int) -> NDArray[np.flo
     return values.reshape(rows, values.shape[0] // rows, cols, -1).mean((1, 3)).ravel()
 
 
-def agreement(values: NDArray[np.float64], key: int, rows: int, cols: int) -> dict[str, float]:
-    """How well a map in pixels points at the key's cell: ``pointing``, whether its maximum lies there (chance: one in
-    the number of cells); ``iou``, overlap of the cell with as large an area of the highest values.
+def agreement(values: NDArray[np.float64], target: int, rows: int, cols: int) -> dict[str, float]:
+    """How well a map in pixels points at the target's cell: ``pointing``, whether its maximum lies there (chance: one
+    in the number of cells); ``iou``, overlap of the cell with as large an area of the highest values.
     """
     inside = np.zeros(values.shape, bool)
     high, wide = values.shape[0] // rows, values.shape[1] // cols
-    row, col = divmod(key, cols)
+    row, col = divmod(target, cols)
     inside[row * high : (row + 1) * high, col * wide : (col + 1) * wide] = True
     highest = np.zeros(values.shape, bool)
     highest.flat[np.argsort(-values.ravel(), kind="stable")[: high * wide]] = True
@@ -184,7 +184,7 @@ def agreement(values: NDArray[np.float64], key: int, rows: int, cols: int) -> di
 def study(
     forward: Forward, probe: Probe, items: Sequence[Item], masks: Masks, step: Callable[[], None]
 ) -> dict[str, Any]:
-    """Maps of the question about the key, averaged over ``items``, one for each cell the key stands in.
+    """Maps of the question about the target, averaged over ``items``, one for each cell the target stands in.
 
     ``step`` is called after each item.
     """

@@ -71,9 +71,9 @@ def sentences(found: Mapping[str, Any]) -> Iterator[str]:
         right = {rule["candidate"]: rule["hit"] for rule in guard["rules"]}
         if guard["tells"]:
             each = (f"{rule} {with_interval(right[rule], 1, ' %')}" for rule in judged)
-            yield f"Guard {task} ({chance}): {', '.join(each)}.{_price(right['native'], right[chosen])}"
+            yield f"Side-effect probe {task} ({chance}): {', '.join(each)}.{_price(right['native'], right[chosen])}"
         else:
-            yield f"Guard {task}: the model cannot do this natively ({chance}), so it tells nothing."
+            yield f"Side-effect probe {task}: the model cannot do this natively ({chance}), so it says nothing."
 
 
 def _compared(found: Mapping[str, Any]) -> Iterator[str]:
@@ -109,10 +109,10 @@ def _compared(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _price(native: Mapping[str, float], its: Mapping[str, float]) -> str:
-    """What the choice takes from a guard, where the intervals lie apart."""
+    """What the choice costs on a side-effect probe, where the intervals do not overlap."""
     if its["high"] >= native["low"]:
         return ""
-    return f" The choice costs {percent(native['value'] - its['value'])} points of it."
+    return f" The choice costs {percent(native['value'] - its['value'])} points."
 
 
 def _render(found: Mapping[str, Any], pictures: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ _LINES = {  # name in the record: (what it is called, colour on light, colour on
     "false_alarm": ("false alarms", "#b3261e", "#ff8a80", "--"),
 }
 _PANELS = (("hit", "balanced_accuracy"), ("range", "consistency", "false_alarm"))
-_GUARDS = (("hit", "o"), ("consistency", "s"), ("range", "^"))  # whose colour a guard takes, and its mark
+_GUARDS = (("hit", "o"), ("consistency", "s"), ("range", "^"))  # whose colour a side-effect probe takes, and its mark
 
 
 def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mapping[str, Any]], *, dark: bool) -> Figure:
@@ -49,7 +49,7 @@ def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mappi
     for guard, (like, mark) in zip(telling, cycle(_GUARDS), strict=False):
         colour, ax, rules = _LINES[like][2 if dark else 1], panels[-1], _shared(guard)
         x, y = [rule["distance"] for rule in rules], [100 * rule["hit"]["value"] for rule in rules]
-        ax.plot(x, y, color=colour, lw=1, marker=mark, ms=4, label=f"guard: {guard['probe']['task']}")
+        ax.plot(x, y, color=colour, lw=1, marker=mark, ms=4, label=f"side effect: {guard['probe']['task']}")
         native = next(rule for rule in guard["rules"] if rule["candidate"] == "native")
         ax.axhline(100 * native["hit"]["value"], color=colour, lw=1.2, ls=":", label="the same, natively")
     if telling:
@@ -68,7 +68,7 @@ def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mappi
 
 
 def _shared(guard: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What a guard found under shared positions, near ones first."""
+    """What a side-effect probe found under shared positions, near ones first."""
     return [rule for rule in guard["rules"] if rule["delta"] == 0 and rule["candidate"] != "native"]
 
 

@@ -14,7 +14,7 @@ from bapa.measure import Run
 from bapa.origin import Origin
 from bapa.probe import Probe
 from bapa.report.parts import Part, picture, table, vector
-from bapa.stats.text import with_interval
+from bapa.stats.text import percent, with_interval
 
 
 def write(origin: Origin, probe: Probe) -> None:
@@ -79,8 +79,8 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
         )
         columns = (found["attribution"]["hit"], found["attribution"]["margin"], found["attribution_by_patching"]["hit"])
         yield table(
-            "Share of the spread between cells that goes with each factor, when the key's tokens are moved in one "
-            f"respect at a time; {100 * found['level']:.0f} % intervals, bootstrap over items. With the cells of every "
+            "Share of the spread between cells that goes with each factor, when the target's tokens are moved in one "
+            f"respect at a time; {percent(found['level'])} % intervals, bootstrap over items. With the cells of every "
             f"item shuffled, {found['control']['attributed']} of {found['control']['shuffles']} tries find a cause.",
             ("Factor", "Hit rate", "Margin", "Hit rate, patched"),
             [
@@ -110,24 +110,25 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
         told = found["occlusion"]
         pointing = sum(told["pointing"]) / len(told["pointing"])
         yield (
-            f"Where hiding a part of the picture lowers the answer's margin, the key framed; the largest fall lies in "
-            f"the key's cell in {100 * pointing:.0f} % of the pictures, by chance in "
-            f"{100 * told['chance']['pointing']:.0f} %."
+            "Where hiding a part of the picture lowers the answer's margin, the target framed. The largest fall lies "
+            f"in the target's cell in {percent(pointing)} % of the pictures, by chance in "
+            f"{percent(told['chance']['pointing'])} %."
         )
-        yield picture(lambda dark: figures.occlusion(found, dark=dark), "Occlusion maps, one for each cell of the key.")
+        words = "Occlusion maps, one for each cell of the target."
+        yield picture(lambda dark: figures.occlusion(found, dark=dark), words)
     if found["flow"]:
         yield (
             "Attention of the answer to the image, for what it is worth: a head may look without using what it sees, "
             "so this is weak evidence and no part of the verdict above, which rests on interventions."
         )
         yield picture(
-            lambda dark: figures.flow(found, dark=dark), "Share of the attention each cell gets, by the key's cell."
+            lambda dark: figures.flow(found, dark=dark), "Share of the attention each cell gets, by the target's cell."
         )
         overlays = [folder / FOLDER / f"overlay{ground}.svg" for ground in ("", "-dark")]
         if all(overlay.is_file() for overlay in overlays):
             light, dark = (overlay.read_bytes() for overlay in overlays)
             yield (
-                "The same over one picture, the key in the last cell, framed: the more orange, the more attention, "
+                "The same over one picture, the target in the last cell, framed: the more orange, the more attention, "
                 "on one scale."
             )
             yield vector(light, dark, "One canvas of the probe, and over it the attention of the answer by scheme.")

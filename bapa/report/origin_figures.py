@@ -95,7 +95,7 @@ def encoder(found: Found, *, dark: bool = False) -> Figure:
 
 
 def occlusion(found: Found, *, dark: bool = False) -> Figure:
-    """For each cell of the key, by how much hiding each part of the canvas lowers the margin."""
+    """For each cell of the target, by how much hiding each part of the canvas lowers the margin."""
     rows, cols = found["probe"]["rows"], found["probe"]["cols"]
     maps = np.array(found["occlusion"]["maps"])
     figure, axes = _sheet(rows * cols, (1.25 * cols + 0.9, 1.25 * rows + 0.3), dark, rows)
@@ -108,7 +108,7 @@ def occlusion(found: Found, *, dark: bool = False) -> Figure:
 
 
 def flow(found: Found, *, dark: bool = False) -> Figure:
-    """For each scheme and key cell, share of the answer's attention on the image that each cell gets, all layers."""
+    """For each scheme and target cell, share of the answer's attention on the image that each cell gets, all layers."""
     rows, cols = found["probe"]["rows"], found["probe"]["cols"]
     schemes = found["flow"]["schemes"]
     figure, axes = _sheet(len(schemes), (2.6 * len(schemes) + 0.9, 2.9), dark)
@@ -121,7 +121,7 @@ def flow(found: Found, *, dark: bool = False) -> Figure:
         ax.set_xlabel("attention goes to cell", color=soft)
         ax.set_xticks(range(rows * cols), range(1, rows * cols + 1))
         ax.set_yticks(range(rows * cols), range(1, rows * cols + 1))
-    axes[0].set_ylabel("key stands in cell", color=soft)
+    axes[0].set_ylabel("target stands in cell", color=soft)
     _bar(figure, drawn, axes, "share of attention on the image, %", dark)
     return figure
 
@@ -144,7 +144,7 @@ def _sheet(count: int, size: tuple[float, float], dark: bool, rows: int = 1) -> 
 
 
 def _frame(ax: Any, cell: int, cols: int) -> None:
-    """The key's cell on a map in cells; dark on any page, for the maps are light."""
+    """The target's cell on a map in cells; dark on any page, for the maps are light."""
     row, col = divmod(cell, cols)
     ax.set_xticks([])
     ax.set_yticks([])

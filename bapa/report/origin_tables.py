@@ -78,9 +78,9 @@ def _encoder(found: Mapping[str, Any]) -> Rows:
 
 def _occlusion(found: Mapping[str, Any]) -> Rows:
     told = found["occlusion"] or {"maps": ()}
-    for key, drops in enumerate(told["maps"]):
+    for target, drops in enumerate(told["maps"]):
         for (row, col), drop in np.ndenumerate(np.array(drops)):
-            yield {"key_cell": key, "mask_row": row, "mask_col": col, "fall_of_margin": drop}
+            yield {"target_cell": target, "mask_row": row, "mask_col": col, "fall_of_margin": drop}
 
 
 def _flow(found: Mapping[str, Any]) -> Rows:
@@ -95,9 +95,9 @@ def _flow(found: Mapping[str, Any]) -> Rows:
 def _flow_cells(found: Mapping[str, Any]) -> Rows:
     for scheme, told in ((found["flow"] or {}).get("schemes") or {}).items():
         attention, salient = np.array(told["key_cells"]), np.array(told.get("saliency_key_cells", ()))
-        for layer, source, key, cell in np.ndindex(attention.shape):
+        for layer, source, target, cell in np.ndindex(attention.shape):
             place = {"scheme": scheme, "layer": layer, "source": ("question", "answer")[source]}
-            shown = {"key_cell": key, "cell": cell, "attention": attention[layer, source, key, cell]}
+            shown = {"target_cell": target, "cell": cell, "attention": attention[layer, source, target, cell]}
             if salient.size:
-                shown["saliency"] = salient[layer, source, key, cell]
+                shown["saliency"] = salient[layer, source, target, cell]
             yield place | shown

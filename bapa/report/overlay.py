@@ -33,7 +33,7 @@ def overlay(
     canvas: NDArray[np.uint8],
     shown: Mapping[str, Sequence[float]],
     places: NDArray[np.float64],
-    key: int,
+    target: int,
     rows: int,
     cols: int,
     *,
@@ -41,7 +41,7 @@ def overlay(
 ) -> Figure:
     """The canvas, then for each scheme the answer's attention over it: the more orange, the more, on one scale.
 
-    ``shown``: by scheme, attention of each image token; ``key``: the key's cell, framed.
+    ``shown``: by scheme, attention of each image token; ``target``: the target's cell, framed.
     """
     ground, ink, _ = PAPER[dark]
     height, width = canvas.shape[:2]
@@ -54,7 +54,7 @@ def overlay(
         ax.imshow(canvas if title == "canvas" else grey)
         if title != "canvas":
             ax.imshow(np.broadcast_to(_ORANGE, (height, width, 3)), alpha=painted[title] / top)
-        row, col = divmod(key, cols)
+        row, col = divmod(target, cols)
         corners = np.array([[col, row], [col + 1, row], [col + 1, row + 1], [col, row + 1], [col, row]])
         ax.plot(*(corners * [width / cols, height / rows] - 0.5).T, color="white", lw=1.6, clip_on=False)
         ax.set_title(title, color=ink, fontsize=8, loc="left", family="monospace")

@@ -20,7 +20,7 @@ MAPS = ("auc", "hit")  # whose range and worst cell are reported, the criterion-
 
 def predictors(rows: int, cols: int, question_first: bool = False) -> dict[str, Array]:
     """What the hit rate may slope on, each (cells,) float64: row, column, ring about the centre, raster index, and the
-    number of cells read between the key and the question.
+    number of cells read between the target and the question.
     """
     row, col = (axis.ravel().astype(float) for axis in np.mgrid[:rows, :cols])
     raster = np.arange(rows * cols, dtype=float)
@@ -156,7 +156,7 @@ def consistent(hits: Array) -> Array:
 
 
 def flips(hits: Array) -> Array:
-    """Per item, the chance that moving the key from one cell to another flips the answer: (items,), NaN where a cell
+    """Per item, the chance that moving the target from one cell to another flips the answer: (items,), NaN where a cell
     has no answer.
     """
     cells = hits.shape[1]

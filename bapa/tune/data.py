@@ -69,8 +69,8 @@ def read(
     """The training rows in ``source``: a probe folder, a .json or .jsonl file (or a folder with one), or a data set.
 
     ``images``: folder that picture paths of a file start from, by default the file's own; they may not lead out of it.
-    ``split``: of a data set. ``cells``: of a probe, where its keys stand; all by default. ``rows``: only the first so
-    many. ``skip_bad``: leave rows out that cannot be used, instead of raising.
+    ``split``: of a data set. ``cells``: of a probe, where its targets stand; all by default. ``rows``: only the first
+    so many. ``skip_bad``: leave rows out that cannot be used, instead of raising.
 
     Raises ConfigError where nothing can be read there, or a row is bad: picture missing, marks that do not fit, no
     answer.
@@ -200,7 +200,7 @@ def _unreadable(name: str, error: OSError) -> ConfigError:
 
 
 def _probe(name: str, probe: Probe, cells: Sequence[int], rows: int | None) -> Data:
-    """Every question of a probe about its keys at ``cells``, with its answer."""
+    """Every question of a probe about its targets at ``cells``, with its answer."""
     if bad := [cell for cell in cells if not 0 <= cell < probe.cells]:
         raise ConfigError(f"cell {bad[0]}: the probe in {probe.path} has cells 0 to {probe.cells - 1}")
     found: list[dict[str, Any]] = []

@@ -81,7 +81,7 @@ def test_pictures_and_table_hold_every_distance(tmp_path: Path, probe: Probe) ->
     assert list(lines["hits"].get_ydata()) == pytest.approx([100 * point["hit"]["value"] for point in found])
     (native,) = (line for line in drawn.axes[2].lines if line.get_label() == "the same, natively")
     assert list(native.get_ydata()) == pytest.approx([90, 90], abs=6)
-    told = next(line for line in drawn.axes[2].lines if line.get_label() == "guard: where")
+    told = next(line for line in drawn.axes[2].lines if line.get_label() == "side effect: where")
     assert list(told.get_ydata()) == pytest.approx([30, 50, 70, 90], abs=6)
     silent = figure.draw(found, FAR, [{**guard, "tells": False}], dark=True)
     assert len(silent.axes) == 2
