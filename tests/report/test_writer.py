@@ -53,7 +53,7 @@ def test_the_same_runs_give_the_same_page(run: Path) -> None:
 
 def test_commands_build_the_probe_again(run: Path, probe: Probe) -> None:
     html = write([run]).read_text("utf-8")
-    assert f"bapa probe digits --out {probe.path} --cell 24 --background grey --prompt" in html
+    assert f"bapa probe digits --out {probe.path} --cell 24 --background grey --lures cell --prompt" in html
     assert f"--items {ITEMS} --seed 3" in html
     assert f"bapa measure reference:bottom --probe {probe.path} --scheme native --scheme bapa --out {run}" in html
     assert f"--items {ITEMS} --batch-size 4 --seed 7" in html
@@ -195,4 +195,4 @@ def test_the_spread_over_seeds_stands_beside_the_first_run(run: Path, probe: Pro
 def test_a_command_repeats_its_lines_and_answers(tmp_path: Path) -> None:
     probe = build("digits", tmp_path / "where", Design(items=6, task="where", lines=("row",)))
     command = " ".join(again._probe(probe))
-    assert "--task where --line row --answers words" in command
+    assert "--task where --lures cell --line row --answers words" in command
