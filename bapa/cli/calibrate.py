@@ -30,13 +30,14 @@ def calibrate(
     items: Annotated[int, typer.Option(help="Items that pick the rule.")] = 32,
     held_out: Annotated[int | None, typer.Option(help="Other items that judge it.", show_default="all others")] = None,
     guard: Annotated[
-        list[Path] | None, typer.Option(help="Side-effect probe: what positions are for, e.g. of task where; repeatable.")
+        list[Path] | None,
+        typer.Option(help="Side-effect probe, e.g. of task where; repeatable."),
     ] = None,
     criterion: Annotated[
         str, typer.Option(help="accuracy, or without labels: information, margin, certainty, agreement.")
     ] = "accuracy",
     steps: Annotated[int, typer.Option(help="Distances tried besides the paper's.")] = 24,
-    full: Annotated[bool, typer.Option("--full", help="Ask every rule about all items, of side-effect probes too.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Ask every rule about all items.")] = False,
     batch_size: BatchSize = 18,
     resamples: Resamples = 1000,
     level: Level = 0.95,
