@@ -76,6 +76,7 @@ def tune(
     data = read(source, images=images, split=split, cells=cells or (), rows=rows, skip_bad=skip_bad)
     for reason in data.left_out:
         err.print(f"left out: {escape(reason)}", highlight=False, soft_wrap=True)
+    told = len(data.left_out)
     result = train(
         load(model, device=_own(device), dtype=dtype, trust_remote_code=trust_remote_code),
         data,
@@ -88,8 +89,11 @@ def tune(
         also=also or (),
     )
     if MAIN:
+        from bapa.files import read_json
         from bapa.report import tuning
 
+        for reason in read_json(result / "tune.json")["left_out"][told:]:
+            err.print(f"left out: {escape(reason)}", highlight=False, soft_wrap=True)
         out.print(escape(str(tuning.write(result))), highlight=False)
 
 

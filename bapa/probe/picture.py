@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +28,28 @@ def read(data: Path | bytes, side: int | None = None) -> Image.Image:
     Raises:
         UnusableError: it cannot be read.
     """
+    with _opened(data) as picture:
+        if side:
+            picture.draft("RGB", (2 * side, 2 * side))
+        return plain(picture)
+
+
+def check(data: Path | bytes) -> None:
+    """Look at the head of a picture, without decoding it.
+
+    Raises:
+        UnusableError: it is none, or too large to be read.
+    """
+    with _opened(data):
+        pass
+
+
+@contextmanager
+def _opened(data: Path | bytes) -> Iterator[Image.Image]:
+    """A picture while it is read; UnusableError for whatever goes wrong."""
     try:
         with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as picture:
-            if side:
-                picture.draft("RGB", (2 * side, 2 * side))
-            return plain(picture)
+            yield picture
     except UnusableError:
         raise
     except FileNotFoundError:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bapa.probe.marks import mark
+
 MARK = "<image>"
 ROLES = {
     "human": "user",
@@ -33,6 +35,8 @@ def read(turns: object, pictures: int) -> list[Message]:
     if not isinstance(turns, list) or not turns:
         raise BadRow("its conversation is not a list of turns")
     messages = [_message(turn) for turn in turns]
+    for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
+        _check_text(part["text"] or "")
     if messages[-1]["role"] != "assistant" or not messages[-1]["content"]:
         raise BadRow("its last turn is no answer, so there is nothing to learn")
     if any(part["type"] == "image" for m in messages if m["role"] == "assistant" for part in m["content"]):
@@ -43,6 +47,18 @@ def read(turns: object, pictures: int) -> list[Message]:
     if marks != pictures:
         raise BadRow(f"its text holds {marks} {MARK}, it comes with {pictures} images")
     return messages
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadRow(f"its text holds half a character: {ascii(text)[:60]}") from None
+    if found := mark(text):
+        raise BadRow(
+            f"its text holds {found}, which models do not read as text; pictures stand where {MARK} does, and only "
+            "pictures are trained on"
+        )
 
 
 def _message(turn: Any) -> Message:

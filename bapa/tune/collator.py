@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ class Collator:
             raise ModelError(
                 f"{type(processor).__name__} has no chat template; add chat_template.jinja to the model's folder"
             )
-        self.processor = processor
+        self.processor = _padding(processor)
         self.open = open
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
@@ -100,6 +101,18 @@ class Collator:
                 f"it cannot be told which tokens of {type(self.processor).__name__} write the answer in {text!r}"
             )
         return [left[n] for n in wanted]
+
+
+def _padding(processor: Any) -> Any:
+    """The processor, or where its tokenizer has no token to pad with, a copy that pads with one that it has: padding is
+    masked, so any does.
+    """
+    tokenizer = processor.tokenizer
+    if tokenizer.pad_token_id is not None:
+        return processor
+    processor = copy.deepcopy(processor)  # the model's own is saved as it came
+    processor.tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    return processor
 
 
 def _plain(message: Message) -> Message:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import datasets
 from PIL import Image
 
-from bapa.errors import ConfigError
+from bapa.errors import ConfigError, ProbeError
 from bapa.probe import Probe
+from bapa.probe.dataset import encoded, open_table, undecoded
+from bapa.probe.lines import read_jsonl, read_text
+from bapa.probe.names import find
+from bapa.probe.picture import UnusableError, check
+from bapa.probe.picture import read as read_picture
 from bapa.tune.chat import BadRow, Message, Part
 from bapa.tune.chat import read as read_chat
 
 CHATS = ("messages", "conversations")
 PICTURES = ("images", "image")
 _SAVED = ("state.json", "dataset_dict.json")  # in folders of datasets' own save_to_disk
+_EXAMPLE = '{"image": "a.png", "conversations": [...]}'
 FEATURES = datasets.Features(
     {
         "messages": datasets.List(
@@ -40,21 +45,56 @@ class Data:
 
     ``name``: what they were asked for by. ``rows``: a data set with the columns ``messages`` and ``images``, the latter
     holding references that ``open`` turns into RGB pictures, so that pictures are read when they are needed.
-    ``left_out``: rows that are not used, each with its reason.
+    ``left_out``: rows that are not used, each with its reason. ``places``: what to call each row in messages.
+    ``content``: what a reference stands for, in bytes, for the fingerprint. ``skip_bad``: whether rows that turn out to
+    be bad are left out.
     """
 
     name: str
     rows: datasets.Dataset
     open: Callable[[str], Image.Image]
     left_out: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    content: Callable[[str], bytes] | None = None
+    skip_bad: bool = False
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the chats and the references of their pictures."""
+        """SHA-256 over the chats, the references of their pictures, and the pictures."""
         digest = hashlib.sha256()
         for row in self.rows:
             digest.update(json.dumps(row, sort_keys=True).encode())
+            if self.content:
+                for reference in row["images"]:
+                    digest.update(self.content(reference))
         return digest.hexdigest()
+
+    def tried(self, use: Callable[[dict[str, Any]], None]) -> Data:
+        """The rows that ``use`` takes, each tried once; it raises on others, whatever it likes.
+
+        Raises:
+            ConfigError: it does not take a row, and bad rows are not to be left out; or it takes none.
+        """
+        good: list[int] = []
+        bad: list[str] = []
+        for number, row in enumerate(self.rows):
+            try:
+                use(row)
+                good.append(number)
+            except Exception as error:  # a chat template, a processor: whatever they raise, it is this row's
+                place = self.places[number] if self.places else f"row {number}"
+                cause = error.__cause__ if isinstance(error.__cause__, UnusableError) else error
+                bad.append(f"{place}: {_reason(cause)}")
+        _decide(self.name, bad, len(good), self.skip_bad)
+        if not bad:
+            return self
+        places = tuple(self.places[number] for number in good) if self.places else ()
+        return replace(self, rows=self.rows.select(good), left_out=(*self.left_out, *bad), places=places)
+
+
+def _reason(error: BaseException) -> str:
+    told = " ".join(str(error).split()) or type(error).__name__
+    return told if len(told) <= 300 else f"{told[:297]}..."
 
 
 def read(
@@ -68,75 +108,98 @@ def read(
 ) -> Data:
     """The training rows in ``source``: a probe folder, a .json or .jsonl file (or a folder with one), or a data set.
 
-    ``images``: folder that picture paths of a file start from, by default the file's own; they may not lead out of it.
-    ``split``: of a data set. ``cells``: of a probe, where its targets stand; all by default. ``rows``: only the first
-    so many. ``skip_bad``: leave rows out that cannot be used, instead of raising.
+    ``images``: folder that picture paths start from, by default that of the file or data set; they may not lead out of
+    it. ``split``: of a data set. ``cells``: of a probe, where its targets stand; all by default. ``rows``: only the
+    first so many. ``skip_bad``: leave rows out that cannot be used, instead of raising.
 
     Raises ConfigError where nothing can be read there, or a row is bad: picture missing, marks that do not fit, no
     answer.
     """
     path = Path(source)
+    name = str(path) if path.exists() else str(source)  # one name with and without a slash at its end
     if (path / "probe.json").is_file():
-        return _probe(str(source), Probe.load(path), cells, rows)
+        return _probe(name, Probe.load(path), cells, rows)
     if cells:
         raise ConfigError(f"{source} is no probe; cells are chosen in a probe only")
-    if (file := _file(path)) is not None:
-        folder = Path(images) if images else file.parent
-        entries = _entries(file)
-        found = [
-            _Row(where, _turns(entry), _references(entry), folder, tuple(entry)) for where, entry in entries[:rows]
-        ]
-        return _checked(str(source), found, lambda reference: _picture(folder / reference), skip_bad)
-    return _dataset(str(source), split, rows, skip_bad)
+    try:
+        if (file := _file(path)) is not None:
+            return _from_file(name, file, Path(images) if images else file.parent, rows, skip_bad)
+        return _from_table(name, split, images, rows, skip_bad)
+    except ProbeError as error:  # of the readers that tuning shares with probes
+        raise ConfigError(str(error)) from None
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A row before it is checked. ``where``: how to find it; ``folder``: that its pictures must lie in, if files;
-    ``fields``: what it has, if known.
+    """A row before it is checked. ``where``: how to find it; ``references``: of its pictures; ``fields``: what it has,
+    if known.
     """
 
     where: str
     turns: object
     references: object
-    folder: Path | None = None
     fields: tuple[str, ...] = ()
 
-    def chat(self) -> dict[str, Any]:
+    def chat(self, look: Callable[[str], None]) -> dict[str, Any]:
+        """The row as training takes it, after a ``look`` at each picture, which raises BadRow."""
         if self.fields and not any(name in self.fields for name in CHATS):
             raise BadRow(f"it has {', '.join(self.fields)}; the chat is read from {' or '.join(CHATS)}")
         if not isinstance(self.references, list) or not all(isinstance(name, str) for name in self.references):
             raise BadRow(f"its image is {self.references!r}; a path, or a list of paths")
-        if self.folder is not None:
-            for name in self.references:
-                target = (self.folder / name).resolve()
-                if not target.is_relative_to(self.folder.resolve()):
-                    raise BadRow(f"image {name} lies outside {self.folder}")
-                if not target.is_file():
-                    raise BadRow(f"image {name} does not exist in {self.folder}")
-                try:
-                    Image.open(target).close()  # its head only: whole pictures are read when they are needed
-                except OSError:
-                    raise BadRow(f"image {name} cannot be read as a picture") from None
+        for reference in self.references:
+            look(reference)
         return {"messages": read_chat(self.turns, len(self.references)), "images": self.references}
 
 
-def _checked(name: str, found: Iterable[_Row], open: Callable[[str], Image.Image], skip_bad: bool) -> Data:
+def _checked(
+    name: str,
+    found: Iterable[_Row],
+    picture: Callable[[str], Path | bytes],
+    told: Callable[[str], str],
+    skip_bad: bool,
+) -> Data:
+    """The good rows. ``picture``: what a reference stands for, or UnusableError; ``told``: what to call it."""
     good: list[dict[str, Any]] = []
+    places: list[str] = []
     bad: list[str] = []
+
+    def look(reference: str) -> None:
+        try:
+            check(picture(reference))
+        except UnusableError as why:
+            raise BadRow(f"{told(reference)}: {why}") from None
+
     for row in found:
         try:
-            good.append(row.chat())
+            good.append(row.chat(look))
+            places.append(row.where)
         except BadRow as error:
             bad.append(f"{row.where}: {error}")
+    _decide(name, bad, len(good), skip_bad)
+
+    def open_picture(reference: str) -> Image.Image:
+        try:
+            return read_picture(picture(reference))
+        except UnusableError as why:
+            bad = UnusableError(f"{told(reference)}: {why}")
+            raise ConfigError(f"{bad}; mend it and repeat the command, which goes on from the last checkpoint") from bad
+
+    def content(reference: str) -> bytes:
+        stored = picture(reference)
+        return stored if isinstance(stored, bytes) else stored.read_bytes()
+
+    rows = datasets.Dataset.from_list(good, features=FEATURES)
+    return Data(name, rows, open_picture, tuple(bad), tuple(places), content, skip_bad)
+
+
+def _decide(name: str, bad: Sequence[str], good: int, skip_bad: bool) -> None:
+    """ConfigError where a row is bad and may not be left out, or none is left."""
     if bad and not skip_bad:
         raise ConfigError(
-            f"{name}: {bad[0]} ({len(bad)} of {len(bad) + len(good)} rows are bad); mend them, or leave them out: "
-            "--skip-bad"
+            f"{name}: {bad[0]} ({len(bad)} of {len(bad) + good} rows are bad); mend them, or leave them out: --skip-bad"
         )
     if not good:
         raise ConfigError(f"{name}: no row to train on" + (f"; the first: {bad[0]}" if bad else ""))
-    return Data(name, datasets.Dataset.from_list(good, features=FEATURES), open, tuple(bad))
 
 
 def _file(path: Path) -> Path | None:
@@ -146,30 +209,34 @@ def _file(path: Path) -> Path | None:
         return path
     if not path.is_dir() or any((path / mark).is_file() for mark in _SAVED):
         return None
-    files = sorted(file for kind in ("*.json", "*.jsonl") for file in path.glob(kind))
+    listed = (file for kind in ("*.json", "*.jsonl") for file in path.glob(kind))
+    files = sorted(file for file in listed if not file.name.startswith("."))
     if len(files) > 1:
         raise ConfigError(f"{path} holds {len(files)} files of rows; name one, e.g. {files[0]}")
     return files[0] if files else None
 
 
+def _from_file(name: str, file: Path, folder: Path, rows: int | None, skip_bad: bool) -> Data:
+    entries = _entries(file)[:rows]
+    found = [_Row(where, _turns(entry), _references(entry), tuple(entry)) for where, entry in entries]
+    return _checked(
+        name, found, lambda reference: find(folder, reference), lambda told: f"image {told} in {folder}", skip_bad
+    )
+
+
 def _entries(file: Path) -> list[tuple[str, dict[str, Any]]]:
     """The objects in a file, each with where it stands."""
-    text = file.read_text("utf-8")
-    found: list[tuple[str, Any]] = []
-    try:
-        if file.suffix == ".json":
-            whole = json.loads(text)
-            found = [(f"row {n}", entry) for n, entry in enumerate(whole, 1)] if isinstance(whole, list) else []
-        else:
-            for number, line in enumerate(text.splitlines(), 1):
-                if line.strip():
-                    found.append((f"line {number}", json.loads(line)))
-    except ValueError as error:
-        where = f"line {number}" if file.suffix == ".jsonl" else "it"
-        raise ConfigError(f"{file}: {where} is no JSON ({error})") from None
+    if file.suffix == ".jsonl":
+        found: list[tuple[str, Any]] = [(f"line {number}", row) for number, row in read_jsonl(file, _EXAMPLE)]
+    else:
+        try:
+            whole = json.loads(read_text(file))
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{file}: not JSON ({error})") from None
+        found = [(f"row {n}", entry) for n, entry in enumerate(whole, 1)] if isinstance(whole, list) else []
     for where, entry in found:
         if not isinstance(entry, dict):
-            raise ConfigError(f"{file}: {where} is {entry!r}, not an object with conversations")
+            raise ConfigError(f"{file}: {where} is {entry!r}, not an object such as {_EXAMPLE}")
     if not found:
         raise ConfigError(f"{file}: no rows; a list of objects, or one object a line, is read")
     return found
@@ -182,21 +249,6 @@ def _turns(entry: dict[str, Any]) -> object:
 def _references(entry: dict[str, Any]) -> object:
     given: object = next((entry[name] for name in PICTURES if entry.get(name) is not None), [])
     return [given] if isinstance(given, str) else given
-
-
-def _picture(source: Path | io.BytesIO, name: str | None = None) -> Image.Image:
-    try:
-        with Image.open(source) as picture:
-            return picture.convert("RGB")
-    except OSError as error:
-        raise _unreadable(name or str(source), error) from error
-
-
-def _unreadable(name: str, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"{name}: cannot be read as a picture ({error}); mend it and repeat the command, which goes on from the last "
-        "checkpoint"
-    )
 
 
 def _probe(name: str, probe: Probe, cells: Sequence[int], rows: int | None) -> Data:
@@ -219,28 +271,14 @@ def _probe(name: str, probe: Probe, cells: Sequence[int], rows: int | None) -> D
         index, cell = map(int, reference.split("/"))
         return Image.fromarray(probe.compose(probe.items[index], cell))
 
-    return Data(name, datasets.Dataset.from_list(found[:rows], features=FEATURES), compose)
+    table = datasets.Dataset.from_list(found[:rows], features=FEATURES)
+    return Data(name, table, compose, content=lambda _: probe.fingerprint.encode())
 
 
-def _dataset(name: str, split: str, rows: int | None, skip_bad: bool) -> Data:
-    """A data set of the ``datasets`` library: on the hub, saved to a folder, or a parquet file."""
+def _from_table(name: str, split: str, images: str | Path | None, rows: int | None, skip_bad: bool) -> Data:
+    """The rows of a data set of the ``datasets`` library: on the hub, saved to a folder, or a parquet file."""
     path = Path(name)
-    try:
-        if any((path / mark).is_file() for mark in _SAVED):
-            table = datasets.load_from_disk(name)
-            if isinstance(table, datasets.DatasetDict):
-                if split not in table:
-                    raise ConfigError(f"{name} has no split {split!r}; it has {', '.join(table)}: --split NAME")
-                table = table[split]
-        elif path.suffix == ".parquet":
-            table = datasets.load_dataset("parquet", data_files=name, split="train")
-        else:
-            table = datasets.load_dataset(name, split=split)
-    except (OSError, ValueError, ConnectionError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConfigError(
-            f"cannot read {name!r} as training data ({reason}); a probe, a .json or .jsonl file, or a data set is read"
-        ) from None
+    table = open_table(name, split, "a probe, a .json or .jsonl file, or a data set is read")
     chat = next((column for column in CHATS if column in table.column_names), None)
     if chat is None:
         raise ConfigError(
@@ -248,27 +286,21 @@ def _dataset(name: str, split: str, rows: int | None, skip_bad: bool) -> Data:
         )
     table = table.select(range(min(rows or len(table), len(table))))
     column = next((column for column in PICTURES if column in table.column_names), None)
+    if column is not None:
+        table = undecoded(table, column)
     counts = _counts(table, column)
     found = [
         _Row(f"row {n}", turns, [f"{n}/{k}" for k in range(count)])
         for n, (turns, count) in enumerate(zip(table[chat], counts, strict=True))
     ]
+    folder = Path(images) if images else path.parent if path.is_file() else path
 
-    def open_cell(reference: str) -> Image.Image:
+    def picture(reference: str) -> Path | bytes:
         row, number = map(int, reference.split("/"))
-        where = f"{name} row {row}"
-        try:
-            value = table[row][column]
-        except OSError as error:
-            raise _unreadable(where, error) from error
-        picture = value[number] if isinstance(value, list) else value
-        if isinstance(picture, dict) and picture.get("bytes"):  # a column that does not know it holds pictures
-            return _picture(io.BytesIO(picture["bytes"]), where)
-        if isinstance(picture, Image.Image):
-            return picture.convert("RGB")
-        raise ConfigError(f"{where}: column {column} holds no picture but {type(picture).__name__}")
+        value = table[row][column]
+        return encoded(value[number] if isinstance(value, list) else value, folder)
 
-    return _checked(name, found, open_cell, skip_bad)
+    return _checked(name, found, picture, lambda reference: f"{name} row {reference.split('/')[0]}", skip_bad)
 
 
 def _counts(table: datasets.Dataset, column: str | None) -> list[int]:

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback
 
+from bapa.attach import balanced
 from bapa.checkpoints import Loaded
 from bapa.checkpoints.adapter import Base, mark
 from bapa.checkpoints.load import fingerprint
+from bapa.errors import RunError
+from bapa.inference.backend import check_choices, item_count
 from bapa.measure import Run, load_run, measure
 from bapa.probe import Probe
 from bapa.schemes import Scheme
+from bapa.tune.folder import sync
 
 QUANTITIES = ("hit", "range", "consistency", "false_alarm", "balanced_accuracy", "auc")
+
+
+def check(model: Loaded, probe: Probe, schemes: Sequence[str], items: int | None) -> None:
+    """An error now rather than when the first measurement begins.
+
+    Raises:
+        ConfigError: more items than the probe has, or it asks for free answers.
+        SchemeError, UnsupportedModelError: a scheme that does not go with the model.
+    """
+    item_count(probe, items)
+    check_choices(model.processor, probe, "leave out --probe, and run bapa measure --generate afterwards")
+    for label in schemes:
+        with balanced(model.model, label):
+            pass
 
 
 class Evaluation(TrainerCallback):
@@ -58,7 +79,16 @@ class Evaluation(TrainerCallback):
         model.eval()
         with torch.random.fork_rng():
             now = Loaded(model, self.model.processor, f"{self.model.name} after {step} steps", fingerprint(model))
-            measure(now, self.probe, self.schemes, self.folder / f"step-{step}", items=self.items, audit=0)
+            out = self.folder / f"step-{step}"
+            ask = partial(measure, now, self.probe, self.schemes, out, items=self.items, audit=0)
+            try:
+                ask()
+            except RunError:
+                # Of a process that was killed behind its last checkpoint: what is trained again may come out otherwise.
+                if PartialState().is_main_process:
+                    shutil.rmtree(out, ignore_errors=True)
+                PartialState().wait_for_everyone()
+                ask()
         for module, mode in training.items():
             module.training = mode
 
@@ -75,15 +105,20 @@ def _summary(step: int, run: Run) -> dict[str, Any]:
 
 
 class Marker(TrainerCallback):
-    """Writes the scheme into every checkpoint, so that none can be loaded under another unnoticed."""
+    """Writes the scheme into every checkpoint, so that none can be loaded under another unnoticed. It is the last that
+    is written of one, when the rest is on the disk: a checkpoint without it is not whole.
+    """
 
     def __init__(self, scheme: Scheme, base: Base) -> None:
         self.scheme = scheme
         self.base = base
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        PartialState().wait_for_everyone()
         if state.is_world_process_zero:
-            mark(Path(args.output_dir) / f"checkpoint-{state.global_step}", self.scheme, self.base)
+            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            sync(checkpoint)
+            mark(checkpoint, self.scheme, self.base)
 
 
 class Bar(TrainerCallback):

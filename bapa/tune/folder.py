@@ -1,6 +1,6 @@
 """The folder of a tuning run.
 
-``progress.json``  what is being trained, while it goes on
+``progress/``      what is being trained, while it goes on; at the end the result, until it is whole
 ``checkpoints/``   the trainer's own, for going on after an interruption
 ``evaluations/``   a run of ``bapa measure`` for every evaluation: step-0, ...
 ``tune.json``      settings, loss curve, evaluations; written last: it marks the run finished
@@ -9,51 +9,69 @@
 
 from __future__ import annotations
 
-import json
-import shlex
+import os
 import shutil
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import bapa
+from bapa.checkpoints.adapter import FILE
 from bapa.errors import RunError
-from bapa.files import read_json, write_json
+from bapa.files import RunFolder, command, writing
 
-CHECKPOINTS, EVALUATIONS, PROGRESS, TUNE = "checkpoints", "evaluations", "progress.json", "tune.json"
+CHECKPOINTS, EVALUATIONS, TUNE = "checkpoints", "evaluations", "tune.json"
 CURVE = ("step", "epoch", "loss", "learning_rate", "grad_norm", "mean_token_accuracy")
+_STATE = "trainer_state.json"  # the last that the trainer writes of a checkpoint
+# What writers in other languages say of a full disk, in errors that are none of the operating system.
+_DISK = ("No space left on device", "os error", "PytorchStreamWriter failed", "Disk quota exceeded")
 
 
-class Folder:
+class Folder(RunFolder):
     """The folder of one run. ``config`` decides what is trained: a folder that holds anything else is refused."""
 
     def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
-        self.path = path
-        self.config = json.loads(json.dumps(config))  # as it reads back
+        super().__init__(
+            path,
+            config,
+            kind="tuning run",
+            record=TUNE,
+            work=f"{CHECKPOINTS}/checkpoint-*/{FILE}",
+            beside=(CHECKPOINTS, EVALUATIONS),
+        )
+        self.result = self.progress / "result"
 
-    def open(self) -> bool:
-        """Take the folder for this run; True if the run is finished already.
-
-        Raises RunError where the folder holds something else.
-        """
-        for name in (TUNE, PROGRESS):
-            if (self.path / name).is_file():
-                self._compare(read_json(self.path / name)["config"])
-                return name == TUNE
-        if self.path.exists() and any(self.path.iterdir()):
-            raise RunError(f"{self.path} is not empty and holds no tuning run; name a new folder: --out FOLDER")
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.path / PROGRESS, {"config": self.config})
-        return False
+    def _taken(self) -> bool:
+        # What a process left that was killed while it moved its result here is ours.
+        return not self.result.is_dir() and super()._taken()
 
     def leave(self) -> None:
         """Give the folder up, where nothing was trained yet."""
-        if not any((self.path / CHECKPOINTS).glob("*")):
-            shutil.rmtree(self.path)
+        self.close()
+        shutil.rmtree(self.progress, ignore_errors=True)
+        for folder in (self.path / CHECKPOINTS, self.path):
+            with suppress(OSError):  # there is something in it, or it was not made yet
+                folder.rmdir()
 
-    def seal(
+    def last_checkpoint(self) -> Path | None:
+        """The last checkpoint that is whole; what a process left that was killed while it wrote one does not count."""
+        whole = [
+            mark.parent
+            for mark in (self.path / CHECKPOINTS).glob(f"checkpoint-*/{FILE}")
+            if mark.stat().st_size and (mark.parent / _STATE).is_file()
+        ]
+        return max(whole, key=_step, default=None)
+
+    def drop_parts(self) -> None:
+        """Remove checkpoints that are not whole."""
+        last = self.last_checkpoint()
+        for folder in (self.path / CHECKPOINTS).glob("checkpoint-*"):
+            if last is None or _step(folder) > _step(last):
+                shutil.rmtree(folder)
+
+    def seal_run(
         self,
         history: Sequence[Mapping[str, Any]],
         evaluations: Sequence[Mapping[str, Any]],
@@ -61,34 +79,54 @@ class Folder:
         processes: int,
         distributed: str,
     ) -> None:
-        """Drop the checkpoints and mark the run finished.
+        """Put the result in its place, mark the run finished, and drop the checkpoints.
 
         ``history``: what the trainer logged, one entry a step. ``evaluations``: as :class:`Evaluation` gives them.
         ``distributed``: how accelerate spread the work, e.g. NO, MULTI_GPU, FSDP.
         """
-        command = ["bapa", *sys.argv[1:]] if Path(sys.argv[0]).name in ("bapa", "__main__.py") else sys.argv
-        record = {
-            "version": 1,
-            "config": self.config,
-            "command": shlex.join(command),
-            "processes": processes,
-            "distributed": distributed,
-            "left_out": list(left_out),
-            "versions": {
-                "bapa": bapa.__version__,
-                **{name: version(name) for name in ("torch", "transformers", "trl", "peft", "accelerate")},
-            },
-            "loss": [{name: entry[name] for name in CURVE if name in entry} for entry in history],
-            "evaluations": list(evaluations),
-        }
-        write_json(self.path / TUNE, record)
+        for path in self.result.iterdir():
+            path.replace(self.path / path.name)
+        self.seal(
+            {
+                "command": command(),
+                "processes": processes,
+                "distributed": distributed,
+                "left_out": list(left_out),
+                "versions": {
+                    "bapa": bapa.__version__,
+                    **{name: version(name) for name in ("torch", "transformers", "trl", "peft", "accelerate")},
+                },
+                "loss": [{name: entry[name] for name in CURVE if name in entry} for entry in history],
+                "evaluations": list(evaluations),
+            }
+        )
         shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
-        (self.path / PROGRESS).unlink()
 
-    def _compare(self, there: Any) -> None:
-        changed = [name for name in {**there, **self.config} if there.get(name) != self.config.get(name)]
-        if changed:
-            was, now = there.get(changed[0]), self.config.get(changed[0])
+    @contextmanager
+    def on_disk(self) -> Iterator[None]:
+        """Whatever says that the disk is full, as a RunError of one line."""
+        try:
+            with writing(self.path):
+                yield
+        except RunError:
+            raise
+        except Exception as error:
+            if not any(sign in str(error) for sign in _DISK):
+                raise
+            free = shutil.disk_usage(self.path).free
             raise RunError(
-                f"{self.path} holds another run ({changed[0]}: {was} there, {now} now); name a new folder: --out FOLDER"
-            )
+                f"cannot write {self.path} ({free / 2**20:.0f} MiB are free): {' '.join(str(error).split())}; nothing "
+                "finished is lost, make room and run the same command again"
+            ) from error
+
+
+def sync(folder: Path) -> None:
+    """Wait until the files of a folder are on the disk."""
+    for path in folder.iterdir():
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.integrations import get_reporting_integration_callbacks
 from trl import SFTConfig, SFTTrainer
 
 from bapa.attach import balance
@@ -25,7 +25,7 @@ from bapa.probe import Probe
 from bapa.schemes import Scheme, parse
 from bapa.tune.collator import Collator
 from bapa.tune.data import Data
-from bapa.tune.evaluate import Bar, Evaluation, Marker
+from bapa.tune.evaluate import Bar, Evaluation, Marker, check
 from bapa.tune.folder import CHECKPOINTS, EVALUATIONS, Folder
 from bapa.tune.settings import Settings
 
@@ -60,15 +60,18 @@ def tune(
         also: schemes to evaluate besides the one trained under, e.g. ``native``.
 
     Raises:
-        ConfigError: an option that trl does not take, or that does not go with training under a scheme.
+        ConfigError: an option that trl does not take, or that does not go with training under a scheme; a row that
+            cannot be trained on (every one is tried before training starts), where bad rows are not to be left out.
         SchemeError, UnsupportedModelError: a scheme that does not exist, or does not go with the model.
-        RunError: ``out`` holds something else.
+        RunError: ``out`` holds something else, another process writes to it, or the disk is full.
     """
     settings, scheme = settings or Settings(), parse(scheme)
     if hasattr(model.model, "peft_config"):
         raise ConfigError(f"{model.name} is an adapter already; bapa export it, and tune what comes out")
     collator = Collator(model.processor, data.open)
-    labels = list(dict.fromkeys([scheme.label, *also]))
+    labels = list(dict.fromkeys([scheme.label, *(parse(other).label for other in also)]))
+    if probe:
+        check(model, probe, labels, evaluate_items)
     config = {
         "model": {"name": model.name, "fingerprint": model.fingerprint},
         "scheme": scheme.label,
@@ -80,44 +83,75 @@ def tune(
     folder = Folder(Path(out), config)
     arguments = _arguments(folder.path / CHECKPOINTS, settings, next(model.model.parameters()).device)
     base = Base(model.name, fingerprint(model.model, any_dtype=True))
+    if folder.finished():
+        return folder.path
+    data = data.tried(_try(collator, model.model))
     balance(model.model, scheme)
-    with arguments.main_process_first(local=False):
-        if folder.open():
-            return folder.path
-    trainer = SFTTrainer(
-        model=_trainable(model.model, settings),
-        args=arguments,
-        data_collator=collator,
-        train_dataset=data.rows,
-        processing_class=model.processor,
-    )
-    try:
-        _spread(trainer, model.model, probe)
-    except ConfigError:
-        if trainer.accelerator.is_main_process:
-            folder.leave()
-        raise
-    evaluation = None
-    if probe:
-        evaluation = Evaluation(model, probe, labels, folder.path / EVALUATIONS, evaluate_every, evaluate_items)
-        trainer.add_callback(evaluation)
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(Marker(scheme, base))
-    trainer.add_callback(Bar())
-    checkpoints = folder.path / CHECKPOINTS
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
-    _save(trainer, model.processor, base, folder.path, settings)
-    if trainer.accelerator.is_main_process:
-        history = [entry for entry in trainer.state.log_history if "loss" in entry]
-        folder.seal(
-            history,
-            evaluation.results if evaluation else [],
-            data.left_out,
-            trainer.accelerator.num_processes,
-            trainer.accelerator.distributed_type.value,
-        )
-    trainer.accelerator.wait_for_everyone()
+    with folder:
+        with arguments.main_process_first(local=False):
+            if arguments.process_index == 0:
+                folder.take()
+                folder.drop_parts()
+        try:
+            trainer = _trainer(model, data, collator, arguments, settings)
+            _spread(trainer, model.model, probe)
+        except ConfigError:
+            if arguments.process_index == 0:
+                folder.leave()
+            raise
+        evaluation = None
+        if probe:
+            evaluation = Evaluation(model, probe, labels, folder.path / EVALUATIONS, evaluate_every, evaluate_items)
+            trainer.add_callback(evaluation)
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(Marker(scheme, base))
+        trainer.add_callback(Bar())
+        with folder.on_disk():
+            last = folder.last_checkpoint()
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
+            _save(trainer, model.processor, base, folder.result, settings)
+            if trainer.accelerator.is_main_process:
+                folder.seal_run(
+                    [entry for entry in trainer.state.log_history if "loss" in entry],
+                    evaluation.results if evaluation else [],
+                    data.left_out,
+                    trainer.accelerator.num_processes,
+                    trainer.accelerator.distributed_type.value,
+                )
+        trainer.accelerator.wait_for_everyone()
     return folder.path
+
+
+def _try(collator: Collator, model: Any) -> Callable[[dict[str, Any]], None]:
+    """What a row goes through in training, up to the model; it raises where the row cannot be trained on."""
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+    def use(row: dict[str, Any]) -> None:
+        tokens = collator([row])["input_ids"].shape[1]
+        if positions and tokens > positions:
+            raise ConfigError(f"it has {tokens} tokens, and the model was made for {positions} positions")
+
+    return use
+
+
+def _trainer(model: Loaded, data: Data, collator: Collator, arguments: SFTConfig, settings: Settings) -> SFTTrainer:
+    """The trainer; ConfigError where an option needs something that is not there."""
+    try:
+        for reporting in get_reporting_integration_callbacks(arguments.report_to):
+            reporting()
+        SFTTrainer.get_optimizer_cls_and_kwargs(arguments, model.model)
+        return SFTTrainer(
+            model=_trainable(model.model, settings),
+            args=arguments,
+            data_collator=collator,
+            train_dataset=data.rows,
+            processing_class=collator.processor,
+        )
+    except (ImportError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"trl cannot train with these options ({' '.join(str(error).split())}); install what it names, or leave "
+            "the option out"
+        ) from error
 
 
 def _trainable(model: nn.Module, settings: Settings) -> nn.Module:

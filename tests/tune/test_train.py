@@ -132,7 +132,7 @@ def test_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.Monkey
     first, second = (json.loads((folder / "tune.json").read_text()) for folder in (whole, again))
     assert [entry["loss"] for entry in first["loss"]] == [entry["loss"] for entry in second["loss"]]
     assert tune(load(str(tmp_path / "base")), DATA, whole, settings=settings) == whole, "finished: nothing to do"
-    with pytest.raises(RunError, match=r"holds another run \(scheme: bapa there, native now\)"):
+    with pytest.raises(RunError, match=r"holds another tuning run \(scheme: bapa there, native now\)"):
         tune(load(str(tmp_path / "base")), DATA, whole, scheme="native", settings=settings)
 
 
