@@ -80,6 +80,7 @@ def calibrate(
     full: bool = False,
     batch_size: int = 18,
     statistics: Settings | None = None,
+    judged_in: Path | None = None,
 ) -> Calibration:
     """Pick the rule of the ``calibrated`` family that suits ``model``, and make ``out`` the model under it.
 
@@ -105,6 +106,8 @@ def calibrate(
         full: let no candidate leave early, and ask guards under every candidate.
         batch_size: canvases per forward.
         statistics: bootstrap draws, level and seed.
+        judged_in: folder of a run of :func:`bapa.measure.measure` over the very items that judge; what it holds is not
+            asked again. By default ``out/calibration/held-out``.
 
     Raises:
         ConfigError: an option out of range.
@@ -137,7 +140,7 @@ def calibrate(
             model,
             pick(probe, judges.judging),
             labels,
-            rounds.with_name("held-out"),
+            judged_in or rounds.with_name("held-out"),
             batch_size=batch_size,
             fail_on_error=0,
             statistics=settings,

@@ -1,0 +1,229 @@
+"""The steps of a check, each resumable, from a model's name to a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import bapa
+from bapa.attach import balanced
+from bapa.calibrate import calibrate
+from bapa.calibrate.session import part
+from bapa.check import estimate as pacing
+from bapa.check import gather
+from bapa.check.decide import Decision, decide
+from bapa.check.design import alike, shaped
+from bapa.check.estimate import PICK, STEPS, TRACED, Estimate, Pace
+from bapa.check.evidence import Evidence
+from bapa.checkpoints import Loaded
+from bapa.errors import ConfigError, ProbeError, UnsupportedModelError
+from bapa.files import RunFolder, command, read_json, write_json
+from bapa.measure import Run, measure
+from bapa.origin import Options, explain
+from bapa.probe import Columns, Probe, build
+
+Step = Literal["estimate", "measure", "origin", "calibrate"]
+STEPS_IN_ORDER: tuple[Step, ...] = get_args(Step)
+RECORD = "check.json"
+BUDGET = 1200.0  # seconds
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check as far as it went. ``decision`` is None where ``until`` stopped it before one could be made.
+
+    ``path``: the folder: ``probe``, ``run`` (with ``origin``), ``guards``, ``model`` (which carries the rule).
+    """
+
+    path: Path
+    evidence: Evidence
+    decision: Decision | None
+    estimate: Estimate | None
+
+    @property
+    def model_folder(self) -> Path | None:
+        """The model under the rule of the decision; None where the decision is another."""
+        return self.path / "model" if self.decision and self.decision.rule else None
+
+
+def check(
+    model: Loaded,
+    out: str | Path,
+    *,
+    pictures: str = "digits",
+    columns: Columns | None = None,
+    split: str = "train",
+    budget: float = BUDGET,
+    until: Step | None = None,
+    batch_size: int = 18,
+    seed: int = 0,
+    tell: Callable[[Estimate], None] = lambda _: None,
+) -> Check:
+    """Find out whether ``model`` is biased, why, and what to do about it.
+
+    Repeated after an interruption, it goes on where it was; nothing is asked twice.
+
+    Args:
+        model: from :func:`bapa.checkpoints.load`.
+        out: folder of everything: new, empty, or holding this check.
+        pictures: source of the probe, as for :func:`bapa.probe.build`; digits need no pictures.
+        columns: which columns of the source hold what.
+        split: split of a data set.
+        budget: seconds that it may take, which decides how many items are asked about.
+        until: the last step to take.
+        batch_size: canvases per forward.
+        seed: of the probe.
+        tell: gets the estimate before the work starts.
+
+    Raises:
+        ConfigError: an option out of range, or too small a budget.
+        ModelError: a model that cannot be asked.
+        RunError: ``out`` holds something else, or another process writes to it.
+    """
+    config = {
+        "model": {"name": model.name, "fingerprint": model.fingerprint},
+        "probe": {"source": pictures, "split": split, "columns": asdict(columns or Columns()), "seed": seed},
+        "run": {"budget": budget, "batch_size": batch_size},
+    }
+    if until is not None and until not in STEPS_IN_ORDER:
+        raise ConfigError(f"until = {until!r}: accepted are {', '.join(STEPS_IN_ORDER)}")
+    with RunFolder(out, config, kind="check", record=RECORD, work="*/*") as folder:
+        if folder.open() is not None:
+            return load_check(out)
+        try:
+            with balanced(model.model, "bapa"):
+                pass
+        except UnsupportedModelError as error:
+            return _sealed(folder, Evidence(model.name, refusal=str(error)), None)
+        work = Work(model, folder.path, pictures, columns, split, batch_size, seed)
+        found = work.estimate(budget)
+        tell(found)
+        evidence = Evidence(model.name)
+        for step in STEPS_IN_ORDER[1:]:
+            if until is not None and STEPS_IN_ORDER.index(step) > STEPS_IN_ORDER.index(until):
+                return Check(folder.path, evidence, None, found)
+            evidence = getattr(work, step)(evidence, found)
+            if decide(evidence).reason not in ("no-rule-helps", "loses", "helps"):
+                break  # what the other steps find out could not change it
+        return _sealed(folder, evidence, found)
+
+
+def load_check(path: str | Path) -> Check:
+    """The finished check in a folder.
+
+    Raises RunError where there is none.
+    """
+    path = Path(path)
+    found = read_json(path / RECORD)
+    evidence = gather.evidence(found["evidence"])
+    told = found["estimate"]
+    return Check(path, evidence, decide(evidence), Estimate(**told) if told else None)
+
+
+def _sealed(folder: RunFolder, evidence: Evidence, found: Estimate | None) -> Check:
+    decision = decide(evidence)
+    folder.seal(
+        {
+            "command": command(),
+            "bapa": bapa.__version__,
+            "evidence": asdict(evidence),
+            "estimate": asdict(found) if found else None,
+            "decision": {"kind": decision.kind, "reason": decision.reason, "rule": decision.rule},
+        }
+    )
+    return load_check(folder.path)
+
+
+@dataclass(frozen=True)
+class Work:
+    """The steps of one check, each of which resumes by itself."""
+
+    model: Loaded
+    path: Path
+    pictures: str
+    columns: Columns | None
+    split: str
+    batch_size: int
+    seed: int
+
+    def estimate(self, budget: float) -> Estimate:
+        """From a warm-up on this machine, which is timed once."""
+        kept = self.path / "warm-up" / "pace.json"
+        if not kept.is_file():
+            few = self._probe("warm-up/probe", items=8)
+            found = pacing.pace(self.model, few, self.path / "warm-up" / "rounds", self.batch_size)
+            write_json(kept, asdict(found))
+        return pacing.fitted(Pace(**read_json(kept)), budget)
+
+    def measure(self, evidence: Evidence, found: Estimate) -> Evidence:
+        """Native, the noise floor of the arithmetic, and the paper's rule on the items that judge."""
+        run = self._measured(found)
+        mass, wanted = gather.mass(run.bias)
+        return Evidence(
+            evidence.model,
+            mass=mass,
+            wanted=wanted,
+            p=gather.p_of_native(run.bias),
+            arms=gather.arms(run.bias, ["bapa"]),
+            items=found.items,
+        )
+
+    def origin(self, evidence: Evidence, found: Estimate) -> Evidence:
+        """Where the spread comes from."""
+        options = Options(items=min(found.items, TRACED), batch_size=self.batch_size, rules=("native",), parts=())
+        told = explain(self.model, self._judges(found), self.path / "run", options)
+        return replace(evidence, cause=gather.cause(told.verdict))
+
+    def calibrate(self, evidence: Evidence, found: Estimate) -> Evidence:
+        """The rule that suits the model, what it costs, and both on the items that judge."""
+        probe = self._whole(found)
+        told = calibrate(
+            self.model,
+            probe,
+            self.path / "model",
+            items=PICK,
+            held_out=found.items,
+            guards=list(self._guards(probe)),
+            steps=STEPS,
+            batch_size=self.batch_size,
+            judged_in=self.path / "run",
+        )
+        run = self._measured(found, told.chosen)
+        labels = list(dict.fromkeys(["bapa", told.chosen]))
+        return replace(
+            evidence,
+            arms=gather.arms(run.bias, [label for label in labels if label != "native"]),
+            guards=gather.guards(told.guards),
+        )
+
+    def _measured(self, found: Estimate, *more: str) -> Run:
+        labels = list(dict.fromkeys([*pacing.MEASURED, *more]))
+        return measure(self.model, self._judges(found), labels, self.path / "run", batch_size=self.batch_size)
+
+    def _whole(self, found: Estimate) -> Probe:
+        return self._probe("probe", items=PICK + found.items)
+
+    def _judges(self, found: Estimate) -> Probe:
+        return part(self._whole(found), PICK, PICK + found.items)
+
+    def _probe(self, name: str, **options: Any) -> Probe:
+        """A probe of the pictures that fits the model."""
+        design = shaped(self.model, self.pictures, {"seed": self.seed, **options})
+        return build(self.pictures, self.path / name, design, columns=self.columns, split=self.split)
+
+    def _guards(self, probe: Probe) -> list[Probe]:
+        """Questions that only positions can answer, about canvases like those of ``probe``; those of which the source
+        has too little are left out.
+        """
+        found = []
+        for task in ("where", "order"):
+            design = alike(probe.design, task, PICK, self.seed + 1)
+            try:
+                found.append(
+                    build(self.pictures, self.path / "guards" / task, design, columns=self.columns, split=self.split)
+                )
+            except ProbeError:
+                continue  # said in the evidence: a guard that is not there was not asked
+        return found

@@ -1,0 +1,74 @@
+"""``bapa check``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from bapa.cli.console import err, out
+from bapa.errors import ConfigError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def check(
+    model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder of everything; the same command goes on where it stopped.")
+    ] = Path("CHECK"),
+    pictures: Annotated[
+        str, typer.Option(help="Content to ask about: digits, emoji, or a folder with metadata.jsonl.")
+    ] = "digits",
+    budget: Annotated[str, typer.Option(help="Time it may take, e.g. 90s, 20m, 2h.")] = "20m",
+    until: Annotated[
+        str | None, typer.Option(help="The last step to take: estimate, measure, origin or calibrate.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Canvases per forward.")] = 18,
+    image_column: Annotated[str | None, typer.Option(help="Column of the picture.")] = None,
+    caption_column: Annotated[str, typer.Option(help="Column of the caption.")] = "caption",
+    split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the probe.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
+) -> None:
+    """From nothing to a decision: is the model biased, why, and what to do about it."""
+    from bapa.check import check as run
+    from bapa.checkpoints import load
+    from bapa.probe import Columns
+    from bapa.report import check as page
+
+    seconds = _seconds(budget)
+    found = run(
+        load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code),
+        folder,
+        pictures=pictures,
+        columns=Columns(image_column, caption_column),
+        split=split,
+        budget=seconds,
+        until=until,  # type: ignore[arg-type]  # checked where it is used
+        batch_size=batch_size,
+        seed=seed,
+        tell=lambda e: err.print(
+            f"about {page.estimated(e.total, e.memory)} at most, for {e.items} items; less where the map is even",
+            highlight=False,
+        ),
+    )
+    headline, *rest = page.lines(found)
+    out.print(f"\n[bold]{escape(headline)}[/]", highlight=False)
+    for sentence in rest:
+        out.print(escape(sentence), highlight=False)
+    for line in page.steps(found):
+        out.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
+    out.print(escape(str(page.write([found], folder / page.PAGE))), style="dim", highlight=False)
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if not found or not float(found[1]):
+        raise ConfigError(f"--budget {text}: a number with s, m or h is accepted, e.g. --budget 20m")
+    return float(found[1]) * _UNITS[found[2]]

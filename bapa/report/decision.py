@@ -1,0 +1,172 @@
+"""What ``bapa check`` decided, in sentences. Every sentence names the figures it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bapa.check.decide import MARGIN, Decision
+from bapa.check.evidence import Arm, Evidence, Figure, Guard
+
+
+@dataclass(frozen=True)
+class Told:
+    """``headline``: one sentence. ``because``: the figures. ``costs``: what the rule takes away, guard by guard.
+
+    ``change``: what would change the decision.
+    """
+
+    headline: str
+    because: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
+    change: tuple[str, ...] = ()
+
+
+def told(evidence: Evidence, decision: Decision) -> Told:
+    """``decision`` in words."""
+    return {
+        "refused": _refused,
+        "no-answer": _no_answer,
+        "content-unknown": _content_unknown,
+        "too-few-items": _too_few,
+        "even": _even,
+        "encoder": _encoder,
+        "no-rule-helps": _no_rule_helps,
+        "loses": _loses,
+        "helps": _helps,
+    }[decision.reason](evidence, decision)
+
+
+def _refused(evidence: Evidence, decision: Decision) -> Told:
+    return Told(f"Cannot be told: {evidence.refusal}")
+
+
+def _no_answer(evidence: Evidence, decision: Decision) -> Told:
+    wanted = f" It would rather say {evidence.wanted!r}." if evidence.wanted else ""
+    return Told(
+        "Cannot be told: the model does not answer the question.",
+        (f"Only {_percent(evidence.mass or 0)} % of the probability of the next token lies on the answers.{wanted}",),
+        change=("A system prompt, thinking switched off, or written answers (--generate) may make it answer.",),
+    )
+
+
+def _content_unknown(evidence: Evidence, decision: Decision) -> Told:
+    return Told(
+        "Cannot be told: the model does not recognise this content well enough.",
+        (f"Natively it tells present from absent content at a mean AUC of {_figure(evidence.native.mean)}.",),
+        change=("A probe of content that the model knows (--pictures), or larger cells.",),
+    )
+
+
+def _too_few(evidence: Evidence, decision: Decision) -> Told:
+    return Told(
+        "Cannot be told: the cells may differ, but these items are too few to say.",
+        (f"{_native(evidence)} This rests on {evidence.items} items.",),
+        change=("More items: a larger --budget.",),
+    )
+
+
+def _even(evidence: Evidence, decision: Decision) -> Told:
+    return Told(
+        "Leave it: the answer does not depend on where the content stands.",
+        (_native(evidence), f"A range below {_percent(MARGIN)} points of AUC does not count."),
+        change=("Other content, more cells or more items may show a bias that this probe does not.",),
+    )
+
+
+def _encoder(evidence: Evidence, decision: Decision) -> Told:
+    return Told(
+        "Balancing will not help: the bias comes from the encoder. Tune it, or choose another encoder.",
+        (
+            _native(evidence),
+            "The answers follow the cell that the encoder saw, not the position that its features got.",
+        ),
+        change=("A model with another encoder.",),
+    )
+
+
+def _no_rule_helps(evidence: Evidence, decision: Decision) -> Told:
+    return Told(
+        "Tune it: it is biased, and no training-free rule that was tried mends it.",
+        (_native(evidence), *map(_changes, evidence.arms[1:])),
+        change=("More items, if an interval above includes zero; a rule that was not tried.",),
+    )
+
+
+def _loses(evidence: Evidence, decision: Decision) -> Told:
+    arm = _arm(decision)
+    return Told(
+        f"Do not balance it: {arm.label} evens the answers and loses {', '.join(decision.lost)}.",
+        (_native(evidence), _changes(arm)),
+        _costs(evidence, arm),
+        ("If your use never asks where things stand, this cost does not concern you: balance it.",),
+    )
+
+
+def _helps(evidence: Evidence, decision: Decision) -> Told:
+    arm = _arm(decision)
+    return Told(
+        f"Balance it with {arm.label}.",
+        (_native(evidence), _changes(arm), f"Judged on {evidence.items} items that picked nothing."),
+        _costs(evidence, arm) or ("What it costs elsewhere was not measured: no guard was asked.",),
+        ("A guard of your own use, if it depends on where things stand.",),
+    )
+
+
+def _arm(decision: Decision) -> Arm:
+    if decision.arm is None:
+        raise ValueError(f"a decision for the reason {decision.reason!r} is about a rule")
+    return decision.arm
+
+
+def _native(evidence: Evidence) -> str:
+    native = evidence.native
+    return (
+        f"Natively the worst cell has an AUC of {_figure(native.worst)}; best and worst cell differ by "
+        f"{_figure(native.range)} points (p {_p(evidence.p)})."
+    )
+
+
+def _changes(arm: Arm) -> str:
+    worst, mean = arm.change["worst"], arm.change["mean"]
+    return (
+        f"Under {arm.label} the worst cell has {_percent(arm.worst.value)} ({_change(worst)}), the range is "
+        f"{_percent(arm.range.value)}, the mean {_percent(arm.mean.value)} ({_change(mean)})."
+    )
+
+
+def _costs(evidence: Evidence, arm: Arm) -> tuple[str, ...]:
+    return tuple(_cost(guard, arm.label) for guard in evidence.guards if arm.label in guard.rules)
+
+
+def _cost(guard: Guard, label: str) -> str:
+    if not guard.tells:
+        return (
+            f"{guard.name}: the model cannot do this natively ({_percent(guard.native.value)} %), so it tells nothing."
+        )
+    after = guard.rules[label]
+    return (
+        f"{guard.name}: {_percent(guard.native.value)} % natively, {_percent(after.value)} % under {label} "
+        f"(chance {_percent(guard.chance)} %)."
+    )
+
+
+def _figure(figure: Figure) -> str:
+    if figure.low is None or figure.high is None:
+        return _percent(figure.value)
+    return f"{_percent(figure.value)} [{_percent(figure.low)}, {_percent(figure.high)}]"
+
+
+def _change(figure: Figure) -> str:
+    return f"{_signed(figure.value)} [{_signed(figure.least)}, {_signed(figure.most)}]"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _signed(value: float) -> str:
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
+def _p(value: float | None) -> str:
+    return "not known" if value is None else "< 0.001" if value < 0.001 else f"= {value:.3f}"

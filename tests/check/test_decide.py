@@ -1,0 +1,96 @@
+"""Planted evidence, and the decision it must lead to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bapa.check.decide import decide
+from bapa.check.evidence import Arm, Evidence, Figure, Guard
+from bapa.report.decision import Told
+from bapa.report.decision import told as say
+
+NATIVE = Arm("native", Figure(0.9, 0.88, 0.92), Figure(0.8, 0.76, 0.84), Figure(0.19, 0.16, 0.22))
+
+
+def arm(label: str, worst: float = 0.15, mean: float = 0.05, wide: float = 0.03) -> Arm:
+    def change(value: float) -> Figure:
+        return Figure(value, value - wide, value + wide)
+
+    return Arm(
+        label,
+        Figure(0.9 + mean),
+        Figure(0.8 + worst),
+        Figure(0.01),
+        {"worst": change(worst), "mean": change(mean), "range": change(-0.18)},
+    )
+
+
+def told(evidence: Evidence) -> Told:
+    return say(evidence, decide(evidence))
+
+
+BIASED = Evidence("model", mass=0.98, p=0.0005, arms=(NATIVE, arm("bapa")), cause="position", items=120)
+
+
+def guard(rate: float, native: float = 0.97, chance: float = 1 / 3) -> Guard:
+    return Guard("rows", chance, Figure(native, native - 0.03, native + 0.02), {"bapa": Figure(rate)})
+
+
+def test_a_biased_model_that_a_rule_mends_is_balanced():
+    found = decide(BIASED)
+    assert (found.kind, found.rule) == ("balance", "bapa")
+    words = told(BIASED)
+    assert "bapa" in words.headline
+    assert any("80.0 [76.0, 84.0]" in sentence for sentence in words.because)
+    assert "not measured" in words.costs[0]
+
+
+def test_of_two_rules_the_one_with_the_better_worst_cell():
+    found = decide(replace(BIASED, arms=(NATIVE, arm("bapa", worst=0.1), arm("calibrated", worst=0.17))))
+    assert found.rule == "calibrated"
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind"),
+    [
+        ({"refusal": "it takes no pictures"}, "untold"),
+        ({"mass": 0.2, "wanted": "<think>"}, "untold"),
+        ({"arms": (replace(NATIVE, mean=Figure(0.58, 0.55, 0.61)),)}, "untold"),
+        ({"p": 0.3, "arms": (replace(NATIVE, range=Figure(0.01, 0.0, 0.04)),)}, "leave"),
+        ({"p": 0.01, "arms": (replace(NATIVE, range=Figure(0.01, 0.002, 0.04)),)}, "leave"),
+        ({"p": 0.3, "arms": (replace(NATIVE, range=Figure(0.05, 0.0, 0.2)),)}, "untold"),
+        ({"cause": "encoder"}, "tune"),
+        ({"arms": (NATIVE, arm("bapa", worst=0.02))}, "tune"),
+        ({"arms": (NATIVE, arm("bapa", mean=-0.1))}, "tune"),
+    ],
+)
+def test_what_keeps_a_rule_back(changed, kind):
+    found = decide(replace(BIASED, **changed))
+    assert found.kind == kind
+    assert found.rule is None
+    assert told(replace(BIASED, **changed)).headline
+
+
+def test_the_wanted_token_is_named():
+    assert "'<think>'" in told(replace(BIASED, mass=0.2, wanted="<think>")).because[0]
+
+
+def test_a_rule_that_loses_places_is_not_recommended():
+    evidence = replace(BIASED, guards=(guard(0.33),))
+    assert (decide(evidence).kind, decide(evidence).lost) == ("leave", ("rows",))
+    assert told(evidence).headline.startswith("Do not balance it")
+    assert "33.0 % under bapa" in told(evidence).costs[0]
+
+
+def test_a_rule_that_keeps_places_goes_before_a_more_even_one_that_does_not():
+    kept = Guard("rows", 1 / 3, Figure(0.97, 0.94, 0.99), {"bapa": Figure(0.33), "kept": Figure(0.95)})
+    found = decide(replace(BIASED, arms=(NATIVE, arm("bapa", 0.17), arm("kept", 0.12)), guards=(kept,)))
+    assert found.rule == "kept"
+
+
+def test_a_guard_that_the_model_cannot_do_natively_keeps_nothing_back():
+    evidence = replace(BIASED, guards=(guard(0.33, native=0.34),))
+    assert decide(evidence).rule == "bapa"
+    assert "tells nothing" in told(evidence).costs[0]
