@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from bapa import __version__
 from bapa.cli.bench import bench
 from bapa.cli.calibrate import calibrate
+from bapa.cli.check import check
 from bapa.cli.console import err
 from bapa.cli.demo import demo
 from bapa.cli.doctor import doctor
@@ -45,7 +46,7 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    help="Spatial bias in vision-language models: measure it, explain it, remove it. Start with: bapa demo",
+    help="Spatial bias in vision-language models: measure it, explain it, remove it. Start with: bapa check MODEL",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -74,7 +75,7 @@ def options(
     """Options that stand before the command."""
 
 
-for verb in (demo, probe, measure, report, origin, calibrate, tune, export, bench):
+for verb in (check, demo, probe, measure, report, origin, calibrate, tune, export, bench):
     app.command()(verb)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 app.command(context_settings={"allow_interspersed_args": False})(run)

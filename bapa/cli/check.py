@@ -10,13 +10,14 @@ import typer
 from rich.markup import escape
 
 from bapa.cli.console import err, out
+from bapa.cli.options import DEVICE, BatchSize, Device, Dtype, Model, TrustRemoteCode
 from bapa.errors import ConfigError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def check(
-    model: Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")],
+    model: Model,
     folder: Annotated[
         Path, typer.Option("--out", help="Folder of everything; the same command goes on where it stopped.")
     ] = Path("CHECK"),
@@ -27,14 +28,14 @@ def check(
     until: Annotated[
         str | None, typer.Option(help="The last step to take: estimate, measure, origin or calibrate.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Canvases per forward.")] = 18,
+    batch_size: BatchSize = 18,
     image_column: Annotated[str | None, typer.Option(help="Column of the picture.")] = None,
     caption_column: Annotated[str, typer.Option(help="Column of the caption.")] = "caption",
     split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the probe.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...")] = "cpu",
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 ... [default: float32 on cpu]")] = None,
-    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")] = False,
+    device: Device = DEVICE,
+    dtype: Dtype = None,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """From nothing to a decision: is the model biased, why, and what to do about it."""
     from bapa.check import check as run

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 import bapa
 from bapa.check import Check
 from bapa.files import replacing, writing
 from bapa.inference.progress import duration
 from bapa.measure import Run, load_run
 from bapa.report import decision, view
+from bapa.report import environment as templates
 from bapa.report.scale import RATE
-from bapa.report.view import MAPPED
+from bapa.stats.quantities import CELLS
 
 WORDS = {"leave": "Leave it", "balance": "Balance it", "tune": "Tune it", "untold": "Cannot be told"}
 PAGE = "check.html"
@@ -62,14 +61,8 @@ def write(checks: Sequence[Check], page: Path) -> Path:
 
     Raises RunError where it cannot be written.
     """
-    environment = Environment(
-        loader=PackageLoader("bapa.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template("check.html.j2").render(
+    html = templates.page(
+        "check.html.j2",
         checks=[_shown(check, page.parent) for check in checks],
         rate_scale=RATE,
         quantities=[],
@@ -101,7 +94,7 @@ def _shown(check: Check, beside: Path) -> dict[str, Any]:
 
 def _maps(check: Check, run: Run) -> list[tuple[str, view.Map]]:
     """Native and the rule that the decision is about, else the paper's."""
-    auc = next(quantity for quantity in MAPPED if quantity.key == "auc")
+    auc = next(quantity for quantity in CELLS if quantity.key == "auc")
     arm = check.decision.arm if check.decision else None
     labels = ["native", arm.label if arm else "bapa"]
     return [(label, view.rate_map(run.bias, label, auc)) for label in labels if label in run.bias["schemes"]]

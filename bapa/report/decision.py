@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bapa.check.decide import MARGIN, Decision
 from bapa.check.evidence import Arm, Evidence, Figure, Guard
+from bapa.stats.text import interval, p_value, percent, signed
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def _no_answer(evidence: Evidence, decision: Decision) -> Told:
     wanted = f" It would rather say {evidence.wanted!r}." if evidence.wanted else ""
     return Told(
         "Cannot be told: the model does not answer the question.",
-        (f"Only {_percent(evidence.mass or 0)} % of the probability of the next token lies on the answers.{wanted}",),
+        (f"Only {percent(evidence.mass or 0, 1)} % of the probability of the next token lies on the answers.{wanted}",),
         change=("A system prompt, thinking switched off, or written answers (--generate) may make it answer.",),
     )
 
@@ -68,7 +69,7 @@ def _too_few(evidence: Evidence, decision: Decision) -> Told:
 def _even(evidence: Evidence, decision: Decision) -> Told:
     return Told(
         "Leave it: the answer does not depend on where the content stands.",
-        (_native(evidence), f"A range below {_percent(MARGIN)} points of AUC does not count."),
+        (_native(evidence), f"A range below {percent(MARGIN)} points of AUC does not count."),
         change=("Other content, more cells or more items may show a bias that this probe does not.",),
     )
 
@@ -120,17 +121,18 @@ def _arm(decision: Decision) -> Arm:
 
 def _native(evidence: Evidence) -> str:
     native = evidence.native
+    p = "p not known" if evidence.p is None else p_value(evidence.p)
     return (
         f"Natively the worst cell has an AUC of {_figure(native.worst)}; best and worst cell differ by "
-        f"{_figure(native.range)} points (p {_p(evidence.p)})."
+        f"{_figure(native.range)} points ({p_value(evidence.p) if evidence.p is not None else 'p not known'})."
     )
 
 
 def _changes(arm: Arm) -> str:
     worst, mean = arm.change["worst"], arm.change["mean"]
     return (
-        f"Under {arm.label} the worst cell has {_percent(arm.worst.value)} ({_change(worst)}), the range is "
-        f"{_percent(arm.range.value)}, the mean {_percent(arm.mean.value)} ({_change(mean)})."
+        f"Under {arm.label} the worst cell has {percent(arm.worst.value, 1)} ({_change(worst)}), the range is "
+        f"{percent(arm.range.value, 1)}, the mean {percent(arm.mean.value, 1)} ({_change(mean)})."
     )
 
 
@@ -140,33 +142,20 @@ def _costs(evidence: Evidence, arm: Arm) -> tuple[str, ...]:
 
 def _cost(guard: Guard, label: str) -> str:
     if not guard.tells:
-        return (
-            f"{guard.name}: the model cannot do this natively ({_percent(guard.native.value)} %), so it tells nothing."
-        )
+        rate = percent(guard.native.value, 1)
+        return f"{guard.name}: the model cannot do this natively ({rate} %), so it tells nothing."
     after = guard.rules[label]
     return (
-        f"{guard.name}: {_percent(guard.native.value)} % natively, {_percent(after.value)} % under {label} "
-        f"(chance {_percent(guard.chance)} %)."
+        f"{guard.name}: {percent(guard.native.value, 1)} % natively, {percent(after.value, 1)} % under {label} "
+        f"(chance {percent(guard.chance, 1)} %)."
     )
 
 
 def _figure(figure: Figure) -> str:
-    if figure.low is None or figure.high is None:
-        return _percent(figure.value)
-    return f"{_percent(figure.value)} [{_percent(figure.low)}, {_percent(figure.high)}]"
+    """Value and interval in per cent."""
+    return f"{percent(figure.value, 1)} {interval(vars(figure), 1)}".rstrip()
 
 
 def _change(figure: Figure) -> str:
-    return f"{_signed(figure.value)} [{_signed(figure.least)}, {_signed(figure.most)}]"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
-def _signed(value: float) -> str:
-    return f"{100 * value:+.1f}".replace("-", "−")
-
-
-def _p(value: float | None) -> str:
-    return "not known" if value is None else "< 0.001" if value < 0.001 else f"= {value:.3f}"
+    bounds = f" [{signed(figure.low, 1)}, {signed(figure.high, 1)}]" if figure.low is not None else ""
+    return f"{signed(figure.value, 1)}{bounds}"
