@@ -124,7 +124,7 @@ def _native(evidence: Evidence) -> str:
     p = "p not known" if evidence.p is None else p_value(evidence.p)
     return (
         f"Natively the worst cell has an AUC of {_figure(native.worst)}; best and worst cell differ by "
-        f"{_figure(native.range)} points ({p_value(evidence.p) if evidence.p is not None else 'p not known'})."
+        f"{_figure(native.range)} points ({p})."
     )
 
 
