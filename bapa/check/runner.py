@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 import bapa
 from bapa.attach import balanced
 from bapa.calibrate import calibrate
-from bapa.calibrate.session import part
+from bapa.calibrate.apart import split
+from bapa.calibrate.session import pick
 from bapa.check import estimate as pacing
 from bapa.check import gather
 from bapa.check.decide import Decision, decide
@@ -28,6 +29,7 @@ Step = Literal["estimate", "measure", "origin", "calibrate"]
 STEPS_IN_ORDER: tuple[Step, ...] = get_args(Step)
 RECORD = "check.json"
 BUDGET = 1200.0  # seconds
+LEAST = 8  # items that judge; so few only try the steps out
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def check(
     columns: Columns | None = None,
     split: str = "train",
     budget: float = BUDGET,
+    items: int | None = None,
     until: Step | None = None,
     batch_size: int = 18,
     seed: int = 0,
@@ -72,6 +75,7 @@ def check(
         columns: which columns of the source hold what.
         split: split of a data set.
         budget: seconds that it may take, which decides how many items are asked about.
+        items: that judge, whatever the budget says.
         until: the last step to take.
         batch_size: canvases per forward.
         seed: of the probe.
@@ -85,10 +89,12 @@ def check(
     config = {
         "model": {"name": model.name, "fingerprint": model.fingerprint},
         "probe": {"source": pictures, "split": split, "columns": asdict(columns or Columns()), "seed": seed},
-        "run": {"budget": budget, "batch_size": batch_size},
+        "run": {"budget": budget, "items": items, "batch_size": batch_size},
     }
     if until is not None and until not in STEPS_IN_ORDER:
         raise ConfigError(f"until = {until!r}: accepted are {', '.join(STEPS_IN_ORDER)}")
+    if items is not None and items < LEAST:
+        raise ConfigError(f"items = {items}: use {LEAST} or more")
     with RunFolder(out, config, kind="check", record=RECORD, work="*/*") as folder:
         if folder.open() is not None:
             return load_check(out)
@@ -98,7 +104,7 @@ def check(
         except UnsupportedModelError as error:
             return _sealed(folder, Evidence(model.name, refusal=str(error)), None)
         work = Work(model, folder.path, pictures, columns, split, batch_size, seed)
-        found = work.estimate(budget)
+        found = work.estimate(budget, items)
         tell(found)
         evidence = Evidence(model.name)
         for step in STEPS_IN_ORDER[1:]:
@@ -148,14 +154,15 @@ class Work:
     batch_size: int
     seed: int
 
-    def estimate(self, budget: float) -> Estimate:
+    def estimate(self, budget: float, items: int | None) -> Estimate:
         """From a warm-up on this machine, which is timed once."""
         kept = self.path / "warm-up" / "pace.json"
         if not kept.is_file():
             few = self._probe("warm-up/probe", items=8)
             found = pacing.pace(self.model, few, self.path / "warm-up" / "rounds", self.batch_size)
             write_json(kept, asdict(found))
-        return pacing.fitted(Pace(**read_json(kept)), budget)
+        there = Pace(**read_json(kept))
+        return pacing.fitted(there, budget) if items is None else pacing.estimate(there, items)
 
     def measure(self, evidence: Evidence, found: Estimate) -> Evidence:
         """Native, the noise floor of the arithmetic, and the paper's rule on the items that judge."""
@@ -167,7 +174,7 @@ class Work:
             wanted=wanted,
             p=gather.p_of_native(run.bias),
             arms=gather.arms(run.bias, ["bapa"]),
-            items=found.items,
+            items=run.bias["probe"]["items"],
         )
 
     def origin(self, evidence: Evidence, found: Estimate) -> Evidence:
@@ -203,10 +210,11 @@ class Work:
         return measure(self.model, self._judges(found), labels, self.path / "run", batch_size=self.batch_size)
 
     def _whole(self, found: Estimate) -> Probe:
-        return self._probe("probe", items=PICK + found.items)
+        return self._probe("probe", items=PICK + 2 * found.items)  # so many that those that judge can be apart
 
     def _judges(self, found: Estimate) -> Probe:
-        return part(self._whole(found), PICK, PICK + found.items)
+        whole = self._whole(found)
+        return pick(whole, split(whole, PICK, found.items).judging)
 
     def _probe(self, name: str, **options: Any) -> Probe:
         """A probe of the pictures that fits the model."""

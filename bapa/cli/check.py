@@ -25,6 +25,7 @@ def check(
         str, typer.Option(help="Content to ask about: digits, emoji, or a folder with metadata.jsonl.")
     ] = "digits",
     budget: Annotated[str, typer.Option(help="Time it may take, e.g. 90s, 20m, 2h.")] = "20m",
+    items: Annotated[int | None, typer.Option(help="Items that judge.", show_default="what fits the budget")] = None,
     until: Annotated[
         str | None, typer.Option(help="The last step to take: estimate, measure, origin or calibrate.")
     ] = None,
@@ -51,6 +52,7 @@ def check(
         columns=Columns(image_column, caption_column),
         split=split,
         budget=seconds,
+        items=items,
         until=until,  # type: ignore[arg-type]  # checked where it is used
         batch_size=batch_size,
         seed=seed,

@@ -1,0 +1,3 @@
+"""Fixtures of the room that measures, used here too."""
+
+from tests.measure.conftest import model_path, probe, tiny  # noqa: F401

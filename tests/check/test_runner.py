@@ -1,0 +1,83 @@
+"""A check from end to end on a model with random weights, and what stops it early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bapa.check import check, load_check
+from bapa.check.estimate import ITEMS, Pace, estimate, fitted
+from bapa.checkpoints import Loaded
+from bapa.errors import ConfigError, RunError
+from bapa.report import check as page
+from tests.tiny.unsupported import UNSUPPORTED
+
+FEW = 8
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("check") / "out"
+
+
+def test_a_model_that_knows_nothing_is_not_judged(tiny: Loaded, folder: Path):
+    told = []
+    found = check(tiny, folder, items=FEW, tell=told.append)
+    assert found.decision.kind == "untold"
+    assert found.decision.reason in ("content-unknown", "no-answer")
+    assert found.evidence.items == FEW
+    assert [one.items for one in told] == [FEW]
+    assert not (folder / "model").exists()  # later steps could not change it
+
+
+def test_the_same_call_asks_nothing_again(tiny: Loaded, folder: Path):
+    before = (folder / "run" / "answers.parquet").stat().st_mtime_ns
+    again = check(tiny, folder, items=FEW)
+    assert again.decision == load_check(folder).decision
+    assert (folder / "run" / "answers.parquet").stat().st_mtime_ns == before
+
+
+def test_another_check_is_refused(tiny: Loaded, folder: Path):
+    with pytest.raises(RunError, match="--out"):
+        check(tiny, folder, items=FEW + 1)
+
+
+def test_it_stops_where_it_is_told(tiny: Loaded, tmp_path: Path):
+    found = check(tiny, tmp_path / "out", items=FEW, until="estimate")
+    assert found.decision is None
+    assert not (tmp_path / "out" / "run").exists()
+    assert "same command" in page.lines(found)[0]
+    goes_on = check(tiny, tmp_path / "out", items=FEW)
+    assert goes_on.decision is not None
+
+
+def test_a_model_without_rotary_image_positions_is_told_in_one_line(tmp_path: Path):
+    found = check(Loaded(UNSUPPORTED["mllama"].build(), None, "mllama", "0"), tmp_path / "out")
+    assert found.decision.reason == "refused"
+    assert page.lines(found)[0].startswith("Cannot be told: ")
+    assert "\n" not in page.lines(found)[0]
+
+
+def test_options_out_of_range(tiny: Loaded, tmp_path: Path):
+    for options in ({"items": 1}, {"until": "tomorrow"}):
+        with pytest.raises(ConfigError):
+            check(tiny, tmp_path / "out", **options)
+
+
+def test_as_many_items_as_fit_the_budget():
+    pace = Pace(once=0.1, rule=0.1, memory=0)
+    whole = estimate(pace, ITEMS[0]).total
+    assert fitted(pace, whole).items == ITEMS[0]
+    assert fitted(pace, whole - 1).items == ITEMS[1]
+    with pytest.raises(ConfigError, match="--budget"):
+        fitted(pace, 1)
+
+
+def test_the_page_says_the_decision_first_and_escapes_names(tiny: Loaded, folder: Path):
+    found = load_check(folder)
+    html = page.write([found], folder / page.PAGE).read_text("utf-8")
+    body = html[html.index("<body>") :]
+    assert body.index(page.WORDS["untold"]) < body.index("<svg")
+    named = type(found)(found.path, type(found.evidence)("<b>$x</b>", refusal="none"), found.decision, None)
+    assert "<b>$x" not in page.write([named], folder / "named.html").read_text("utf-8")
