@@ -18,7 +18,7 @@ from bapa.checkpoints import load
 from bapa.cli.app import app
 from bapa.errors import BapaError, ProbeError
 
-VERBS = {
+VERBS = {"check", 
     "demo",
     "probe",
     "measure",
