@@ -18,7 +18,8 @@ from bapa.checkpoints import load
 from bapa.cli.app import app
 from bapa.errors import BapaError, ProbeError
 
-VERBS = {"check", 
+VERBS = {
+    "check",
     "demo",
     "probe",
     "measure",
