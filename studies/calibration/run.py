@@ -118,7 +118,8 @@ def label_free(scanned: Run, cells: int, looks: dict[str, float]) -> dict[str, A
     """
     rows = scanned.answers()
     rows = rows[rows["scheme"].isin(DISTANCES)]
-    half = rows["item"] < SCANNED // 2
+    items = list(dict.fromkeys(rows["item"]))
+    half = rows["item"].isin(items[: len(items) // 2])
     judged = {rule: float(accuracy(its, cells).mean()) for rule, its in rows[~half].groupby("scheme", sort=False)}
     scores = {
         name: {rule: float(criterion(its, cells).mean()) for rule, its in rows[half].groupby("scheme", sort=False)}
