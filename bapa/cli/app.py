@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Annotated
 
 import typer
@@ -26,6 +28,7 @@ from bapa.cli.schemes import schemes
 from bapa.cli.serve import serve
 from bapa.cli.tune import tune
 from bapa.errors import BapaError
+from bapa.files import command
 
 
 class Commands(TyperGroup):
@@ -40,8 +43,26 @@ class Commands(TyperGroup):
         except BapaError as error:
             if ctx.params["debug"]:
                 raise
-            err.print(f"[bold red]bapa:[/] {escape(' '.join(str(error).split()))}", soft_wrap=True, highlight=False)
+            _say(str(error))
             raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            _say(f"stopped; nothing finished is lost. To go on, type the same again: {command()}")
+            raise typer.Exit(130) from None
+        except Exception as error:
+            if ctx.params["debug"] or not _full(error):
+                raise
+            _say("the disk is full; nothing finished is lost. Make room and type the same again: " + command())
+            raise typer.Exit(2) from None
+
+
+def _say(text: str) -> None:
+    err.print(f"[bold red]bapa:[/] {escape(' '.join(text.split()))}", soft_wrap=True, highlight=False)
+
+
+def _full(error: Exception) -> bool:
+    """Whether a library says that the disk is full; safetensors does so in an error of its own."""
+    full = os.strerror(errno.ENOSPC)
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or full in str(error)
 
 
 app = typer.Typer(

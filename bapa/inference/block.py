@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bapa.errors import RunError
@@ -39,6 +42,7 @@ class Asker(ABC):
     """
 
     prefill: str
+    together = 1  # canvases that must not be asked apart
     versions: Mapping[str, str] = {}
 
     def __init__(
@@ -49,6 +53,7 @@ class Asker(ABC):
         self.plan = plan
         self.labels = labels
         self.generate = generate
+        self.at_once: int | None = None  # canvases that fit the memory, where those of a block did not
         self.answers = AnswerSet(prompts.processor.tokenizer)
         self.audited = set(np.linspace(0, plan.canvases - 1, min(audit, plan.canvases)).astype(int).tolist())
 
@@ -63,6 +68,10 @@ class Asker(ABC):
     @abstractmethod
     def hand_over(self, pixels: list[Pixels], questions: list[list[Question]]) -> Any:
         """Canvases and their questions as :meth:`answer` takes them; it must not touch the model."""
+
+    def answer_block(self, canvases: Sequence[Canvas], prepared: Prepared, labels: Sequence[str]) -> list[Outcome]:
+        """The answers about ``canvases``, which are ``prepared``."""
+        return self.answer(prepared, labels)
 
     @abstractmethod
     def answer(self, prepared: Prepared, labels: Sequence[str]) -> list[Outcome]:
@@ -112,17 +121,26 @@ class Asker(ABC):
         """Where a batch fails, its halves are asked on their own: one too large for the memory still gets through,
         and otherwise only the canvases at fault are lost.
         """
+        most = self.at_once or len(canvases)
+        if len(canvases) > most:  # no batch of this size got through before
+            parts = [canvases[start : start + most] for start in range(0, len(canvases), most)]
+            return [outcome for part in parts for outcome in self._outcomes(part, self.prepare(part), labels)]
         try:
             if isinstance(prepared, Exception):
                 raise prepared
-            return self.answer(prepared, labels)
+            return self.answer_block(canvases, prepared, labels)
         except RunError:  # the run cannot go on at all
             raise
         except Exception as error:  # a failure is a row of its own, whatever the reason
-            if len(canvases) == 1:
+            if len(canvases) <= self.together:
                 failed = Answer(error=f"{type(error).__name__}: {' '.join(str(error).split())}")
-                return [dict.fromkeys(labels, [failed] * len(self._asked(canvases[0])[1]))]
-        middle = len(canvases) // 2
+                return [dict.fromkeys(labels, [failed] * len(self._asked(canvas)[1])) for canvas in canvases]
+            too_large = out_of_memory(error)
+        middle = max(1, len(canvases) // self.together // 2) * self.together
+        if too_large:
+            self.at_once = middle
+            free_memory()
+            print(f"out of memory with {len(canvases)} canvases at once; going on with {middle}", file=sys.stderr)
         halves = (canvases[:middle], canvases[middle:])
         return [outcome for half in halves for outcome in self._outcomes(half, self.prepare(half), labels)]
 
@@ -155,3 +173,15 @@ class Asker(ABC):
             for (question, batched), alone in zip(pairs, again, strict=True):
                 entries.append({**self._row(item, canvas, question, label, batched), "alone": asdict(alone)})
         return entries
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a batch was too large for the memory, of the GPU or of the machine."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
+
+
+def free_memory() -> None:
+    """Give back what a failed batch has left behind."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -66,6 +66,7 @@ class Prompts:
         self.unknown = -1 if unknown is None else unknown
         self._blank = np.full((*size, 3), 128, np.uint8)
         self._splice: _Splice | None = None
+        self._marks = _marks(processor)
         self._lock = Lock()  # a fast tokenizer serves one thread at a time
 
     def learn(self, texts: Sequence[str]) -> int | None:
@@ -115,9 +116,22 @@ class Prompts:
             return tokenizer(written, **special_tokens(tokenizer, written))["input_ids"]
 
     def _written(self, text: str) -> str:
+        if mark := next((mark for mark in self._marks if mark in text), None):
+            raise ModelError(
+                f"the question {text[:80]!r} contains {mark}, which is no word but a token of "
+                f"{type(self.processor).__name__}'s own; build the probe with other captions, or another --prompt"
+            )
         parts = [{"type": "image"}, {"type": "text", "text": text}]
         chat = [{"role": "user", "content": parts[::-1] if self.question_first else parts}]
         return self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+
+
+def _marks(processor: Any) -> list[str]:
+    """What the tokenizer reads as a token of its own wherever it stands: placeholders of images, ends of turns."""
+    tokenizer = processor.tokenizer
+    unknown = getattr(tokenizer, "unk_token", None)
+    marks = {*getattr(tokenizer, "all_special_tokens", ()), getattr(processor, "image_token", None)}
+    return sorted(str(mark) for mark in marks if mark and str(mark) != unknown)
 
 
 def special_tokens(tokenizer: Any, written: str) -> dict[str, bool]:

@@ -13,6 +13,7 @@ from bapa.inference import store as stores
 from bapa.inference.block import Asker
 from bapa.inference.store import Block
 
+HOW = ("command", "versions", "prefill", "at_once")  # at_once: canvases that fit the memory, where a batch did not
 SHOWN = 5  # unread answers that are told word by word
 
 
@@ -44,6 +45,7 @@ def told(asker: Asker, blocks: Mapping[int, Block], failed: Sequence[str]) -> di
             **asker.versions,
         },
         "prefill": asker.prefill,
+        **({"at_once": asker.at_once} if asker.at_once else {}),
         "answers": sum(len(block["rank"]) for block in blocks.values()),
         "failed": len(failed),
         "unread": {"answers": len(unread), "first": unread[:SHOWN]},
@@ -58,7 +60,7 @@ def added(before: Mapping[str, Any], now: Mapping[str, Any], schemes: Sequence[s
     one, two = before["audit"], now["audit"]
     margins = [a["largest_margin_difference"] for a in (one, two) if a["largest_margin_difference"] is not None]
     return {
-        **{name: before[name] for name in ("command", "versions", "prefill")},
+        **{name: before[name] for name in HOW if name in before},
         "answers": before["answers"] + now["answers"],
         "failed": before["failed"] + now["failed"],
         "unread": {
@@ -72,7 +74,7 @@ def added(before: Mapping[str, Any], now: Mapping[str, Any], schemes: Sequence[s
         },
         "added": [
             *before.get("added", ()),
-            {"schemes": list(schemes), **{name: now[name] for name in ("command", "versions", "prefill")}},
+            {"schemes": list(schemes), **{name: now[name] for name in HOW if name in now}},
         ],
     }
 

@@ -31,7 +31,6 @@ from torch import Tensor
 
 from bapa.attach import balanced
 from bapa.families.anatomy import find
-from bapa.inference.answers import Answer
 from bapa.inference.block import Outcome, Prepared
 from bapa.inference.forward import Forward
 from bapa.inference.hf import ModelAsker
@@ -105,18 +104,9 @@ class Mover(ModelAsker):
         self.wanted = wanted
         self.draws = draws
         self.blocks = blocks
+        self.together = plan.cells  # features go from one canvas of an item to another
 
-    def _outcomes(self, canvases: list[Canvas], prepared: Prepared | Exception, labels: Sequence[str]) -> list[Outcome]:
-        """A batch holds all canvases of its items, so it is not cut where it fails: all its answers fail."""
-        try:
-            if isinstance(prepared, Exception):
-                raise prepared
-            return self._moved(canvases, prepared)
-        except Exception as error:  # a failure is a row of its own, whatever the reason
-            failed = Answer(error=f"{type(error).__name__}: {' '.join(str(error).split())}")
-            return [dict.fromkeys(labels, [failed] * len(self._asked(canvas)[1])) for canvas in canvases]
-
-    def _moved(self, canvases: list[Canvas], prepared: Prepared) -> list[Outcome]:
+    def answer_block(self, canvases: Sequence[Canvas], prepared: Prepared, labels: Sequence[str]) -> list[Outcome]:
         seen = self.forward.see(prepared.asked)
         tokens = int(torch.isin(prepared.asked.inputs["input_ids"][0], find(self.forward.model).tokens).sum())
         outcomes: list[Outcome] = [{} for _ in canvases]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bapa.errors import ProbeError, RunError
-from bapa.files import replacing
+from bapa.files import alone, replacing
 from bapa.measure import Run, load_run
 from bapa.probe import Probe
 from bapa.report import figures, tables
@@ -45,7 +45,7 @@ def write(
     maps = figures.heatmaps(named)
     floor = [word for folder in seeds for word in ("--noise-floor", str(folder))]
     command = shlex.join(["bapa", "report", *map(str, folders), *floor, "--out", str(page)])
-    with _writing(page, "--out FILE"):
+    with _writing(page, "--out FILE"), alone(page):
         page.parent.mkdir(parents=True, exist_ok=True)
         for kind in ("png", "svg"):
             with replacing(page.with_name(f"heatmaps.{kind}")) as part:

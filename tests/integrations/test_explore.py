@@ -19,7 +19,7 @@ from PIL import Image
 
 import bapa
 from bapa.checkpoints import load
-from bapa.errors import SchemeError
+from bapa.errors import ModelError, SchemeError
 from bapa.integrations.explore.drawing import cards
 from bapa.integrations.explore.explorer import Explorer, Shown
 from tests.browser import browser
@@ -31,6 +31,20 @@ MINUS = str.maketrans("−", "-")
 @pytest.fixture(scope="module")
 def explorer() -> Explorer:
     return Explorer(load("reference"), ["native", "bapa"])
+
+
+def test_logits_that_are_not_finite_are_said_and_not_shown_as_nought() -> None:
+    broken = load("reference:bottom")
+    with torch.no_grad():
+        broken.model.lm_head.weight.fill_(float("nan"))
+    explorer = Explorer(broken, ["native"])
+    with pytest.raises(ModelError, match="gives no answer: the logits are not finite"):
+        explorer.ask(Image.fromarray(explorer.tiles[0].image), 8, explorer.question(0), True)
+
+
+def test_a_mark_in_the_question_is_one_line(explorer: Explorer) -> None:
+    with pytest.raises(ModelError, match="contains <image>"):
+        explorer.ask(Image.fromarray(explorer.tiles[0].image), 8, "is there an <image> ?", True)
 
 
 def test_margins_are_those_of_the_model_and_native_ones_depend_on_the_place(explorer: Explorer) -> None:

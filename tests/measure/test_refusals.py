@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from bapa import files
-from bapa.errors import ConfigError, ProbeError, RunError, SchemeError
+from bapa.errors import ConfigError, ModelError, ProbeError, RunError, SchemeError
+from bapa.inference.backend import prompts_of
 from bapa.inference.forward import Forward
 from bapa.inference.hf import ModelAsker
 from bapa.measure import load_run
-from bapa.probe import Probe
+from bapa.probe import Design, Probe, build
 from bapa.stats import Settings
 from tests.measure.conftest import measured
 
@@ -168,3 +169,43 @@ def test_a_prompt_longer_than_the_model_is_refused(tiny, probe, tmp_path):
         measured(tiny, probe, tmp_path / "run")
     tiny.model.config.text_config.max_position_embeddings = 2048
     assert measured(tiny, probe, tmp_path / "run").config["prompts"]["longest"] == 100
+
+
+def test_a_batch_too_large_for_the_memory_is_told_once_and_not_tried_again(
+    tiny, probe, tmp_path, run, monkeypatch, capfd
+):
+    sizes, logits = [], Forward.logits
+
+    def small(self, asked):
+        sizes.append(len(asked.prompts))
+        if len(asked.prompts) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return logits(self, asked)
+
+    monkeypatch.setattr(ModelAsker, "sharing_holds", lambda self: True)
+    monkeypatch.setattr(Forward, "logits", small)
+    found = measured(tiny, probe, tmp_path / "run")
+    assert [size for size in sizes if size > 5] == [18, 9], "the second block is cut beforehand"
+    told = capfd.readouterr().err
+    assert "out of memory with 18 canvases at once; going on with 9" in told
+    assert "out of memory with 9 canvases at once; going on with 4" in told
+    assert found.config["at_once"] == 4
+    assert "at_once" not in run.config
+    np.testing.assert_allclose(found.answers()["margin"], run.answers()["margin"], atol=1e-4)
+
+
+def test_another_name_of_the_same_model_goes_on(tiny, probe, run):
+    assert measured(replace(tiny, name=f"{tiny.name}/"), probe, run.path, audit=5).bias == run.bias
+
+
+def test_another_probe_is_refused(tiny, probe, run, tmp_path):
+    other = build("digits", tmp_path / "other", Design(items=4, seed=9))
+    with pytest.raises(RunError, match=r"holds another run \(probe\.fingerprint: \w{12} there, \w{12} now\)"):
+        measured(tiny, other, run.path, audit=5)
+
+
+@pytest.mark.parametrize("mark", ["<image>", "</s>"])
+def test_a_mark_of_the_model_s_own_among_the_words_is_one_line(tiny, probe, mark):
+    """A probe of an older version, a question typed into the explorer: whatever was not refused before."""
+    with pytest.raises(ModelError, match=rf"contains {mark}, which is no word but a token of .*another --prompt"):
+        prompts_of(tiny.processor, probe)(f"is there an {mark} ?")

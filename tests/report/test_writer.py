@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from bapa.errors import RunError
+from bapa.files import alone
 from bapa.measure import load_run
 from bapa.probe import Design, Probe, build
 from bapa.report import again, write
@@ -196,3 +197,9 @@ def test_a_command_repeats_its_lines_and_answers(tmp_path: Path) -> None:
     probe = build("digits", tmp_path / "where", Design(items=6, task="where", lines=("row",)))
     command = " ".join(again._probe(probe))
     assert "--task where --lures cell --line row --answers words" in command
+
+
+def test_one_page_is_written_by_one_process_at_a_time(run: Path) -> None:
+    with alone(run / "report.html"), pytest.raises(RunError, match="another process writes"):
+        write([run])
+    assert write([run]).is_file()

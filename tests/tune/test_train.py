@@ -23,6 +23,7 @@ from bapa.tune import Data, Settings, tune
 from bapa.tune.collator import Collator
 from bapa.tune.data import FEATURES
 from bapa.tune.evaluate import Marker
+from bapa.tune.folder import Folder
 from tests.tune.processors import NAMES, picture, row, saved
 
 ROWS = [
@@ -134,6 +135,16 @@ def test_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.Monkey
     assert tune(load(str(tmp_path / "base")), DATA, whole, settings=settings) == whole, "finished: nothing to do"
     with pytest.raises(RunError, match=r"holds another tuning run \(scheme: bapa there, native now\)"):
         tune(load(str(tmp_path / "base")), DATA, whole, scheme="native", settings=settings)
+
+
+def test_a_folder_is_tuned_into_by_one_process(tmp_path: Path) -> None:
+    config = {"model": {"name": "m", "fingerprint": "f"}, "scheme": "bapa"}
+    with Folder(tmp_path / "out", config) as first:
+        assert first.open() is None
+        with pytest.raises(RunError, match="another process writes to"):
+            Folder(tmp_path / "out", config).open()
+    with Folder(tmp_path / "out", {**config, "scheme": "native"}) as corrected:
+        assert corrected.open() is None, "nothing was trained yet, so another command may take the folder"
 
 
 def test_a_probe_is_measured_beside_training_without_touching_it(tmp_path: Path) -> None:

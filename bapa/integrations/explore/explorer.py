@@ -15,6 +15,7 @@ from PIL import Image
 from bapa import positions
 from bapa.attach import balanced
 from bapa.checkpoints import Loaded
+from bapa.errors import ModelError
 from bapa.families.anatomy import find
 from bapa.families.pictures import Reader
 from bapa.inference.answers import AnswerSet
@@ -106,8 +107,15 @@ class Explorer:
     def _read(self, canvases: list[Pixels], question: str) -> tuple[list[float], list[float]]:
         logits = self.forward.logits(self.forward.see(self.forward.prepare(canvases, [[question]] * len(canvases))))
         asked = [Question("present", "present", question, "yes", YES_NO)] * len(canvases)
-        answers = self.answers.read(logits[:, 0], asked)
-        return [answer.margin or 0.0 for answer in answers], [answer.mass or 0.0 for answer in answers]
+        margins, mass = [], []
+        for answer in self.answers.read(logits[:, 0], asked):
+            if answer.margin is None or answer.mass is None:
+                raise ModelError(
+                    f"{self.name} gives no answer: {answer.error}; another dtype may, e.g. --dtype float32"
+                )
+            margins.append(answer.margin)
+            mass.append(answer.mass)
+        return margins, mass
 
     @torch.inference_mode()
     def _attention(self, asked: Asked) -> NDArray[np.float32] | None:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from bapa.errors import ConfigError, IntegrationError, RunError
-from bapa.files import read_json, write_json
+from bapa.files import alone, read_json, write_json
 from bapa.integrations.lmms_eval.compare import Compared, compare
 from bapa.integrations.lmms_eval.task import NAME, write_task
 from bapa.probe import Probe
 from bapa.schemes import parse
 from bapa.stats import Settings
 
+PROBE = "probe:"  # how a task begins that is the probe in a folder
 SETS = {
     # Those of the paper's tables; HallusionBench's own figures ask a judge, so it has no interval.
     "paper": ("scienceqa_img", "crpe_relation", "hallusion_bench_image", "mmmu_pro_standard", "mmmu_pro_vision", "mme"),
@@ -47,39 +48,40 @@ def bench(
     from loguru import logger
 
     out, labels = Path(out), [parse(scheme).label for scheme in schemes]
-    names = [_name(entry, out) for task in tasks for entry in SETS.get(task, (task,))]
-    manager = TaskManager(model_name="bapa", include_path=[str(out / "tasks")])
-    for name in names:
-        if name not in manager.all_subtasks:
-            close = get_close_matches(name, [*SETS, *manager.all_subtasks], 1)
-            meant = f" (did you mean {close[0]!r}?)" if close else ""
-            raise ConfigError(f"lmms-eval has no task {name!r}{meant}; sets are {', '.join(SETS)}; or probe:FOLDER")
-    asked = {"model": model, **options}
+    entries = [entry for task in tasks for entry in SETS.get(task, (task,))]
+    probes = [Probe.load(entry.removeprefix(PROBE)) for entry in entries if entry.startswith(PROBE)]
+    names = [NAME if entry.startswith(PROBE) else entry for entry in entries]
+    asked = {"model": model.rstrip("/"), **options}
+    of_task = dict.fromkeys(names, asked)
+    if probes:
+        of_task[NAME] = asked | {"probe": probes[-1].fingerprint}
     files = {(label, name): out / label.replace(":", "_") / f"{name}.json" for label in labels for name in names}
-    missing = [key for key, file in files.items() if not _finished(file, asked)]
-    loaded = {name: _load(manager, name) for name in dict.fromkeys(name for _, name in missing)}
-    for label in labels:
-        lm = None
-        for name in (name for scheme, name in missing if scheme == label):
-            lm = lm or _model(model, label, options)
-            run = _run(lm, loaded[name], name, options.get("limit"))
-            files[label, name].parent.mkdir(parents=True, exist_ok=True)
-            write_json(files[label, name], {"asked": asked, **run})
-    rows = []
-    logger.disable("")  # a task may log at every figure it makes, and a bootstrap makes thousands
-    for name in names:
-        found = {label: read_json(files[label, name]) for label in labels}
-        rows += compare(name, found, _metrics(manager, name), settings)
-    logger.enable("")
-    write_json(out / "bench.json", {"asked": asked, "compared": [asdict(row) for row in rows]})
-    return rows
-
-
-def _name(entry: str, out: Path) -> str:
-    if not entry.startswith("probe:"):
-        return entry
-    write_task(Probe.load(entry.removeprefix("probe:")), out / "tasks")
-    return NAME
+    with alone(out):
+        missing = [key for key, file in files.items() if not _finished(file, of_task[key[1]])]
+        for probe in probes:
+            write_task(probe, out / "tasks")
+        manager = TaskManager(model_name="bapa", include_path=[str(out / "tasks")])
+        for name in names:
+            if name not in manager.all_subtasks:
+                close = get_close_matches(name, [*SETS, *manager.all_subtasks], 1)
+                meant = f" (did you mean {close[0]!r}?)" if close else ""
+                raise ConfigError(f"lmms-eval has no task {name!r}{meant}; sets are {', '.join(SETS)}; or probe:FOLDER")
+        loaded = {name: _load(manager, name) for name in dict.fromkeys(name for _, name in missing)}
+        for label in labels:
+            lm = None
+            for name in (name for scheme, name in missing if scheme == label):
+                lm = lm or _model(model, label, options)
+                run = _run(lm, loaded[name], name, options.get("limit"))
+                files[label, name].parent.mkdir(parents=True, exist_ok=True)
+                write_json(files[label, name], {"asked": of_task[name], **run})
+        rows = []
+        logger.disable("")  # a task may log at every figure it makes, and a bootstrap makes thousands
+        for name in names:
+            found = {label: read_json(files[label, name]) for label in labels}
+            rows += compare(name, found, _metrics(manager, name), settings)
+        logger.enable("")
+        write_json(out / "bench.json", {"asked": asked, "compared": [asdict(row) for row in rows]})
+        return rows
 
 
 def _finished(file: Path, asked: Mapping[str, Any]) -> bool:
