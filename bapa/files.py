@@ -135,6 +135,12 @@ class RunFolder:
     def compare(self, there: Any) -> None:
         """Raise RunError, with the differences, where ``there`` is another config."""
         before, now = dict(_flat(there)), dict(_flat(self.config))
+        told = before.get("model.fingerprint")
+        if isinstance(told, str) and "-" not in told and "-" in str(now.get("model.fingerprint")):
+            raise RunError(
+                f"{self.path} holds a {self.kind} of an earlier release, which told models apart in another way; "
+                "name a new folder: --out FOLDER"
+            )
         changed = [
             f"{key}: {_told(key, before)} there, {_told(key, now)} now"
             for key in {**before, **now}

@@ -35,7 +35,6 @@ from PIL import Image
 
 import bapa
 from bapa.checkpoints import Loaded, load
-from bapa.checkpoints.load import fingerprint
 from bapa.inference.answers import from_text
 from bapa.inference.prompts import Prompts
 from bapa.measure import measure, runner
@@ -168,7 +167,7 @@ def widened(width: int) -> Loaded:
     torch.manual_seed(0)
     llava = LlavaForConditionalGeneration(config).eval()
     print(f"{sum(weight.numel() for weight in llava.parameters()) / 1e6:.0f} M parameters")
-    return Loaded(llava, processor(), f"width {width}", fingerprint(llava))
+    return Loaded(llava, processor(), f"width {width}", weights.of_model(llava))
 
 
 def main() -> None:

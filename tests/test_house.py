@@ -47,9 +47,6 @@ OUTSIDE = ("studies", "tests", "docs", "benchmarks")  # what the package must no
 KNOWN = {
     "bapa.checkpoints.card -> bapa",
     "bapa.checkpoints.card -> bapa.measure",
-    "bapa.families.alignment -> bapa.checkpoints.locate",
-    "bapa.checkpoints.export: Bapa",
-    "bapa.checkpoints.export: Calibrated",
 }
 
 

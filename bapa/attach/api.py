@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from bapa.attach import record
+from bapa.attach import entry, record
 from bapa.attach.hooks import Attachment, check
 from bapa.attach.rotary import ids_of
 from bapa.errors import ModelError, SchemeError
@@ -19,7 +19,6 @@ from bapa.families.anatomy import Anatomy, find
 from bapa.schemes import NATIVE, Scheme, make, parse
 
 Model = TypeVar("Model", bound=nn.Module)
-OWN_HOOKS = "_bapa_handles"  # of a self-contained checkpoint, whose class balances itself (bapa.checkpoints.remote)
 
 
 def balance(model: Model, scheme: str | Scheme = "bapa", **options: object) -> Model:
@@ -60,7 +59,7 @@ def balanced(model: Model, scheme: str | Scheme = "bapa", **options: object) -> 
     model is as it was before the first.
     """
     anatomy = find(model)
-    block = _Block(_scheme(scheme, options), scheme_of(model), record.held(anatomy.model.config))
+    block = _Block(_scheme(scheme, options), scheme_of(model), entry.held(anatomy.model.config))
     balance(model, block.scheme)
     blocks = _BLOCKS.setdefault(anatomy.outer, [])
     blocks.append(block)
@@ -73,7 +72,7 @@ def balanced(model: Model, scheme: str | Scheme = "bapa", **options: object) -> 
             blocks[place].before, blocks[place].record = block.before, block.record
         else:
             balance(model, block.before or "native")
-            record.put(anatomy.model.config, block.record)
+            entry.put(anatomy.model.config, block.record)
 
 
 @dataclass
@@ -91,9 +90,11 @@ _BLOCKS: WeakKeyDictionary[nn.Module, list[_Block]] = WeakKeyDictionary()  # by 
 def scheme_of(model: nn.Module) -> Scheme | None:
     """The scheme ``model`` runs under; None where it is native."""
     anatomy = find(model)
-    if attachment := _attachment(anatomy):
-        return attachment.scheme
-    return record.read(anatomy.model.config) if getattr(anatomy.model, OWN_HOOKS, None) else None
+    attachment = _attachment(anatomy)
+    if attachment is None:
+        return None
+    # A self-contained checkpoint brings an Attachment and a Scheme of its own.
+    return parse(attachment.scheme if isinstance(attachment.scheme, Scheme) else str(attachment.scheme))
 
 
 class _Seen(Exception):
@@ -152,5 +153,3 @@ def _detach(anatomy: Anatomy) -> None:
     if attachment := _attachment(anatomy):
         attachment.detach()
         del anatomy.outer._bapa
-    if getattr(anatomy.model, OWN_HOOKS, None):
-        anatomy.model.unbalance()

@@ -33,7 +33,7 @@ from bapa.families.anatomy import Anatomy
 from bapa.schemes import Scheme, assign
 from bapa.schemes.effects import Kind, Look, Tokens
 
-NAME = "bapa_attention"
+NAME = __name__  # in a self-contained checkpoint another, as its code may run beside ours
 TURNS = "_bapa_turns"
 ATTENTION = ("sdpa", "eager")
 GROWING = ("dynamic", "longrope")  # frequencies that depend on the largest position: turns do not compose

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,13 +111,17 @@ def calibrate(
             asked again. By default ``out/calibration/held-out``.
 
     Raises:
-        ConfigError: an option out of range.
+        ConfigError: an option out of range, or a model that is an adapter.
         SchemeError, UnsupportedModelError: a model whose positions cannot be set.
         RunError: ``out`` holds something else, another process writes to it, or an answer failed.
     """
+    if hasattr(model.model, "peft_config"):
+        raise ConfigError(
+            f"{model.name} is an adapter, and a calibrated folder is a whole model; merge it first: "
+            f"bapa export {shlex.quote(model.name)} --out MERGED, then bapa calibrate MERGED"
+        )
     out, settings = Path(out), statistics or Settings()
     _checked(probe, items, held_out, criterion, steps)
-    folder.check(model.name)
     for one in (probe, *guards):
         check_outside(out, one)
     judges = split(probe, items, held_out)

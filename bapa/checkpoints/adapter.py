@@ -7,6 +7,7 @@ beside PEFT's own files, and loading compares.
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from bapa.attach.api import scheme_of
-from bapa.errors import SchemeError
+from bapa.errors import ModelError, SchemeError
 from bapa.schemes import NATIVE, Scheme, parse
 
 if TYPE_CHECKING:
@@ -53,7 +54,10 @@ def save_adapter(
 def mark(folder: str | Path, scheme: Scheme, base: Base | None = None) -> None:
     """Write into an adapter folder which scheme it was trained under, and on which model."""
     made_on = {"base": {**asdict(base), "name": _findable(base.name)}} if base else {}
-    (Path(folder) / FILE).write_text(json.dumps({"scheme": scheme.label, **made_on}) + "\n")
+    path = Path(folder) / FILE
+    part = path.with_name(f"{FILE}.part")
+    part.write_text(json.dumps({"scheme": scheme.label, **made_on}) + "\n")
+    part.replace(path)  # whole or not at all: it tells that everything before it is there
 
 
 def _findable(name: str) -> str:
@@ -63,7 +67,8 @@ def _findable(name: str) -> str:
 def load_adapter(model: nn.Module, folder: str | Path, *, is_trainable: bool = False) -> PeftModel:
     """``model`` with the adapter in ``folder``.
 
-    Raises SchemeError where the adapter was trained under another scheme than ``model`` runs under, or does not say.
+    Raises SchemeError where the adapter was trained under another scheme than ``model`` runs under, or does not say;
+    ModelError where it lacks weights.
     """
     from peft import PeftModel
 
@@ -73,7 +78,15 @@ def load_adapter(model: nn.Module, folder: str | Path, *, is_trainable: bool = F
             f"{folder}: the adapter was trained under {trained}, the model runs under {running}; "
             f'call bapa.balance(model, "{trained}") first'
         )
-    return PeftModel.from_pretrained(model, str(folder), is_trainable=is_trainable)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
+        try:
+            return PeftModel.from_pretrained(model, str(folder), is_trainable=is_trainable)
+        except UserWarning as lacking:
+            raise ModelError(
+                f"{folder}: the adapter lacks weights, which would be as before training ({lacking}); "
+                "fetch it again, or train it again"
+            ) from lacking
 
 
 def adapter_scheme(folder: str | Path) -> Scheme:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import bapa
 from bapa.checkpoints.load import Loaded
+from bapa.files import command
 from bapa.schemes import Scheme
 
 _CARD = """\
@@ -62,18 +62,16 @@ def card(model: Loaded, scheme: Scheme, run: str | Path | None, self_contained: 
         loading = [
             "from transformers import AutoModelForImageTextToText",
             "",
-            "# runs modeling_bapa.py of this folder; read it first",
+            "# runs modeling_bapa.py of this folder and the files beside it, the package's own files; read them first",
             "model = AutoModelForImageTextToText.from_pretrained(FOLDER, trust_remote_code=True)",
         ]
-    commands = [shlex.join(["bapa", *sys.argv[1:]])]
+    commands = [command()]
     tuned = Path(model.name) / "tune.json"
     if tuned.is_file():
         commands.insert(0, json.loads(tuned.read_text("utf-8"))["command"])
-    figures = (
-        f"Not measured; `bapa measure {shlex.quote(model.name)} --probe PROBE --scheme {scheme} --out RUN` does.\n"
-    )
+    shown = f"Not measured; `bapa measure {shlex.quote(model.name)} --probe PROBE --scheme {scheme} --out RUN` does.\n"
     if run is not None:
-        figures, measured = _figures(run)
+        shown, measured = figures(run)
         commands.append(measured)
     return _CARD.format(
         title=f"{Path(model.name).name if tuned.is_file() else model.name} under {scheme}",
@@ -84,13 +82,13 @@ def card(model: Loaded, scheme: Scheme, run: str | Path | None, self_contained: 
         version=bapa.__version__,
         loading="\n".join(loading),
         plain=" and no `trust_remote_code`" if self_contained else "",
-        figures=figures,
+        figures=shown,
         commands="\n".join(commands),
     )
 
 
-def _figures(folder: str | Path) -> tuple[str, str]:
-    """A table of what a run found under each scheme, and the run's command."""
+def figures(folder: str | Path) -> tuple[str, str]:
+    """A table of what a run found under each scheme, and the run's command; RunError where ``folder`` is no run."""
     from bapa.measure import load_run
 
     run = load_run(folder)

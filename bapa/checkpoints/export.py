@@ -1,28 +1,29 @@
-"""A checkpoint that carries its scheme: for everyone with bapa, and, by a file of code beside it, for everyone
-without.
-"""
+"""A checkpoint that carries its scheme: for those with bapa, and, by files of code beside it, for those without."""
 
 from __future__ import annotations
 
+import inspect
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import transformers
+from safetensors import SafetensorError
+
+from bapa import files
 from bapa.attach.api import balance, scheme_of
-from bapa.checkpoints import card, remote
+from bapa.checkpoints import card, modeling
+from bapa.checkpoints.bundle import bundle
 from bapa.checkpoints.load import Loaded
 from bapa.errors import RunError, SchemeError
-from bapa.families import facts as families
-from bapa.families.anatomy import Anatomy, find
 from bapa.schemes import NATIVE, Scheme, parse
-from bapa.schemes.bapa import Bapa
-from bapa.schemes.calibrated import Calibrated
 
-CODE = "modeling_bapa"  # name of the file of code, as a module
+CODE = "modeling_bapa"  # name of the first file of code, as a module
+_PART = ".part"
+_OURS = {_PART, "lost+found"}  # what may stand in a folder that is free to write to
 
 
 def export(
@@ -38,89 +39,99 @@ def export(
 
     ``model``: from :func:`bapa.checkpoints.load`; left balanced, and merged. ``scheme``: by default the one it runs
     under; a tuned model cannot be exported under another. ``self_contained``: also write the code that loads it
-    balanced where bapa is not installed (``trust_remote_code=True``). ``run``: a run of
-    ``bapa measure`` whose figures go into the card.
+    balanced where bapa is not installed (``trust_remote_code=True``): the files of this package that it needs, side by
+    side. ``run``: a run of ``bapa measure`` whose figures go into the card.
 
-    Raises SchemeError where the scheme is not the one a model was tuned under, or a self-contained checkpoint cannot
-    express it; RunError where ``out`` is not empty.
+    Raises SchemeError where the scheme is not the one a model was tuned under, or its code cannot stand beside a
+    checkpoint; RunError where ``run`` is none, or ``out`` is not empty or cannot be written.
     """
     running = scheme_of(model.model) or NATIVE
     chosen = parse(scheme) if scheme is not None else running
     merged: Any = model.model
-    if hasattr(merged, "merge_and_unload"):
-        if chosen != running:
-            raise SchemeError(f"{model.name} was tuned under {running}; export it under that, not under {chosen}")
-        merged = merged.merge_and_unload()
-    balance(merged, chosen)
-    code = _code(find(merged), chosen) if self_contained else None
+    tuned = hasattr(merged, "merge_and_unload")
+    if tuned and chosen != running:
+        raise SchemeError(f"{model.name} was tuned under {running}; export it under that, not under {chosen}")
+    check(out, run)
+    told = card.card(model, chosen, run, self_contained)
     with _new(Path(out)) as folder:
+        merged = balance(merged.merge_and_unload() if tuned else merged, chosen)
+        earlier = type(merged).__module__.rpartition(".")[2] == CODE  # loaded by the code of an earlier export
+        kind = type(merged).__bases__[0] if earlier else type(merged)
+        code = _code(kind, chosen) if self_contained else {}
         merged.save_pretrained(folder)
         model.processor.save_pretrained(folder)
-        if code is not None:
-            (folder / f"{CODE}.py").write_text(code, "utf-8")
-            config = json.loads((folder / "config.json").read_text("utf-8"))
-            config["auto_map"] = {"AutoModelForImageTextToText": f"{CODE}.{type(merged).__name__}"}
-            (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
-        (folder / "README.md").write_text(card.card(model, chosen, run, self_contained), "utf-8")
+        if earlier:
+            _without_code(folder)
+        for name, text in {**code, "README.md": told}.items():
+            (folder / name).write_text(text, "utf-8")
+        if code:
+            _set(folder, {"AutoModelForImageTextToText": f"{CODE}.{kind.__name__}"})
     return Path(out)
 
 
-def _code(anatomy: Anatomy, scheme: Scheme) -> str:
-    """The source of :mod:`bapa.checkpoints.remote` with the facts of this model filled in."""
-    model, config = anatomy.model, anatomy.model.config
-    if not isinstance(scheme, Bapa | Calibrated) or scheme.scope != "image" or scheme.image_attention != "native":
+def check(out: str | Path, run: str | Path | None = None) -> None:
+    """Raise RunError where ``out`` is not free to be written to, or ``run`` is no run: before a model is loaded."""
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file; name a folder: --out FOLDER")
+    unfinished = (out / _PART).exists()  # of an export that was killed: what else is there it has moved
+    if out.is_dir() and not unfinished and any(path.name not in _OURS for path in out.iterdir()):
+        raise RunError(f"{out} is not empty; name a new folder: --out FOLDER")
+    if run is not None:
+        card.figures(run)
+
+
+def _without_code(folder: Path) -> None:
+    """Leave out the code that transformers has saved with a model."""
+    for path in folder.glob("*.py"):
+        path.unlink()
+    _set(folder, None)
+
+
+def _set(folder: Path, code: dict[str, str] | None) -> None:
+    """Say in the config which code loads the model; None: that of transformers."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    config.pop("auto_map", None)
+    told = {**config, **({"auto_map": code} if code else {})}
+    path.write_text(json.dumps(told, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def _code(kind: type, scheme: Scheme) -> dict[str, str]:
+    """The files of code of a model of class ``kind`` under ``scheme``."""
+    if getattr(transformers, kind.__name__, None) is not kind:
         raise SchemeError(
-            f"a self-contained checkpoint holds the rules bapa and calibrated with their distances only, not {scheme}; "
+            f"{kind.__name__} is not a class of transformers, so a self-contained checkpoint cannot build on it; "
             "export it without --self-contained and load it with bapa.from_pretrained"
         )
-    if config.model_type in families.JOINED:
-        raise SchemeError(
-            f"{type(model).__name__} writes an image in several pieces, which a self-contained checkpoint does not "
-            "join; export it without --self-contained and load it with bapa.from_pretrained"
-        )
-    paths = {part: name for name, part in model.named_modules()}
-    facts: dict[str, Any] = {
-        **_rule(scheme, anatomy),
-        "OUTER": paths[anatomy.outer],
-        "ROTARIES": tuple(paths[rotary] for rotary in anatomy.rotaries),
-        "PICTURES": tuple(sorted(anatomy.pictures)),
-        "TOKENS": tuple(anatomy.tokens.tolist()),
-        "SIDE_BY_SIDE": config.model_type in families.SINGLE,
-    }
-    source = Path(remote.__file__).read_text("utf-8")
-    for placeholder in (remote.BalancedModel.__bases__[0].__name__, remote.BalancedModel.__name__):
-        source = source.replace(placeholder, type(model).__name__)
-    for name, value in facts.items():
-        source, found = re.subn(rf"^({name}\b[^=]*= ).*$", rf"\g<1>{value!r}", source, flags=re.MULTILINE)
-        if found != 1:
-            raise RuntimeError(f"bapa/checkpoints/remote.py sets {name} {found} times; it must do so once")
-    return source
-
-
-def _rule(scheme: Bapa | Calibrated, anatomy: Anatomy) -> dict[str, Any]:
-    """``scheme`` in the words of :mod:`bapa.checkpoints.remote`. bapa is a point of its family, told in tokens."""
-    if isinstance(scheme, Bapa):
-        multiple = 1.0 if scheme.distance == "native" else None
-        return _numbers(scheme.distance, multiple) | {"FROM_MIDDLE": False, "DELTA": 0, "MERGE": None}
-    gridded = scheme.on_axes(anatomy.axes) is not scheme
-    return _numbers(scheme.distance, scheme.multiple) | {
-        "FROM_MIDDLE": scheme.about == "middle",
-        "DELTA": scheme.delta,
-        "MERGE": anatomy.model.config.vision_config.spatial_merge_size if gridded else None,
-    }
-
-
-def _numbers(distance: float | str, multiple: float | None) -> dict[str, Any]:
-    return {"DISTANCE": distance if multiple is None else 1, "MULTIPLE": multiple}
+    source, rule = inspect.getsource(modeling), type(scheme)
+    for placeholder, line in (
+        ("from transformers import PreTrainedModel as Base", f"from transformers import {kind.__name__} as Base"),
+        ("from bapa.schemes.base import Scheme as Rule", f"from {rule.__module__} import {rule.__name__} as Rule"),
+        ("class Balanced(Base):", f"class {kind.__name__}(Base):"),
+    ):
+        if source.count(placeholder) != 1:
+            raise RuntimeError(f"bapa/checkpoints/modeling.py must say {placeholder!r} once")
+        source = source.replace(placeholder, line)
+    return bundle(source, {"bapa", rule.__module__.partition(".")[0]}, CODE)
 
 
 @contextmanager
 def _new(out: Path) -> Iterator[Path]:
-    """A folder to write to, which becomes ``out`` whole or not at all."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} is not empty; name a new folder: --out FOLDER")
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # left by a killed export
-    partial.mkdir(parents=True)
-    yield partial
-    partial.replace(out)
+    """A folder to write to, whose files become those of ``out`` when all is written; ``out`` may be a mount point."""
+    made, part = not out.exists(), out / _PART
+    try:
+        with files.alone(out):
+            try:
+                check(out)
+                shutil.rmtree(part, ignore_errors=True)  # left by a killed export
+                part.mkdir(parents=True)
+                yield part
+                for path in sorted(part.iterdir(), key=lambda path: path.name == "config.json"):  # makes it a model
+                    path.replace(out / path.name)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+                if made and out.is_dir() and not any(out.iterdir()):
+                    out.rmdir()
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"cannot write {out}: {getattr(error, 'strerror', None) or error}; nothing was kept") from error

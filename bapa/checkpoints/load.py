@@ -2,38 +2,66 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from bapa.attach import record
 from bapa.attach.api import balance
+from bapa.checkpoints import weights
 from bapa.checkpoints.adapter import PEFT_FILE, adapter_base, adapter_scheme, load_adapter
-from bapa.checkpoints.locate import locate
-from bapa.errors import ModelError
+from bapa.checkpoints.device import choose_threads, device_of, dtype_of
+from bapa.checkpoints.locate import Place, announce, folder_of, local, locate
+from bapa.errors import ModelError, UnsupportedModelError
+from bapa.families.anatomy import find
+from bapa.schemes import Scheme
+
+_UNREADABLE = (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError)
 
 
 def from_pretrained(path: str | Path, **kwargs: Any) -> nn.Module:
-    """A vision-language model from a folder or hub id, under the scheme its config records (native where it records
-    none).
+    """A vision-language model from a folder, hub id or ``reference:NAME``, under the scheme its config records (native
+    where it records none). The folder of an adapter gives its base model under the scheme the adapter was trained
+    under, with the adapter on it.
 
     ``kwargs`` go to ``AutoModelForImageTextToText.from_pretrained``.
-    """
-    from transformers import AutoModelForImageTextToText
 
-    model = AutoModelForImageTextToText.from_pretrained(path, **kwargs)
+    Raises ModelError where the checkpoint lacks weights of the model, SchemeError where an adapter does not say what it
+    was trained under.
+    """
+    name = local(str(path))
+    if (Path(name) / PEFT_FILE).is_file():
+        trained = adapter_scheme(name)
+        return _on_base(Path(name), trained, from_pretrained(adapter_base(name).name, **kwargs))
+    model = _plain(name, kwargs)
     scheme = record.read(model.config)
     return balance(model, scheme) if scheme else model
+
+
+def _plain(name: str, kwargs: dict[str, Any]) -> Any:
+    """The model as transformers loads it, with all its weights. Those that a checkpoint lacks it would make up."""
+    from transformers import AutoModelForImageTextToText
+
+    if Path(name).is_dir() and not kwargs.keys() & {"variant", "subfolder", "gguf_file"}:
+        weights.check(Path(name))
+    model, told = AutoModelForImageTextToText.from_pretrained(name, **{**kwargs, "output_loading_info": True})
+    lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
+    if lacking:
+        raise ModelError(
+            f"{name}: the checkpoint lacks {len(lacking)} weights of {type(model).__name__}, which would be random: "
+            f"{', '.join(lacking[:3])}{', ...' if len(lacking) > 3 else ''}; fetch or save the model again"
+        )
+    return model
 
 
 @dataclass(frozen=True)
 class Loaded:
     """``model`` in evaluation mode, its ``processor``, the ``name`` it was asked for by, and a ``fingerprint`` of
-    config and weights.
+    config, weights and dtype.
     """
 
     model: nn.Module
@@ -43,59 +71,89 @@ class Loaded:
 
 
 def load(
-    name: str, *, device: str = "cpu", dtype: torch.dtype | str | None = None, trust_remote_code: bool = False
+    name: str, *, device: str = "auto", dtype: torch.dtype | str | None = None, trust_remote_code: bool = False
 ) -> Loaded:
     """Load ``name``: a local folder, a hub id, ``reference`` or ``reference:NAME``, or the folder of an adapter.
 
-    An adapter folder gives its base model under the scheme the adapter was trained under, with the adapter on it.
+    An adapter folder gives its base model under the scheme the adapter was trained under, with the adapter on it. A
+    model whose config records a scheme comes back under it.
 
-    ``dtype``: a torch dtype, or None for float32 on the CPU and the checkpoint's own elsewhere. A model whose config
-    records a scheme comes back under it. Raises ModelError where nothing can be loaded under that name.
+    ``device``: cpu, cuda, cuda:1, mps, or auto: a GPU where there is one. ``dtype``: a torch dtype or its name, also
+    fp32, bf16, fp16, or None: float32 on the CPU, bfloat16 for large models on a GPU that has it.
+
+    Raises ConfigError for a device that is not here, ModelError where nothing can be loaded under that name.
     """
-    from transformers import AutoProcessor
-
+    where = device_of(device)
     place = locate(name)
     if (Path(place.path) / PEFT_FILE).is_file():
         return _with_adapter(name, Path(place.path), device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-    if dtype is None:
-        dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
+    options = {"trust_remote_code": trust_remote_code, "local_files_only": place.cached}
     try:
-        options = {"trust_remote_code": trust_remote_code, "local_files_only": place.cached}
-        processor = AutoProcessor.from_pretrained(place.path, **options)
-        model = from_pretrained(place.path, dtype=dtype, **options)
-    except (OSError, ValueError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"cannot load {name!r} as a vision-language model: {reason}") from error
-    model = model.to(device).eval()
-    return Loaded(model, processor, name, fingerprint(model))
+        processor = _processor(place.path, **options)
+        kind = dtype_of(dtype, where, _size(place))
+        model = from_pretrained(place.path, dtype=kind, **options).to(where).eval()
+    except _UNREADABLE as error:
+        raise ModelError(f"cannot load {name!r} as a vision-language model: {_reason(place.path, error)}") from error
+    choose_threads(model, where)
+    return Loaded(model, processor, name, f"{weights.fingerprint(folder_of(place))}-{_dtype(model)}")
+
+
+def _size(place: Place) -> int:
+    known = place.cached or Path(place.path).is_dir()
+    return weights.size(folder_of(place)) if known else announce(place)
+
+
+def _processor(path: str, **options: Any) -> Any:
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(path, **options)
+    if getattr(processor, "patch_size", 0) is None:
+        raise ModelError(
+            f"{path}: its {type(processor).__name__} has no patch_size, so it cannot count the tokens of an image; "
+            "write the patch_size of vision_config in config.json into processor_config.json"
+        )
+    return processor
 
 
 def _with_adapter(name: str, folder: Path, **options: Any) -> Loaded:
     """The adapter in ``folder`` on its base model, which must be the one it was made on."""
-    from transformers import AutoProcessor
-
     scheme, made_on = adapter_scheme(folder), adapter_base(folder)
     base = load(made_on.name, **options)
-    if made_on.fingerprint not in (None, fingerprint(base.model, any_dtype=True)):
+    found = weights.first_values(base.model) if weights.is_older(made_on.fingerprint) else base.fingerprint
+    if made_on.fingerprint is not None and made_on.fingerprint != weights.of_checkpoint(found):
         raise ModelError(
             f"{name}: the adapter was made on another model than {made_on.name} is now (their weights differ)"
         )
-    model = load_adapter(balance(base.model, scheme), folder).eval()
     own = (folder / "tokenizer_config.json").is_file()
-    processor = AutoProcessor.from_pretrained(folder) if own else base.processor
-    return Loaded(model, processor, name, fingerprint(model))
+    trust = {"trust_remote_code": options["trust_remote_code"]}
+    processor = _processor(str(folder), **trust) if own else base.processor
+    model = _on_base(folder, scheme, base.model).eval()
+    fingerprint = weights.fingerprint(folder, base=weights.of_checkpoint(base.fingerprint))
+    return Loaded(model, processor, name, f"{fingerprint}-{_dtype(base.model)}")
 
 
-def fingerprint(model: nn.Module, *, any_dtype: bool = False) -> str:
-    """SHA-256 over the names, shapes, dtypes and first values of all weights: two models that differ anywhere in
-    training differ here.
+def _on_base(folder: Path, scheme: Scheme, base: nn.Module) -> nn.Module:
+    weights.check(folder)
+    return load_adapter(balance(base, scheme), folder)
 
-    ``any_dtype``: the same for one checkpoint whatever dtype it is loaded in, to the precision of bfloat16.
-    """
-    digest = hashlib.sha256()
-    for name, weight in sorted(model.state_dict().items()):
-        head = weight.detach().flatten()[:64].cpu()
-        head = head.to(torch.bfloat16).float() if any_dtype else head.float()
-        digest.update(f"{name} {tuple(weight.shape)} {'' if any_dtype else weight.dtype}".encode())
-        digest.update(head.numpy().tobytes())
-    return digest.hexdigest()
+
+def _dtype(model: nn.Module) -> str:
+    return str(next(model.parameters()).dtype).removeprefix("torch.")
+
+
+def _reason(path: str, error: Exception) -> str:
+    """Why the model at ``path`` cannot be loaded, in one line: what Python says of its class, else what stopped us."""
+    from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText
+
+    try:
+        config = AutoConfig.from_pretrained(path, local_files_only=True)
+        if type(config) not in AutoModelForImageTextToText._model_mapping:
+            with torch.device("meta"):
+                find(AutoModel.from_config(config))
+    except UnsupportedModelError as why:
+        return str(why)
+    except _UNREADABLE:  # then what stopped the loading says more
+        pass
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = isinstance(error, OSError | ValueError | ImportError | RuntimeError)  # others name a key, say, and no more
+    return " ".join([*([] if told and lines else [type(error).__name__]), *lines[:1]])

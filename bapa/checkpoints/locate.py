@@ -31,15 +31,54 @@ def locate(name: str) -> Place:
 
     Raises ModelError where there is none, or the hub has to be asked and cannot be reached.
     """
-    kind, _, which = name.partition(":")
-    if kind == "reference":
-        from bapa import reference
-
-        return Place(str(reference.path(which or "bottom")))
-    folder = Path(name).expanduser()
+    folder = Path(local(name)).expanduser()
+    if name.partition(":")[0] == "reference":
+        return Place(str(folder))
     if folder.is_dir() or name.startswith((".", "/", "~")) or name.count("/") != 1:
         return Place(_checked(name, folder))
     return Place(name, cached=_on_hub(name))
+
+
+def local(name: str) -> str:
+    """``name`` as transformers takes it: the folder of a shipped reference, a local folder, else a hub id as it is."""
+    kind, _, which = name.partition(":")
+    if kind == "reference" and not Path(name).exists():
+        from bapa import reference
+
+        return str(reference.path(which or "bottom"))
+    folder = Path(name).expanduser()
+    return str(folder) if folder.is_dir() else name
+
+
+def folder_of(place: Place) -> Path:
+    """The local folder of a model: a folder as it is, else its snapshot in the hub's cache.
+
+    Raises ModelError where a hub model is not in the cache.
+    """
+    folder = Path(place.path)
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(place.path, local_files_only=True))
+    except LocalEntryNotFoundError as error:
+        raise ModelError(
+            f"{place.path} is not in the local cache of the hub; load it once: bapa doctor {place.path}"
+        ) from error
+
+
+def announce(place: Place) -> int:
+    """Bytes of a hub model's weights; says on stderr how many of them are about to be downloaded."""
+    from huggingface_hub import snapshot_download
+    from rich.console import Console
+
+    files = snapshot_download(place.path, dry_run=True, allow_patterns="model*.safetensors")
+    missing = sum(file.file_size or 0 for file in files if file.will_download)
+    if missing:
+        Console(stderr=True).print(f"downloading {place.path}: {missing / 1e9:.1f} GB", highlight=False, markup=False)
+    return sum(file.file_size or 0 for file in files)
 
 
 def _checked(name: str, folder: Path) -> str:

@@ -35,7 +35,7 @@ class Backend(str, Enum):
             return load(name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
         from bapa.integrations.vllm.loading import load_engine
 
-        if device != "cpu":
+        if device not in ("auto", "cpu"):
             raise ConfigError(f"--device {device}: vLLM runs on the device it was built for; leave the option out")
         options = dict(assignment("--engine", text, "max_model_len=4096") for text in engine or ())
         if dtype is not None:

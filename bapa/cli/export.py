@@ -29,8 +29,10 @@ def export(
 ) -> None:
     """Write a checkpoint with its scheme on record: adapter merged, config.bapa, a model card."""
     from bapa.checkpoints import load
+    from bapa.checkpoints.export import check
     from bapa.checkpoints.export import export as write
 
-    loaded = load(model, dtype=dtype, trust_remote_code=trust_remote_code)
+    check(folder, run)  # what is mistyped must not wait for a model
+    loaded = load(model, device="cpu", dtype=dtype, trust_remote_code=trust_remote_code)
     written = write(loaded, folder, scheme, self_contained=self_contained, run=run)
     out.print(escape(str(written)), highlight=False)

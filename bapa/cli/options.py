@@ -13,15 +13,21 @@ import typer
 
 from bapa.errors import ConfigError
 
-DEVICE = "cpu"  # where nothing else is said
+DEVICE = "auto"  # where nothing else is said
 Model = Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")]
 ProbeFolder = Annotated[Path, typer.Option("--probe", help="Folder of the probe.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Canvases per forward.")]
 Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap draws.")]
 Level = Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")]
 Seed = Annotated[int, typer.Option(help="Seed of simulations and permutations.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps ...; vLLM takes its own.")]
-Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16 ...", show_default="float32 on cpu")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps; vLLM takes its own.")]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        help="float32, bf16, fp16, or auto: the checkpoint's own.",
+        show_default="float32 on cpu, large models bf16 on cuda",
+    ),
+]
 TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")]
 
 

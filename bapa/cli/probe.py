@@ -63,7 +63,7 @@ def probe(
 
     given = {name: value for name, value in locals().items() if name in Design.model_fields and value is not None}
     if align:
-        from bapa.families.alignment import fitted
+        from bapa.checkpoints.alignment import fitted
 
         given |= fitted(align, given)
     columns = Columns(image_column, caption_column, group_column, question_column, answer_column)

@@ -100,4 +100,4 @@ def tune(
 def _own(device: str) -> str:
     """The device of this process: started by a launcher, not all of them load onto the first GPU."""
     rank = os.environ.get("LOCAL_RANK")
-    return device if rank is None or device == "cpu" or ":" in device else f"{device}:{rank}"
+    return device if rank is None or device in ("cpu", "auto") or ":" in device else f"{device}:{rank}"

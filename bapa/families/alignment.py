@@ -7,11 +7,9 @@ a token is a factor of its own and must not be taken for an effect of the place.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bapa.checkpoints.locate import locate
 from bapa.errors import ConfigError, ModelError
 from bapa.families.facts import JOINED, squares
 
@@ -46,17 +44,6 @@ class Tokens:
                 f"cells of {wanted} px make a canvas that the model resizes to {self.side} px; use --cell {cell}"
             )
         return cell
-
-
-def fitted(model: str, design: Mapping[str, Any]) -> dict[str, int]:
-    """The options ``patch`` and ``cell`` that make a probe ``design`` (``rows``, ``cols``, ``cell`` as far as chosen)
-    fit the model called ``model``; reads its config only.
-    """
-    from transformers import AutoConfig
-
-    found = tokens(AutoConfig.from_pretrained(locate(model).path))
-    cell = found.cell(design.get("rows", 3), design.get("cols", 3), design.get("cell"))
-    return {"patch": found.pixels, **({"cell": cell} if cell else {})}
 
 
 def tokens(config: Any) -> Tokens:

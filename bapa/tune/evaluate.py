@@ -15,9 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from transformers import TrainerCallback
 
 from bapa.attach import balanced
-from bapa.checkpoints import Loaded
+from bapa.checkpoints import Loaded, weights
 from bapa.checkpoints.adapter import Base, mark
-from bapa.checkpoints.load import fingerprint
 from bapa.errors import RunError
 from bapa.inference.backend import check_choices, item_count
 from bapa.measure import Run, load_run, measure
@@ -78,7 +77,7 @@ class Evaluation(TrainerCallback):
         training = {module: module.training for module in model.modules()}
         model.eval()
         with torch.random.fork_rng():
-            now = Loaded(model, self.model.processor, f"{self.model.name} after {step} steps", fingerprint(model))
+            now = Loaded(model, self.model.processor, f"{self.model.name} after {step} steps", weights.of_model(model))
             out = self.folder / f"step-{step}"
             ask = partial(measure, now, self.probe, self.schemes, out, items=self.items, audit=0)
             try:

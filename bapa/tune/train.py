@@ -16,9 +16,8 @@ from transformers.integrations import get_reporting_integration_callbacks
 from trl import SFTConfig, SFTTrainer
 
 from bapa.attach import balance
-from bapa.checkpoints import Loaded
+from bapa.checkpoints import Loaded, weights
 from bapa.checkpoints.adapter import Base, save_adapter
-from bapa.checkpoints.load import fingerprint
 from bapa.errors import ConfigError
 from bapa.families.anatomy import find
 from bapa.probe import Probe
@@ -82,7 +81,7 @@ def tune(
     }
     folder = Folder(Path(out), config)
     arguments = _arguments(folder.path / CHECKPOINTS, settings, next(model.model.parameters()).device)
-    base = Base(model.name, fingerprint(model.model, any_dtype=True))
+    base = Base(model.name, weights.of_checkpoint(model.fingerprint))
     if folder.finished():
         return folder.path
     data = data.tried(_try(collator, model.model))

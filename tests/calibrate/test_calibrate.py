@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import bapa
 from bapa.calibrate import calibrate, folder, session
 from bapa.checkpoints import load
+from bapa.checkpoints.locate import folder_of, locate
 from bapa.cli.app import app
 from bapa.errors import ConfigError, RunError
 from bapa.inference.store import Store
@@ -76,8 +77,8 @@ def test_the_folder_is_the_model_under_its_choice(done: Path) -> None:
     assert bapa.scheme_of(loaded.model) == chosen
     assert loaded.fingerprint == load("reference:top").fingerprint
     weights = done / "model.safetensors"
-    assert weights.samefile(folder.source("reference:top") / "model.safetensors")
-    assert "bapa" not in json.loads((folder.source("reference:top") / "config.json").read_text())
+    assert weights.samefile(folder_of(locate("reference:top")) / "model.safetensors")
+    assert "bapa" not in json.loads((folder_of(locate("reference:top")) / "config.json").read_text())
 
 
 def test_the_choice_survives_saving(done: Path, tmp_path: Path) -> None:

@@ -147,6 +147,31 @@ def test_a_folder_is_tuned_into_by_one_process(tmp_path: Path) -> None:
         assert corrected.open() is None, "nothing was trained yet, so another command may take the folder"
 
 
+@pytest.mark.parametrize("state", ["", "half"])
+def test_a_checkpoint_that_was_cut_off_is_not_gone_on_from(
+    state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(rate=5e-3, batch=4, save_every=2)
+    whole = tune(saved("llava", tmp_path / "base"), DATA, tmp_path / "whole", settings=settings)
+
+    def die(self: Marker, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == 4:
+            raise Killed
+        mark(self, args, state, control, **kwargs)
+
+    mark = Marker.on_save
+    monkeypatch.setattr(Marker, "on_save", die)
+    with pytest.raises(Killed):
+        tune(load(str(tmp_path / "base")), DATA, tmp_path / "cut", settings=settings)
+    monkeypatch.undo()
+    cut = tmp_path / "cut" / "checkpoints" / "checkpoint-4"
+    for name in ("trainer_state.json", "adapter_model.safetensors"):
+        (cut / name).write_bytes((cut / name).read_bytes()[:100] if state else b"")
+    (cut / "optimizer.pt").unlink()
+    again = tune(load(str(tmp_path / "base")), DATA, tmp_path / "cut", settings=settings)
+    assert load(str(again)).fingerprint == load(str(whole)).fingerprint
+
+
 def test_a_probe_is_measured_beside_training_without_touching_it(tmp_path: Path) -> None:
     build("digits", tmp_path / "probe", Design(items=10, prompts=("Is there {caption} in the image ?",)))
     settings = Settings(rate=5e-3, batch=4, save_every=0)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bapa.checkpoints.weights import header
 from bapa.errors import ModelError
 
 # A part of the tower; one that stands under vision_model has its older name already.
@@ -65,12 +66,6 @@ def readable(folder: Path, cache: Path | None = None) -> Path:
     return copy
 
 
-def header(path: Path) -> dict[str, Any]:
-    """What a safetensors file says of its tensors, by name, and its ``__metadata__``."""
-    with path.open("rb") as file:
-        return json.loads(file.read(int.from_bytes(file.read(8), "little")))
-
-
 def _stamp(folder: Path, files: Mapping[Path, Any]) -> str:
     parts = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
     return hashlib.sha256("\n".join([str(folder.resolve()), *parts]).encode()).hexdigest()[:16]
@@ -96,17 +91,3 @@ def _rename(path: Path, copy: Path, tensors: Mapping[str, Any]) -> None:
         source.seek(8 + int.from_bytes(source.read(8), "little"))
         target.write(len(renamed).to_bytes(8, "little") + renamed)
         shutil.copyfileobj(source, target, 1 << 24)
-
-
-def fingerprint(folder: Path) -> str:
-    """SHA-256 over the config and over name, shape, dtype and first bytes of every weight."""
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
-    for path in sorted(folder.glob("*.safetensors")):
-        tensors = {name: told for name, told in header(path).items() if name != "__metadata__"}
-        with path.open("rb") as file:
-            start = 8 + int.from_bytes(file.read(8), "little")
-            for name, told in sorted(tensors.items()):
-                first, last = told["data_offsets"]
-                file.seek(start + first)
-                digest.update(f"{name} {told['shape']} {told['dtype']}".encode() + file.read(min(last - first, 256)))
-    return digest.hexdigest()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from bapa.checkpoints import weights
+from bapa.checkpoints.locate import folder_of, locate
 from bapa.errors import ModelError
 from bapa.inference.vllm import EngineModel
 from bapa.integrations.vllm import engine as engines
-from bapa.integrations.vllm.checkpoint import fingerprint
 
 
 def load_engine(name: str, *, trust_remote_code: bool = False, **options: Any) -> EngineModel:
@@ -27,4 +28,5 @@ def load_engine(name: str, *, trust_remote_code: bool = False, **options: Any) -
         raise ModelError(f"cannot load the processor of {name!r}: {str(error).strip().splitlines()[0]}") from error
     if trust_remote_code:
         options["trust_remote_code"] = True
-    return EngineModel(name, folder, processor, fingerprint(folder), engines, options)
+    fingerprint = weights.fingerprint(folder_of(locate(name)))  # of the original, where ``folder`` is a copy for vLLM
+    return EngineModel(name, folder, processor, fingerprint, engines, options)

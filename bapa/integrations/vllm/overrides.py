@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from bapa.attach import record
+from bapa.attach.entry import NAMES
 from bapa.errors import SchemeError, UnsupportedModelError
 from bapa.integrations.vllm.architectures import ARCHITECTURES, PREFIX
 from bapa.layout import Grid, Image
@@ -24,7 +25,7 @@ def overrides(config: Any, scheme: str | Scheme) -> dict[str, Any]:
     """
     scheme = parse(scheme)
     if scheme == NATIVE:
-        return {name: None for name in record.NAMES if getattr(config, name, None)}
+        return {name: None for name in NAMES if getattr(config, name, None)}
     architecture = stock(config)
     check(scheme, ARCHITECTURES[architecture])
     changed: dict[str, Any] = {"architectures": [f"{PREFIX}{architecture}"], "bapa": record.entry(scheme)}

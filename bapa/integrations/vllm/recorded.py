@@ -12,6 +12,7 @@ from typing import Any
 from vllm.transformers_utils.config import get_config_parser, register_config_parser
 
 from bapa.attach import record
+from bapa.attach.entry import NAMES
 from bapa.integrations.vllm.overrides import overrides
 from bapa.schemes import NATIVE
 
@@ -35,7 +36,7 @@ class Parser(_Own):
         """
         known, config = super().parse(model, trust_remote_code, revision, code_revision, **kwargs)
         given = kwargs.get("hf_overrides")
-        if not (isinstance(given, dict) and any(name in given for name in record.NAMES)):  # which say it themselves
+        if not (isinstance(given, dict) and any(name in given for name in NAMES)):  # which say it themselves
             scheme = record.read(config) or NATIVE
             if scheme != NATIVE:
                 config.update(overrides(config, scheme))

@@ -1,0 +1,20 @@
+"""Fitting a probe to a model that is called by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bapa.checkpoints.locate import locate
+from bapa.families.alignment import tokens
+
+
+def fitted(model: str, design: Mapping[str, Any]) -> dict[str, int]:
+    """The options ``patch`` and ``cell`` that make a probe ``design`` (``rows``, ``cols``, ``cell`` as far as chosen)
+    fit the model called ``model``; reads its config only.
+    """
+    from transformers import AutoConfig
+
+    found = tokens(AutoConfig.from_pretrained(locate(model).path))
+    cell = found.cell(design.get("rows", 3), design.get("cols", 3), design.get("cell"))
+    return {"patch": found.pixels, **({"cell": cell} if cell else {})}
