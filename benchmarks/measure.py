@@ -34,7 +34,7 @@ import torch
 from PIL import Image
 
 import bapa
-from bapa.checkpoints import Loaded, load
+from bapa.checkpoints import Loaded, load, weights
 from bapa.inference.answers import from_text
 from bapa.inference.prompts import Prompts
 from bapa.measure import measure, runner
