@@ -11,7 +11,7 @@ adds nothing to the variance on average, and an unbiased model has none. Interva
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -38,6 +38,7 @@ class Answers:
     items: NDArray[np.int64]
     conditions: Sequence[Condition]
     draws: int
+    factors: tuple[str, ...] = ("encoder", "order", "position")  # what the places that a move tears apart are called
 
     @classmethod
     def read(cls, answers: pd.DataFrame, cells: int, conditions: Sequence[Condition], draws: int) -> Answers:
@@ -57,13 +58,19 @@ class Answers:
         there = np.isfinite(values)
         return rates.ratio(np.where(there, values, 0).sum(-1), there.sum(-1).astype(float))
 
+    def relabelled(self, turns: int) -> Answers:
+        """The control that keeps the spread: the same answers, with the factors called by each other's names. Whatever
+        is found must follow the names.
+        """
+        return replace(self, factors=(*self.factors[turns:], *self.factors[:turns]))
+
     def shuffled(self, rng: np.random.Generator) -> Answers:
         """The control: within every item and condition, the cells change places at random."""
         mixed = {}
         for label, one in self.trials.items():
             order = rng.permuted(np.tile(np.arange(self.cells), (one.items, 1)), axis=1)[..., None]
             mixed[label] = Trials(**{name: np.take_along_axis(values, order, 1) for name, values in vars(one).items()})
-        return Answers(mixed, self.items, self.conditions, self.draws)
+        return replace(self, trials=mixed)
 
 
 def shares(answers: Answers, quantity: str, moved: str, settings: Settings) -> dict[str, Estimate]:
@@ -131,6 +138,46 @@ def left_by_rules(answers: Answers, quantity: str, settings: Settings) -> dict[s
     return {label: {name: flat[label, name] for name in ("left", "same", "mirrored", "auc", "hit")} for label in rules}
 
 
+def follows(told: Mapping[str, Estimate], turned: Mapping[str, Estimate], turns: int) -> bool:
+    """Whether shares of relabelled answers are those of the answers themselves, under the new names."""
+    if not told or not turned or told["variance"]["value"] is None:
+        return not told and not turned
+    names = (*FACTORS[turns:], *FACTORS[:turns])
+    pairs = [(told[name]["value"], turned[own]["value"]) for own, name in zip(FACTORS, names, strict=True)]
+    return all(one is not None and two is not None and abs(one - two) < 1e-6 for one, two in pairs)
+
+
+def penalties(answers: Answers, settings: Settings) -> dict[str, dict[str, Estimate]]:
+    """What moving alone costs, by move: the change of the margin when the target's tokens are exchanged in one respect
+    between cells that answer alike natively (their margins differ by less than a quarter of the map's range), as a
+    ``share`` of the gap between present and absent. Of effects that add up it is zero.
+    """
+    native = answers.response("margin", "native")
+    level = np.nanmean(native, 0)
+    alike = np.abs(level[:, None] - level) <= np.ptp(level) / 4
+    noise = answers.trials["native"].noise
+    gap = float(np.nanmean(native) - np.nanmean(noise)) if np.isfinite(noise).any() else np.nan
+    found: dict[str, dict[str, Estimate]] = {}
+    for move in dict.fromkeys(condition.move for condition in answers.conditions if condition.move != "none"):
+        changes, counts = np.zeros(len(native)), np.zeros(len(native))
+        for condition in answers.conditions:
+            if condition.move != move:
+                continue
+            place = torn(move, answers.items, condition.draw, answers.draws, answers.cells)
+            other = place["encoder"] if move == "patch" else place["position"] if move != "order" else place["order"]
+            change = answers.response("margin", condition.label) - native
+            there = alike[np.arange(answers.cells), other] & np.isfinite(change)
+            changes += np.where(there, change, 0).sum(1)
+            counts += there.sum(1)
+
+        def share(weights: Array, changes: Array = changes, counts: Array = counts) -> dict[str, Array]:
+            return {"share": rates.ratio(weights @ changes, weights @ counts) / gap}
+
+        sample = intervals.jackknife(share, np.arange(len(native)))
+        found[move] = {"share": intervals.mean(sample.values["share"], sample.errors["share"], settings.level)}
+    return found
+
+
 def materiality(answers: Answers) -> float:
     """Standard deviation of the native margin over the cells, over the gap between what is there and what is not."""
     native = answers.trials["native"]
@@ -153,7 +200,7 @@ class _Fit:
         rows = []
         for condition in used:
             place = torn(condition.move, answers.items[there], condition.draw, answers.draws, cells)
-            rows.append(np.concatenate([self.contrasts[place[factor]] for factor in FACTORS], -1))
+            rows.append(np.concatenate([self.contrasts[place[factor]] for factor in answers.factors], -1))
         design = np.stack(rows)  # (conditions, items, cells, 3 (cells - 1))
         target = responses[:, there]
         # An item meets every cell equally often on every factor, so how easy it is falls out of the products.

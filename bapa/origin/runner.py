@@ -37,6 +37,7 @@ from bapa.stats.bias import Settings
 from bapa.stats.significance import place_test
 
 QUANTITIES = ("hit", "margin")
+TURNS = (1, 2)  # ways to call the three factors by each other's names
 CONTROLS = 20  # shuffles of the cells that must find nothing
 
 
@@ -202,23 +203,29 @@ def _causes(answers: Answers, settings: Settings) -> dict[str, Any]:
     patched = {quantity: attribution.shares(answers, quantity, "patch", settings) for quantity in QUANTITIES}
     hits = verdict.decide(shares["hit"], spread["hit"], settings.level)
     about = verdict.quantity(hits, spread["margin"], attribution.materiality(answers), settings.level)
+    penalty = attribution.penalties(answers, settings)
+    agreed = verdict.agree(
+        verdict.decide(shares[about], spread[about], settings.level),
+        verdict.decide(patched[about], spread[about], settings.level),
+        about,
+    )
+    control = _control(answers, settings, about)
     return {
-        "verdict": verdict.agree(
-            verdict.decide(shares[about], spread[about], settings.level),
-            verdict.decide(patched[about], spread[about], settings.level),
-            about,
-        ),
+        "verdict": verdict.followed(verdict.tolerated(agreed, penalty), control),
+        "penalty": penalty,
         "spread": spread,
         "map": {quantity: np.nanmean(answers.response(quantity, "native"), 0).tolist() for quantity in QUANTITIES},
         "attribution": shares,
         "attribution_by_patching": patched,
         "rules": {quantity: attribution.left_by_rules(answers, quantity, settings) for quantity in QUANTITIES},
-        "control": _control(answers, settings, about),
+        "control": control,
     }
 
 
 def _control(answers: Answers, settings: Settings, quantity: str) -> dict[str, Any]:
-    """The verdicts on the same answers with the cells of every item shuffled: nothing may be found."""
+    """Two controls. With the cells of every item shuffled, nothing may be found. With the factors called by each
+    other's names, which keeps the spread, each share must go with its name.
+    """
     rng = np.random.default_rng(settings.seed)
     quick = Settings(min(settings.resamples, 200), settings.level, settings.seed)
     causes = []
@@ -229,4 +236,10 @@ def _control(answers: Answers, settings: Settings, quantity: str) -> dict[str, A
         shares = attribution.shares(mixed, quantity, "features", quick)
         causes.append(verdict.decide(shares, spread, settings.level)["cause"])
     attributed = sum(cause not in ("none", "unknown") for cause in causes)
-    return {"shuffles": CONTROLS, "attributed": attributed, "causes": causes}
+    told = attribution.shares(answers, quantity, "features", quick)
+    turned = [attribution.shares(answers.relabelled(turns), quantity, "features", quick) for turns in TURNS]
+    follow = sum(attribution.follows(told, found, turns) for turns, found in zip(TURNS, turned, strict=True))
+    return {
+        **{"shuffles": CONTROLS, "attributed": attributed, "causes": causes},
+        **{"relabelled": len(TURNS), "followed": follow},
+    }

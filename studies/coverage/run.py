@@ -23,6 +23,7 @@ from bapa.report import claims, words
 from bapa.stats import bias as statistics
 from bapa.stats import comparisons, rates, significance
 from bapa.stats.trials import Trials
+from studies.coverage.causes import CAUSES, said
 from studies.coverage.page import STUDY
 from studies.coverage.planted import World, over, steep, worlds
 
@@ -206,6 +207,12 @@ def rejected(worlds: dict[str, World]) -> dict[str, Work]:
     return {name: partial(rejections, world) for name, world in worlds.items()}
 
 
+def origin_work() -> dict[str, Work]:
+    """Planted causes, and a penalty for features that stand where they never stood."""
+    plain = {name: partial(said, effects=effects) for name, effects in CAUSES.items()}
+    return {**plain, "position, moved features lose six logits": partial(said, effects=CAUSES["position"], penalty=6.0)}
+
+
 PARTS: dict[str, Callable[[], dict[str, Work]]] = {
     "coverage": coverage_work,
     "type I": lambda: rejected(null_worlds()),
@@ -215,12 +222,13 @@ PARTS: dict[str, Callable[[], dict[str, Work]]] = {
         "five schemes that do not differ": null_reports,
         **{f"flat .70 and .05, {n} items": partial(blind_reports, World((0.7, 0.05), n)) for n in (60, 200)},
     },
+    "origin": origin_work,
 }
-RUNS = {"reports": 120, "power": 100}  # of parts that need fewer than the others
+RUNS = {"origin": 16, "power": 60}  # of parts that need fewer than the others
 
 
 def run(
-    runs: Annotated[int, typer.Option(help="Simulated runs of every truth.")] = 400,
+    runs: Annotated[int, typer.Option(help="Simulated runs of every truth.")] = 120,
     part: Annotated[list[str] | None, typer.Option(help=f"Only these parts: {', '.join(PARTS)}.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
 ) -> None:

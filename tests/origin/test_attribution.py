@@ -2,50 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
-import pandas as pd
 import pytest
 
-from bapa.origin import attribution, verdict
+from bapa.origin import attribution, runner, verdict
 from bapa.origin.attribution import Answers
-from bapa.origin.moves import Condition, conditions, torn
+from bapa.origin.moves import Condition, torn
 from bapa.stats.bias import Settings
-from bapa.stats.significance import place_test
-
-CELLS, DRAWS = 9, 2
-QUICK = Settings(resamples=200)
-RULES = ("native", "bapa:distance=native", "reverse")
-SKEW = np.array([-3.0, -3, -3, 0, 0, 0, 3, 3, 3])
-
-
-def planted(effects: Mapping[str, np.ndarray], items: int = 80, seed: int = 0, noise: float = 1.0) -> Answers:
-    """Answers of a model whose margin is a sum of effects of the three cells, an item's ease and noise."""
-    rng = np.random.default_rng(seed)
-    ease = rng.normal(0, 1, items)
-    wanted = conditions(RULES, DRAWS)
-    frames = []
-    for condition in wanted:
-        place = torn(condition.move, np.arange(items), condition.draw, DRAWS, CELLS)
-        if condition.scheme == "reverse":
-            place["position"] = CELLS - 1 - place["position"]
-        if condition.scheme.startswith("bapa"):
-            place["position"] = np.full((items, CELLS), CELLS // 2)
-        for kind, level in (("present", 1.0), ("absent", -4.0)):
-            margin = level + ease[:, None] + noise * rng.logistic(size=(items, CELLS))
-            if kind == "present":
-                margin = margin + sum(effect[place[factor]] for factor, effect in effects.items())
-            item, cell = (axis.ravel() for axis in np.mgrid[:items, :CELLS])
-            columns = {"item": item, "cell": cell, "question": kind, "kind": kind, "scheme": condition.label}
-            right = (margin.ravel() > 0) == (kind == "present")
-            frames.append(pd.DataFrame({**columns, "margin": margin.ravel(), "correct": right}))
-    return Answers.read(pd.concat(frames, ignore_index=True), CELLS, wanted, DRAWS)
-
-
-def decided(answers: Answers, moved: str = "features") -> dict[str, object]:
-    spread = place_test(answers.trials["native"].hits, 0)
-    return verdict.decide(attribution.shares(answers, "hit", moved, QUICK), spread, 0.95)
+from studies.coverage.causes import CAUSES, CELLS, DRAWS, QUICK, RULES, SKEW, decided, planted
 
 
 @pytest.mark.parametrize("moved", ["features", "patch"])
@@ -64,6 +28,7 @@ def test_a_single_cause_is_found(factor: str, cause: str, detail: str | None, mo
     found = decided(answers, moved)
     assert (found["cause"], found["detail"]) == (cause, detail)
     assert "%" in str(found["sentence"])
+    assert "Assumed: the effects of encoder, order and position add up" in str(found["sentence"])
 
 
 def test_two_causes_share_the_spread() -> None:
@@ -171,3 +136,70 @@ def test_margins_decide_only_where_hits_do_not_and_they_matter() -> None:
     level = {"encoder": SKEW / 3 + 8}  # far above the threshold everywhere: hits are even
     answers = planted(level)
     assert attribution.materiality(answers) == pytest.approx((SKEW / 3).std(ddof=1) / 13, rel=0.3)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_half_and_half_is_never_one_cause(seed: int) -> None:
+    """The first factor above one half used to be named, where two were."""
+    sides = decided(planted(CAUSES["half encoder, half position"], seed=seed))
+    assert sides["cause"] in ("both", "unknown")
+    within = decided(planted(CAUSES["half position, half order"], seed=seed))
+    assert within["cause"] in ("language model", "unknown")
+    assert within["detail"] is None
+
+
+def test_a_cause_that_works_against_the_map_is_named() -> None:
+    for seed in range(4):
+        found = decided(planted(CAUSES["position, the encoder against it"], seed=seed))
+        assert found["opposing"] == ["encoder"]
+        assert not found["alone"]
+        assert "Against it works where the encoder saw it, with −" in str(found["sentence"])
+
+
+def shares(**low_high: tuple[float, float]) -> dict[str, dict[str, float | None]]:
+    found = {name: {"value": sum(bounds) / 2, "low": bounds[0], "high": bounds[1]} for name, bounds in low_high.items()}
+    return {"variance": {"value": 1.0, "low": 0.5, "high": 2.0}, **found}  # type: ignore[dict-item]
+
+
+def test_alone_is_said_only_where_nothing_else_carries_a_part() -> None:
+    sure = {"p": 0.001}
+    alone = shares(encoder=(-0.02, 0.03), order=(-0.05, 0.04), position=(0.9, 1.05), language_model=(0.9, 1.05))
+    found = verdict.decide(alone, sure, 0.95)
+    assert found["alone"]
+    assert "model gives the image tokens alone:" in found["sentence"]
+    part = shares(encoder=(0.11, 0.17), order=(-0.05, 0.04), position=(0.8, 0.9), language_model=(0.8, 0.9))
+    found = verdict.decide(part, sure, 0.95)
+    assert not found["alone"]
+    assert found["sentence"].startswith("The bias comes mostly from the positions")
+    assert "where the encoder saw it carries 14 % [11, 17]" in found["sentence"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_features_that_do_not_bear_being_moved_are_told(seed: int) -> None:
+    """A loss of six logits wherever features and positions disagree made a pure position cause look like both."""
+    answers = planted({"position": SKEW}, seed=seed, penalty=6.0)
+    found = decided(answers)
+    assert found["cause"] == "unknown"
+    assert "between cells that answer alike, which should change nothing" in str(found["sentence"])
+    for told in attribution.penalties(planted({"position": SKEW}, seed=seed), QUICK).values():
+        assert abs(told["share"]["value"] or 0) < verdict.PENALTY
+
+
+def test_shares_follow_the_names_and_a_rigged_attribution_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = planted({"position": SKEW})
+    monkeypatch.setattr(runner, "CONTROLS", 1)
+    control = runner._control(answers, QUICK, "hit")
+    assert (control["relabelled"], control["followed"]) == (2, 2)
+    honest = {"cause": "encoder", "sentence": "s"}
+    assert verdict.followed(honest, control) == honest
+
+    def rigged(*args: object) -> dict[str, dict[str, float | None]]:
+        return shares(
+            encoder=(0.97, 1.03), order=(-0.01, 0.01), position=(-0.01, 0.01),
+            language_model=(-0.01, 0.01), remainder=(-0.01, 0.01),
+        )  # fmt: skip
+
+    monkeypatch.setattr(attribution, "shares", rigged)
+    control = runner._control(answers, QUICK, "hit")
+    assert control["followed"] == 0
+    assert verdict.followed(honest, control)["cause"] == "unknown"
