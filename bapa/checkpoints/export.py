@@ -32,7 +32,7 @@ def export(
     scheme: str | Scheme | None = None,
     *,
     self_contained: bool = False,
-    run: str | Path | None = None,
+    measured: card.Measured | None = None,
 ) -> Path:
     """Write ``model`` to the folder ``out``: weights (an adapter is merged into them), processor, the scheme in
     ``config.json``, and a model card.
@@ -40,10 +40,10 @@ def export(
     ``model``: from :func:`bapa.checkpoints.load`; left balanced, and merged. ``scheme``: by default the one it runs
     under; a tuned model cannot be exported under another. ``self_contained``: also write the code that loads it
     balanced where bapa is not installed (``trust_remote_code=True``): the files of this package that it needs, side by
-    side. ``run``: a run of ``bapa measure`` whose figures go into the card.
+    side. ``measured``: figures of a run for the card, from :func:`bapa.report.card.measured`.
 
     Raises SchemeError where the scheme is not the one a model was tuned under, or its code cannot stand beside a
-    checkpoint; RunError where ``run`` is none, or ``out`` is not empty or cannot be written.
+    checkpoint; RunError where ``out`` is not empty or cannot be written.
     """
     running = scheme_of(model.model) or NATIVE
     chosen = parse(scheme) if scheme is not None else running
@@ -51,8 +51,8 @@ def export(
     tuned = hasattr(merged, "merge_and_unload")
     if tuned and chosen != running:
         raise SchemeError(f"{model.name} was tuned under {running}; export it under that, not under {chosen}")
-    check(out, run)
-    told = card.card(model, chosen, run, self_contained)
+    check(out)
+    told = card.card(model, chosen, measured, self_contained)
     with _new(Path(out)) as folder:
         merged = balance(merged.merge_and_unload() if tuned else merged, chosen)
         earlier = type(merged).__module__.rpartition(".")[2] == CODE  # loaded by the code of an earlier export
@@ -69,16 +69,14 @@ def export(
     return Path(out)
 
 
-def check(out: str | Path, run: str | Path | None = None) -> None:
-    """Raise RunError where ``out`` is not free to be written to, or ``run`` is no run: before a model is loaded."""
+def check(out: str | Path) -> None:
+    """Raise RunError where ``out`` is not free to be written to: before a model is loaded."""
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; name a folder: --out FOLDER")
     unfinished = (out / _PART).exists()  # of an export that was killed: what else is there it has moved
     if out.is_dir() and not unfinished and any(path.name not in _OURS for path in out.iterdir()):
         raise RunError(f"{out} is not empty; name a new folder: --out FOLDER")
-    if run is not None:
-        card.figures(run)
 
 
 def _without_code(folder: Path) -> None:

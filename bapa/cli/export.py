@@ -31,8 +31,10 @@ def export(
     from bapa.checkpoints import load
     from bapa.checkpoints.export import check
     from bapa.checkpoints.export import export as write
+    from bapa.report import card
 
-    check(folder, run)  # what is mistyped must not wait for a model
+    check(folder)  # what is mistyped must not wait for a model
+    measured = card.measured(run) if run else None
     loaded = load(model, device="cpu", dtype=dtype, trust_remote_code=trust_remote_code)
-    written = write(loaded, folder, scheme, self_contained=self_contained, run=run)
+    written = write(loaded, folder, scheme, self_contained=self_contained, measured=measured)
     out.print(escape(str(written)), highlight=False)
