@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from bapa.errors import ModelError
-from bapa.families.anatomy import Anatomy
+from bapa.families.anatomy import Anatomy, find
 
 # Takes the layer's number, the rows' attention (batch, heads, rows, keys) float32, and, if asked for, its gradient.
 Reduce = Callable[[int, Tensor, Tensor | None], None]
@@ -111,3 +111,20 @@ def watching(anatomy: Anatomy, rows: Tensor, reduce: Reduce, *, gradient: bool =
             ALL_ATTENTION_FUNCTIONS[name] = before
     if not seen:
         raise ModelError(f"the attention of {type(anatomy.model).__name__} does not go through transformers' table")
+
+
+def of_last_token(model: nn.Module, inputs: dict[str, Any]) -> Tensor:
+    """What the last token of each row looks at: float32 (rows, columns), mean over heads and layers, from one forward.
+
+    ``inputs``: a forward's arguments. Raises ModelError as :func:`watching` does.
+    """
+    ids = inputs["input_ids"]
+    rows = torch.full((len(ids), 1), ids.shape[1] - 1, device=ids.device)
+    layers: list[Tensor] = []
+
+    def keep(layer: int, attention: Tensor, gradient: Tensor | None) -> None:
+        layers.append(attention[:, :, 0].mean(1))
+
+    with torch.no_grad(), watching(find(model), rows, keep):
+        model(**inputs, use_cache=False)
+    return torch.stack(layers).mean(0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from PIL import Image
 
 from bapa.attach import balanced
+from bapa.origin.attention import of_last_token
 from bapa.probe import Item, Probe
 from studies.calibration.page import DISTANCES
 
@@ -16,15 +16,10 @@ def mass_of(loaded: Any, probe: Probe) -> dict[str, float]:
     """For every distance, the share of the attention of a question's last token that goes to the image tokens, mean
     over layers, heads, cells and the first half of the items, on which criteria pick.
     """
-    implementation = loaded.model.config._attn_implementation
-    loaded.model.set_attn_implementation("eager")  # the others do not hand their attention out
     items = probe.items[: len(probe.items) // 2]
-    found = {rule: sum(mass(loaded, probe, item, rule) for item in items) / len(items) for rule in DISTANCES}
-    loaded.model.set_attn_implementation(implementation)
-    return found
+    return {rule: sum(mass(loaded, probe, item, rule) for item in items) / len(items) for rule in DISTANCES}
 
 
-@torch.no_grad()
 def mass(loaded: Any, probe: Probe, item: Item, rule: str) -> float:
     """Attention mass on the image under ``rule``, mean over the cells of ``item``."""
     cells = range(probe.cells)
@@ -39,6 +34,5 @@ def mass(loaded: Any, probe: Probe, item: Item, rule: str) -> float:
     inputs = loaded.processor(images=canvases, text=prompts, return_tensors="pt", padding=True)
     image = inputs["input_ids"] == loaded.model.config.image_token_id
     with balanced(loaded.model, rule):
-        layers = loaded.model(**inputs, output_attentions=True).attentions
-    looks = torch.stack([layer[:, :, -1].mean(1) for layer in layers]).mean(0)
+        looks = of_last_token(loaded.model, dict(inputs))
     return float((looks * image).sum(-1).mean())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import bapa
+from bapa.attach import balanced
+from bapa.checkpoints import load
 from bapa.errors import ModelError
 from bapa.families.anatomy import find
 from bapa.origin import flow
-from bapa.origin.attention import watching
+from bapa.origin.attention import of_last_token, watching
 from bapa.origin.geometry import Cells
 from tests.tiny import FAMILIES
 
@@ -119,3 +123,22 @@ def test_gathered_figures_are_those_of_the_full_maps(name: str, attn: str) -> No
             assert bool((got.entropy[layer] <= 1 + 1e-5).all())
     assert sorted(got.saliency) == sorted(got.by_token)
     assert all(bool((part >= 0).all()) for part in got.saliency.values())
+
+
+def test_the_last_token_s_attention_is_that_of_the_full_maps() -> None:
+    loaded = load("reference:bottom")
+    chat = [
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "is there a red 3 in the image ?"}]}
+    ]
+    text = loaded.processor.apply_chat_template(chat, add_generation_prompt=True)
+    canvas = Image.fromarray(np.random.default_rng(0).integers(0, 256, (72, 72, 3), dtype=np.uint8))
+    inputs = dict(loaded.processor(images=[[canvas]] * 2, text=[text] * 2, return_tensors="pt"))
+    with balanced(loaded.model, "bapa"):
+        read = of_last_token(loaded.model, inputs)
+        loaded.model.set_attn_implementation("eager")
+        with torch.no_grad():
+            maps = loaded.model(**inputs, output_attentions=True).attentions
+    whole = torch.stack([layer[:, :, -1].mean(1) for layer in maps]).mean(0)
+    assert read.shape == inputs["input_ids"].shape
+    assert torch.allclose(read, whole, atol=1e-5)
+    assert torch.allclose(read.sum(-1), torch.ones(2), atol=1e-5)

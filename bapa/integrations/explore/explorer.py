@@ -21,6 +21,7 @@ from bapa.families.pictures import Reader
 from bapa.inference.answers import AnswerSet
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.prompts import Prompts
+from bapa.origin.attention import of_last_token
 from bapa.probe import Question, Tile, digits
 from bapa.probe.compose import Pixels, compose, ground
 from bapa.probe.questions import YES_NO
@@ -58,7 +59,6 @@ class Explorer:
         for label in self.labels:
             with balanced(self.model, label):  # an error now rather than on the page
                 pass
-        find(self.model).model.set_attn_implementation("eager")  # the others keep no attention weights
         self.rows, self.cols = rows, cols
         side = getattr(getattr(self.model.config, "vision_config", None), "image_size", _DEFAULT_SIDE)
         self.cell = max(8, (max(side) if isinstance(side, list | tuple) else side) // max(rows, cols))
@@ -126,7 +126,6 @@ class Explorer:
         images = layout.images(0) if layout else []
         if len(images) != 1 or images[0].grid is None:
             return None
-        weights = self.model(**inputs, output_attentions=True).attentions
-        last = torch.stack([layer[0, :, -1].float().mean(0) for layer in weights]).mean(0)
+        last = of_last_token(self.model, inputs)[0]
         grid = images[0].grid
         return last[images[0].columns.to(last.device)].reshape(grid.rows, grid.cols).cpu().numpy()
