@@ -70,3 +70,10 @@ def test_a_console_without_a_character_shows_another(encoding: str) -> None:
     )  # fmt: skip
     assert said.stdout.decode(encoding).split()[-1] == "3"
     assert said.stderr.decode(encoding).strip().endswith("1")
+
+
+def test_a_command_of_an_older_version_is_told_what_went(failing) -> None:
+    failing(KeyboardInterrupt())
+    ended = CliRunner().invoke(app, [*MEASURE, "--resamples", "20"])
+    assert ended.stderr.splitlines()[0] == "bapa: --resamples is not used any more: intervals need no bootstrap draws"
+    assert "--resamples" not in CliRunner().invoke(app, ["measure", "--help"]).output

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from bapa.cli.backends import Backend
-from bapa.cli.console import out
+from bapa.cli.console import err, out
 from bapa.cli.options import (
     DEVICE,
     BatchSize,
@@ -55,6 +55,7 @@ def measure(
         Unit,
         typer.Option(help="What counts as one observation; auto: what items share, where that repeats, else the item."),
     ] = Unit.auto,
+    resamples: Annotated[int | None, typer.Option(hidden=True, help="Of older versions; nothing is drawn now.")] = None,
     level: Level = 0.95,
     seed: Seed = 0,
     device: Device = DEVICE,
@@ -71,6 +72,8 @@ def measure(
     from bapa.report.terminal import table
     from bapa.stats import Settings
 
+    if resamples is not None:  # so that commands of older versions still run
+        err.print("bapa: --resamples is not used any more: intervals need no bootstrap draws", soft_wrap=True)
     probe = Probe.load(probe_folder)  # first: a mistyped folder must not wait for a model
     run = measure(
         backend.load(model, device=device, dtype=dtype, engine=engine, trust_remote_code=trust_remote_code),
