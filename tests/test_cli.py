@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import subprocess
@@ -220,3 +221,18 @@ def test_a_probe_as_plain_pictures(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert len(list(pictures.glob("**/*.png"))) == 2 * 9
     assert (pictures / "metadata.jsonl").is_file()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp437", "cp932"])
+def test_a_console_that_cannot_show_a_character_gets_another(encoding: str) -> None:
+    command = [sys.executable, "-m", "bapa", "schemes"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["foo.xyz", "foo", "nowhere/foo.png"])
+def test_a_picture_of_schemes_that_cannot_be_drawn(name: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["schemes", "--grid", "4x4", "--picture", str(tmp_path / name)])
+    assert done.exit_code == 2
+    assert "a .png, .svg, .pdf in a folder that is there is accepted" in " ".join(done.output.split())

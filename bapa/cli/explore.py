@@ -29,10 +29,18 @@ def explore(
     if find_spec("gradio") is None:
         raise IntegrationError("gradio is not installed; type: pip install 'bapa[explore]'")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before it is imported
+    for name in ("NO_PROXY", "no_proxy"):  # gradio asks its own page whether it is there, which no proxy can tell
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost", "127.0.0.1", host]))
     from bapa.checkpoints import load
     from bapa.integrations.explore.explorer import Explorer
     from bapa.integrations.explore.page import looks, page
 
     loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     blocks = page(Explorer(loaded, scheme or ["native", "bapa"], rows, cols))
-    blocks.launch(server_name=host, server_port=port, ssr_mode=False, **looks())
+    try:
+        blocks.launch(server_name=host, server_port=port, ssr_mode=False, **looks())
+    except (OSError, ValueError) as error:
+        raise IntegrationError(
+            f"no page can be opened on {host}, port {port or 7860} ({' '.join(str(error).split())}); name another: "
+            "--port NUMBER --host ADDRESS"
+        ) from error

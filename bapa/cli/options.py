@@ -17,7 +17,7 @@ DEVICE = "auto"  # where nothing else is said
 Model = Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")]
 ProbeFolder = Annotated[Path, typer.Option("--probe", help="Folder of the probe.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Canvases per forward.")]
-Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap draws.")]
+Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap draws, where something is resampled.")]
 Level = Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")]
 Seed = Annotated[int, typer.Option(help="Seed of simulations and permutations.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps; vLLM takes its own.")]

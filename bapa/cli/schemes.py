@@ -11,6 +11,8 @@ from rich.markup import escape
 from bapa.cli.console import out
 from bapa.errors import ConfigError
 
+_DRAWN = (".png", ".svg", ".pdf")
+
 if TYPE_CHECKING:
     from bapa.layout import Grid
 
@@ -26,6 +28,8 @@ def schemes(
     if grid is None:
         out.print(profiles.listing(table()))
         return
+    if picture and (picture.suffix.lower() not in _DRAWN or not picture.parent.is_dir()):
+        raise ConfigError(f"--picture {picture}: a {', '.join(_DRAWN)} in a folder that is there is accepted")
     lines = list(profiles.shown([make(row.name) for row in table()], _grid(grid)))
     out.print(profiles.distances(lines, grid))
     if picture:

@@ -21,6 +21,7 @@ from bapa.stats.text import percent, signed
 PAPER = {False: ("#ffffff", "#1b1e27", "#5a6070"), True: ("#0d1117", "#e9e6df", "#a5abb8")}  # ground, ink, soft ink
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 _UNIT = 0.62  # inches per cell
+_LETTER = 0.125  # inches per letter of a name
 
 Lines = Sequence[tuple[str, Mapping[str, tuple[Map, str]]]]  # per run: its name; per scheme a map and a note below it
 
@@ -76,8 +77,16 @@ def _sheet(lines: Lines, scale: Scale, caption: str, dark: bool) -> Figure:
             ax.set_title(label, color=ink, fontsize=9, loc="left", family="monospace")
             ax.text(0, -0.04, note, transform=ax.transAxes, color=soft, fontsize=8.5, va="top")
         line[0].annotate(
-            name, (0, 1), (0, 24), "axes fraction", "offset points", color=ink, fontsize=12, fontweight="bold"
-        )
+            _shortened(name, size[0]),
+            (0, 1),
+            (0, 24),
+            "axes fraction",
+            "offset points",
+            color=ink,
+            fontsize=12,
+            fontweight="bold",
+            parse_math=False,  # a dollar sign in a name is a dollar sign
+        ).set_in_layout(False)  # a long name must not take the room of the maps
     norm = mpl.colors.Normalize(100 * scale.low, 100 * scale.high)
     bar = figure.colorbar(
         mpl.cm.ScalarMappable(norm, scale.name), ax=axes, orientation="horizontal", shrink=0.4, aspect=40
@@ -86,6 +95,12 @@ def _sheet(lines: Lines, scale: Scale, caption: str, dark: bool) -> Figure:
     bar.ax.tick_params(colors=soft, labelsize=8)
     bar.outline.set_visible(False)
     return figure
+
+
+def _shortened(name: str, width: float) -> str:
+    """A name that fits ``width`` inches: of a long one, its end, where paths differ."""
+    fits = max(8, int(width / _LETTER))
+    return name if len(name) <= fits else f"…{name[1 - fits :]}"
 
 
 def _map(ax: Any, shown: Map) -> None:

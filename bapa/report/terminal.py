@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +17,7 @@ from bapa.report.view import units
 from bapa.stats.quantities import overall
 from bapa.stats.text import Estimated, interval, percent
 
+_ENDLESS = 10_000  # columns of a console
 _COLUMNS = ("auc", "auc_range", "auc_worst_cell", "hit", "range", "false_alarm", "mass")
 
 
@@ -37,9 +40,35 @@ def table(run: Run) -> RenderableType:
             (bias["model"]["name"], "bold"),
             f" · {bias['probe']['items']} items · % with {level} % intervals over {units(bias)}\n",
         ),
-        shown,
+        _Fitting(shown, _listed(run)),
         *(Text(line, style="dim") for line in _notes(run)),
     )
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """``wide`` where the console has room for it, else ``narrow``: a table that is squeezed loses figures."""
+
+    wide: RenderableType
+    narrow: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        needed = Measurement.get(console, options.update(max_width=_ENDLESS), self.wide).maximum
+        yield self.wide if needed <= options.max_width else self.narrow
+
+
+def _listed(run: Run) -> RenderableType:
+    """The same figures below each other, scheme by scheme."""
+    bias, quantity = run.bias, claims.main(run.bias)[0]
+    parts: list[RenderableType] = []
+    for label, scheme in bias["schemes"].items():
+        parts.append(Text(label, style="bold"))
+        parts.append(Text(f"{claims.name(bias)} by cell"))
+        parts.append(_grid(scheme["cells"], quantity, bias["probe"]["cols"]))
+        for key in _COLUMNS:
+            parts.append(Text(f"{overall(key).short}  {' '.join(figure(scheme['overall'][key]).split())}"))
+        parts.append(Text())
+    return Group(*parts)
 
 
 def _notes(run: Run) -> Iterator[str]:

@@ -53,3 +53,14 @@ def test_dark_differs_in_ground_only(runs: list, tmp_path: Path) -> None:
     assert light.size == dark_picture.size
     assert light.getpixel((2, 2)) > 200
     assert dark_picture.getpixel((2, 2)) < 50
+
+
+@pytest.mark.parametrize("name", ["cost$5_$9", "a/very" + "-long" * 40 + "-name"])
+def test_any_name_of_a_model_leaves_the_maps_their_room(runs: list, name: str, tmp_path: Path) -> None:
+    figure, plain = heatmaps([(name, runs[0][1])]), heatmaps([("one", runs[0][1])])
+    for kind, drawn in (("named.svg", figure), ("plain.svg", plain)):
+        save(drawn, tmp_path / kind, "svg")
+    one, two = (drawn.axes[0].get_position().bounds for drawn in (figure, plain))
+    assert one == pytest.approx(two)
+    (title,) = [text.get_text() for text in figure.axes[0].texts if text.get_fontweight() == "bold"][-1:]
+    assert title == name or (title.startswith("…") and name.endswith(title[1:]))

@@ -24,6 +24,7 @@ from bapa.inference.prompts import Prompts
 from bapa.origin.attention import of_last_token
 from bapa.probe import Question, Tile, digits
 from bapa.probe.compose import Pixels, compose, ground
+from bapa.probe.picture import plain
 from bapa.probe.questions import YES_NO
 from bapa.schemes import parse
 
@@ -75,7 +76,7 @@ class Explorer:
 
     def canvas(self, picture: Image.Image, cell: int, crowded: bool) -> Pixels:
         """The canvas with ``picture``, made to fit, at ``cell``; ``crowded``: with digits in the other cells."""
-        fitted = picture.convert("RGB")
+        fitted = plain(picture)
         fitted.thumbnail((self.cell, self.cell))
         tiles: list[Pixels | None] = [None] * (self.rows * self.cols)
         if crowded:

@@ -17,6 +17,7 @@ from bapa.attach import balance
 from bapa.checkpoints import load
 from bapa.errors import IntegrationError, ModelError
 from bapa.integrations.lmms_eval.asking import Asking, Prompt
+from bapa.probe.picture import plain
 
 _STEPS = 1024  # tokens a model may write where a task sets no limit
 
@@ -107,7 +108,7 @@ class Bapa(lmms):
         for picture in pictures or ():
             if not isinstance(picture, Image.Image):
                 raise IntegrationError(f"task {task} shows a {type(picture).__name__}; bapa reads pictures only")
-        return Prompt(context, [picture.convert("RGB") for picture in pictures or ()])
+        return Prompt(context, [plain(picture) for picture in pictures or ()])
 
     def _continuation(self, request: Instance) -> str:
         _, wanted, _, number, task, split = request.args

@@ -1,0 +1,32 @@
+"""The table of a run keeps its figures on every console."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bapa.measure import Run
+from bapa.report.terminal import table
+from tests.report.fakes import fake_bias
+
+LARGE = np.linspace(0.05, 0.95, 64).reshape(8, 8).tolist()
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_figure_is_cut_and_rows_can_be_told_apart(width: int, tmp_path: Path) -> None:
+    bias = fake_bias({"native": LARGE, "bapa:distance=native": LARGE}, items=10)
+    written = io.StringIO()
+    Console(file=written, width=width).print(table(Run(tmp_path, {}, bias)))
+    text = written.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for label, scheme in bias["schemes"].items():
+        assert any(line.startswith(label) for line in text.splitlines())
+        found = scheme["overall"]["auc"]["value"]
+        assert f"{100 * found:.1f}" in text
+        first_row = [f"{100 * cell['auc']['value']:.0f}" for cell in scheme["cells"][:8]]
+        assert any(line.split()[-8:] == first_row or first_row == line.split()[1:9] for line in text.splitlines())
