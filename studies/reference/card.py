@@ -59,7 +59,8 @@ instrument for measuring spatial bias and remedies against it, not a model for u
   Repository, CC BY 4.0), split by scan, jittered and tinted on the fly. The other 30 % are never seen here; the
   `digits` probe draws from those only.
 - **Stages**: (1) vision tower: each patch tells its tile's digit and colour, {read}; (2) language model:
-  questions about symbolic scenes, codes in place of patches at random positions; (3) projector: patches to those
+  questions about symbolic scenes, codes in place of patches at random positions, the text 1 to 40 behind
+  the image, so that no place is learned before stage 4; (3) projector: patches to those
   codes; (4) language model on pictures, vision tower and projector frozen, position rule `{scheme}`, asked about
   {place}. Digits and colours are drawn freely, so an asked digit often stands elsewhere too, in another colour:
   without such collisions the bias stays weak. The questions are 35 % yes, 35 % no (half of them the right digit in a
