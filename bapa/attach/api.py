@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from bapa.attach import entry, record
 from bapa.attach.hooks import Attachment, check
 from bapa.attach.rotary import ids_of
+from bapa.attach.state import Tie
 from bapa.errors import ModelError, SchemeError
 from bapa.families.anatomy import Anatomy, find
 from bapa.schemes import NATIVE, Scheme, make, parse
@@ -36,10 +39,13 @@ def balance(model: Model, scheme: str | Scheme = "bapa", **options: object) -> M
     anatomy = find(model)
     check(anatomy, chosen)
     _detach(anatomy)
+    _forget_graphs()
     if chosen == NATIVE:
         record.erase(anatomy.model.config)
     else:
-        anatomy.outer._bapa = Attachment(anatomy, chosen)  # type: ignore[assignment]
+        tie = _TIES.setdefault(anatomy.outer, {}).setdefault(chosen, Tie(chosen))
+        tie.attached = True
+        anatomy.outer._bapa = Attachment(anatomy, chosen, tie)  # type: ignore[assignment]
         record.write(anatomy.model.config, chosen)
     return model
 
@@ -84,6 +90,7 @@ class _Block:
     record: dict[str, Any]
 
 
+_TIES: WeakKeyDictionary[nn.Module, dict[Scheme, Tie]] = WeakKeyDictionary()  # by outer module
 _BLOCKS: WeakKeyDictionary[nn.Module, list[_Block]] = WeakKeyDictionary()  # by outer module, in the order entered
 
 
@@ -115,26 +122,29 @@ def positions(model: nn.Module, **inputs: Any) -> Tensor:
     """
     anatomy = find(model)
     attachment = _attachment(anatomy)
+    mine = threading.get_ident()
+
+    # Another thread may be calling the hooks while they come or go, and then leave kwargs out.
+    def seen(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
+        if threading.get_ident() == mine and kwargs is not None:
+            raise _Seen(ids_of(args, kwargs))
+
     # These run behind the scheme's own hooks.
-    handles = [rotary.register_forward_pre_hook(_seen, with_kwargs=True) for rotary in anatomy.rotaries]
-    if attachment:
-        attachment.trust_ids = True
+    handles = [rotary.register_forward_pre_hook(seen, with_kwargs=True) for rotary in anatomy.rotaries]
+    held = {module: module.rope_deltas for module in anatomy.model.modules() if hasattr(module, "rope_deltas")}
     try:
-        anatomy.model(**inputs)
-    except _Seen as seen:
-        found = seen.positions if seen.positions.dim() == 3 else seen.positions[None]
+        with attachment.trusting_ids() if attachment else nullcontext():
+            anatomy.model(**inputs)
+    except _Seen as found:
+        positions = found.positions if found.positions.dim() == 3 else found.positions[None]
         tokens = inputs["input_ids"] if inputs.get("input_ids") is not None else inputs["inputs_embeds"]
-        return found.expand(-1, len(tokens), -1).clone()
+        return positions.expand(-1, len(tokens), -1).clone()
     finally:
         for handle in handles:
             handle.remove()
-        if attachment:
-            attachment.trust_ids = False
+        for module, deltas in held.items():  # which a running generation needs
+            module.rope_deltas = deltas
     raise ModelError(f"{type(anatomy.model).__name__} did not reach its rotary embedding with these inputs")
-
-
-def _seen(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NoReturn:
-    raise _Seen(ids_of(args, kwargs))
 
 
 def _scheme(scheme: str | Scheme, options: dict[str, object]) -> Scheme:
@@ -143,6 +153,12 @@ def _scheme(scheme: str | Scheme, options: dict[str, object]) -> Scheme:
     if not isinstance(scheme, str) or ":" in scheme:
         raise SchemeError(f"options {sorted(options)} go with a scheme's plain name, not with {str(scheme)!r}")
     return make(scheme, **options)
+
+
+def _forget_graphs() -> None:
+    """Let what torch.compile has made be made again: its graphs do not notice that hooks come or go."""
+    if dynamo := sys.modules.get("torch._dynamo"):
+        dynamo.reset()
 
 
 def _attachment(anatomy: Anatomy) -> Attachment | None:

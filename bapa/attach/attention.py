@@ -21,15 +21,14 @@ from transformers import AttentionInterface, PretrainedConfig
 from transformers.cache_utils import Cache
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from bapa import layout as layouts
 from bapa.attach import turning
 from bapa.attach.call import Attached, Call, Turns, aligned
 from bapa.attach.rotary import first_of
-from bapa.attach.state import State
 from bapa.attach.turning import Turn
 from bapa.errors import ModelError, SchemeError
 from bapa.families import facts as families
 from bapa.families.anatomy import Anatomy
+from bapa.layout import Layout
 from bapa.schemes import Scheme, assign
 from bapa.schemes.effects import Kind, Look, Tokens
 
@@ -39,25 +38,26 @@ ATTENTION = ("sdpa", "eager")
 GROWING = ("dynamic", "longrope")  # frequencies that depend on the largest position: turns do not compose
 
 
-def turns(call: Call, native: Tensor, scheme: Scheme) -> tuple[Turns, State]:
-    """How far everything turns in a forward that gets the positions ``native``, (axes, rows, columns)."""
-    layout = call.layout or (call.state.layout if call.state else layouts.text(call.rows, call.columns))
+def turns(call: Call, native: Tensor, layout: Layout, scheme: Scheme) -> tuple[Turns, Tensor]:
+    """How far everything turns in a forward that gets the positions ``native``, (axes, rows, columns), and the
+    positions of all columns. ``layout``: of all columns.
+    """
     positions = native
     if call.state is not None and call.state.positions is not None:
         held = call.state.positions[..., : call.past].to(native.device)
-        decoded = torch.arange(call.past - held.shape[-1], device=native.device)
-        since = (assign.native_end(held)[:, None] + decoded).expand(len(held), -1, -1)
+        decoded = torch.arange(call.past - held.shape[-1], device=native.device, dtype=torch.long)
+        end = assign.native_end(held, layout.crop(held.shape[-1]))
+        since = (end[:, None] + decoded).expand(len(held), -1, -1)
         positions = torch.cat([held, since, native], -1)
     image = aligned(layout.mask.to(native.device), positions.shape[-1])
-    begin = assign.segments(positions, image)
-    if call.begin is not None:  # the padding that a plain forward counts as positions
-        begin = begin.maximum(call.begin.to(begin.device)[:, None]).minimum(torch.arange(begin.shape[-1]).to(begin))
-    tokens = Tokens(positions, image, begin)
+    padding = call.padding if call.padding is not None else layout.padding  # also what takes positions
+    if padding is not None:
+        padding = aligned(padding[:, : call.past + call.columns], positions.shape[-1]).to(native.device)
+    tokens = Tokens(positions, image, assign.segments(positions, image, padding))
     looks = scheme.effects.looks
     queries = (None if look.query is None else (look.query(tokens) - positions)[..., call.past :] for look in looks)
     keys = (None if look.key is None else look.key(tokens) - positions for look in looks)
-    state = State(scheme, layout, torch.zeros(call.rows), torch.zeros(1, call.rows), positions)
-    return Turns(tokens, tuple(queries), tuple(keys), call.past), state
+    return Turns(tokens, tuple(queries), tuple(keys), call.past), positions
 
 
 def mark(embedding: Any, known: Turns, embed: Callable[[Tensor], Any]) -> None:

@@ -62,10 +62,11 @@ class Call:
     """One forward on its way from the outer module to the rotary embedding and back.
 
     A call continues a cache (``past`` columns, ``state``) or starts at column 0; ``layout`` covers all columns
-    including the cached ones, or is None where no image comes in. ``positions``, one tensor for each rule, and
-    ``next`` are filled when the rotary embedding is reached; ``embeddings`` holds its outputs for the layers that
-    take another rule than the first, ``masks`` the masks made so far (given, rule, made), ``turns`` what attention
-    effects need, ``begin`` the first column of each row that is no padding, (rows,), where a mask tells it.
+    including the cached ones, or is None where no image comes in; ``whole`` goes on to the end of the prompt where it
+    is known, and nothing is hidden in it yet; ``padding``: BoolTensor of its shape, or None. ``positions``, one tensor
+    for each rule, and ``next`` are filled when the rotary embedding is reached; ``embeddings`` holds its outputs for
+    the layers that take another rule than the first, ``masks`` the masks made so far (given, rule, made), ``turns``
+    what attention effects need.
     """
 
     past: int
@@ -73,12 +74,18 @@ class Call:
     layout: Layout | None
     rows: int
     columns: int
+    whole: Layout | None = None
+    padding: Tensor | None = None
     positions: list[Tensor] | None = None
     next: State | None = None
     embeddings: list[tuple[Any, list[Any]]] = field(default_factory=list)
     masks: list[tuple[Tensor | None, int, Tensor]] = field(default_factory=list)
     turns: Turns | None = None
-    begin: Tensor | None = None
+
+    @property
+    def decodes(self) -> bool:
+        """Whether only text comes behind what is cached, so that it goes on from there."""
+        return self.state is not None and self.layout is None
 
 
 class Attached(Protocol):

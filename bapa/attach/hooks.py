@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import inspect
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.jit import is_tracing  # type: ignore[attr-defined]
 from transformers.cache_utils import Cache
 
 from bapa import layout as layouts
@@ -21,12 +24,16 @@ from bapa.attach import state as states
 from bapa.attach.attention import Looking
 from bapa.attach.call import Call
 from bapa.attach.layers import LayerHook
+from bapa.attach.prompt import announced, covered, padded
 from bapa.attach.rotary import Mixer, first_of, ids_of, with_ids
-from bapa.attach.state import State
+from bapa.attach.state import State, Tie
 from bapa.errors import ModelError
 from bapa.families.anatomy import Anatomy
 from bapa.families.pictures import Reader
+from bapa.layout import Layout
 from bapa.schemes import Scheme, assign
+
+GRAPH = "where its images stand cannot be part of a graph"
 
 
 def check(anatomy: Anatomy, scheme: Scheme) -> None:
@@ -39,14 +46,15 @@ def check(anatomy: Anatomy, scheme: Scheme) -> None:
 class Attachment:
     """A scheme attached to one model, which :func:`check` has passed."""
 
-    def __init__(self, anatomy: Anatomy, scheme: Scheme) -> None:
+    def __init__(self, anatomy: Anatomy, scheme: Scheme, tie: Tie) -> None:
         self.scheme = scheme
         self.effects = effects = scheme.effects
         self.reader = Reader(anatomy, scheme)
         self.arguments = list(inspect.signature(anatomy.outer.forward).parameters)
-        self.calls: dict[int, Call] = {}  # by thread: one model may serve several
+        self.model, self.outer = anatomy.model, anatomy.outer
+        self.tie = tie
+        self.thread = threading.local()  # one model may serve several: the call and the prompt of each
         self.looking = Looking.attach(self, anatomy) if effects.looks else None
-        self.trust_ids = False  # take image tokens as images even where no pictures come with them
         fitted = scheme.on_axes(anatomy.axes)
         by_layer = [fitted.at_layer(i, len(anatomy.layers)) for i in range(len(anatomy.layers))] or [fitted]
         self.rules = list(dict.fromkeys(by_layer))
@@ -63,12 +71,40 @@ class Attachment:
             if rule != self.rules[0] or effects.mask != "native":
                 hook = LayerHook(self, self.rules.index(rule))
                 self.handles.append(layer.register_forward_pre_hook(hook.enter, with_kwargs=True))
+        if anatomy.decoder is not anatomy.outer:
+            self.handles.append(anatomy.decoder.register_forward_pre_hook(self.alone, with_kwargs=True))
+        self.generates = anatomy.model.generate
+        anatomy.model.generate = self.generate
         if effects.features:
             self.handles.append(anatomy.decoder.register_forward_pre_hook(self.enrich, with_kwargs=True))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "thread": None}  # what runs does not run in a copy
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, thread=threading.local())
+
     def running(self) -> Call | None:
         """The forward this thread is in."""
-        return self.calls.get(_thread())
+        return getattr(self.thread, "call", None)
+
+    @contextmanager
+    def trusting_ids(self) -> Iterator[None]:
+        """Take image tokens of this thread as images even where no pictures come with them."""
+        self.thread.trusts = True
+        try:
+            yield
+        finally:
+            self.thread.trusts = False
+
+    def generate(self, *args: Any, **kwargs: Any) -> Any:
+        """The model's own method; first the whole prompt is read, which may be fed in chunks."""
+        before = getattr(self.thread, "prompt", None)
+        self.thread.prompt = announced(self.reader, args, kwargs)
+        try:
+            return self.generates(*args, **kwargs)
+        finally:
+            self.thread.prompt = before
 
     def enrich(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -94,7 +130,12 @@ class Attachment:
         return args, {**kwargs, "inputs_embeds": embeds}
 
     def detach(self) -> None:
-        """Take every hook off again."""
+        """Take every hook off again. Caches that were filled cannot be gone on with."""
+        self.tie.attached = False
+        if vars(self.model).get("generate") == self.generate:
+            del self.model.generate
+            if self.generates != self.model.generate:
+                self.model.generate = self.generates
         for handle in self.handles:
             handle.remove()
         if self.looking:
@@ -104,36 +145,59 @@ class Attachment:
         """Lay out the images of a forward."""
         call = {**dict(zip(self.arguments, args, strict=False)), **kwargs}
         rows, columns = (call["inputs_embeds"] if call.get("input_ids") is None else call["input_ids"]).shape[:2]
+        state = states.of(call.get("past_key_values"))
+        if torch.compiler.is_compiling():
+            if self.looking:
+                raise ModelError(f"{self.scheme} runs without torch.compile; pass disable_compile=True to generate")
+            if state is not None and columns == 1:
+                # A decode step: no branch on the cache's length, so that it stays one graph.
+                if state.scheme != self.scheme:
+                    raise ModelError(_other(state.scheme, self.scheme))
+                self.thread.call = Call(0, state, None, rows, columns)
+                return
+        self._lay_out(call, state, rows, columns)
+
+    @torch.compiler.disable(reason=GRAPH)
+    def _lay_out(self, call: dict[str, Any], state: State | None, rows: int, columns: int) -> None:
+        if is_tracing() or torch.compiler.is_exporting():
+            raise ModelError(f"{self.scheme} reads every prompt: {GRAPH}; trace or export the restored model")
         cache = call.get("past_key_values")
-        state = states.of(cache)
-        if self.looking and torch.compiler.is_compiling():
-            raise ModelError(f"{self.scheme} runs without torch.compile; pass disable_compile=True to generate")
-        if torch.compiler.is_compiling() and state is not None and columns == 1:
-            # A decode step: no branch on the cache's length, so that it stays one graph.
-            self.calls[_thread()] = Call(0, state, None, rows, columns)
-            return
-        past = 0 if cache is None else int(cache.get_seq_length())
-        layout = self.reader.read(call, past, self.trust_ids)
+        past, held, known = 0 if cache is None else int(cache.get_seq_length()), None, 0
         if past == 0:
             state = None
-        elif not self.effects.positions and not self.looking:  # its positions go on by themselves
-            layout = layouts.text(rows, past).join(layout) if layout is not None else None
         elif state is None:
-            raise ModelError("the cache was filled before the model was balanced; start with a fresh cache")
-        elif state.scheme != self.scheme:
             raise ModelError(
-                f"the cache was filled under {state.scheme}, the model runs under {self.scheme}; start afresh"
+                "the cache holds tokens that did not pass through the model under its scheme: it was filled before the "
+                "model was balanced, or by a tuned prefix; start with a fresh cache"
             )
+        elif state.scheme != self.scheme:
+            raise ModelError(_other(state.scheme, self.scheme))
         else:
             state = state.rows(rows)
-            known = state.layout.columns
-            if layout is not None or past < known:  # a further image, or a cache cropped back: count from the columns
-                held = state.layout.crop(past).join(layouts.text(rows, max(0, past - known)))
-                layout = held.join(layout or layouts.text(rows, columns))
-        self.calls[_thread()] = Call(past, state, layout, rows, columns)
-        mask = call.get("attention_mask")
-        if self.looking and isinstance(mask, Tensor) and mask.dim() == 2:
-            self.calls[_thread()].begin = mask.to(torch.uint8).argmax(-1)
+        prompt = getattr(self.thread, "prompt", None)
+        prompt = None if prompt is None else prompt.part(call, past)
+        if state is not None:
+            text = past >= state.layout.columns and prompt is None and self.reader.only_text(call)
+            if text and not self.looking:
+                self.thread.call = Call(past, state, None, rows, columns)
+                return
+            state = state.settled()
+            if text:
+                self.thread.call = Call(past, state, None, rows, columns)
+                return
+            held, known = state.held(past), min(state.layout.columns, past)
+        if prompt is not None:
+            whole, padding = prompt.layout, prompt.padding
+        else:
+            whole = self.reader.read(call, past, getattr(self.thread, "trusts", False), held)
+            padding = padded(call.get("attention_mask"), rows, past, columns)
+        if whole is None and held is not None:  # a cache cropped back: count from the columns
+            whole = held.join(layouts.text(rows, columns))
+        now = Call(past, state, None, rows, columns, whole)
+        now.padding = covered(whole or layouts.text(rows, columns), held, known, padding)
+        if whole is not None:
+            now.layout = whole.hide(now.padding).crop(past + columns)
+        self.thread.call = now
 
     def rotate(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -144,7 +208,8 @@ class Attachment:
             return None
         native = ids_of(args, kwargs)
         if call.positions is None:
-            call.positions = self._positions(call, native if native.dim() == 3 else native[None])
+            axes = native if native.dim() == 3 else native[None]
+            call.positions = self._follow(call, axes) if call.decodes else self._positions(call, axes)
         return with_ids(args, kwargs, self.mixer.shape(call.positions[0], native, channel=0))
 
     def embed(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
@@ -161,49 +226,95 @@ class Attachment:
             setattr(first_of(output), states.SLOT, call)
         return output
 
+    def alone(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Refuse embeddings of pictures in a decoder that is called on its own: nobody saw where they stand."""
+        embeds = kwargs.get("inputs_embeds")
+        if embeds is None:  # the outer module hands embeddings on: a forward that was interrupted has left its call
+            self.thread.call = None
+        elif self.running() is None and not self.reader.words.all(embeds):
+            raise ModelError(
+                f"{type(module).__name__} is called on its own with embeddings that are no words; call "
+                f"{type(self.outer).__name__}, which sees the token ids, or restore the model"
+            )
+
     def leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """Hand the state to the cache; forget the call, also after an exception."""
-        call = self.calls.pop(_thread(), None)
-        if call is None or call.next is None or output is None:
-            return
-        cache = getattr(output, "past_key_values", None)
-        if cache is None and isinstance(output, tuple):
-            cache = next((part for part in output if isinstance(part, Cache)), None)
-        if cache is not None:
-            states.keep(cache, call.next)
+        call = self.running()
+        self.thread.call = None
+        if call is not None and call.next is not None and output is not None:
+            _hand_over(output, call.next)
 
+    def _follow(self, call: Call, native: Tensor) -> list[Tensor]:
+        """Text behind what is cached: natively the same on all axes, one after the largest."""
+        if self.looking and call.state is not None:
+            layout = call.state.held(call.past).join(layouts.text(call.rows, call.columns))
+            self._look(call, native.expand(-1, call.rows, -1), layout)
+        if call.state is None or not self.effects.positions:
+            return [native + self.scheme.shift]
+        return [native.amax(0, keepdim=True) - offset[:, None] for offset in call.state.offset]
+
+    def _look(self, call: Call, native: Tensor, layout: Layout) -> Tensor:
+        """Tell attention effects of ``call`` how far they turn; the positions of all columns, (axes, rows, columns)."""
+        turns, positions = attention.turns(call, native, layout, self.scheme)
+        call.turns = turns if bool(turns.image.any()) else None
+        return positions
+
+    @torch.compiler.disable(reason=GRAPH)
     def _positions(self, call: Call, native: Tensor) -> list[Tensor]:
         """For each rule what the rotary embedding gets in place of ``native``, a LongTensor (axes, rows or 1, columns).
 
         Each is a Tensor (axes or 1 or channels, rows or 1, columns), long or float32.
         """
-        if self.looking:
-            turns, state = attention.turns(call, native.expand(-1, call.rows, -1), self.scheme)
-            call.turns = turns if bool(turns.image.any()) else None
-            call.next = state if call.state is None or call.layout is not None else None
+        own = native.expand(-1, call.rows, -1)
+        layout = (call.whole or layouts.text(call.rows, call.columns)).hide(self._hidden(call, own))
+        fed = layout.crop(call.past + call.columns)
+        call.layout = fed if call.whole is not None else None
+        positions = self._look(call, own, fed) if self.looking else None
+        none = torch.zeros(1, call.rows, dtype=torch.long, device=native.device)
         if not self.effects.positions:
+            call.next = State(self.tie, fed, none[0], none, positions)
             return [native + self.scheme.shift]
-        if call.state is not None and call.layout is None:
-            return [native - offset[:, None] for offset in call.state.offset]
-        whole = native.expand(-1, call.rows, -1)
-        layout = call.layout or layouts.text(call.rows, call.columns)
         if any(rule.effects.grid for rule in self.rules):
-            layout = layout.with_grids(whole.cpu(), call.past)
+            layout = layout.told(own, call.past)
         if call.state is None:
-            found = [assign.balance(whole, layout, rule) for rule in self.rules]
-            origin = found[0].raster_end - call.columns
+            found = [assign.balance(own, layout, rule) for rule in self.rules]
+            tokens = fed.columns if fed.padding is None else (~fed.padding).sum(-1).to(native.device)
+            origin = found[0].raster_end - tokens
             offset = torch.stack([balanced.native_end - balanced.end for balanced in found])
-            positions = [balanced.positions for balanced in found]
+            moved = [balanced.positions for balanced in found]
         else:
             origin = call.state.origin
-            resumed = [assign.resume(origin, call.past, layout, rule) for rule in self.rules]
-            offset = torch.stack([assign.native_end(whole) - end for _, end in resumed])
-            positions = [found for found, _ in resumed]
-        call.next = State(self.scheme, layout, origin, offset)
+            resumed = [assign.resume(origin, own, call.past, layout, rule) for rule in self.rules]
+            offset = torch.stack([assign.native_end(own, fed) - end for _, end in resumed])
+            moved = [found for found, _ in resumed]
+        call.next = State(self.tie, layout.crop(fed.columns), origin, offset, positions)
         if call.layout is None:
             return [native for _ in self.rules]
-        return positions
+        return moved
+
+    def _hidden(self, call: Call, native: Tensor) -> Tensor | None:
+        """The padding of ``call`` that its positions leave out."""
+        padding = call.padding
+        if padding is None:
+            return None
+        now = slice(call.past, call.past + call.columns)
+        counted = assign.uncounted(native, padding[:, now])
+        if counted is padding:
+            return padding
+        padding = padding.clone()
+        padding[:, now] = False if counted is None else counted
+        return padding
 
 
-def _thread() -> int:
-    return 0 if torch.compiler.is_compiling() else threading.get_ident()
+def _other(before: Scheme, now: Scheme) -> str:
+    return f"the cache was filled under {before}, the model runs under {now}; start with a fresh cache"
+
+
+@torch.compiler.disable(reason=GRAPH)
+def _hand_over(output: Any, state: State) -> None:
+    """Put ``state`` on the cache that a forward gives back."""
+    cache = getattr(output, "past_key_values", None)
+    if cache is None and isinstance(output, tuple):
+        cache = next((part for part in output if isinstance(part, Cache)), None)
+    if cache is not None:
+        states.keep(cache, state)

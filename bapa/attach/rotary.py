@@ -49,7 +49,7 @@ class Mixer:
         if self.channels == 1:
             return outputs[0]
         if isinstance(outputs[0], Tensor):
-            return self._deal(outputs, torch.arange(outputs[0].shape[-1]))
+            return self._deal(outputs, torch.arange(outputs[0].shape[-1], dtype=torch.long, device="cpu"))
         pair = _pairs(outputs[0][0])
         return tuple(self._deal(list(part), pair) for part in zip(*outputs, strict=True))
 
@@ -62,7 +62,8 @@ class Mixer:
 def _pairs(cosine: Tensor) -> Tensor:
     """Rotary pair of every channel: both members of a pair turn by one angle, laid out in halves or side by side."""
     width = cosine.shape[-1]
-    return torch.arange(width) % (width // 2) if halved(cosine) else torch.arange(width) // 2
+    channel = torch.arange(width, dtype=torch.long, device="cpu")
+    return channel % (width // 2) if halved(cosine) else channel // 2
 
 
 def first_of(embedding: Any) -> Tensor:

@@ -4,11 +4,15 @@ model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import MethodType
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from bapa import layout as layouts
 from bapa.errors import ModelError
 from bapa.layout import Layout
 from bapa.schemes import Scheme
@@ -16,39 +20,72 @@ from bapa.schemes import Scheme
 SLOT = "_bapa"
 
 
+@dataclass(eq=False)
+class Tie:
+    """Whether a scheme is still on the model that filled a cache. One for each scheme a model has been under."""
+
+    scheme: Scheme
+    attached: bool = True
+
+
 @dataclass(frozen=True)
 class State:
     """The state of one generation after its last prefill.
 
-    ``scheme``: the scheme it runs under. ``layout``: every column up to that prefill; columns decoded since are text.
-    ``origin``: (rows,), raster position minus column. ``offset``: (rules, rows), for each rule of the scheme the
-    model's own position of the next text token minus its balanced one; of fixed shape, so that a compiled decode step
-    is one graph. ``positions``: (axes, rows, columns), the model's own, where the scheme looks back at them.
+    ``tie``: to the scheme it runs under. ``layout``: every column up to that prefill; columns decoded since are text.
+    ``origin``: (rows,), raster position minus the tokens before it. ``offset``: (rules, rows), for each rule of the
+    scheme the model's own position of the next text token minus its balanced one; of fixed shape, so that a compiled
+    decode step is one graph. ``positions``: (axes, rows, columns), the model's own, where the scheme looks back at
+    them. ``order``: LongTensor (rows,), which rows of ``layout`` and ``positions`` the cache's rows now are (beams);
+    None: as they stand.
     """
 
-    scheme: Scheme
+    tie: Tie
     layout: Layout
     origin: Tensor
     offset: Tensor
     positions: Tensor | None = None
+    order: Tensor | None = field(default=None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> State:
+        return self  # nothing in it ever changes; a copied cache goes on under the same scheme of the same model
+
+    @property
+    def scheme(self) -> Scheme:
+        return self.tie.scheme
+
+    def select(self, rows: Tensor) -> State:
+        """The state of some of the rows, in any order and as often as ``rows``, a LongTensor, names them."""
+        rows = rows.to(self.offset.device)
+        return replace(
+            self,
+            origin=self.origin.to(rows.device)[rows],
+            offset=self.offset[:, rows],
+            order=rows if self.order is None else self.order[rows],
+        )
 
     def rows(self, rows: int) -> State:
-        """The state for a batch of ``rows``: each row repeated where a cache was expanded (beams, several return
-        sequences).
-        """
-        have = self.layout.rows
+        """The state for a batch of ``rows``: each row repeated where a cache was expanded."""
+        have = self.offset.shape[1]
         if rows == have:
             return self
         if rows % have:
             raise ModelError(f"the cache was filled with a batch of {have}, this call has {rows} rows; prefill again")
-        times = rows // have
-        return replace(
-            self,
-            layout=self.layout.repeat(times),
-            origin=self.origin.repeat_interleave(times, 0),
-            offset=self.offset.repeat_interleave(times, 1),
-            positions=None if self.positions is None else self.positions.repeat_interleave(times, 1),
+        return self.select(
+            torch.arange(have, device=self.offset.device, dtype=torch.long).repeat_interleave(rows // have)
         )
+
+    def settled(self) -> State:
+        """The same state with its rows in the cache's order."""
+        if self.order is None:
+            return self
+        positions = None if self.positions is None else self.positions[:, self.order.to(self.positions.device)]
+        return replace(self, layout=self.layout.select(self.order), positions=positions, order=None)
+
+    def held(self, past: int) -> Layout:
+        """The layout of the first ``past`` columns of the cache."""
+        known = self.layout.crop(past)
+        return known.join(layouts.text(known.rows, past - known.columns))
 
 
 def of(cache: Any) -> State | None:
@@ -57,5 +94,45 @@ def of(cache: Any) -> State | None:
 
 
 def keep(cache: Any, state: State) -> None:
-    """Put ``state`` on ``cache``."""
+    """Put ``state`` on ``cache``, whose methods from now on take it along when they move rows about."""
     setattr(cache, SLOT, state)
+    for name, method in _FOLLOWED.items():
+        if hasattr(type(cache), name) and name not in vars(cache):
+            setattr(cache, name, MethodType(method, cache))
+
+
+def reorder_cache(cache: Any, beam_idx: Tensor) -> None:
+    """The cache's own method, and the state with it."""
+    type(cache).reorder_cache(cache, beam_idx)
+    if (state := of(cache)) is not None:
+        setattr(cache, SLOT, state.rows(len(beam_idx)).select(beam_idx))
+
+
+def batch_select_indices(cache: Any, indices: Tensor) -> None:
+    """The cache's own method, and the state with it."""
+    type(cache).batch_select_indices(cache, indices)
+    if (state := of(cache)) is not None:
+        rows = indices.nonzero().flatten() if indices.dtype == torch.bool else indices
+        setattr(cache, SLOT, state.select(rows))
+
+
+def batch_repeat_interleave(cache: Any, repeats: int) -> None:
+    """The cache's own method, and the state with it."""
+    type(cache).batch_repeat_interleave(cache, repeats)
+    if (state := of(cache)) is not None:
+        setattr(cache, SLOT, state.rows(state.offset.shape[1] * repeats))
+
+
+def update(cache: Any, *args: Any, **kwargs: Any) -> Any:
+    """The cache's own method, as long as the scheme that filled it is on the model."""
+    state = of(cache)
+    if state is not None and not state.tie.attached:
+        raise ModelError(
+            f"the cache was filled under {state.scheme}, which is no longer on the model; start with a fresh cache"
+        )
+    return type(cache).update(cache, *args, **kwargs)
+
+
+_FOLLOWED: dict[str, Callable[..., Any]] = {
+    method.__name__: method for method in (reorder_cache, batch_select_indices, batch_repeat_interleave, update)
+}

@@ -70,6 +70,9 @@ def find(model: nn.Module) -> Anatomy:
 
     Raises UnsupportedModelError, with the reason, where positions of image tokens cannot be balanced.
     """
+    if not isinstance(model, nn.Module):
+        hint = f": bapa.from_pretrained({model!r}) loads it" if isinstance(model, str) else ""
+        raise UnsupportedModelError(f"{model!r} is no model that has been loaded{hint}")
     top = next((m for m in model.modules() if isinstance(m, PreTrainedModel)), None)
     if top is None:
         raise UnsupportedModelError(
@@ -82,6 +85,13 @@ def find(model: nn.Module) -> Anatomy:
         )
     pictures = takes_pictures(top)
     if not pictures:
+        parts = (
+            (at, part) for at, part in top.named_modules() if part is not top and isinstance(part, PreTrainedModel)
+        )
+        if (inner := next(((at, type(part).__name__) for at, part in parts if takes_pictures(part)), None)) is not None:
+            raise UnsupportedModelError(
+                f"{name} has no forward that takes pictures; its part {inner[1]} has: balance model.{inner[0]}"
+            )
         raise UnsupportedModelError(
             f"{name} takes no pictures (text-only); image positions exist in vision-language models only"
         )
@@ -123,7 +133,7 @@ def image_tokens(config: Any) -> torch.Tensor:
         raise UnsupportedModelError(
             f"{config.model_type}: its config names no image token (looked for {', '.join(TOKEN_IDS)})"
         )
-    return torch.tensor(sorted(tokens))
+    return torch.tensor(sorted(tokens), dtype=torch.long, device="cpu")
 
 
 def takes_pictures(module: nn.Module) -> frozenset[str]:

@@ -29,6 +29,25 @@ def _one_break(ids: Tensor, end: int, start: int, config: Any) -> bool:
     return start - end == 1 and bool(ids[end] == behind_first_row)
 
 
+def _one_of_five(ids: Tensor, end: int, start: int, config: Any) -> bool:
+    """Idefics2: one tag between four crops and the whole picture, and between pictures that stand side by side.
+
+    Pieces that follow each other at once are pictures of five where their number is a multiple of five: a processor
+    splits all pictures or none. Five whole pictures side by side read the same, and count as one.
+    """
+    features = (ids == ids[end - 1]).nonzero().flatten()
+    cuts = (features.diff() > 1).nonzero().flatten()
+    begins = [int(features[0]), *features[cuts + 1].tolist()]
+    ends = [*(features[cuts] + 1).tolist(), int(features[-1]) + 1]
+    here = begins.index(start)
+    first = last = here
+    while first and begins[first] - ends[first - 1] == 1:
+        first -= 1
+    while last + 1 < len(begins) and begins[last + 1] - ends[last] == 1:
+        last += 1
+    return start - end == 1 and (last + 1 - first) % 5 == 0 and (here - first) % 5 != 0
+
+
 def _one_border(ids: Tensor, end: int, start: int, config: Any) -> bool:
     """Idefics3: line ends, if any, then border and tag; a further image closes its border first or stands behind text.
 
@@ -68,6 +87,7 @@ JOINED: dict[str, Joined] = {
     "cohere2_vision": _one_tag,
     "fuyu": _one_tag,
     "granite_docling": _one_border,
+    "idefics2": _one_of_five,
     "idefics3": _one_border,
     "lfm2_vl": _one_tag,
     "llama4": _not_closed,
@@ -88,17 +108,31 @@ ROWS = {"fuyu", "mistral3", "mistral_large4"}
 # Families that scale queries and keys channel by channel after the rotary embedding has turned them.
 NORMED = {"hunyuan_vl"}
 
-# Families that write each picture as one run of one length, with nothing between pictures that stand side by side.
-SINGLE = {
+# Families that write each picture as one run, with nothing between pictures that stand side by side. Aria's crops are
+# pictures of their own: its processor splits none unless told to, and the prompt does not say.
+APART = {
+    "aria",
     "deepseek_vl",
     "deepseek_vl_hybrid",
     "fast_vlm",
+    "granite4_vision",
+    "lighton_ocr",
     "llava",
     "llava_next",
+    "llava_next_video",
     "llava_onevision",
     "paligemma",
+    "perception_lm",
+    "video_llava",
     "vipllava",
 }
+
+
+def kind(config: Any) -> str:
+    """The family of ``config``, as it is called here. Pixtral inside LLaVA writes its pictures as Mistral 3 does."""
+    name: str = config.model_type.replace("-", "_")  # transformers 4 writes lfm2-vl
+    tower = getattr(getattr(config, "vision_config", None), "model_type", "")
+    return "mistral3" if name == "llava" and tower == "pixtral" else name
 
 
 def squares(config: Any) -> set[int]:

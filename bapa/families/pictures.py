@@ -4,8 +4,11 @@ on the grid.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,9 +16,10 @@ from torch import Tensor
 
 from bapa import layout as layouts
 from bapa.errors import ModelError
+from bapa.families import apart, tiles
 from bapa.families import facts as families
-from bapa.families import tiles
-from bapa.families.anatomy import Anatomy
+from bapa.families.anatomy import Anatomy, image_tokens
+from bapa.families.words import Words
 from bapa.layout import Grid, Image, Layout, Shape, View
 from bapa.schemes import Scheme
 
@@ -27,13 +31,13 @@ class PromptReader:
     """
 
     def __init__(self, config: Any, tokens: Tensor, scheme: Scheme) -> None:
-        kind = config.model_type.replace("-", "_")  # transformers 4 writes lfm2-vl
+        kind = families.kind(config)
         self.tokens = tokens
         self.config = config
         self.scope = scheme.scope
         self.joined = families.JOINED.get(kind)
         self.rows = kind in families.ROWS
-        self.single = kind in families.SINGLE
+        self.apart = kind in families.APART
         self.anyres = kind in tiles.ANYRES
         self.tagged = kind in tiles.TAGGED
         self.squares = families.squares(config)
@@ -52,29 +56,61 @@ class PromptReader:
         ``lengths``: token count of every picture where known; read by families that put nothing between pictures.
         ``grids``: frames, patch rows and patch columns of every ``image`` and ``video`` where the family tells them,
         LongTensor (pictures, 3). ``call``: what else comes with the pictures, by the names of a forward's arguments; it
-        tells thumbnail and tiles apart.
+        tells pictures apart, and thumbnail and tiles.
+
+        Raises ModelError where pictures stand side by side and nothing tells how long each is.
         """
         call = call or {}
         ids = ids.cpu()
         mask = torch.isin(ids, self.tokens)
         if self.scope == "global":
             return Layout(mask.long())
-        runs = layouts.read(mask)
+        begins = torch.nn.functional.pad(ids.diff(dim=1) != 0, (1, 0))  # a video behind an image is one of its own
+        runs = layouts.read(mask, begins=begins)
         if grids and any(grid is not None for grid in grids.values()):
-            return self._measured(runs, ids, grids)
-        if self.single:
-            pieces = int(runs.number.amax(1).sum())
-            telling = len(lengths) > pieces and sum(lengths) == int(mask.sum())
-            found = layouts.read(mask, lengths if telling else ())
-        elif self.joined is not None and self.scope != "tile":
-            joined = self.joined
-            found = layouts.read(mask, joined=lambda row, end, start: joined(ids[row], end, start, self.config))
-        elif self.scope == "tile":
+            return self._measured(runs, ids, grids, call)
+        if self.scope == "tile" and not self.anyres:
             whole = [len(image) for row in range(runs.rows) for image in runs.images(row)]
-            found = layouts.read(mask, tiles.per_tile(call.get("pixel_values"), whole))
+            if each := tiles.per_tile(call.get("pixel_values"), whole):
+                return self._shaped(layouts.read(mask, each), call)
+        if self.apart:
+            telling = len(lengths) and sum(lengths) == int(mask.sum())
+            found = layouts.read(mask, lengths if telling else self._apart(runs, ids, call))
+        elif self.joined is not None and self.scope != "tile":
+            found = self.in_pieces(ids, mask)
         else:
             found = runs
         return self._shaped(found, call)
+
+    def in_pieces(self, ids: Tensor, mask: Tensor) -> Layout:
+        """The layout of a family whose image comes in several runs of ``mask``, which its tags tell together."""
+        joined = self.joined
+        if joined is None:
+            return layouts.read(mask)
+        return layouts.read(mask, joined=lambda row, end, start: joined(ids[row], end, start, self.config))
+
+    def kinds(self, ids: Tensor, types: Tensor | None = None) -> Tensor:
+        """BoolTensor: True on tokens of videos. GLM marks their frames by token type 2, not by a token."""
+        video = getattr(self.config, "video_token_id", getattr(self.config, "video_token_index", None))
+        found = ids == (-1 if video is None else video)
+        return found if types is None or types.shape != ids.shape else found | (types.cpu() == 2)
+
+    def _apart(self, runs: Layout, ids: Tensor, call: Mapping[str, Any]) -> list[int]:
+        """Token count of every picture in reading order."""
+        videos = self.kinds(ids)
+        found = [(row, image) for row in range(runs.rows) for image in runs.images(row)]
+        kinds = ["video" if bool(videos[row, image.columns[0]]) else "image" for row, image in found]
+        each: dict[str, list[int]] = {kind: [] for kind in dict.fromkeys(kinds)}
+        for (_, image), kind in zip(found, kinds, strict=True):
+            each[kind].append(len(image))
+        told = {kind: iter(lengths) for kind, lengths in apart.lengths(self.config, each, call).items()}
+        lengths: list[int] = []
+        for (_, image), kind in zip(found, kinds, strict=True):
+            left = len(image)
+            while left:
+                lengths.append(next(told[kind]))
+                left -= lengths[-1]
+        return lengths
 
     def _shaped(self, found: Layout, call: Mapping[str, Any]) -> Layout:
         """``found`` with what is known of how each image's tokens stand."""
@@ -117,32 +153,52 @@ class PromptReader:
         side = math.isqrt(len(image))
         return Grid(side, side) if len(image) in self.squares and side * side == len(image) else None
 
-    def _measured(self, runs: Layout, ids: Tensor, given: Mapping[str, Tensor | None]) -> Layout:
+    def _measured(
+        self, runs: Layout, ids: Tensor, given: Mapping[str, Tensor | None], call: Mapping[str, Any]
+    ) -> Layout:
         """Images and videos whose grids (frames, patch rows, patch columns) are told."""
-        video = getattr(self.config, "video_token_id", None)
-        frames = {kind: self._frames(given.get(kind)) for kind in ("image", "video")}
+        frames = {kind: self._frames(kind, given.get(kind), call) for kind in ("image", "video")}
+        videos = self.kinds(ids, call.get("mm_token_type_ids"))
         lengths: list[int] = []
-        grids: list[Grid | None] = []
+        grids: list[Shape] = []
         for row in range(runs.rows):
             for image in runs.images(row):
-                kind = "video" if video is not None and int(ids[row, image.columns[0]]) == video else "image"
-                left = len(image)
-                shown: list[Grid] = []
-                while left > 0 and (grid := next(frames[kind], None)) is not None:
-                    shown.append(grid)
-                    left -= grid.rows * grid.cols
-                cut = left != 0 or not shown  # a chunk of a prompt, or grids of another family
-                if self.scope == "frame" and not cut:
-                    lengths += [grid.rows * grid.cols for grid in shown]
-                    grids += shown
-                else:
+                waiting = frames["video" if bool(videos[row, image.columns[0]]) else "image"]
+                count, left = 0, len(image)
+                while left > 0 and count < len(waiting):
+                    left -= len(waiting[count])
+                    count += 1
+                if left:  # a chunk of a prompt, or grids of another family
                     lengths.append(len(image))
-                    grids.append(shown[0] if len(shown) == 1 else None)
+                    grids.append(None)
+                    continue
+                shown = [waiting.popleft() for _ in range(count)]
+                apiece = [shown[k : k + 1] for k in range(count)]
+                of_one = [list(group) for _, group in itertools.groupby(shown, lambda frame: frame.picture)]
+                for of in apiece if self.scope == "frame" else of_one:
+                    lengths.append(sum(map(len, of)))
+                    grids.append(of[0].grid if len(of) == 1 else None)
         return layouts.read(runs.mask, lengths, grids)
 
-    def _frames(self, grids: Tensor | None) -> Iterator[Grid]:
-        for frames, rows, cols in grids.tolist() if grids is not None else ():
-            yield from [Grid(rows // self.merge, cols // self.merge)] * frames
+    def _frames(self, kind: str, grids: Tensor | None, call: Mapping[str, Any]) -> deque[_Frame]:
+        """The frames of all pictures of one kind, in reading order."""
+        merges = call.get(f"{kind}_merge_sizes")
+        found: deque[_Frame] = deque()
+        for k, (frames, rows, cols) in enumerate(grids.tolist() if grids is not None else ()):
+            merge = int(merges[k]) if isinstance(merges, Tensor) else self.merge
+            found.extend(_Frame(k, Grid(rows // merge, cols // merge)) for _ in range(frames))
+        return found
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A frame of the ``picture``-th image or video; an image has one."""
+
+    picture: int
+    grid: Grid
+
+    def __len__(self) -> int:
+        return self.grid.rows * self.grid.cols
 
 
 class Reader(PromptReader):
@@ -152,52 +208,91 @@ class Reader(PromptReader):
         super().__init__(anatomy.model.config, anatomy.tokens, scheme)
         self.pictures = anatomy.pictures
         self.outer = anatomy.outer
-        self.embedding = anatomy.model.get_input_embeddings  # a bound method, so that a copied model brings its own
+        self.words = Words(anatomy.model)
 
-    def read(self, call: dict[str, Any], past: int, trust_ids: bool = False) -> Layout | None:
-        """The images a forward brings in; None where it brings none, whatever its ids (models may sample them).
+    def read(
+        self, call: Mapping[str, Any], past: int, trust_ids: bool = False, held: Layout | None = None
+    ) -> Layout | None:
+        """The images of all columns up to the last that a forward brings in; None where it brings none, whatever its
+        ids (models may sample them).
 
         ``call``: the arguments by name. ``past``: cached columns. ``trust_ids``: image tokens are images even without
-        pictures. Raises ModelError where embeddings hide the images.
+        pictures. ``held``: the layout of the cached columns, where it is known.
+
+        Raises ModelError where embeddings hide the images.
         """
-        brings = any(_given(call.get(name)) for name in self.pictures)
-        if (ids := call.get("input_ids")) is not None:
-            return self._placed(ids, call) if brings or trust_ids else None
-        if brings and self.joined is None:
-            return layouts.read(self._embedded(call["inputs_embeds"]))
-        if past and not brings:
+        self.tokens = image_tokens(self.config)  # people add tokens later
+        brings = self.brings(call)
+        ids = call.get("input_ids")
+        if ids is None:
+            ids = self._spelt(call, brings)
+        elif not brings and not trust_ids:
             return None
-        if (types := call.get("mm_token_type_ids")) is None:
+        if ids is None:
+            return None
+        ids = ids.cpu()
+        held = held if held is not None else layouts.text(len(ids), past)
+        if self.joined is not None and self.scope == "image":
+            unknown = torch.full((len(ids), past), -1, dtype=torch.long, device="cpu")
+            whole = torch.cat([held.ids if held.ids is not None else unknown, ids], 1)
+            mask = torch.isin(whole, self.tokens)
+            return replace(self._shaped(self.in_pieces(whole, mask), call), ids=whole)
+        grids = {kind: call.get(f"{kind}_grid_thw") for kind in ("image", "video")}
+        new = self.layout(ids, grids=grids, call=call)
+        return held.join(new, self._goes_on(held, new, call)) if past else new
+
+    def only_text(self, call: Mapping[str, Any]) -> bool:
+        """Whether a call brings ids and no pictures."""
+        return call.get("input_ids") is not None and not self.brings(call)
+
+    def brings(self, call: Mapping[str, Any]) -> bool:
+        """Whether a call brings pictures or their features."""
+        return any(_given(call.get(name)) for name in self.pictures)
+
+    def _goes_on(self, held: Layout, new: Layout, call: Mapping[str, Any]) -> Tensor | None:
+        """Whether the first new image is the last cached one, BoolTensor (rows,); None: where the two touch."""
+        if self.scope == "global":
+            return new.mask.any(1)
+        touch = held.mask[:, -1] & new.mask[:, 0]
+        if not self.apart or not bool(touch.any()):
+            return None
+        if any(_given(call.get(name)) for name in self.pictures if name != "mm_encoder_outputs"):
+            return torch.zeros_like(touch)  # pixels bring whole pictures
+        for row in touch.nonzero().flatten().tolist():
+            whole = apart.complete(self.config, len(held.images(row)[-1]))
+            if whole is None:
+                raise ModelError(
+                    "an image stands right behind the cached one, or goes on with it, and nothing tells which; "
+                    "cut the prompt elsewhere, or leave it to generate(prefill_chunk_size=...)"
+                )
+            touch[row] = not whole
+        return touch
+
+    def _spelt(self, call: Mapping[str, Any], brings: bool) -> Tensor | None:
+        """Stand-ins for the ids of a call with embeddings, LongTensor (rows, columns); None where all is text.
+
+        Embeddings of image tokens not yet replaced by pictures tell them, as in transformers itself; so do token types.
+        """
+        embeds = call["inputs_embeds"]
+        types = call.get("mm_token_type_ids")
+        if not brings and not isinstance(types, Tensor):
+            if self.words.all(embeds):
+                return None
             raise ModelError(
-                "inputs_embeds without input_ids or pictures hide where the images stand; "
-                "pass input_ids, or mm_token_type_ids (1 on image tokens, 0 on text)"
+                "inputs_embeds hold what is no word of the vocabulary: pictures, or virtual tokens of a tuned prompt; "
+                "pass input_ids with the pictures, or mm_token_type_ids (1 on image tokens, 0 on text; "
+                "those of virtual tokens in front may be left out)"
             )
-        return layouts.read(types > 0)
+        ids = self.words.spell(embeds, self.tokens)
+        if not brings and isinstance(types, Tensor):
+            columns = ids.shape[1]
+            shown = torch.nn.functional.pad(types.cpu() > 0, (columns - types.shape[1], 0))[:, -columns:]
+            ids = torch.where(shown, self.tokens[0], ids.masked_fill(torch.isin(ids, self.tokens), -1))
+            return ids if bool(shown.any()) else None
+        return ids
 
     def row_end(self) -> Tensor | None:
         return getattr(self.outer, "image_newline", None)
-
-    def _placed(self, ids: Tensor, call: dict[str, Any]) -> Layout:
-        grids = {kind: call.get(f"{kind}_grid_thw") for kind in ("image", "video")}
-        return self.layout(ids, lengths=self._lengths(ids, call) if self.single else (), grids=grids, call=call)
-
-    def _lengths(self, ids: Tensor, call: dict[str, Any]) -> list[int]:
-        """Token count of every image where images stand side by side, known from their features or from their
-        number.
-        """
-        features = (call.get("mm_encoder_outputs") or {}).get("image")
-        pixels = call.get("pixel_values")
-        if features is not None:
-            return [len(image) for image in features.pooler_output]
-        total = int(torch.isin(ids.cpu(), self.tokens).sum())
-        if isinstance(pixels, Tensor) and len(pixels) and total % len(pixels) == 0:
-            return [total // len(pixels)] * len(pixels)
-        return []
-
-    def _embedded(self, embeds: Tensor) -> Tensor:
-        """Image tokens of a call with embeddings: those equal to the placeholder's, as transformers itself does."""
-        placeholders = self.embedding()(self.tokens.to(embeds.device)).to(embeds.dtype)
-        return (embeds[..., None, :] == placeholders).all(-1).any(-1)
 
 
 def _given(value: Any) -> bool:

@@ -19,8 +19,8 @@ ANYRES = {"llava_next", "llava_next_video", "llava_onevision", "granite4_vision"
 TAGGED = {"granite_docling", "idefics3", "smolvlm"}
 
 
-def anyres(config: Any, size: Sequence[int], tokens: int) -> tuple[View, ...]:
-    """The views of a picture of ``size``, height and width in pixels, that fills ``tokens``; none where it does not."""
+def anyres(config: Any, size: Sequence[int], tokens: int | None = None) -> tuple[View, ...]:
+    """The views of a picture of ``size``, height and width in pixels; none where it does not fill ``tokens``."""
     pixels, side = config.vision_config.image_size, _side(config)
     height, width = (
         side * (best // pixels) for best in select_best_resolution(list(size), config.image_grid_pinpoints)
@@ -33,7 +33,12 @@ def anyres(config: Any, size: Sequence[int], tokens: int) -> tuple[View, ...]:
     if most.isdigit() and (ratio := math.sqrt(height * width / (int(most) * side**2))) > 1.1:
         height, width = int(height // ratio), int(width // ratio)
     views = (View(Grid(side, side)), View(Grid(height, width), row_ends=True))
-    return views if sum(map(len, views)) == tokens else ()
+    return views if tokens in (None, sum(map(len, views))) else ()
+
+
+def thumbnail(config: Any) -> int:
+    """Tokens of a picture of which only the thumbnail is shown, its end included (LLaVA-OneVision, several images)."""
+    return _side(config) ** 2 + 1
 
 
 def packed(config: Any, features: Tensor, row_end: Tensor) -> tuple[View, ...]:

@@ -46,7 +46,7 @@ class Anchored(Native):
 def anchors(tokens: Tokens) -> Tensor:
     """Position of the first token of each token's segment, which never reaches back beyond its sequence."""
     image, positions = tokens.image, tokens.positions
-    columns = torch.arange(image.shape[-1], device=image.device)
+    columns = torch.arange(image.shape[-1], device=image.device, dtype=torch.long)
     changes = torch.zeros_like(image)
     changes[:, 1:] = image[:, 1:] != image[:, :-1]
     start = torch.where(changes, columns, 0).cummax(-1).values.maximum(tokens.begin)

@@ -8,13 +8,16 @@ layout alone, so they can be prepared before the model's own positions are known
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from bapa.errors import SchemeError
 from bapa.layout import Layout
 from bapa.schemes.base import Scheme
+
+TOLD_APART = 2**23  # positions that float32 holds to a half
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Carry:
     tokens: Tensor
     shift: Tensor
 
+    def crop(self, columns: int) -> Carry:
+        """The first ``columns`` columns."""
+        return Carry(self.tokens[..., :columns], self.shift[:, :columns])
+
     def to(self, device: torch.device) -> Carry:
         return Carry(*(t.to(device, non_blocking=True) for t in (self.tokens, self.shift)))
 
@@ -35,59 +42,106 @@ class Carry:
 def carry(layout: Layout, scheme: Scheme, place: Tensor | None = None, begin: Tensor | None = None) -> Carry:
     """What ``scheme`` makes every token of ``layout`` carry; see :class:`Carry` for shapes and dtypes.
 
-    Only an ``absolute`` scheme needs the raster positions ``place`` and the columns ``begin`` at which the tokens'
-    sequences begin, LongTensors (rows, columns) on the CPU.
+    Padding carries what the text before it does. Only an ``absolute`` scheme needs the raster positions ``place`` and
+    the columns ``begin`` at which the tokens' sequences begin, LongTensors (rows, columns) on the CPU.
     """
-    shift = torch.zeros(layout.rows, layout.columns, dtype=torch.float64)
+    shift = torch.zeros(layout.rows, layout.columns, dtype=torch.float64, device="cpu")
     placed: list[list[tuple[Tensor, Tensor]]] = []  # by row and image: columns, and what their tokens carry
     for row in range(layout.rows):
         if row and place is None and layout.alike(row - 1, row):  # beams, and prompts cut to one pattern
             shift[row] = shift[row - 1]
             placed.append(placed[-1])
             continue
-        before = 0.0  # shift of the text in front of the image
+        rank = None if layout.padding is None else (~layout.padding[row]).cumsum(0) - 1  # among what is no padding
+        before, filled = 0.0, 0  # shift of the text in front of the image, and up to where it has been told
+        along = shift.new_zeros(layout.columns if rank is None else int(rank[-1]) + 1)
         moves = []
         for image in layout.images(row):
-            first = int(image.columns[0])
+            spots = image.columns if rank is None else rank[image.columns]
+            first, stop = int(spots[0]), int(spots[-1]) + 1
+            along[filled:first] = before
             b = 0.0
             if place is not None and begin is not None:
-                start = int(begin[row, first])
-                b = float(place[row, first]) - before + (float(shift[row, start - 1]) if start else 0.0)
-            placement = scheme.place(image, b)
-            columns = torch.arange(first, layout.columns)
-            seen = torch.searchsorted(image.columns, columns, right=True)  # tokens of this image so far
-            shift[row, first:] = before + seen - placement.resume[seen - 1]
-            moves.append((image.columns, image.columns - first + before - placement.offsets))
+                column = int(image.columns[0])
+                start = int(begin[row, column]) if rank is None else int(rank[int(begin[row, column])])
+                b = float(place[row, column]) - before + (float(along[start - 1]) if start > 0 else 0.0)
+            placement = scheme.place(replace(image, columns=spots), b)
+            seen = along.new_zeros(stop - first, dtype=torch.long)  # tokens of this image so far
+            seen[spots - first] = 1
+            seen = seen.cumsum(0)
+            along[first:stop] = before + seen - placement.resume[seen - 1]
+            moves.append((image.columns, spots - first + before - placement.offsets))
             before += len(image) - float(placement.resume[-1])
+            filled = stop
+        along[filled:] = before
+        shift[row] = along if rank is None else torch.nn.functional.pad(along, (1, 0))[rank + 1]
         placed.append(moves)
     tokens = shift.repeat(max((len(moved) for moves in placed for _, moved in moves), default=1), 1, 1)
     for row, moves in enumerate(placed):
         for columns, moved in moves:
             tokens[:, row, columns] = moved.to(tokens.dtype)
     tokens, shift = tokens - scheme.shift, shift - scheme.shift
+    if bool((tokens.abs() > TOLD_APART).any()):
+        raise SchemeError(
+            f"{scheme}: tokens would stand {TOLD_APART} positions away and more; float32 does not tell them"
+        )
     whole = not bool(shift.frac().any() | tokens.frac().any())
     dtype = torch.long if whole else torch.float32
     return Carry(tokens.to(dtype), shift.to(dtype))
 
 
-def segments(native: Tensor, image: Tensor) -> Tensor:
+def uncounted(native: Tensor, padding: Tensor) -> Tensor | None:
+    """What of ``padding``, BoolTensor (rows, columns), the positions ``native``, (axes, rows, columns), leave out.
+
+    Generation counts without padding. A plain forward of a one-axis model counts columns, so a gap takes as many
+    positions as it has columns, and a hidden image token is as far from the others as if it were seen. Padding that
+    takes positions is a token like any other. None where nothing is left out.
+    """
+    kept = ~padding
+    column = torch.arange(padding.shape[1], device=padding.device, dtype=torch.long).expand_as(padding)
+    before = _before(kept)
+    gap = kept & (before >= 0) & (column - before > 1)
+    if bool(gap.any()):
+        earlier = before.clamp(min=0)
+        step = native - native.gather(-1, earlier.expand_as(native))
+        runs = (gap & (step == column - earlier).all(0)).to(padding.device)
+        # Padding is counted where the next token behind it says so.
+        following = torch.where(kept, column, padding.shape[1]).flip(-1).cummin(-1).values.flip(-1)
+        known = torch.nn.functional.pad(runs, (0, 1)).gather(-1, following)
+        padding = padding & ~known
+    return padding if bool(padding.any()) else None
+
+
+def _before(kept: Tensor) -> Tensor:
+    """The last column before each that is ``kept``, LongTensor of its shape (rows, columns); -1 where there is none."""
+    column = torch.arange(kept.shape[1], device=kept.device, dtype=torch.long)
+    last = torch.where(kept, column, -1).cummax(-1).values
+    return torch.nn.functional.pad(last, (1, 0), value=-1)[:, :-1]
+
+
+def segments(native: Tensor, image: Tensor, padding: Tensor | None = None) -> Tensor:
     """Column at which each token's sequence begins: LongTensor (rows, columns).
 
-    ``native``: (axes, rows, columns), the model's own positions; ``image``: BoolTensor (rows, columns). A row holds
-    several sequences where it is packed or padded: a sequence begins where the first axis (time) does not go on.
-    Padding thus falls apart into sequences of one token, which keep the positions the model gave them.
+    ``native``: (axes, rows, columns), the model's own positions; ``image``, ``padding``: BoolTensors (rows, columns).
+    A row holds several sequences where it is packed: a sequence begins where the first axis (time) does not go on from
+    the token before, padding apart. Padding falls apart into sequences of one token, which keep the positions the model
+    gave them, and so does padding at the ends of a row that no mask tells of.
     """
-    time, columns = native[0], torch.arange(native.shape[-1], device=native.device)
-    step = torch.diff(time, dim=-1)
-    within = image[:, 1:] & image[:, :-1]
+    time, columns = native[0], torch.arange(native.shape[-1], device=native.device, dtype=torch.long)
+    kept = torch.ones_like(image) if padding is None else ~padding
+    before = _before(kept)
+    follows, earlier = before >= 0, before.clamp(min=0)
+    seen = image.gather(-1, earlier) & follows
+    step = time - time.gather(-1, earlier)
     # Behind a video time may fall, to a place still behind the one the video began at.
-    first = torch.where(image & ~torch.nn.functional.pad(image, (1, 0))[:, :-1], columns, 0).cummax(dim=-1).values
-    goes_on = image[:, :-1] & (time[:, 1:] > time.gather(-1, first)[:, :-1])
-    begins = ((step < 0) | ((step == 0) & ~within)) & ~goes_on
-    return torch.nn.functional.pad(begins, (1, 0)).mul(columns).cummax(dim=-1).values
+    first = torch.where(image & ~seen, columns, 0).cummax(dim=-1).values
+    goes_on = seen & (time > time.gather(-1, first))
+    begins = kept & (~follows | ((step < 0) | ((step == 0) & ~(image & seen))) & ~goes_on)
+    begin = begins.mul(columns).cummax(dim=-1).values
+    return begin if padding is None else torch.where(padding, columns, begin)
 
 
-def raster(native: Tensor, begin: Tensor) -> Tensor:
+def raster(native: Tensor, begin: Tensor, padding: Tensor | None = None) -> Tensor:
     """Raster position of every token, (rows, columns); ``begin`` as :func:`segments` gives it.
 
     With one rotary axis this is the model's own position. With several, an image advances the native positions by
@@ -95,8 +149,16 @@ def raster(native: Tensor, begin: Tensor) -> Tensor:
     """
     if len(native) == 1:
         return native[0]
-    columns = torch.arange(native.shape[-1], device=native.device)
-    return native[0].gather(-1, begin) + columns - begin
+    rank = ranks(native.shape[-1], padding, native.device)
+    return native[0].gather(-1, begin) + rank - rank.expand_as(begin).gather(-1, begin)
+
+
+def ranks(columns: int, padding: Tensor | None, device: torch.device) -> Tensor:
+    """How many tokens that are no padding stand before each column, (rows or 1, columns)."""
+    if padding is None:
+        return torch.arange(columns, device=device, dtype=torch.long)[None]
+    kept = (~padding).long()
+    return kept.cumsum(-1) - kept
 
 
 @dataclass(frozen=True)
@@ -116,35 +178,71 @@ class Balanced:
 def balance(native: Tensor, layout: Layout, scheme: Scheme) -> Balanced:
     """The positions ``scheme`` gives a batch that starts at column 0.
 
-    ``native``: LongTensor (axes, rows, columns), the model's own positions.
+    ``native``: LongTensor (axes, rows, columns), the model's own positions. ``layout``: of these columns and of those
+    still to come, where they are known: an image cut by the end is placed as the whole one.
     """
-    begin = segments(native, layout.mask.to(native.device))
-    place = raster(native, begin)
-    known = (place.cpu(), begin.cpu()) if scheme.absolute else ()
-    moves = carry(layout, scheme, *known).to(native.device)
+    stop = native.shape[-1]
+    fed = layout.crop(stop)
+    padding = None if fed.padding is None else fed.padding.to(native.device)
+    begin = segments(native, fed.mask.to(native.device), padding)
+    place = raster(native, begin, padding)
+    moves = _moves(layout, scheme, place, begin)
     # Images of earlier sequences in a packed row moved nothing in this one.
     earlier = torch.nn.functional.pad(moves.shift + scheme.shift, (1, 0)).gather(-1, begin)
-    raster_end = place[:, -1] + 1
+    last = last_column(fed).to(native.device)[:, None]
+    raster_end = place.gather(-1, last)[:, 0] + 1
     return Balanced(
         positions=place + earlier - moves.tokens,
         raster_end=raster_end,
-        native_end=native_end(native),
-        end=raster_end + earlier[:, -1] - moves.shift[:, -1],
+        native_end=native_end(native, fed),
+        end=raster_end + (earlier - moves.shift).gather(-1, last)[:, 0],
     )
 
 
-def resume(origin: Tensor, past: int, layout: Layout, scheme: Scheme) -> tuple[Tensor, Tensor]:
+def resume(origin: Tensor, native: Tensor, past: int, layout: Layout, scheme: Scheme) -> tuple[Tensor, Tensor]:
     """Positions of the columns from ``past`` on, for a batch whose earlier columns are cached.
 
-    ``origin``: (rows,), raster position minus column of the running sequences. Returns the positions, (axes, rows,
+    ``origin``: (rows,), raster position of the running sequences minus their tokens before it. ``native``: (axes,
+    rows, columns from ``past`` on), the model's own positions; those of one axis are the raster, padding included.
+    ``layout``: of all columns, and of those still to come where they are known. Returns the positions, (axes, rows,
     columns), and that of the text behind them, (rows,).
     """
-    place = origin[:, None] + torch.arange(layout.columns, device=origin.device)
-    known = (place.cpu(), torch.zeros_like(layout.number)) if scheme.absolute else ()
-    moves = carry(layout, scheme, *known).to(origin.device)
-    return (place - moves.tokens)[..., past:], place[:, -1] + 1 - moves.shift[:, -1]
+    fed = layout.crop(past + native.shape[-1])
+    padding = None if fed.padding is None else fed.padding.to(origin.device)
+    place = (origin[:, None] + ranks(fed.columns, padding, origin.device)).expand(fed.rows, -1)
+    if len(native) == 1:
+        place = torch.cat([place[:, :past], native[0].to(place)], -1)
+    moves = _moves(layout, scheme, place, torch.zeros_like(place, dtype=torch.long))
+    last = last_column(fed).to(origin.device)[:, None]
+    end = (place + 1 - moves.shift).gather(-1, last)[:, 0]
+    return (place - moves.tokens)[..., past:], end
 
 
-def native_end(native: Tensor) -> Tensor:
-    """The position the model itself gives the text behind the last column, (rows,): one after the largest axis."""
-    return native[..., -1].amax(0) + 1
+def _moves(layout: Layout, scheme: Scheme, place: Tensor, begin: Tensor) -> Carry:
+    """:func:`carry` of the columns that have a ``place``, (rows, columns), on its device."""
+    stop = place.shape[-1]
+    if not scheme.absolute:
+        return carry(layout, scheme).crop(stop).to(place.device)
+    further = torch.arange(layout.columns - stop, device="cpu", dtype=torch.long)
+    place, known = place.cpu(), begin.cpu()
+    places = torch.cat([place, place[:, -1:] + 1 + further], -1)
+    begins = torch.cat([known, known[:, -1:].expand(-1, len(further))], -1)
+    return carry(layout, scheme, places, begins).crop(stop).to(begin.device)
+
+
+def last_column(layout: Layout) -> Tensor:
+    """The last column of each row that is no padding, LongTensor (rows,); the last of all where there is none."""
+    if layout.padding is None:
+        return torch.full((layout.rows,), layout.columns - 1, dtype=torch.long, device="cpu")
+    return layout.columns - 1 - (~layout.padding).flip(-1).long().argmax(-1)
+
+
+def native_end(native: Tensor, layout: Layout | None = None) -> Tensor:
+    """The position the model itself gives the text behind the last token, (rows,): one after the largest axis.
+
+    ``native``: (axes, rows, columns), the last columns of ``layout``, which tells what of them is padding.
+    """
+    if layout is None or layout.padding is None:
+        return native[..., -1].amax(0) + 1
+    last = last_column(layout).to(native.device) - (layout.columns - native.shape[-1])
+    return native.amax(0).gather(-1, last.clamp(min=0)[:, None])[:, 0] + 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
 
 from bapa.layout import Image
 from bapa.schemes.base import Placement, Scheme, is_number
+from bapa.schemes.effects import Effects
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Bapa(Scheme):
     """Every image token at ``b``; the text resumes at ``b + distance``.
 
     ``distance``: 1 is the paper's rule and the default; any positive number (fractions too) moves the text away from
-    the image; ``"native"`` is the image's token count, which leaves the text where it was.
+    the image; ``"native"`` leaves the text where it was: the image's token count behind it, max(rows, columns) in an
+    M-RoPE model.
     """
 
     name: ClassVar[str] = "bapa"
@@ -29,9 +31,15 @@ class Bapa(Scheme):
         valid = self.distance == "native" or (is_number(self.distance) and self.distance > 0)
         self.require("distance", valid, 'a positive number or "native"')
 
+    @property
+    def effects(self) -> Effects:
+        return replace(super().effects, grid=self.distance == "native")
+
     def place(self, image: Image, b: float = 0) -> Placement:
         n = len(image)
-        shared = torch.zeros(1, n, dtype=torch.long)
+        shared = torch.zeros(1, n, dtype=torch.long, device="cpu")
         if self.distance == "native":
-            return Placement(offsets=shared, resume=torch.arange(1, n + 1))
-        return Placement(offsets=shared, resume=torch.tensor(self.distance).repeat(n))
+            counted = torch.arange(1, n + 1, dtype=torch.long, device="cpu")
+            return Placement(offsets=shared, resume=counted if image.advance is None else image.advance)
+        dtype = torch.long if isinstance(self.distance, int) else torch.float64
+        return Placement(offsets=shared, resume=torch.full((n,), self.distance, dtype=dtype, device="cpu"))

@@ -20,6 +20,7 @@ from bapa.schemes.effects import Attention, Effects
 
 Scope = Literal["image", "tile", "frame", "global"]
 
+FURTHEST = 1_000_000  # positions a number of an option may mean: float32, in which they turn, tells them apart
 _DEEPEST = 128  # layers; no decoder that sees pictures has more
 
 
@@ -75,7 +76,10 @@ class Scheme(ABC):
     def require(self, option: str, valid: bool, accepted: str) -> None:
         """Raise SchemeError, naming what is ``accepted``, where the value of ``option`` is not ``valid``."""
         if not valid:
-            raise SchemeError(f"{option}={getattr(self, option)!r}: {accepted} is accepted")
+            value = getattr(self, option)
+            large = isinstance(value, int | float) and abs(value) > FURTHEST
+            found = f"{value!r:.40}{'...' if len(repr(value)) > 40 else ''}"
+            raise SchemeError(f"{option}={found}: {accepted}{f', {FURTHEST} at most,' if large else ''} is accepted")
 
     @abstractmethod
     def place(self, image: Image, b: float = 0) -> Placement:
@@ -133,9 +137,17 @@ class Scheme(ABC):
             raise SchemeError(
                 f"scheme {self.name!r} needs the patch grid of an image; none is known for {len(image)} tokens{hint}"
             )
+        self.require_all(image)
         if len(image) > image.grid.rows * image.grid.cols:
             raise SchemeError(f"{len(image)} image tokens do not fit on {image.grid.rows} x {image.grid.cols} patches")
         return image.grid
+
+    def require_all(self, image: Image) -> None:
+        """Raise SchemeError where a mask hides tokens of ``image``, so that the others do not fill its grid."""
+        if image.thinned:
+            raise SchemeError(
+                f"scheme {self.name!r} needs every patch of an image; the attention mask hides all but {len(image)}"
+            )
 
     def count(self, image: Image) -> int:
         """Patches of the whole ``image``; where its grid is not known, the tokens it has brought so far."""
@@ -162,7 +174,7 @@ class GridScheme(Scheme):
 
 def patches(grid: Grid) -> tuple[Tensor, Tensor]:
     """Row and column of every patch in raster order: two LongTensors (rows * cols,)."""
-    i = torch.arange(grid.rows * grid.cols)
+    i = torch.arange(grid.rows * grid.cols, dtype=torch.long, device="cpu")
     return i // grid.cols, i % grid.cols
 
 
@@ -173,10 +185,10 @@ def rings(grid: Grid) -> Tensor:
 
 
 def is_number(value: object, least: float = -math.inf) -> bool:
-    """Whether an option is a finite number, ``least`` or larger."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= least
+    """Whether an option is a number from ``least`` to ``FURTHEST``, on either side of 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value and abs(value) <= FURTHEST
 
 
 def is_whole(value: object, least: float = -math.inf) -> bool:
-    """Whether an option is a whole number, ``least`` or larger."""
+    """The same of whole numbers."""
     return isinstance(value, int) and is_number(value, least)

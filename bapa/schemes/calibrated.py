@@ -58,7 +58,8 @@ class Calibrated(Scheme):
 
     def place(self, image: Image, b: float = 0) -> Placement:
         # Natively an image token counts the tags before it too.
-        return self.compress(Placement((image.columns - image.columns[0])[None], torch.arange(1, len(image) + 1)))
+        counted = torch.arange(1, len(image) + 1, dtype=torch.long, device="cpu")
+        return self.compress(Placement((image.columns - image.columns[0])[None], counted))
 
     def on_axes(self, axes: int) -> Scheme:
         if axes == 1 or (self.delta == 0 and self.multiple is None):  # nothing then depends on the grid

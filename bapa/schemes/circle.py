@@ -59,10 +59,10 @@ class Circle(GridScheme):
         x, y = c.double() - (grid.cols - 1) / 2, r.double() - (grid.rows - 1) / 2
         direction = torch.atan2(y, x)
         direction = (direction - direction.min()) / (direction.max() - direction.min())
-        raster = torch.arange(len(r), dtype=torch.float64) / len(r)
+        raster = torch.arange(len(r), dtype=torch.float64, device="cpu") / len(r)
         angle = 2 * math.pi * (self.alpha * direction + (1 - self.alpha) * raster)
         radius = float(max(x.max(), y.max())) if self.radius == "auto" else self.radius
         # Two unit vectors at right angles to (1, 1, 1) and to each other; the paper's axes are width, height, time.
-        u = torch.tensor([[-1.0], [1.0], [0.0]], dtype=torch.float64) / math.sqrt(2)
-        v = torch.tensor([[-1.0], [-1.0], [2.0]], dtype=torch.float64) / math.sqrt(6)
+        u = torch.tensor([[-1.0], [1.0], [0.0]], dtype=torch.float64, device="cpu") / math.sqrt(2)
+        v = torch.tensor([[-1.0], [-1.0], [2.0]], dtype=torch.float64, device="cpu") / math.sqrt(6)
         return (radius * (angle.cos() * u + angle.sin() * v)).flip(0)

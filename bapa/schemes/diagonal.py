@@ -32,4 +32,4 @@ class Diagonal(GridScheme):
         return torch.stack([torch.zeros_like(r), r - (grid.rows - 1) // 2, c - (grid.cols - 1) // 2])
 
     def place(self, image: Image, b: float = 0) -> Placement:
-        return replace(super().place(image, b), resume=torch.ones(len(image), dtype=torch.long))
+        return replace(super().place(image, b), resume=torch.ones(len(image), dtype=torch.long, device="cpu"))

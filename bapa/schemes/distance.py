@@ -57,12 +57,12 @@ def ptd(scheme: Scheme, grid: Grid, text: int = 8, axes: int = 3, b: float = 0) 
     offsets, resume = _placed(scheme, grid, b)
     if len(offsets) == 1:
         offsets = offsets.expand(axes, -1)
-    tokens = resume + torch.arange(text)
+    tokens = resume + torch.arange(text, dtype=torch.long, device="cpu")
     distances = (tokens[:, None, None] - offsets).square().sum(1).sqrt()  # (text, patches)
     return float((distances - distances.mean(1, keepdim=True)).abs().mean())
 
 
 def _placed(scheme: Scheme, grid: Grid, b: float) -> tuple[Tensor, Tensor]:
     """Offsets of the patches, (axes, patches), and of the first text token, both float64."""
-    placement = scheme.place(Image(torch.arange(grid.rows * grid.cols), grid), b)
+    placement = scheme.place(Image(torch.arange(grid.rows * grid.cols, dtype=torch.long, device="cpu"), grid), b)
     return placement.offsets.double(), placement.resume[-1].double()

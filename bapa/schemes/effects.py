@@ -62,9 +62,9 @@ class Effects:
     """All that a scheme changes.
 
     ``positions``: the rotary embedding gets those of :meth:`Scheme.place`; else the model's own go on. ``grid``: the
-    rule is told on patch grids, so those that M-RoPE positions tell are read. ``views``: it needs to know how thumbnail
-    and tiles stand. ``looks``: attention effects. ``features``: a change of image features. ``mask``: who sees whom
-    inside an image.
+    rule asks for patch grids, or for how far the model itself goes on behind an image, so what M-RoPE positions tell of
+    them is read. ``views``: it needs to know how thumbnail and tiles stand. ``looks``: attention effects. ``features``:
+    a change of image features. ``mask``: who sees whom inside an image.
     """
 
     positions: bool = True

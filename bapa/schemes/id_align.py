@@ -41,6 +41,7 @@ class IdAlign(Scheme):
             raise SchemeError(
                 f"{self.name!r} needs to know how thumbnail and tiles stand; it is not known for {len(image)} tokens"
             )
+        self.require_all(image)
         offsets = torch.cat([_inherited(view, thumbnail.rows, thumbnail.cols) for view in views])
         if len(image) > len(offsets):
             raise SchemeError(f"{len(image)} image tokens do not fit on {len(offsets)} of thumbnail and tiles")

@@ -26,5 +26,5 @@ class Native(Scheme):
         return replace(super().effects, positions=False)
 
     def place(self, image: Image, b: float = 0) -> Placement:
-        i = torch.arange(len(image))
+        i = torch.arange(len(image), dtype=torch.long, device="cpu")
         return Placement(offsets=i[None], resume=i + 1)

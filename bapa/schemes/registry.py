@@ -67,6 +67,9 @@ def parse(text: str | Scheme) -> Scheme:
     """A scheme from its text form, e.g. ``"bapa:distance=native"``; a Scheme is returned as it is."""
     if isinstance(text, Scheme):
         return text
+    if not isinstance(text, str):
+        found = f"the class {text.__name__}" if isinstance(text, type) else repr(text)
+        raise SchemeError(f"{found} is no scheme; a name ('bapa'), a text form ('bapa:distance=3') or a Scheme is one")
     name, _, rest = text.strip().partition(":")
     options: dict[str, object] = {}
     for part in filter(None, rest.split(",")):

@@ -24,4 +24,5 @@ class Reverse(Scheme):
     attention: ClassVar[Attention] = "ranked"
 
     def place(self, image: Image, b: float = 0) -> Placement:
-        return Placement.after_last(self.count(image) - 1 - torch.arange(len(image))[None])
+        i = torch.arange(len(image), dtype=torch.long, device="cpu")
+        return Placement.after_last(self.count(image) - 1 - i[None])

@@ -25,5 +25,5 @@ class SpatialReset(MRope):
 
     def place(self, image: Image, b: float = 0) -> Placement:
         placed = super().place(image)
-        home = torch.tensor([[0], [b], [b]], dtype=torch.float64)
+        home = torch.tensor([[0], [b], [b]], dtype=torch.float64, device="cpu")
         return replace(placed, offsets=placed.offsets - home)

@@ -36,7 +36,7 @@ class Stride(Scheme):
 
     def place(self, image: Image, b: float = 0) -> Placement:
         # Index times delta in double precision: a float range could end one token too far.
-        number = torch.arange(1, len(image) + 1, dtype=torch.float64)
+        number = torch.arange(1, len(image) + 1, dtype=torch.float64, device="cpu")
         tags = image.columns - image.columns[0] + 1 - number
         advance = self.delta * number
         # 100 x 0.07 is a hair above 7: rounding errors must not carry the text a whole position on.

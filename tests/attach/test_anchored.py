@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 import bapa
 from bapa import layout as layouts
-from bapa.attach import attention, turning
-from bapa.attach.state import State
+from bapa.attach import attention, hooks, turning
+from bapa.attach.state import State, Tie
 from bapa.errors import ModelError, SchemeError
 from bapa.families.anatomy import find
 from bapa.layout import Layout
-from bapa.schemes import Scheme, anchored
+from bapa.schemes import anchored
 from tests.attach import checks
 from tests.attach.checks import TWO_IMAGES, close, generate, logits, same
 from tests.tiny import FAMILIES, Family
@@ -201,12 +201,12 @@ def test_a_wrong_rule_is_caught_by_hand(
 
 @pytest.mark.parametrize("forgotten", ["anchor", "image"])
 def test_forgetting_what_is_cached_is_caught(forgotten: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forget(scheme: Scheme, layout: Layout, origin: Tensor, offset: Tensor, positions: Tensor) -> State:
+    def forget(tie: Tie, layout: Layout, origin: Tensor, offset: Tensor, positions: Tensor) -> State:
         if forgotten == "image":
             layout = layouts.text(layout.rows, layout.columns)
-        return State(scheme, layout, origin, offset, positions + 2 * (forgotten == "anchor"))
+        return State(tie, layout, origin, offset, positions + 2 * (forgotten == "anchor"))
 
-    monkeypatch.setattr(attention, "State", forget)
+    monkeypatch.setattr(hooks, "State", forget)
     with pytest.raises(AssertionError):
         checks.cached_equals_recompute(FAMILIES["llava"], "sdpa", "anchored")
 

@@ -22,6 +22,15 @@ CHECKS = [
     checks.copies_are_independent,
     checks.checkpointing_gives_the_same_gradients,
 ]
+# Of the positions or the hooks alone, which no kind of attention changes.
+OF_POSITIONS = [
+    checks.gaps_count_for_nothing,
+    checks.chunks_of_every_size,
+    checks.touching_pictures_are_two,
+    checks.an_image_at_the_end,
+    checks.compiled_before_it_is_balanced,
+    checks.threads_do_not_meet,
+]
 
 
 @pytest.mark.parametrize("attn", ["sdpa", "eager"])
@@ -32,6 +41,12 @@ def test_family(name: str, check: Callable[..., None], attn: str) -> None:
     if reason := family.skip.get(check.__name__):
         pytest.skip(f"native quirk: {reason}")
     check(family, attn)
+
+
+@pytest.mark.parametrize("check", OF_POSITIONS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_family_positions(name: str, check: Callable[..., None]) -> None:
+    test_family(name, check, "sdpa")
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ import torch
 from torch import Tensor
 
 from bapa import layout as layouts
+from bapa.attach import api
 from bapa.attach import hooks as attach
-from bapa.attach.hooks import Attachment, Call
+from bapa.attach.call import Call
+from bapa.attach.hooks import Attachment
 from bapa.attach.state import State
 from bapa.families.pictures import Reader
 from bapa.layout import Image, Layout
@@ -25,18 +28,19 @@ Mutation = Callable[[pytest.MonkeyPatch], None]
 
 
 def drop_the_decode_offset(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(attach, "State", lambda scheme, layout, origin, offset: State(scheme, layout, origin, offset * 0))
+    patch.setattr(attach, "State", lambda tie, layout, origin, offset, _: State(tie, layout, origin, offset * 0))
 
 
 def count_padding(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(assign, "segments", lambda native, image: torch.zeros_like(native[0]))
+    patch.setattr(attach, "covered", lambda *_: None)
+    patch.setattr(assign, "segments", lambda native, image, padding=None: torch.zeros_like(native[0]))
 
 
 def balance_the_first_image_only(patch: pytest.MonkeyPatch) -> None:
     read = Reader.read
 
-    def first(self: Reader, *call: Any) -> Layout | None:
-        found = read(self, *call)
+    def first(self: Reader, *call: Any, **known: Any) -> Layout | None:
+        found = read(self, *call, **known)
         return None if found is None else replace(found, number=found.number * (found.number == 1))
 
     patch.setattr(Reader, "read", first)
@@ -59,7 +63,7 @@ def lose_a_step_behind_the_image(patch: pytest.MonkeyPatch) -> None:
 
 def count_from_zero(patch: pytest.MonkeyPatch) -> None:
     raster = assign.raster
-    patch.setattr(assign, "raster", lambda native, begin: raster(native, begin) - native[0].amin(-1, keepdim=True))
+    patch.setattr(assign, "raster", lambda native, *at: raster(native, *at) - native[0].amin(-1, keepdim=True))
 
 
 def hand_ids_to_the_model(patch: pytest.MonkeyPatch) -> None:
@@ -73,16 +77,49 @@ def hand_ids_to_the_model(patch: pytest.MonkeyPatch) -> None:
             kwargs["position_ids"] = assign.balance(native, layout, self.scheme).positions[0]
         return args, kwargs
 
-    def leave_alone(self: Attachment, call: Call, native: Tensor) -> list[Tensor]:
-        return [native]
-
     patch.setattr(Attachment, "enter", enter)
-    patch.setattr(Attachment, "_positions", leave_alone)
+    patch.setattr(Attachment, "alone", lambda *_: None)
 
 
 def round_the_distance(patch: pytest.MonkeyPatch) -> None:
     place = Bapa.place
     patch.setattr(Bapa, "place", lambda self, image, b=0: replace(p := place(self, image, b), resume=p.resume.round()))
+
+
+def see_no_gap(patch: pytest.MonkeyPatch) -> None:
+    """Padding at the ends of a row is known from positions; a gap inside is known from the mask alone."""
+    patch.setattr(attach, "covered", lambda *_: None)
+
+
+def read_chunk_by_chunk(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(attach, "announced", lambda *_: None)
+
+
+def take_a_run_for_an_image(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Reader, "_apart", lambda self, runs, *_: [len(image) for image in runs.images(0)])
+
+
+def let_the_axes_go_on_by_themselves(patch: pytest.MonkeyPatch) -> None:
+    follow = Attachment._follow
+
+    def each(self: Attachment, call: Call, native: Tensor) -> list[Tensor]:
+        return [found + native - native.amax(0, keepdim=True) for found in follow(self, call, native)]
+
+    patch.setattr(Attachment, "_follow", each)
+
+
+def keep_old_graphs(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(api, "_forget_graphs", lambda: None)
+
+
+def share_the_call(patch: pytest.MonkeyPatch) -> None:
+    made = Attachment.__init__
+
+    def init(self: Attachment, *args: Any) -> None:
+        made(self, *args)
+        self.thread = SimpleNamespace()  # type: ignore[assignment]
+
+    patch.setattr(Attachment, "__init__", init)
 
 
 CAUGHT: list[tuple[Mutation, str, Callable[..., None]]] = [
@@ -98,6 +135,13 @@ CAUGHT: list[tuple[Mutation, str, Callable[..., None]]] = [
     (round_the_distance, "llava", checks.positions_are_the_papers),
     (count_from_zero, "paligemma", checks.positions_are_the_papers),
     (hand_ids_to_the_model, "llava", checks.no_mask_equals_ones),
+    (see_no_gap, "llava", checks.gaps_count_for_nothing),
+    (see_no_gap, "qwen2_5_vl", checks.gaps_count_for_nothing),
+    (read_chunk_by_chunk, "aya_vision", checks.chunks_of_every_size),
+    (take_a_run_for_an_image, "lighton_ocr", checks.touching_pictures_are_two),
+    (let_the_axes_go_on_by_themselves, "qwen2_5_vl", checks.an_image_at_the_end),
+    (keep_old_graphs, "llava", checks.compiled_before_it_is_balanced),
+    (share_the_call, "llava", checks.threads_do_not_meet),
 ]
 
 

@@ -154,9 +154,13 @@ def test_embeddings_instead_of_ids() -> None:
     right, ids = logits(model, inputs), inputs.pop("input_ids")
     embeds = model.get_input_embeddings()(ids)
     same(logits(model, {**inputs, "inputs_embeds": embeds}), right)
-    inputs.pop("pixel_values")
+    pixels = inputs.pop("pixel_values")
+    merged = embeds.clone()
+    features = model.get_image_features(pixel_values=pixels)
+    merged[ids == ONE_AXIS.image_token_id] = torch.cat(list(getattr(features, "pooler_output", features)))
     with pytest.raises(ModelError, match="mm_token_type_ids"):
-        model(**inputs, inputs_embeds=embeds)
+        model(**inputs, inputs_embeds=merged)
+    close(logits(model, {**inputs, "inputs_embeds": merged, "mm_token_type_ids": ONE_AXIS.image_mask(ids)}), right)
 
 
 def test_static_cache_serves_one_prompt_after_another() -> None:
@@ -200,5 +204,4 @@ def test_state_lives_on_the_cache() -> None:
     cache = DynamicCache(config=model.config.get_text_config())
     model(**inputs, past_key_values=cache, use_cache=True)
     assert state.of(cache).offset.tolist() == [[inputs["input_ids"].eq(ONE_AXIS.image_token_id).sum().item() - 1]]
-    attachment = model.model._bapa
-    assert not attachment.calls
+    assert model.model._bapa.running() is None

@@ -123,7 +123,7 @@ class Explorer:
         inputs = self.forward.see(asked).inputs
         layout = Reader(find(self.model), parse("native")).read(inputs, 0)
         with balanced(self.model, "native"):  # whose positions tell the grid where there are three axes
-            layout = layout and layout.with_grids(positions(self.model, **self.forward.see(asked).inputs).cpu())
+            layout = layout and layout.told(positions(self.model, **self.forward.see(asked).inputs).cpu())
         images = layout.images(0) if layout else []
         if len(images) != 1 or images[0].grid is None:
             return None

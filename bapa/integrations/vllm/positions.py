@@ -63,7 +63,7 @@ class Positions:
         layout = self.reader.layout(torch.tensor(ids)[None], lengths=lengths, grids=told)
         native = native[:, None]
         if self.scheme.effects.grid:
-            layout = layout.with_grids(native)
+            layout = layout.told(native)
         balanced = assign.balance(native, layout, self.scheme)
         positions, delta = balanced.positions[:, 0], int(balanced.end) - len(ids)
         least, most = int(positions.min()), max(int(positions.max()) + 1, self.longest + delta)
