@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from weakref import ReferenceType
 
 from torch import Tensor, nn
 
@@ -64,9 +65,9 @@ class Call:
     A call continues a cache (``past`` columns, ``state``) or starts at column 0; ``layout`` covers all columns
     including the cached ones, or is None where no image comes in; ``whole`` goes on to the end of the prompt where it
     is known, and nothing is hidden in it yet; ``padding``: BoolTensor of its shape, or None. ``positions``, one tensor
-    for each rule, and ``next`` are filled when the rotary embedding is reached; ``embeddings`` holds its outputs for
-    the layers that take another rule than the first, ``masks`` the masks made so far (given, rule, made), ``turns``
-    what attention effects need.
+    for each rule, and ``next`` are filled when the rotary embedding is reached; ``embeddings`` holds, by
+    its output for the first rule, those for the layers that take another, ``masks`` the last two masks made (given,
+    rule, made), ``turns`` what attention effects need. Outputs carry the call along, so it refers to them weakly.
     """
 
     past: int
@@ -78,7 +79,7 @@ class Call:
     padding: Tensor | None = None
     positions: list[Tensor] | None = None
     next: State | None = None
-    embeddings: list[tuple[Any, list[Any]]] = field(default_factory=list)
+    embeddings: list[tuple[ReferenceType[Tensor], list[Any]]] = field(default_factory=list)
     masks: list[tuple[Tensor | None, int, Tensor]] = field(default_factory=list)
     turns: Turns | None = None
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -221,7 +222,7 @@ class Attachment:
             attention.mark(output, call.turns, lambda positions: self.mixer.embed(module, args, kwargs, positions))
         if self.mixes:
             output, *others = (self.mixer.embed(module, args, kwargs, positions) for positions in call.positions)
-            call.embeddings.append((output, others))
+            call.embeddings.append((ref(first_of(output)), others))
         if torch.is_grad_enabled():
             setattr(first_of(output), states.SLOT, call)
         return output

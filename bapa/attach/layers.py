@@ -44,7 +44,7 @@ class LayerHook:
     def _embedding(self, call: Call, given: Any) -> Any:
         """The embedding of this layer's rule, in place of the one of the first rule that the model handed out."""
         for first, others in call.embeddings:
-            if first is given:
+            if first() is first_of(given):
                 return others[self.rule - 1]
         raise ModelError(
             f"{self.attachment.scheme} gives each layer its own positions, but a layer did not get its own"
@@ -58,10 +58,17 @@ class LayerHook:
             raise ModelError("a decoder layer runs before the rotary embedding; use image_attention=native")
         rank = call.positions[self.rule][0].expand(call.rows, -1)
         number = call.layout.number
-        if call.past and bool(((now := number[:, call.past]) > 0).logical_and(now == number[:, call.past - 1]).any()):
+        held, now = number[:, : call.past], number[:, call.past :]
+        last = held.amax(1, keepdim=True) if call.past else now.new_zeros(len(now), 1)
+        further = 0 if call.whole is None else call.whole.number[:, number.shape[1] :]
+        cut = bool(((now == last) & (last > 0)).any()) or (
+            isinstance(further, Tensor) and bool(((further > 0) & (further <= number.amax(1, keepdim=True))).any())
+        )
+        if cut:
             raise ModelError("a prompt chunk cuts an image; its tokens cannot see what is not there yet")
-        now = number[:, call.past :].to(rank.device)
+        now = now.to(rank.device)
         after = within_images(given, now, rank, call.past, self.attachment.effects.mask)
+        del call.masks[: len(call.masks) - 1]  # two kinds of layers take turns; more masks would fill the memory
         call.masks.append((given, self.rule, after))
         return after
 

@@ -282,31 +282,40 @@ def gaps_count_for_nothing(family: Family, attn: str) -> None:
     assert not bool(both["attention_mask"][1].all()), "there is no gap: the check could not fail"
 
 
-def chunks_of_every_size(family: Family, attn: str, scheme: str = "bapa") -> None:
-    """A prompt that generation feeds in chunks is placed as the whole one, wherever the cuts fall."""
+def chunks_of_every_size(family: Family, attn: str, schemes: tuple[str, ...] = ("bapa", "reverse")) -> None:
+    """A prompt that generation feeds in chunks is placed as the whole one, wherever the cuts fall; also under a rule
+    that asks how many tokens the whole image has.
+    """
     model, inputs = family.build(attn=attn), family.inputs(TWO_IMAGES)
     columns = inputs["input_ids"].shape[1]
     try:
         generate(model, family, inputs, max_new_tokens=2, prefill_chunk_size=5)
-    except (ValueError, RuntimeError, IndexError) as error:
+    except (ValueError, RuntimeError, LookupError, TypeError) as error:  # of transformers: nothing is balanced yet
         pytest.skip(f"native quirk: {str(error)[:80]}")
-    bapa.balance(model, scheme)
-    with seen(model) as whole:
-        generate(model, family, inputs, max_new_tokens=2)
-    for size in sorted({1, *range(2, 9), 11, columns - 1}):
-        with seen(model) as chunks:
-            generate(model, family, inputs, max_new_tokens=2, prefill_chunk_size=size)
-        assert len(chunks) == -(-columns // size) + 1, "the prompt was not cut: the check could not fail"
-        found = torch.cat([chunk.expand(len(whole[0]), 1, -1) for chunk in chunks], -1)
-        same(found, torch.cat([step.expand(len(whole[0]), 1, -1) for step in whole], -1))
+    for scheme in schemes:
+        bapa.balance(model, scheme)
+        with seen(model) as whole:
+            generate(model, family, inputs, max_new_tokens=2)
+        for size in sorted({*range(1, 9), 11, columns - 1}) if scheme == schemes[0] else (3, 7):
+            with seen(model) as chunks:
+                generate(model, family, inputs, max_new_tokens=2, prefill_chunk_size=size)
+            assert len(chunks) == -(-columns // size) + 1, "the prompt was not cut: the check could not fail"
+            found = torch.cat([chunk.expand(len(whole[0]), 1, -1) for chunk in chunks], -1)
+            same(found, torch.cat([step.expand(len(whole[0]), 1, -1) for step in whole], -1))
 
 
 def touching_pictures_are_two(family: Family, attn: str) -> None:
     """Pictures side by side are images of their own, the same in a forward and in generation."""
-    model = bapa.balance(family.build(attn=attn))
+    model = family.build(attn=attn)
     others = [word for word in ("wide", "video") if word in family.pictures]
     for words in (["t2", "image", "image", "t3"], *(["t2", "image", other, "t3"] for other in others)):
         inputs = family.inputs([words])
+        try:
+            logits(bapa.restore(model), inputs)
+        except ValueError:  # of transformers: GLM takes the frames of a video for images
+            assert words[2] == "video"
+            continue
+        bapa.balance(model)
         feature = family.image_mask(inputs["input_ids"])[0].tolist()
         wanted = torch.tensor(shared_positions(feature, spelt(family, words), 1, family.start_index))
         for found in (watch(model, inputs), _prefill(model, family, inputs)):
@@ -322,6 +331,11 @@ def _prefill(model: nn.Module, family: Family, inputs: dict[str, Any]) -> Tensor
 def an_image_at_the_end(family: Family, attn: str) -> None:
     """Behind a prompt that ends with an image, decoding goes on where recomputing puts the text, on all axes."""
     model, inputs = family.build(attn=attn), family.inputs([["t3", "image"]])
+    stop = int(family.image_mask(inputs["input_ids"])[0].nonzero().max()) + 1  # nothing behind it, no tag either
+    inputs |= {
+        key: value[:, :stop] for key, value in inputs.items() if key in ("input_ids", "attention_mask", family.types)
+    }
+    inputs |= family.derive(inputs)
     tokens = torch.tensor([[5, 6, 7]])
     for scheme in ("bapa", "bapa:distance=native", "calibrated:distance=4"):
         bapa.balance(model, scheme)

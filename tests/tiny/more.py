@@ -23,7 +23,9 @@ from tests.tiny.base import (
 from tests.tiny.mrope import MIXED, TOKENS, TOWER, clip, picture, rope, stamped
 from tests.tiny.one_dim import CLIP, PINPOINTS, SMALL, anyres
 
-COUNTED = {"padded_positions_equal_alone": "in generation, padding counts as positions"}
+COUNTED = dict.fromkeys(
+    ["padded_positions_equal_alone", "gaps_count_for_nothing"], "in generation, padding counts as positions"
+)
 
 
 def untyped(video: Picture) -> Picture:

@@ -46,7 +46,10 @@ AUDIO = {
     "max_source_positions": 64,
 }
 OMNI = {**TOKENS, "audio_config": AUDIO, "audio_token_id": 121, "audio_start_token_id": 122, "audio_end_token_id": 123}
-UNPLACED = {"native_no_mask": "without a mask, pictures are placed as text"}
+UNPLACED = {
+    "native_no_mask": "without a mask, pictures are placed as text",
+    "an_image_at_the_end": "a picture without the tag that closes it has no positions",
+}
 QWEN2_5_TOWER = TOWER | {"window_size": 16, "fullatt_block_indexes": [1]}
 SIZES = {"image": picture(2, 3), "wide": picture(2, 4)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -152,7 +153,11 @@ FAMILIES = [
         },
         {
             "image": run(4, 1, 3, 12, 12, pixel_mask=torch.ones(1, 12, 12, dtype=torch.bool)),
-            "wide": run(12, 3, 3, 12, 12, pixel_mask=torch.ones(3, 12, 12, dtype=torch.bool)),  # three crops
+            # three crops, which read like three pictures
+            "wide": replace(
+                run(12, 3, 3, 12, 12, pixel_mask=torch.ones(3, 12, 12, dtype=torch.bool)),
+                parts=((0, 4), (4, 8), (8, 12)),
+            ),
         },
     ),
     Family(
