@@ -47,13 +47,13 @@ def check(anatomy: Anatomy, scheme: Scheme) -> None:
 class Attachment:
     """A scheme attached to one model, which :func:`check` has passed."""
 
-    def __init__(self, anatomy: Anatomy, scheme: Scheme, tie: Tie) -> None:
+    def __init__(self, anatomy: Anatomy, scheme: Scheme, tie: Tie | None = None) -> None:
         self.scheme = scheme
         self.effects = effects = scheme.effects
         self.reader = Reader(anatomy, scheme)
         self.arguments = list(inspect.signature(anatomy.outer.forward).parameters)
         self.model, self.outer = anatomy.model, anatomy.outer
-        self.tie = tie
+        self.tie = tie or Tie(scheme)
         self.thread = threading.local()  # one model may serve several: the call and the prompt of each
         self.looking = Looking.attach(self, anatomy) if effects.looks else None
         fitted = scheme.on_axes(anatomy.axes)

@@ -76,10 +76,12 @@ def carry(layout: Layout, scheme: Scheme, place: Tensor | None = None, begin: Te
         along[filled:] = before
         shift[row] = along if rank is None else torch.nn.functional.pad(along, (1, 0))[rank + 1]
         placed.append(moves)
-    tokens = shift.repeat(max((len(moved) for moves in placed for _, moved in moves), default=1), 1, 1)
+    axes = max((len(moved) for moves in placed for _, moved in moves), default=1)
+    tokens = shift.repeat(axes, 1, 1)
     for row, moves in enumerate(placed):
-        for columns, moved in moves:
-            tokens[:, row, columns] = moved.to(tokens.dtype)
+        if moves:
+            moved = torch.cat([moved.to(tokens.dtype).expand(axes, -1) for _, moved in moves], -1)
+            tokens[:, row, torch.cat([columns for columns, _ in moves])] = moved
     tokens, shift = tokens - scheme.shift, shift - scheme.shift
     if bool((tokens.abs() > TOLD_APART).any()):
         raise SchemeError(
@@ -195,7 +197,7 @@ def balance(native: Tensor, layout: Layout, scheme: Scheme) -> Balanced:
         positions=place + earlier - moves.tokens,
         raster_end=raster_end,
         native_end=native_end(native, fed),
-        end=raster_end + (earlier - moves.shift).gather(-1, last)[:, 0],
+        end=raster_end + earlier.gather(-1, last)[:, 0] - moves.shift.gather(-1, last)[:, 0],
     )
 
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bapa import layout
 from bapa.schemes import assign, parse
@@ -88,3 +91,56 @@ def test_tags_inside_an_image_count_on_as_text() -> None:
     assert assign.balance(native, image, parse("bapa:distance=native")).positions.tolist() == [
         [[0, 1, 1, 3, 1, 1, 6, 7]]
     ]
+
+
+class _Counting(TorchDispatchMode):
+    """Counts the elements of all tensors that are made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        self.elements += sum(part.numel() for part in torch.utils._pytree.tree_leaves(made) if torch.is_tensor(part))
+        return made
+
+
+def work(frames: int) -> int:
+    """Elements that placing a prompt of so many frames of 70 tokens takes."""
+    found = layout.read(torch.ones(1, frames * 70, dtype=torch.bool), [70] * frames)
+    with _Counting() as count:
+        assign.carry(found, parse("bapa"))
+    return count.elements
+
+
+def test_a_video_costs_by_its_tokens_and_not_by_tokens_times_frames() -> None:
+    assert work(96) < 2.2 * work(48)
+
+
+def test_gaps_are_left_out_of_several_axes() -> None:
+    mask = torch.tensor([[False, True, True, True, True, False, False, False, True, True, False]])
+    gap = torch.tensor([[False] * 5 + [True, True] + [False] * 4])
+    time = [0, 1, 1, 1, 1, 1, 1, 3, 4, 4, 6]
+    high, wide = [0, 1, 1, 2, 2, 1, 1, 3, 4, 5, 6], [0, 1, 2, 1, 2, 1, 1, 3, 4, 4, 6]
+    native = torch.tensor([[time], [high], [wide]])
+    moved = assign.balance(native, layout.read(mask).hide(gap), parse("bapa")).positions
+    assert moved[0, 0, ~gap[0]].tolist() == [0, 1, 1, 1, 1, 2, 3, 3, 4]
+    assert assign.uncounted(native, gap) is not None
+
+
+def test_a_gap_that_takes_positions_stays() -> None:
+    gap = torch.tensor([[True, False, True, True, False, True]])
+    counted = assign.uncounted(torch.arange(6)[None, None], gap)
+    assert counted is not None
+    assert counted.tolist() == [[True, False, False, False, False, True]]
+    left_out = assign.uncounted(torch.tensor([[[0, 0, 0, 0, 1, 0]]]), gap)
+    assert left_out is not None
+    assert left_out.equal(gap)
+
+
+def test_distance_native_leaves_the_text_where_it_was_on_several_axes() -> None:
+    mask = torch.tensor([[False, True, True, True, True, True, True, False]])  # 2 x 3 patches
+    native = torch.tensor([[[0, 1, 1, 1, 1, 1, 1, 4]], [[0, 1, 1, 1, 2, 2, 2, 4]], [[0, 1, 2, 3, 1, 2, 3, 4]]])
+    told = layout.read(mask).told(native)
+    assert assign.balance(native, told, parse("bapa:distance=native")).positions.tolist() == [[[0, *[1] * 6, 4]]]
