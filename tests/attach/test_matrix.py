@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.attach import checks
+from tests.attach import checks, placing
 from tests.tiny import FAMILIES
 
 CHECKS = [
@@ -24,12 +24,12 @@ CHECKS = [
 ]
 # Of the positions or the hooks alone, which no kind of attention changes.
 OF_POSITIONS = [
-    checks.gaps_count_for_nothing,
-    checks.chunks_of_every_size,
-    checks.touching_pictures_are_two,
-    checks.an_image_at_the_end,
-    checks.compiled_before_it_is_balanced,
-    checks.threads_do_not_meet,
+    placing.gaps_count_for_nothing,
+    placing.chunks_of_every_size,
+    placing.touching_pictures_are_two,
+    placing.an_image_at_the_end,
+    placing.compiled_before_it_is_balanced,
+    placing.threads_do_not_meet,
 ]
 
 

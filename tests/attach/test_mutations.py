@@ -21,7 +21,7 @@ from bapa.families.pictures import Reader
 from bapa.layout import Image, Layout
 from bapa.schemes import Placement, assign
 from bapa.schemes.bapa import Bapa
-from tests.attach import checks
+from tests.attach import checks, placing
 from tests.tiny import FAMILIES
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
@@ -135,13 +135,13 @@ CAUGHT: list[tuple[Mutation, str, Callable[..., None]]] = [
     (round_the_distance, "llava", checks.positions_are_the_papers),
     (count_from_zero, "paligemma", checks.positions_are_the_papers),
     (hand_ids_to_the_model, "llava", checks.no_mask_equals_ones),
-    (see_no_gap, "llava", checks.gaps_count_for_nothing),
-    (see_no_gap, "qwen2_5_vl", checks.gaps_count_for_nothing),
-    (read_chunk_by_chunk, "aya_vision", checks.chunks_of_every_size),
-    (take_a_run_for_an_image, "lighton_ocr", checks.touching_pictures_are_two),
-    (let_the_axes_go_on_by_themselves, "qwen2_5_vl", checks.an_image_at_the_end),
-    (keep_old_graphs, "llava", checks.compiled_before_it_is_balanced),
-    (share_the_call, "llava", checks.threads_do_not_meet),
+    (see_no_gap, "llava", placing.gaps_count_for_nothing),
+    (see_no_gap, "qwen2_5_vl", placing.gaps_count_for_nothing),
+    (read_chunk_by_chunk, "aya_vision", placing.chunks_of_every_size),
+    (take_a_run_for_an_image, "lighton_ocr", placing.touching_pictures_are_two),
+    (let_the_axes_go_on_by_themselves, "qwen2_5_vl", placing.an_image_at_the_end),
+    (keep_old_graphs, "llava", placing.compiled_before_it_is_balanced),
+    (share_the_call, "llava", placing.threads_do_not_meet),
 ]
 
 
