@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from bapa.cli import options as common
 from bapa.cli.console import out
-from bapa.cli.options import DEVICE, Device, Dtype, Level, Model, Resamples, Seed, TrustRemoteCode
 
 
 def bench(
-    model: Model,
+    model: common.Model,
     tasks: Annotated[
         str,
         typer.Option(help="Tasks of lmms-eval with commas between; paper, hallucination, layout; or probe:FOLDER."),
@@ -21,12 +21,12 @@ def bench(
     folder: Annotated[Path, typer.Option("--out", help="Folder of the results; repeated, it resumes.")],
     limit: Annotated[int | None, typer.Option(help="Only the first so many documents of each task.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts per forward.")] = 8,
-    device: Device = DEVICE,
-    dtype: Dtype = None,
-    resamples: Resamples = 1000,
-    level: Level = 0.95,
-    seed: Seed = 0,
-    trust_remote_code: TrustRemoteCode = False,
+    device: common.Device = common.DEVICE,
+    dtype: common.Dtype = None,
+    resamples: common.Resamples = 1000,
+    level: common.Level = 0.95,
+    seed: common.Seed = 0,
+    trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """Run benchmarks of lmms-eval under several schemes and show what each changes, document by document."""
     from bapa.integrations.lmms_eval.bench import bench

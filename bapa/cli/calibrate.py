@@ -8,25 +8,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from bapa.cli import options as common
 from bapa.cli.console import err, out
-from bapa.cli.options import (
-    DEVICE,
-    BatchSize,
-    Device,
-    Dtype,
-    Level,
-    Model,
-    ProbeFolder,
-    Resamples,
-    Seed,
-    TrustRemoteCode,
-)
 
 
 def calibrate(
-    model: Model,
+    model: common.Model,
     folder: Annotated[Path, typer.Option("--out", help="Folder of the calibrated model; repeated, it resumes.")],
-    probe_folder: ProbeFolder,
+    probe_folder: common.ProbeFolder,
     items: Annotated[int, typer.Option(help="Items that pick the rule.")] = 32,
     held_out: Annotated[int | None, typer.Option(help="Other items that judge it.", show_default="all others")] = None,
     guard: Annotated[
@@ -38,13 +27,13 @@ def calibrate(
     ] = "accuracy",
     steps: Annotated[int, typer.Option(help="Distances tried besides the paper's.")] = 24,
     full: Annotated[bool, typer.Option("--full", help="Ask every rule about all items.")] = False,
-    batch_size: BatchSize = 18,
-    resamples: Resamples = 1000,
-    level: Level = 0.95,
-    seed: Seed = 0,
-    device: Device = DEVICE,
-    dtype: Dtype = None,
-    trust_remote_code: TrustRemoteCode = False,
+    batch_size: common.BatchSize = 18,
+    resamples: common.Resamples = 1000,
+    level: common.Level = 0.95,
+    seed: common.Seed = 0,
+    device: common.Device = common.DEVICE,
+    dtype: common.Dtype = None,
+    trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """Pick how far the text stands from a shared image position, on a few items, without training."""
     from bapa.calibrate import calibrate as run

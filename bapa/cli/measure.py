@@ -9,19 +9,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from bapa.cli import options as common
 from bapa.cli.backends import Backend
 from bapa.cli.console import err, out
-from bapa.cli.options import (
-    DEVICE,
-    BatchSize,
-    Device,
-    Dtype,
-    Level,
-    Model,
-    ProbeFolder,
-    Seed,
-    TrustRemoteCode,
-)
 from bapa.errors import ConfigError
 
 
@@ -36,9 +26,9 @@ class Unit(str, Enum):
 
 
 def measure(
-    model: Model,
+    model: common.Model,
     folder: Annotated[Path, typer.Option("--out", help="Folder of the run; repeated, it resumes.")],
-    probe_folder: ProbeFolder,
+    probe_folder: common.ProbeFolder,
     scheme: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,7 +37,7 @@ def measure(
         ),
     ] = None,
     items: Annotated[int | None, typer.Option(help="Only the first so many items.")] = None,
-    batch_size: BatchSize = 18,
+    batch_size: common.BatchSize = 18,
     generate: Annotated[int, typer.Option(help="Let the model write so many tokens; 0 reads logits.")] = 0,
     audit: Annotated[int, typer.Option(help="Canvases asked again one by one, with nothing shared.")] = 16,
     fail_on_error: Annotated[str, typer.Option(help="Answers that may fail: a count, or a fraction below 1.")] = "0",
@@ -56,15 +46,15 @@ def measure(
         typer.Option(help="What counts as one observation; auto: what items share, where that repeats, else the item."),
     ] = Unit.auto,
     resamples: Annotated[int | None, typer.Option(hidden=True, help="Of older versions; nothing is drawn now.")] = None,
-    level: Level = 0.95,
-    seed: Seed = 0,
-    device: Device = DEVICE,
-    dtype: Dtype = None,
+    level: common.Level = 0.95,
+    seed: common.Seed = 0,
+    device: common.Device = common.DEVICE,
+    dtype: common.Dtype = None,
     backend: Annotated[Backend, typer.Option(help="What runs the model: transformers or vLLM.")] = Backend.hf,
     engine: Annotated[
         list[str] | None, typer.Option(help="vllm: an argument of the engine, e.g. max_model_len=4096; repeatable.")
     ] = None,
-    trust_remote_code: TrustRemoteCode = False,
+    trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """Ask a model every question of a probe under every scheme, and say how far the place decides."""
     from bapa.measure import measure

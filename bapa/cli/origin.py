@@ -8,28 +8,17 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from bapa.cli import options as common
 from bapa.cli.console import out
-from bapa.cli.options import (
-    DEVICE,
-    BatchSize,
-    Device,
-    Dtype,
-    Level,
-    Model,
-    ProbeFolder,
-    Resamples,
-    Seed,
-    TrustRemoteCode,
-)
 
 
 def origin(
-    model: Model,
+    model: common.Model,
     folder: Annotated[Path, typer.Option("--out", help="A run folder, new or measured before; repeated, it resumes.")],
-    probe_folder: ProbeFolder,
+    probe_folder: common.ProbeFolder,
     items: Annotated[int | None, typer.Option(help="Only the first so many items.")] = None,
     draws: Annotated[int, typer.Option(min=1, help="How often each item makes each move.")] = 2,
-    batch_size: BatchSize = 18,
+    batch_size: common.BatchSize = 18,
     part: Annotated[
         list[str] | None,
         typer.Option(help="Beside the interventions: encoder, occlusion, flow; or none.", show_default="all"),
@@ -40,12 +29,12 @@ def origin(
         int | None, typer.Option(help="Pixels from one square to the next.", show_default="its side")
     ] = None,
     fill: Annotated[str, typer.Option(help="What a square shows: mean, ground, noise or #rrggbb.")] = "mean",
-    resamples: Resamples = 1000,
-    level: Level = 0.95,
-    seed: Seed = 0,
-    device: Device = DEVICE,
-    dtype: Dtype = None,
-    trust_remote_code: TrustRemoteCode = False,
+    resamples: common.Resamples = 1000,
+    level: common.Level = 0.95,
+    seed: common.Seed = 0,
+    device: common.Device = common.DEVICE,
+    dtype: common.Dtype = None,
+    trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """Say where a model's spatial bias comes from: its encoder, the order of its tokens, or their positions."""
     from bapa.checkpoints import load

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from bapa.cli import options as common
 from bapa.cli.console import MAIN, err, out
-from bapa.cli.options import DEVICE, Device, Dtype, Model, TrustRemoteCode, assignment
 from bapa.errors import IntegrationError
 
 
 def tune(
-    model: Model,
+    model: common.Model,
     source: Annotated[str, typer.Option("--data", help="A .json or .jsonl file of chats, a data set, or a probe.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the result; repeated, it resumes.")],
     scheme: Annotated[str, typer.Option(help="Scheme to train under, e.g. bapa or bapa:distance=native.")] = "bapa",
@@ -44,9 +44,9 @@ def tune(
     items: Annotated[int | None, typer.Option("--evaluate-items", help="Only the first so many items.")] = None,
     also: Annotated[list[str] | None, typer.Option(help="Also measure under this scheme; repeatable.")] = None,
     options: Annotated[list[str] | None, typer.Option("--trl", help="A field of trl.SFTConfig: NAME=VALUE.")] = None,
-    device: Device = DEVICE,
-    dtype: Dtype = None,
-    trust_remote_code: TrustRemoteCode = False,
+    device: common.Device = common.DEVICE,
+    dtype: common.Dtype = None,
+    trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """Train a model, or an adapter on it, while it runs under a scheme."""
     from bapa.checkpoints import load
@@ -71,7 +71,7 @@ def tune(
         bf16=bf16,
         checkpointing=checkpointing,
         save_every=save_every,
-        options=dict(assignment("--trl", text, "warmup_steps=0.1") for text in options or ()),
+        options=dict(common.assignment("--trl", text, "warmup_steps=0.1") for text in options or ()),
     )
     data = read(source, images=images, split=split, cells=cells or (), rows=rows, skip_bad=skip_bad)
     for reason in data.left_out:
