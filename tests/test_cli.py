@@ -71,6 +71,8 @@ def test_help_shows_every_word_of_it(verb: str) -> None:
     """Brackets in a help text are read as markup and eaten; a default in words goes into show_default."""
     text = shown_help(verb)
     for parameter in app_options(verb):
+        if getattr(parameter, "hidden", False):
+            continue
         said = getattr(parameter, "help", None) or ""
         assert "[" not in said, f"{verb} {parameter.name}: {said}"
         assert " ".join(said.split()) in text, f"{verb} {parameter.name}"
