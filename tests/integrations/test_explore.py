@@ -10,18 +10,22 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 import bapa
 from bapa.checkpoints import load
+from bapa.cli.app import app
 from bapa.errors import ModelError, SchemeError
 from bapa.integrations.explore.drawing import cards
 from bapa.integrations.explore.explorer import Explorer, Shown
+from bapa.probe.records import read_picture
 from tests.browser import browser
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +84,38 @@ def test_a_picture_of_any_shape_stands_in_its_cell(explorer: Explorer) -> None:
     assert red.sum() == 24 * 8
     with pytest.raises(SchemeError):
         Explorer(load("reference"), ["native", "nix"])
+
+
+def test_a_picture_is_read_as_a_probe_reads_it(explorer: Explorer, tmp_path: Path) -> None:
+    side = explorer.cell
+    turned = Image.new("RGB", (side, side), "red")
+    turned.paste("blue", (0, 0, side // 2, side))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "exif.png", exif=exif)
+    Image.fromarray(np.full((side, side), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    Image.new("RGBA", (side, side), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    for name in ("exif.png", "deep.png", "clear.png"):
+        seen = explorer.canvas(Image.open(tmp_path / name), 0, crowded=False)[:side, :side]
+        np.testing.assert_array_equal(seen, read_picture(tmp_path / name, side), err_msg=name)
+
+
+@pytest.mark.parametrize("error", [OSError("Cannot find empty port"), ValueError("localhost is not accessible")])
+def test_a_page_that_cannot_be_opened_is_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Page:
+        def launch(self, **options: Any) -> None:
+            assert "127.0.0.1" in os.environ["NO_PROXY"]
+            raise error
+
+    fake = ModuleType("bapa.integrations.explore.page")
+    fake.looks, fake.page = dict, lambda explorer: Page()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "bapa.integrations.explore.page", fake)
+    monkeypatch.setattr("bapa.cli.explore.find_spec", lambda name: True)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "example.org")
+    done = CliRunner().invoke(app, ["explore", "--port", "80"])
+    assert done.exit_code == 2
+    assert "no page can be opened on 127.0.0.1, port 80" in " ".join(done.output.split())
 
 
 def test_what_a_model_writes_is_escaped() -> None:
