@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import bapa
-from bapa.calibrate import calibrate, folder, session
+from bapa.calibrate import calibrate, folder, load_calibration, session
 from bapa.checkpoints import load
 from bapa.checkpoints.locate import folder_of, locate
 from bapa.cli.app import app
@@ -163,3 +163,22 @@ def test_the_command(probe: Probe, done: Path) -> None:
     shown = CliRunner().invoke(app, arguments + options)
     assert shown.exit_code == 0, shown.output
     assert f"Chosen: {record(done)['chosen']}." in shown.output
+
+
+def test_a_record_of_version_1_is_read(tmp_path: Path) -> None:
+    """Candidates were called dials then."""
+    point = {"dial": "bapa", "distance": 0, "delta": 0, "items": 4}
+    old = {
+        "version": 1,
+        "chosen": "bapa",
+        "curve": [point],
+        "held_out": {},
+        "guards": [{"chance": 0.5, "rules": [point]}],
+    }
+    (tmp_path / "calibration").mkdir()
+    (tmp_path / "calibration" / "calibration.json").write_text(json.dumps(old))
+    found = load_calibration(tmp_path)
+    assert [found.curve[0]["candidate"], found.guards[0]["rules"][0]["candidate"]] == ["bapa", "bapa"]
+    assert "dial" not in json.dumps(found.found)
+    with pytest.raises(RunError, match="no finished calibration"):
+        load_calibration(tmp_path / "elsewhere")
