@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-457 test-vllm test-tune test-lmms test-browser gpu-check slow test-wheel notebooks check format figures studies docs pages families reference bench build clean
+.PHONY: help demo test test-457 test-vllm test-tune test-lmms test-browser gpu-check slow test-wheel notebooks check format figures studies pretrained pretrained-seed docs pages families reference bench build clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -66,6 +66,14 @@ figures: demo  ## make the pictures and tables of README.md and docs/paper.md ag
 
 studies: $(READY)  ## make the studies of docs again: calibration, tuning, origin; trains further seeds (hours)
 	PATH="$(CURDIR)/$(BIN):$$PATH" studies/all.sh
+
+pretrained: $(READY)  ## the bench on pretrained parts: all arms and seeds, then its page (a day on two cores; needs npm)
+	$(BIN)/python -m studies.pretrained seed
+	$(BIN)/python -m studies.pretrained.page collect build/pretrained/work
+	$(BIN)/python -m studies.pretrained.page write
+
+pretrained-seed: $(READY)  ## one arm and seed of it: make pretrained-seed ARM=A SEED=1
+	$(BIN)/python -m studies.pretrained seed --arm $(or $(ARM),A) --seed $(or $(SEED),1)
 
 docs: $(READY) pages  ## build the documentation into build/site, warnings are errors (Python 3.11 or newer)
 	$(INSTALL) '.[dev,docs]'

@@ -1,0 +1,147 @@
+"""Collects what judging left, and writes the tables of docs/pretrained.md from studies/pretrained/record.json.
+
+python -m studies.pretrained.page collect WORK      # answers and training records of a work folder into the repository
+python -m studies.pretrained.page write             # figures from the answers, tables from the figures
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from studies.pretrained.figures import compare, models
+
+HERE = Path(__file__).parent
+ANSWERS, TRAINING, RECORD = HERE / "answers.parquet", HERE / "training.json", HERE / "record.json"
+PAGE = HERE.parent.parent / "docs" / "pretrained.md"
+SETS = {"planned": False, "trained things": True}
+
+
+def collect(work: Path) -> None:
+    """Put the answers of all models of a work folder into one small file, and their training beside it."""
+    asked = pd.read_parquet(work / "probe" / "items.parquet", columns=["item", "caption", "absent"]).set_index("item")
+    frames = []
+    for path in sorted(work.glob("*-*/test*.parquet")):
+        rows = pd.read_parquet(path, columns=["item", "cell", "kind", "scheme", "margin"])
+        rows["asked"] = [
+            asked.loc[item, "caption" if kind == "present" else "absent"]
+            for item, kind in zip(rows["item"], rows["kind"], strict=True)
+        ]
+        rows.insert(0, "model", path.parent.name)
+        frames.append(rows)
+    answers = pd.concat(frames, ignore_index=True).astype({"margin": "float32", "cell": "int8", "item": "int16"})
+    for name in ("model", "kind", "scheme", "asked"):
+        answers[name] = answers[name].astype("category")
+    answers.to_parquet(ANSWERS, compression="zstd", index=False)
+    training = {path.stem: json.loads(path.read_text()) for path in sorted((work / "learned").glob("*.json"))}
+    TRAINING.write_text(json.dumps(training, indent=1) + "\n")
+
+
+def figures() -> dict[str, Any]:
+    """The record: figures of every model and rule, and over seeds, for both sets of items."""
+    answers = pd.read_parquet(ANSWERS).astype({"model": str, "kind": str, "scheme": str, "asked": str})
+    found = {label: models(answers, known) for label, known in SETS.items()}
+    return {"models": found, "over seeds": {label: compare(one) for label, one in found.items()}}
+
+
+def tables(record: dict[str, Any], training: dict[str, Any]) -> dict[str, str]:
+    """Every table of the page, by the name of its place."""
+    return {
+        "training": _training(training),
+        **{f"models: {label}": _models(record["models"][label]) for label in SETS},
+        **{f"seeds: {label}": _seeds(record["over seeds"][label]) for label in SETS},
+    }
+
+
+def _training(training: dict[str, Any]) -> str:
+    lines = [
+        "| model | steps | reached .85 | seen, seen layout | seen, full grid | held out, seen layout | both held out |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|")
+    for name, one in training.items():
+        end = one["at the end"]
+        kinds = ("drawings and layout seen", "layout held out", "drawings held out", "both held out")
+        reached = f"step {one['reached']['step']}" if one["reached"] else "no"
+        lines.append(f"| {name} | {one['steps']} | {reached} | {' | '.join(_points(end[kind]) for kind in kinds)} |")
+    return "\n".join(lines)
+
+
+def _models(found: dict[str, Any]) -> str:
+    columns = ("mean AUC", "range", "worst cell", "AUC by cell, row by row", "hits", "false alarms")
+    lines = [f"| model | rule | items | {' | '.join(columns)} |", "|---|---|---|---|---|---|---|---|---|"]
+    for key, one in found.items():
+        model, rule = key.split(" ", 1)
+        cells = [_points(value, 0) for value in one["auc"]]
+        grid = " / ".join(" ".join(cells[row : row + 3]) for row in (0, 3, 6))
+        figures = [_points(one[what]) for what in ("mean", "range", "worst")]
+        rates = [_points(one[what], 0) for what in ("hits", "false_alarms")]
+        lines.append(f"| {model} | `{rule}` | {one['items']} | {' | '.join(figures)} | {grid} | {' | '.join(rates)} |")
+    return "\n".join(lines)
+
+
+def _seeds(found: dict[str, Any]) -> str:
+    lines = ["| what | seeds | mean | 95 % interval | p | p of being within 2 points |", "|---|---|---|---|---|---|"]
+    for arm, one in found["range"].items():
+        lines.append(_row(f"{arm}: range over cells", one))
+    lines += [_row(f"{arm}: {_NAMES['middle']}", one) for arm, one in found["middle"].items()]
+    for label, both in found["against"].items():
+        lines += [_row(f"{label}: {_NAMES[what]}", one) for what, one in both.items()]
+    for label, changes in found["change"].items():
+        arm, rule = label.split(" ", 1)
+        lines += [_row(f"{arm}, native to `{rule}`: {_NAMES[what]}", one) for what, one in changes.items()]
+    lines += [
+        "",
+        "| arm | mean correlation of maps between seeds | 95th centile with cells shuffled |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {arm} | {one['mean']:.2f} | {one['null95']:.2f} |" for arm, one in found["agreement"].items()]
+    return "\n".join(lines)
+
+
+_NAMES = {
+    "range": "range",
+    "worst": "worst cell",
+    "mean": "mean AUC",
+    "accuracy": "accuracy, threshold refitted",
+    "middle": "middle cell less the mean (post hoc)",
+}
+
+
+def _row(label: str, one: dict[str, Any]) -> str:
+    if one["low"] is None:
+        return f"| {label} | {one['n']} | {_points(one['mean'])} | – | – | – |"
+    interval = f"{_points(one['low'])} to {_points(one['high'])}"
+    return f"| {label} | {one['n']} | {_points(one['mean'])} | {interval} | {one['p']:.3f} | {one['same']:.3f} |"
+
+
+def _points(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f}".replace("-", "−")
+
+
+def filled(page: str, found: dict[str, str]) -> str:
+    """The page with its tables put in."""
+    for name, table in found.items():
+        begin, end = f"<!-- {name}: written by studies/pretrained/page.py -->", f"<!-- end of {name} -->"
+        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+        page = pattern.sub(f"{begin}\n\n{table}\n\n{end}".replace("\\", r"\\"), page)
+    return page
+
+
+def write() -> None:
+    """Figures, record, page."""
+    record = figures()
+    RECORD.write_text(json.dumps(record, indent=1) + "\n")
+    training = json.loads(TRAINING.read_text())
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), tables(record, training)), "utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["collect"]:
+        collect(Path(sys.argv[2]))
+    else:
+        write()
