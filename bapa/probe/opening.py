@@ -14,6 +14,8 @@ from bapa.probe.records import Folder
 from bapa.probe.source import Columns, Source, pool_size
 from bapa.probe.tile import LeftOut, Tile
 
+_BOUND = 60  # cells up to which digits that share neither figure nor colour with the near miss fill a canvas
+
 
 class Digits:
     """Tinted handwritten digits, drawn from scans that the reference models have never seen."""
@@ -27,6 +29,10 @@ class Digits:
         words = design.answers != "letters"  # the reference models read and write words only
         prompt = QUESTIONS.get(design.task, PROMPTS[design.task]) if words else PROMPTS[design.task]
         design = design.filled(cell=24, background="grey", items=240, prompts=(prompt,))
+        if (
+            design.cells > _BOUND and design.distractors == "source"
+        ):  # so many digits unlike what is asked about are not to be had
+            design = design.filled(lures="canvas")
         if design.task not in ("where", "count"):
             return design
         few = design.task == "count" or max(design.rows, design.cols) <= len(PLACES["row"])

@@ -169,3 +169,10 @@ def test_contact_sheet_and_card_say_what_is_inside(folder: Path, tmp_path: Path)
     assert "115 canvases of 160 x 32 px" in card
     assert "00.png: not a readable picture" in card
     assert probe.fingerprint in card
+
+
+@pytest.mark.parametrize(("rows", "cols", "lures"), [(8, 8, "canvas"), (6, 10, "cell")])
+def test_digits_fill_large_grids(tmp_path: Path, rows: int, cols: int, lures: str) -> None:
+    probe = build("digits", tmp_path / "P", Design(rows=rows, cols=cols, items=8))
+    assert probe.design.lures == lures
+    assert all(len({*item.layout}) == rows * cols for item in probe.items)
