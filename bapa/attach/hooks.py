@@ -59,13 +59,13 @@ class Attachment:
         fitted = scheme.on_axes(anatomy.axes)
         by_layer = [fitted.at_layer(i, len(anatomy.layers)) for i in range(len(anatomy.layers))] or [fitted]
         self.rules = list(dict.fromkeys(by_layer))
-        self.mixer = Mixer(scheme.channels)
+        self.mixer = Mixer(scheme.sets)
         self.handles = [
             anatomy.outer.register_forward_pre_hook(self.enter, with_kwargs=True),
             anatomy.outer.register_forward_hook(self.leave, with_kwargs=True, always_call=True),
             *(rotary.register_forward_pre_hook(self.rotate, with_kwargs=True) for rotary in anatomy.rotaries),
         ]
-        self.mixes = len(self.rules) > 1 or scheme.channels > 1
+        self.mixes = len(self.rules) > 1 or scheme.sets > 1
         if self.mixes or self.looking or effects.mask != "native":
             self.handles += [r.register_forward_hook(self.embed, with_kwargs=True) for r in anatomy.rotaries]
         for layer, rule in zip(anatomy.layers, by_layer, strict=False):

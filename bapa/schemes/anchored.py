@@ -13,8 +13,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from bapa.schemes.effects import ACROSS, TEXT_TO_IMAGE, Effects, Look, Tokens
+from bapa.schemes.effects import Effects, Look, Tokens
 from bapa.schemes.native import Native
+from bapa.schemes.part import ACROSS, TEXT_TO_IMAGE
 
 Rule = Literal["dipe", "edvt"]
 

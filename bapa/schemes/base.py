@@ -7,9 +7,10 @@ Everything that all rules share (several images, batches, padding, tags inside a
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields, replace
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from torch import Tensor
 from bapa.errors import SchemeError
 from bapa.layout import Grid, Image
 from bapa.schemes.effects import Attention, Effects
+from bapa.schemes.part import CHANNELS, EVERYWHERE, LAYERS, PAIRS, Pairs, Part, read_channels, read_layers
 
 Scope = Literal["image", "tile", "frame", "global"]
 
@@ -48,30 +50,44 @@ class Scheme(ABC):
     """A position rule for images in a rotary language model.
 
     Subclasses are frozen dataclasses whose fields are the options. ``axes``: rotary axes a model must have (3: M-RoPE);
-    1-axis rules put the same position on every axis. ``channels``: position sets dealt in turn over the rotary channels
+    1-axis rules put the same position on every axis. ``sets``: position sets dealt in turn over the rotary channels
     (VRoPE: 4). ``absolute``: whether :meth:`place` reads ``b``. ``attention``: the mask inside the image that the paper
     pairs with the rule (``ranked``: a patch sees those at its own and at lower positions); nothing sets it silently.
 
-    Every scheme has two options in common. ``scope``, what counts as one image: ``image`` a picture with all its tiles,
+    Every scheme has these options. ``scope``, what counts as one image: ``image`` a picture with all its tiles,
     ``tile`` each tile of it, or
     unbroken block of its tokens, ``frame`` each frame of a video, ``global`` all of a prompt at once.
-    ``image_attention``, the mask inside an image, apart from the positions: the model's own, ``bidirectional``, or
-    ``ranked``, where a token sees those at its own and at lower positions.
+    ``image_attention``, the mask inside an image, apart from the positions: the model's own, ``bidirectional``,
+    ``ranked``, where a token sees those at its own and at lower positions, or ``soft:sigma`` (SoFA), where image tokens
+    see later ones too, with ``sigma`` of their weight. ``pairs``, ``layers``, ``channels``, ``blend``: to which part of
+    the model all this applies; see :mod:`bapa.schemes.part`.
     """
 
     name: ClassVar[str]
     paper: ClassVar[str]
     axes: ClassVar[int] = 1
-    channels: ClassVar[int] = 1
+    sets: ClassVar[int] = 1
     absolute: ClassVar[bool] = False
     attention: ClassVar[Attention] = "native"
 
     scope: Scope = field(default="image", kw_only=True)
-    image_attention: Attention = field(default="native", kw_only=True)
+    image_attention: Attention | str = field(default="native", kw_only=True)
+    pairs: Pairs = field(default="all", kw_only=True)
+    layers: str = field(default="all", kw_only=True)
+    channels: str = field(default="all", kw_only=True)
+    blend: float = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
-        for option, kind in (("scope", Scope), ("image_attention", Attention)):
-            self.require(option, getattr(self, option) in get_args(kind), f"one of {', '.join(get_args(kind))}")
+        for option in ("layers", "channels"):  # 3 and "0-3,5" are other ways to write "3" and "0-3+5"
+            object.__setattr__(self, option, str(getattr(self, option)).replace(" ", "").replace(",", "+"))
+        self.require("scope", self.scope in get_args(Scope), f"one of {', '.join(get_args(Scope))}")
+        masks = (*get_args(Attention), "soft:SIGMA with 0 < SIGMA <= 1")
+        known = self.image_attention in get_args(Attention) or _sigma(self.image_attention) is not None
+        self.require("image_attention", known, f"one of {', '.join(masks)}")
+        self.require("pairs", self.pairs in PAIRS, f"one of {', '.join(PAIRS)}")
+        self.require("layers", read_layers(self.layers) is not None, LAYERS)
+        self.require("channels", read_channels(self.channels) is not None, CHANNELS)
+        self.require("blend", is_number(self.blend, 0) and self.blend <= 1, "a number from 0 (native) to 1 (the rule)")
 
     def require(self, option: str, valid: bool, accepted: str) -> None:
         """Raise SchemeError, naming what is ``accepted``, where the value of ``option`` is not ``valid``."""
@@ -92,14 +108,35 @@ class Scheme(ABC):
     @property
     def effects(self) -> Effects:
         """All that the scheme changes in a model; a scheme that does more than place tokens adds to this."""
-        return Effects(mask=self.image_attention)
+        sigma = _sigma(self.image_attention)
+        mask: Any = "soft" if sigma is not None else self.image_attention
+        return Effects(mask=mask, sigma=sigma or 1, part=self.part)
+
+    @property
+    def part(self) -> Part:
+        """The options ``pairs``, ``layers``, ``channels`` and ``blend``, read."""
+        layers, channels = read_layers(self.layers), read_channels(self.channels)
+        if layers is None or channels is None:
+            raise SchemeError(f"{self} has options that cannot be read")
+        return Part(PAIRS[self.pairs], layers, channels, self.blend)
+
+    def check(self) -> None:
+        """Raise SchemeError where an option has nothing to apply to, in any model."""
+        effects = self.effects
+        given = [name for name in ("pairs", "layers", "channels", "blend") if name in self.options]
+        if effects.positions or effects.looks:
+            return
+        accepted = ["layers"] * (effects.mask != "native") + ["layers", "pairs", "blend"] * (effects.bias is not None)
+        if wrong := [name for name in given if effects.features or name not in accepted]:
+            raise SchemeError(f"{self}: {wrong[0]} has nothing to apply to; {self.name!r} leaves positions as they are")
 
     @property
     def positions_only(self) -> bool:
         """Whether one set of positions, for all layers and channels, is all there is to the scheme."""
         effects = self.effects
-        alike = self.channels == 1 and len({self.at_layer(i, _DEEPEST) for i in range(_DEEPEST)}) == 1
-        return alike and not effects.looks and effects.features is None and effects.mask == "native"
+        alike = self.sets == 1 and len({self.at_layer(i, _DEEPEST) for i in range(_DEEPEST)}) == 1
+        whole = effects.part == EVERYWHERE or effects.part.nothing
+        return alike and whole and not effects.attends and effects.features is None and effects.mask == "native"
 
     def at_layer(self, layer: int, layers: int) -> Scheme:
         """The rule of decoder layer ``layer`` of ``layers``; the same on every layer unless a scheme says otherwise."""
@@ -182,6 +219,14 @@ def rings(grid: Grid) -> Tensor:
     """Ring of every patch in raster order, LongTensor (rows * cols,): 0 on the border, growing to the centre."""
     r, c = patches(grid)
     return torch.stack([r, grid.rows - 1 - r, c, grid.cols - 1 - c]).amin(0)
+
+
+def _sigma(attention: str) -> float | None:
+    """SIGMA of ``soft:SIGMA``; None where it is something else or out of range."""
+    kind, _, number = str(attention).partition(":")
+    if kind != "soft" or not re.fullmatch(r"\d+\.?\d*|\.\d+", number):
+        return None
+    return float(number) if 0 < float(number) <= 1 else None
 
 
 def is_number(value: object, least: float = -math.inf) -> bool:

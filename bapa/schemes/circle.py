@@ -17,7 +17,7 @@ from bapa.layout import Grid
 from bapa.schemes.base import GridScheme, Scheme, is_number, patches
 from bapa.schemes.mrope import MRope
 
-Layers = Literal["even", "first", "last", "all"]
+Alternate = Literal["even", "first", "last", "all"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Circle(GridScheme):
     """Patches on a circle about ``(b, b, b)``, across the text axis (1, 1, 1): equally far from every text token.
 
     ``radius``: of the circle, or ``"auto"`` for half the longer side of the grid. ``alpha``: how far the angle follows
-    the patch's direction from the centre (1) rather than its place in the raster (0). ``layers``: which decoder layers
-    take the circle, the others take M-RoPE (alternating geometry encoding): ``even`` counts from 0; ``first`` and
-    ``last`` are halves. The defaults are the released configuration.
+    the patch's direction from the centre (1) rather than its place in the raster (0). ``alternate``: which decoder
+    layers take the circle, the others take M-RoPE (alternating geometry encoding): ``even`` counts from 0; ``first``
+    and ``last`` are halves. The defaults are the released configuration.
 
     Positions are fractions, and reach 0.82 radius below ``b``; the text resumes one after the largest. Single rows and
     columns have no directions to tell apart: SchemeError.
@@ -39,18 +39,18 @@ class Circle(GridScheme):
 
     radius: float | Literal["auto"] = 10
     alpha: float = 0.5
-    layers: Layers = "even"
+    alternate: Alternate = "even"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         valid = self.radius == "auto" or (is_number(self.radius) and self.radius > 0)
         self.require("radius", valid, 'a positive number or "auto"')
         self.require("alpha", is_number(self.alpha, 0) and self.alpha <= 1, "a number from 0 to 1")
-        self.require("layers", self.layers in get_args(Layers), f"one of {', '.join(get_args(Layers))}")
+        self.require("alternate", self.alternate in get_args(Alternate), f"one of {', '.join(get_args(Alternate))}")
 
     def at_layer(self, layer: int, layers: int) -> Scheme:
         circle = {"even": layer % 2 == 0, "first": layer < layers // 2, "last": layer >= layers // 2, "all": True}
-        return self if circle[self.layers] else MRope(scope=self.scope)
+        return self if circle[self.alternate] else MRope(scope=self.scope)
 
     def offsets(self, grid: Grid, b: float = 0) -> Tensor:
         if min(grid.rows, grid.cols) < 2:

@@ -15,7 +15,7 @@ from bapa.schemes.effects import Attention
 # Files of this folder, each with the scheme of that name: rules for every model, rules for M-RoPE models, controls.
 _BUILT_IN = (
     *("native", "bapa", "calibrated", "stride", "concentric", "manhattan", "pyramid", "vrope", "id_align"),
-    *("anchored", "agci"),
+    *("anchored", "agci", "imccd", "cmpc", "restore", "sofa"),
     *("mrope", "spatial_reset", "diagonal", "circle"),
     *("reverse", "shuffle", "null"),
 )
@@ -57,10 +57,13 @@ def make(name: str, **options: object) -> Scheme:
         if option not in known:
             accepted = f"its options: {', '.join(known)}" if known else "it has no options"
             raise SchemeError(f"scheme {name!r} has no option {option!r}{_meant(option, known)}; {accepted}")
-    return kind(**options)  # type: ignore[arg-type]  # each scheme checks its own
+    made = kind(**options)  # type: ignore[arg-type]  # each scheme checks its own
+    made.check()
+    return made
 
 
 NATIVE = make("native")  # what a model runs under that nothing was done to
+LISTS = ("layers", "channels")  # options whose values may hold commas
 
 
 def parse(text: str | Scheme) -> Scheme:
@@ -72,8 +75,12 @@ def parse(text: str | Scheme) -> Scheme:
         raise SchemeError(f"{found} is no scheme; a name ('bapa'), a text form ('bapa:distance=3') or a Scheme is one")
     name, _, rest = text.strip().partition(":")
     options: dict[str, object] = {}
+    key = ""
     for part in filter(None, rest.split(",")):
-        key, equals, value = part.partition("=")
+        before, (key, equals, value) = key, part.partition("=")
+        if not equals and before in LISTS:  # a list goes on: layers=0-5,-1
+            key, options[before] = before, f"{options[before]},{part.strip()}"
+            continue
         if not equals:
             raise SchemeError(f"{part!r} in scheme {text!r}: write options as name:option=value,option=value")
         if (key := key.strip()) in options:

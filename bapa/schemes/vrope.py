@@ -25,7 +25,7 @@ class VRope(GridScheme):
 
     name: ClassVar[str] = "vrope"
     paper: ClassVar[str] = "VRoPE, arXiv 2502.11664"
-    channels: ClassVar[int] = 4
+    sets: ClassVar[int] = 4
 
     def offsets(self, grid: Grid, b: float = 0) -> Tensor:
         r, c = patches(grid)

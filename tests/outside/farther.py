@@ -8,8 +8,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from bapa.schemes import Effects, Look, Tokens, register
-from bapa.schemes.effects import TEXT_TO_IMAGE
 from bapa.schemes.native import Native
+from bapa.schemes.part import TEXT_TO_IMAGE
 
 
 @register

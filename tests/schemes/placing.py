@@ -15,8 +15,9 @@ VARIANTS = (
     "bapa:distance=native", "bapa:distance=2.5", "calibrated:distance=native,delta=1",
     "calibrated:distance=0.6x,delta=0.25", "calibrated:distance=7.5,about=start", "stride:delta=0.07",
     "stride:delta=1", "stride:delta=3", "concentric:merged=1", "pyramid:interval=4", "circle:radius=auto",
-    "circle:alpha=1,layers=all", "circle:layers=last,radius=2.5", "shuffle:seed=7", "null:k=-3", "null:k=1000000",
-    "concentric:scope=tile",
+    "circle:alpha=1,alternate=all", "circle:alternate=last,radius=2.5", "shuffle:seed=7", "null:k=-3", "null:k=1000000",
+    "concentric:scope=tile", "bapa:pairs=cross,layers=0-3+-2--1,blend=0.25", "calibrated:channels=0-3+wave>4.5x",
+    "native:image_attention=soft:0.5,layers=odd", "cmpc:s=3",
 )  # fmt: skip
 EVERY = [*names(), *VARIANTS]
 

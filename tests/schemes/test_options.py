@@ -38,7 +38,7 @@ def test_a_label_that_drops_an_option_is_caught() -> None:
         ("circle:radius=0", 'radius=0: a positive number or "auto"'),
         ("circle:radius=wide", "radius='wide'"),
         ("circle:alpha=1.1", "alpha=1.1: a number from 0 to 1"),
-        ("circle:layers=odd", "layers='odd': one of even, first, last, all"),
+        ("circle:alternate=odd", "alternate='odd': one of even, first, last, all"),
         ("shuffle:seed=-1", "seed=-1: a whole number from 0 on"),
         ("null:k=0.5", "k=0.5: a whole number"),
         ("vrope:scope=row", "scope='row': one of image, tile, frame, global"),
@@ -75,6 +75,6 @@ def test_the_table_lists_every_scheme_as_its_class_declares_it() -> None:
     assert {name for name, row in rows.items() if row.attention == "ranked"} == ranked
     options = {o.name: (o.accepts, o.default) for o in rows["circle"].options}
     assert options["radius"] == ("float | auto", 10)
-    assert options["layers"] == ("even | first | last | all", "even")
+    assert options["alternate"] == ("even | first | last | all", "even")
     assert all(row.summary.endswith(".") and "`" not in row.summary for row in rows.values())
     assert all("arXiv" in row.paper for name, row in rows.items() if name not in ("native", "shuffle", "null"))

@@ -211,7 +211,7 @@ def text_counts_on(scheme: Scheme) -> None:
     native, images = prompt()
     found = assign.balance(native, images, scheme)
     positions = found.positions.double()
-    assert positions.shape[0] in (1, scheme.axes, scheme.channels)
+    assert positions.shape[0] in (1, scheme.axes, scheme.sets)
     assert torch.equal(positions[:, 1, :5] - scheme.shift, native[:, 1, :5].expand(len(positions), -1).double())
     for row, spans in enumerate([[(0, 2), (14, 17), (23, 27)], [(5, 8), (20, 27)]]):
         for start, end in spans:

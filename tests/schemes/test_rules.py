@@ -27,6 +27,10 @@ def rows(scheme: Scheme | str) -> tuple[list[Any], float]:
         ("bapa", [[5, 5, 5, 5], [5, 5, 5, 5], [5, 5, 5, 5]], 6),
         ("concentric", [[5, 5, 5, 5], [5, 6, 6, 5], [5, 5, 5, 5]], 7),
         ("concentric:merged=1", [[5, 5, 5, 5], [5, 5, 5, 5], [5, 5, 5, 5]], 6),
+        ("imccd", [[5, 5, 5, 5], [5, 5, 5, 5], [5, 5, 5, 5]], 6),
+        ("cmpc", [[5, 5.5, 6, 6.5], [7, 7.5, 8, 8.5], [9, 9.5, 10, 10.5]], 11),
+        ("restore", [[5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16]], 17),
+        ("sofa", [[5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16]], 17),
         ("manhattan", [[5, 6, 6, 5], [6, 7, 7, 6], [5, 6, 6, 5]], 8),
         ("pyramid", [[5, 5, 5, 5], [5, 6, 6, 5], [5, 5, 5, 5]], 7),
         ("reverse", [[16, 15, 14, 13], [12, 11, 10, 9], [8, 7, 6, 5]], 17),
@@ -132,7 +136,7 @@ def test_a_pyramid_that_never_descends_is_concentric() -> None:
     ("layers", "pattern"), [("even", "cmcmcm"), ("first", "cccmmm"), ("last", "mmmccc"), ("all", "cccccc")]
 )
 def test_circle_alternates_with_mrope(layers: str, pattern: str) -> None:
-    rule = parse(f"circle:layers={layers},scope=tile")
+    rule = parse(f"circle:alternate={layers},scope=tile")
     by_layer = [rule.at_layer(i, 6) for i in range(6)]
     assert "".join(r.name[0] for r in by_layer) == pattern
     assert {r.scope for r in by_layer} == {"tile"}
@@ -142,5 +146,5 @@ def test_circle_alternates_with_mrope(layers: str, pattern: str) -> None:
 def test_rules_of_layers_fit_the_model_the_scheme_fits(scheme: str) -> None:
     rule = parse(scheme)
     for layer in {rule.at_layer(i, 8) for i in range(8)}:
-        assert (layer.axes, layer.channels, layer.absolute) == (rule.axes, rule.channels, rule.absolute)
+        assert (layer.axes, layer.sets, layer.absolute) == (rule.axes, rule.sets, rule.absolute)
         assert layer.attention == rule.attention or rule.name == "circle"
