@@ -10,9 +10,8 @@ from __future__ import annotations
 import copy
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import Any
 
 import torch
@@ -22,15 +21,15 @@ from transformers.cache_utils import Cache
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from bapa.attach import turning
-from bapa.attach.call import Attached, Call, Turns, aligned
+from bapa.attach.call import Attached, Turns, aligned
+from bapa.attach.looks import KINDS, Block, blocks
 from bapa.attach.rotary import first_of
 from bapa.attach.turning import Turn
 from bapa.errors import ModelError, SchemeError
 from bapa.families import facts as families
 from bapa.families.anatomy import Anatomy
-from bapa.layout import Layout
-from bapa.schemes import Scheme, assign
-from bapa.schemes.effects import Kind, Look, Tokens
+from bapa.schemes import Scheme
+from bapa.schemes.effects import Bias
 
 NAME = __name__  # in a self-contained checkpoint another, as its code may run beside ours
 TURNS = "_bapa_turns"
@@ -38,56 +37,9 @@ ATTENTION = ("sdpa", "eager")
 GROWING = ("dynamic", "longrope")  # frequencies that depend on the largest position: turns do not compose
 
 
-def turns(call: Call, native: Tensor, layout: Layout, scheme: Scheme) -> tuple[Turns, Tensor]:
-    """How far everything turns in a forward that gets the positions ``native``, (axes, rows, columns), and the
-    positions of all columns. ``layout``: of all columns.
-    """
-    positions = native
-    if call.state is not None and call.state.positions is not None:
-        held = call.state.positions[..., : call.past].to(native.device)
-        decoded = torch.arange(call.past - held.shape[-1], device=native.device, dtype=torch.long)
-        end = assign.native_end(held, layout.crop(held.shape[-1]))
-        since = (end[:, None] + decoded).expand(len(held), -1, -1)
-        positions = torch.cat([held, since, native], -1)
-    image = aligned(layout.mask.to(native.device), positions.shape[-1])
-    padding = call.padding if call.padding is not None else layout.padding  # also what takes positions
-    if padding is not None:
-        padding = aligned(padding[:, : call.past + call.columns], positions.shape[-1]).to(native.device)
-    tokens = Tokens(positions, image, assign.segments(positions, image, padding))
-    looks = scheme.effects.looks
-    queries = (None if look.query is None else (look.query(tokens) - positions)[..., call.past :] for look in looks)
-    keys = (None if look.key is None else look.key(tokens) - positions for look in looks)
-    return Turns(tokens, tuple(queries), tuple(keys), call.past), positions
-
-
-def mark(embedding: Any, known: Turns, embed: Callable[[Tensor], Any]) -> None:
-    """Let ``embedding``, which goes to the layers, bring ``known`` along, and how it was made."""
-    setattr(first_of(embedding), TURNS, replace(known, embed=embed, made={}))
-
-
-@dataclass(frozen=True)
-class Block:
-    """A part of a longer head: the keys of one kind as one look turns them, and what either kind of query brings.
-
-    ``key``: number of the look that turns the keys, None where they stay. ``brings``: by kind of query the look that
-    turns it, None where it stays; no entry where it does not see these keys in this block.
-    """
-
-    kind: Kind
-    key: int | None
-    brings: dict[Kind, int | None] = field(default_factory=dict)
-
-
-def blocks(looks: tuple[Look, ...]) -> list[Block]:
-    """The parts of the longer heads that ``looks`` need, each pair of kinds in one of them."""
-    found: dict[tuple[Kind, int | None], Block] = {}
-    kinds: tuple[Kind, Kind] = ("text", "image")
-    for key, query in product(kinds, reversed(kinds)):
-        look = next((i for i, look in enumerate(looks) if (query, key) in look.pairs), None)
-        turned = None if look is None or looks[look].key is None else look
-        block = found.setdefault((key, turned), Block(key, turned))
-        block.brings[query] = None if look is None or looks[look].query is None else look
-    return list(found.values())
+def mark(embedding: Any, known: Turns, **how: Any) -> None:
+    """Let ``embedding``, which goes to the layers, bring ``known`` along, and ``how`` it was made."""
+    setattr(first_of(embedding), TURNS, replace(known, **how, made={}))
 
 
 @dataclass
@@ -96,6 +48,7 @@ class AttentionHook:
 
     attachment: Attached
     blocks: list[Block]
+    bias: Bias | None
     config: PretrainedConfig
     turn: Turn | None = None
     known: dict[int, Turns | None] = field(default_factory=dict)  # by thread; None: only look at the query
@@ -109,7 +62,7 @@ class AttentionHook:
             if call is not None and call.turns and embedding is not None:
                 raise ModelError(f"{type(module).__name__} did not get the rotary embedding it should; use native")
             return
-        if self.turn is None:
+        if self.turn is None and self.blocks:
             self.turn = self._try(module, args, kwargs, known)
         self.known[threading.get_ident()] = known
 
@@ -148,21 +101,62 @@ class AttentionHook:
         turn = self.turn
         image = aligned(known.image, key.shape[2])[:, None, :, None]
         own = known.image[:, -query.shape[2] :][:, None, :, None]
+        there = known.made.setdefault("kinds", (bool((~own).any()), bool(own.any())))
+        asked: dict[int | None, Tensor] = {None: query}
 
-        def asked(look: int | None) -> Tensor:
-            return query if look is None else turn(query, known.query(look))
+        def brought(parts: dict[int | None, float]) -> Tensor:
+            for look in parts:
+                if look not in asked and look is not None:
+                    asked[look] = turn(query, known.query(look))
+            return sum_of([asked[look] if weight == 1 else weight * asked[look] for look, weight in parts.items()])
 
         queries, keys = [], []
         for block in self.blocks:
-            brought = {kind: asked(look) for kind, look in block.brings.items()}
-            if len(brought) == 2:
-                alike = block.brings["text"] == block.brings["image"]
-                queries.append(brought["text"] if alike else torch.where(own, brought["image"], brought["text"]))
+            text, pictures = (block.brings.get(kind) if has else None for kind, has in zip(KINDS, there, strict=True))
+            if text is None and pictures is None:
+                continue  # nobody here asks: in decoding all queries are text
+            if text is not None and pictures is not None:
+                queries.append(
+                    brought(text) if text == pictures else torch.where(own, brought(pictures), brought(text))
+                )
             else:
-                queries.append(brought["text"] * ~own if "text" in brought else brought["image"] * own)
+                queries.append(brought(text) * ~own if text is not None else brought(pictures or {}) * own)
             turned = key if block.key is None else turn(key, known.key(block.key, key.shape[2]))
-            keys.append(turned * (image if block.kind == "image" else ~image))
+            keys.append(turned if block.kind is None else turned * (image if block.kind == "image" else ~image))
         return torch.cat(queries, -1), torch.cat(keys, -1)
+
+    def added(self, mask: Tensor | None, query: Tensor, keys: int, known: Turns, causal: bool) -> Tensor | None:
+        """``mask`` as numbers, (rows, heads or 1, queries, keys), with the bias of this module added."""
+        if self.bias is None:
+            return mask
+        if (bias := known.made.get(keys)) is None:
+            bias = known.made[keys] = self._bias(self.bias, query.shape[2], keys, known)
+        if mask is None:
+            shape = (query.shape[2], keys)
+            mask = torch.ones(shape, dtype=torch.bool, device=query.device)
+            mask = (mask.tril(keys - shape[0]) if causal else mask)[None, None]
+        if mask.dtype == torch.bool:
+            mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, torch.finfo(query.dtype).min)
+        return mask[..., :keys] + bias.to(mask.dtype)
+
+    def _bias(self, bias: Bias, queries: int, keys: int, known: Turns) -> Tensor:
+        sections = self.turn.sections if self.turn else ()
+        asked = turning.angles(known.embed(known.tokens.positions[..., -queries:]), sections)
+        seen = turning.angles(known.embed(aligned(known.tokens.positions, keys)), sections)
+        cosine = sum_of([a.float() @ b.float().mT for a, b in zip(asked, seen, strict=True)]) / asked[0].shape[-1]
+        image, own = aligned(known.image, keys)[:, None], known.image[:, -queries:, None]
+        chosen = torch.zeros_like(image & own)
+        for of_query, of_key in bias.pairs:
+            chosen = chosen | ((own == (of_query == "image")) & (image == (of_key == "image")))
+        return torch.where(chosen, bias.amount(cosine), 0)[:, None]
+
+
+def sum_of(parts: Sequence[Tensor]) -> Tensor:
+    """The sum of one tensor or more."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
 
 
 class _Seen(Exception):
@@ -185,7 +179,10 @@ def attend(
     if known is not None:
         if kwargs.get("scaling") is None:
             kwargs["scaling"] = query.shape[-1] ** -0.5  # of the head as it was
-        query, key = hook.look(query, key, known)
+        causal = query.shape[2] > 1 and bool(getattr(module, "is_causal", True))
+        attention_mask = hook.added(attention_mask, query, key.shape[2], known, causal)
+        if hook.blocks:
+            query, key = hook.look(query, key, known)
     elif thread in hook.known:
         raise _Seen(query)
     own = ALL_ATTENTION_FUNCTIONS[name] if name != "eager" else _globals(module)["eager_attention_forward"]
@@ -203,10 +200,15 @@ class Looking:
     def attach(cls, attachment: Attached, anatomy: Anatomy) -> Looking:
         """Put the looks of a scheme into the decoder of ``anatomy``, which :func:`check` has passed."""
         AttentionInterface.register(NAME, attend)  # transformers' table: only once something needs it
-        modules = _attentions(anatomy)
-        handles = []
-        for module in modules:
-            hook: Any = AttentionHook(attachment, blocks(attachment.effects.looks), module.config)
+        modules, handles = [], []
+        effects, plan = attachment.effects, attachment.plan
+        for layer, module in _attentions(anatomy):
+            looks = [(number, plan.looks[number][1]) for number in plan.looks_of(layer)]
+            bias = effects.added if plan.scored[layer] is not None else None
+            if not looks and bias is None:
+                continue
+            modules.append(module)
+            hook: Any = AttentionHook(attachment, blocks(looks) if looks else [], bias, module.config)
             module._bapa_attention = hook
             config = copy.copy(hook.config)  # for this module alone, so that masks are made as before
             config._attn_implementation_internal = NAME
@@ -242,8 +244,14 @@ def check(anatomy: Anatomy, scheme: Scheme) -> None:
         raise SchemeError(f"{scheme} turns queries further; {kind} scales their channels after it has turned them")
 
 
-def _attentions(anatomy: Anatomy) -> list[nn.Module]:
-    return [m for layer in anatomy.layers for m in layer.modules() if "ALL_ATTENTION_FUNCTIONS" in _names(m)]
+def _attentions(anatomy: Anatomy) -> list[tuple[int, nn.Module]]:
+    """The attention modules whose function can be chosen, each with the number of its layer."""
+    return [
+        (number, module)
+        for number, layer in enumerate(anatomy.layers)
+        for module in layer.modules()
+        if "ALL_ATTENTION_FUNCTIONS" in _names(module)
+    ]
 
 
 def _refusal(scheme: Scheme, name: str) -> str:

@@ -9,9 +9,12 @@ from weakref import ReferenceType
 
 from torch import Tensor, nn
 
+from bapa.attach.plan import Plan, Tracks
 from bapa.attach.state import State
 from bapa.layout import Layout
 from bapa.schemes import Effects, Scheme, Tokens
+
+Far = tuple["Tensor | None", ...]  # by member of the look's tracks; None: not at all
 
 
 @dataclass(frozen=True)
@@ -19,16 +22,19 @@ class Turns:
     """What the attention of one forward must know.
 
     ``tokens``: of all columns, cached ones included. ``queries``, ``keys``: by look, how far its queries (of this
-    forward) and keys (of all columns) turn, (axes, rows, columns), or None where they do not. ``past``: cached columns.
-    ``embed``: the rotary embedding at given positions. Rides on the embedding that the layers get, so that layers
-    computed again for their gradients see it too.
+    forward) and keys (of all columns) turn, (axes, rows, columns) or (sets, axes, rows, columns), for each member of
+    its ``tracks``; None where they stay. ``past``: cached columns. ``embed``: the rotary embedding at given positions;
+    ``turned``: the one that turns by given distances, channel by channel. Rides on the embedding that the layers get,
+    so that layers computed again for their gradients see it too.
     """
 
     tokens: Tokens
-    queries: tuple[Tensor | None, ...]
-    keys: tuple[Tensor | None, ...]
+    queries: tuple[Far | None, ...]
+    keys: tuple[Far | None, ...]
+    tracks: tuple[Tracks, ...]
     past: int
     embed: Callable[[Tensor], Any] = lambda positions: None
+    turned: Callable[[Far, Tracks], Any] = lambda far, tracks: None
     made: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -37,16 +43,17 @@ class Turns:
 
     def query(self, look: int) -> Any:
         """The embedding that turns each query to where it looks from under ``look``; None where it stays."""
-        return self._made(look, self.queries[look])
+        return self._made(look, self.queries[look], look)
 
     def key(self, look: int, keys: int) -> Any:
         """The embedding that turns each of ``keys`` keys to where it stands under ``look``; None where it stays."""
         far = self.keys[look]
-        return None if far is None else self._made((look, keys), aligned(far, keys))
+        cut = None if far is None else tuple(None if one is None else aligned(one, keys) for one in far)
+        return self._made((look, keys), cut, look)
 
-    def _made(self, name: object, far: Tensor | None) -> Any:
+    def _made(self, name: object, far: Far | None, look: int) -> Any:
         if far is not None and name not in self.made:
-            self.made[name] = self.embed(far)
+            self.made[name] = self.turned(far, self.tracks[look])
         return self.made.get(name)
 
 
@@ -77,7 +84,9 @@ class Call:
     columns: int
     whole: Layout | None = None
     padding: Tensor | None = None
+    native: Tensor | None = None
     positions: list[Tensor] | None = None
+    tracks: tuple[Tracks, ...] = ()
     next: State | None = None
     embeddings: list[tuple[ReferenceType[Tensor], list[Any]]] = field(default_factory=list)
     masks: list[tuple[Tensor | None, int, Tensor]] = field(default_factory=list)
@@ -94,6 +103,7 @@ class Attached(Protocol):
 
     scheme: Scheme
     effects: Effects
+    plan: Plan
 
     def running(self) -> Call | None:
         """The forward this thread is in."""

@@ -20,27 +20,35 @@ from torch.jit import is_tracing  # type: ignore[attr-defined]
 from transformers.cache_utils import Cache
 
 from bapa import layout as layouts
-from bapa.attach import attention
+from bapa.attach import attention, looks
 from bapa.attach import state as states
 from bapa.attach.attention import Looking
 from bapa.attach.call import Call
 from bapa.attach.layers import LayerHook
+from bapa.attach.plan import Plan
 from bapa.attach.prompt import announced, covered, padded
-from bapa.attach.rotary import Mixer, first_of, ids_of, with_ids
+from bapa.attach.rotary import Mixer, Rotary, first_of, ids_of, with_ids
 from bapa.attach.state import State, Tie
-from bapa.errors import ModelError
+from bapa.errors import ModelError, SchemeError
 from bapa.families.anatomy import Anatomy
 from bapa.families.pictures import Reader
 from bapa.layout import Layout
 from bapa.schemes import Scheme, assign
+from bapa.schemes.part import EVERYWHERE
 
 GRAPH = "where its images stand cannot be part of a graph"
 
 
 def check(anatomy: Anatomy, scheme: Scheme) -> None:
     """Raise SchemeError where the model cannot express ``scheme``."""
+    scheme.check()
     anatomy.check(scheme)
-    if scheme.effects.looks:
+    part, count = scheme.effects.part, len(anatomy.layers)
+    if part.layers.ranges and not part.layers.of(count or 1):
+        raise SchemeError(f"layers={scheme.layers}: {type(anatomy.model).__name__} has layers 0 to {count - 1}")
+    if not count and part.layers != EVERYWHERE.layers:
+        raise SchemeError(f"layers={scheme.layers}: the layers of {type(anatomy.decoder).__name__} are not known")
+    if scheme.effects.attends:
         attention.check(anatomy, scheme)
 
 
@@ -55,22 +63,20 @@ class Attachment:
         self.model, self.outer = anatomy.model, anatomy.outer
         self.tie = tie or Tie(scheme)
         self.thread = threading.local()  # one model may serve several: the call and the prompt of each
-        self.looking = Looking.attach(self, anatomy) if effects.looks else None
-        fitted = scheme.on_axes(anatomy.axes)
-        by_layer = [fitted.at_layer(i, len(anatomy.layers)) for i in range(len(anatomy.layers))] or [fitted]
-        self.rules = list(dict.fromkeys(by_layer))
-        self.mixer = Mixer(scheme.sets)
+        self.plan = plan = Plan.of(scheme, anatomy.axes, len(anatomy.layers))
+        self.looking = Looking.attach(self, anatomy) if effects.attends else None
+        self.mixer = Mixer(scheme.sets, effects.part.channels, _sections(anatomy))
         self.handles = [
             anatomy.outer.register_forward_pre_hook(self.enter, with_kwargs=True),
             anatomy.outer.register_forward_hook(self.leave, with_kwargs=True, always_call=True),
             *(rotary.register_forward_pre_hook(self.rotate, with_kwargs=True) for rotary in anatomy.rotaries),
         ]
-        self.mixes = len(self.rules) > 1 or scheme.sets > 1
+        self.mixes = effects.rotary and (plan.variants != (0,) or scheme.sets > 1 or not plan.whole)
         if self.mixes or self.looking or effects.mask != "native":
             self.handles += [r.register_forward_hook(self.embed, with_kwargs=True) for r in anatomy.rotaries]
-        for layer, rule in zip(anatomy.layers, by_layer, strict=False):
-            if rule != self.rules[0] or effects.mask != "native":
-                hook = LayerHook(self, self.rules.index(rule))
+        for layer, variant, rank in zip(anatomy.layers, plan.rotary, plan.scored, strict=False):
+            hook = LayerHook(self, variant, rank if effects.mask != "native" else None)
+            if hook.variant or hook.rank is not None:
                 self.handles.append(layer.register_forward_pre_hook(hook.enter, with_kwargs=True))
         if anatomy.decoder is not anatomy.outer:
             self.handles.append(anatomy.decoder.register_forward_pre_hook(self.alone, with_kwargs=True))
@@ -210,18 +216,23 @@ class Attachment:
         native = ids_of(args, kwargs)
         if call.positions is None:
             axes = native if native.dim() == 3 else native[None]
+            call.native = axes
             call.positions = self._follow(call, axes) if call.decodes else self._positions(call, axes)
-        return with_ids(args, kwargs, self.mixer.shape(call.positions[0], native, channel=0))
+        if self.plan.rules and not self.effects.rotary:
+            return None
+        rotary = Rotary(self.mixer, module, args, kwargs)
+        return with_ids(args, kwargs, rotary.shape(call.positions[0], sets=self.mixer.sets))
 
     def embed(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         """Compute the rotary embedding of the other channels and rules."""
         call = self.running()
         if call is None or call.positions is None:
             return output
+        rotary = Rotary(self.mixer, module, args, kwargs)
         if call.turns:
-            attention.mark(output, call.turns, lambda positions: self.mixer.embed(module, args, kwargs, positions))
-        if self.mixes:
-            output, *others = (self.mixer.embed(module, args, kwargs, positions) for positions in call.positions)
+            attention.mark(output, call.turns, embed=rotary.plain, turned=rotary.turned)
+        if self.mixes and call.native is not None:
+            output, *others = rotary.variants(self.plan.variants, call.native, call.positions, call.tracks)
             call.embeddings.append((ref(first_of(output)), others))
         if torch.is_grad_enabled():
             setattr(first_of(output), states.SLOT, call)
@@ -247,17 +258,15 @@ class Attachment:
 
     def _follow(self, call: Call, native: Tensor) -> list[Tensor]:
         """Text behind what is cached: natively the same on all axes, one after the largest."""
-        if self.looking and call.state is not None:
-            layout = call.state.held(call.past).join(layouts.text(call.rows, call.columns))
-            self._look(call, native.expand(-1, call.rows, -1), layout)
-        if call.state is None or not self.effects.positions:
-            return [native + self.scheme.shift]
-        return [native.amax(0, keepdim=True) - offset[:, None] for offset in call.state.offset]
-
-    def _look(self, call: Call, native: Tensor, layout: Layout) -> Tensor:
-        """Tell attention effects of ``call`` how far they turn; the positions of all columns, (axes, rows, columns)."""
-        turns, positions = attention.turns(call, native, layout, self.scheme)
-        call.turns = turns if bool(turns.image.any()) else None
+        state = call.state
+        positions = [native + self.scheme.shift]
+        if state is not None and self.plan.rules:
+            call.tracks = state.tracks
+            positions = [native.amax(0, keepdim=True) - offset[:, None] for offset in state.offset]
+        if self.looking and state is not None:
+            call.tracks = state.tracks
+            layout = state.held(call.past).join(layouts.text(call.rows, call.columns))
+            self._looked(call, native.expand(-1, call.rows, -1), layout, positions if self.plan.rules else [])
         return positions
 
     @torch.compiler.disable(reason=GRAPH)
@@ -270,28 +279,42 @@ class Attachment:
         layout = (call.whole or layouts.text(call.rows, call.columns)).hide(self._hidden(call, own))
         fed = layout.crop(call.past + call.columns)
         call.layout = fed if call.whole is not None else None
-        positions = self._look(call, own, fed) if self.looking else None
         none = torch.zeros(1, call.rows, dtype=torch.long, device=native.device)
-        if not self.effects.positions:
-            call.next = State(self.tie, fed, none[0], none, positions)
+        told = layout
+        if not self.plan.whole or any(rule.effects.grid for rule in self.plan.rules):
+            told = layout.told(own, call.past)
+        rules, call.tracks = self.plan.tracks(told)
+        if not rules:
+            known = self._looked(call, own, fed, [])
+            call.next = State(self.tie, fed, none[0], none, *known, call.tracks)
             return [native + self.scheme.shift]
-        if any(rule.effects.grid for rule in self.rules):
-            layout = layout.told(own, call.past)
+        layout = told
         if call.state is None:
-            found = [assign.balance(own, layout, rule) for rule in self.rules]
+            found = [assign.balance(own, layout, rule) for rule in rules]
             tokens = fed.columns if fed.padding is None else (~fed.padding).sum(-1).to(native.device)
             origin = found[0].raster_end - tokens
             offset = torch.stack([balanced.native_end - balanced.end for balanced in found])
             moved = [balanced.positions for balanced in found]
         else:
             origin = call.state.origin
-            resumed = [assign.resume(origin, own, call.past, layout, rule) for rule in self.rules]
+            resumed = [assign.resume(origin, own, call.past, layout, rule) for rule in rules]
             offset = torch.stack([assign.native_end(own, fed) - end for _, end in resumed])
             moved = [found for found, _ in resumed]
-        call.next = State(self.tie, layout.crop(fed.columns), origin, offset, positions)
+        known = self._looked(call, own, fed, moved)
+        call.next = State(self.tie, layout.crop(fed.columns), origin, offset, *known, call.tracks)
         if call.layout is None:
-            return [native for _ in self.rules]
+            return [native for _ in rules]
         return moved
+
+    def _looked(
+        self, call: Call, native: Tensor, layout: Layout, moved: list[Tensor]
+    ) -> tuple[Tensor | None, tuple[Tensor, ...]]:
+        """Prepare the attention effects of ``call``; what the next forward must know of where everything stands."""
+        if not self.looking:
+            return None, ()
+        turns, (positions, *placed) = looks.turns(call, native, layout, self.plan, moved)
+        call.turns = turns if bool(turns.image.any()) else None
+        return positions, tuple(placed)
 
     def _hidden(self, call: Call, native: Tensor) -> Tensor | None:
         """The padding of ``call`` that its positions leave out."""
@@ -305,6 +328,13 @@ class Attachment:
         padding = padding.clone()
         padding[:, now] = False if counted is None else counted
         return padding
+
+
+def _sections(anatomy: Anatomy) -> tuple[int, ...]:
+    """Rotary pairs of each axis, as the config of an M-RoPE model tells them."""
+    words = anatomy.model.config.get_text_config()
+    told = (getattr(words, name, None) or {} for name in ("rope_scaling", "rope_parameters"))
+    return next((tuple(found["mrope_section"]) for found in told if "mrope_section" in found), ())
 
 
 def _other(before: Scheme, now: Scheme) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,13 @@ from bapa.errors import ModelError
 
 @dataclass
 class LayerHook:
-    """Changes what one decoder layer is called with. ``rule``: which of the attachment's rules the layer takes."""
+    """Changes what one decoder layer is called with. ``variant``: which rotary embedding it takes; ``rank``: the rule
+    by which its mask ranks, None where its mask stays.
+    """
 
     attachment: Attached
-    rule: int
+    variant: int
+    rank: int | None
 
     def enter(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -32,31 +36,32 @@ class LayerHook:
         if call is None:
             return None
         changed = dict(kwargs)
-        mask = self.attachment.effects.mask
-        if self.rule:
+        if self.variant:
             changed["position_embeddings"] = self._embedding(call, embedding)
-        if mask != "native" and call.layout is not None:
+        if self.rank is not None and call.layout is not None:
             if "attention_mask" not in kwargs:
                 raise ModelError(f"{type(module).__name__} takes no attention_mask by name; use image_attention=native")
-            changed["attention_mask"] = self._mask(call, kwargs["attention_mask"])
+            changed["attention_mask"] = self._mask(call, kwargs["attention_mask"], self.rank)
         return args, changed
 
     def _embedding(self, call: Call, given: Any) -> Any:
         """The embedding of this layer's rule, in place of the one of the first rule that the model handed out."""
         for first, others in call.embeddings:
             if first() is first_of(given):
-                return others[self.rule - 1]
+                return others[self.variant - 1]
         raise ModelError(
             f"{self.attachment.scheme} gives each layer its own positions, but a layer did not get its own"
         )
 
-    def _mask(self, call: Call, given: Tensor | None) -> Tensor:
-        for before, rule, after in call.masks:
-            if before is given and rule == self.rule:
+    def _mask(self, call: Call, given: Tensor | None, rank: int) -> Tensor:
+        effects = self.attachment.effects
+        rank = rank if effects.mask == "ranked" else 0  # the other masks are the same for all rules
+        for before, by, after in call.masks:
+            if before is given and by == rank:
                 return after
         if call.layout is None or call.positions is None:
             raise ModelError("a decoder layer runs before the rotary embedding; use image_attention=native")
-        rank = call.positions[self.rule][0].expand(call.rows, -1)
+        ranks = call.positions[rank][0].expand(call.rows, -1)
         number = call.layout.number
         held, now = number[:, : call.past], number[:, call.past :]
         last = held.amax(1, keepdim=True) if call.past else now.new_zeros(len(now), 1)
@@ -66,10 +71,17 @@ class LayerHook:
         )
         if cut:
             raise ModelError("a prompt chunk cuts an image; its tokens cannot see what is not there yet")
-        now = now.to(rank.device)
-        after = within_images(given, now, rank, call.past, self.attachment.effects.mask)
+        now = now.to(ranks.device)
+        if effects.mask == "soft":
+            if bool((held > 0).any() and (now > 0).any()):
+                raise ModelError(
+                    "a further image comes behind a cached one, which cannot see it any more; pass all images at once"
+                )
+            after = softened(given, now > 0, call.past, effects.sigma)
+        else:
+            after = within_images(given, now, ranks, call.past, effects.mask)
         del call.masks[: len(call.masks) - 1]  # two kinds of layers take turns; more masks would fill the memory
-        call.masks.append((given, self.rule, after))
+        call.masks.append((given, rank, after))
         return after
 
 
@@ -95,4 +107,24 @@ def within_images(mask: Tensor | None, number: Tensor, rank: Tensor, past: int, 
         hidden = torch.finfo(mask.dtype).min
         new = torch.where(same[:, None], torch.where(visible[:, None], 0.0, hidden).to(mask.dtype), block)
     changed[..., start : start + queries] = new
+    return changed
+
+
+def softened(mask: Tensor | None, image: Tensor, past: int, sigma: float) -> Tensor:
+    """``mask`` as numbers, where image tokens see later ones too, with log(sigma) added to their scores (SoFA).
+
+    ``mask`` and ``past`` as for :func:`within_images`; a later token is seen where it sees the earlier one itself.
+    ``image``: BoolTensor (rows, queries).
+    """
+    rows, queries = image.shape
+    if mask is None:
+        mask = torch.ones(queries, past + queries, dtype=torch.bool, device=image.device).tril(past)[None, None]
+    if mask.dtype == torch.bool:
+        mask = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, torch.finfo(torch.float32).min)
+    start = min(past, mask.shape[-1] - queries)
+    changed = mask.expand(rows, -1, -1, -1).clone()
+    block = changed[..., start : start + queries]
+    later = torch.ones(queries, queries, dtype=torch.bool, device=image.device).triu(1)
+    open_to = (image[:, :, None] & image[:, None, :] & later)[:, None] & (block.mT > torch.finfo(mask.dtype).min / 2)
+    changed[..., start : start + queries] = torch.where(open_to, math.log(sigma), block).to(mask.dtype)
     return changed

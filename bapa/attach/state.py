@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bapa import layout as layouts
+from bapa.attach.plan import Tracks
 from bapa.errors import ModelError
 from bapa.layout import Layout
 from bapa.schemes import Scheme
@@ -36,8 +37,9 @@ class State:
     ``origin``: (rows,), raster position minus the tokens before it. ``offset``: (rules, rows), for each rule of the
     scheme the model's own position of the next text token minus its balanced one; of fixed shape, so that a compiled
     decode step is one graph. ``positions``: (axes, rows, columns), the model's own, where the scheme looks back at
-    them. ``order``: LongTensor (rows,), which rows of ``layout`` and ``positions`` the cache's rows now are (beams);
-    None: as they stand.
+    them, and ``placed``, for each rule, those of the scheme. ``tracks``: how embeddings are put together from
+    the rules. ``order``: LongTensor (rows,), which rows of all this the cache's rows now are (beams); None: as they
+    stand.
     """
 
     tie: Tie
@@ -45,6 +47,8 @@ class State:
     origin: Tensor
     offset: Tensor
     positions: Tensor | None = None
+    placed: tuple[Tensor, ...] = ()
+    tracks: tuple[Tracks, ...] = ()
     order: Tensor | None = field(default=None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> State:
@@ -80,7 +84,9 @@ class State:
         if self.order is None:
             return self
         positions = None if self.positions is None else self.positions[:, self.order.to(self.positions.device)]
-        return replace(self, layout=self.layout.select(self.order), positions=positions, order=None)
+        placed = tuple(part[:, self.order.to(part.device)] for part in self.placed)
+        layout = self.layout.select(self.order)
+        return replace(self, layout=layout, positions=positions, placed=placed, order=None)
 
     def held(self, past: int) -> Layout:
         """The layout of the first ``past`` columns of the cache."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from bapa.attach.rotary import halved
+from bapa.attach.rotary import halved, joined
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,11 @@ def angles(embedding: Any, sections: tuple[int, ...] = ()) -> tuple[Tensor, Tens
     if isinstance(embedding, Tensor):
         cosine, sine = embedding.real, embedding.imag
     else:
-        cosine, sine = (_joined(part, sections) if part.dim() == 4 else part for part in embedding)
+        cosine, sine = (joined(part, sections) if part.dim() == 4 else part for part in embedding)
         half = cosine.shape[-1] // 2
         cosine, sine = (p[..., :half] if halved(cosine, sine) else p[..., ::2] for p in (cosine, sine))
     scale = (cosine.square() + sine.square()).sqrt()
     return cosine / scale, sine / scale
-
-
-def _joined(part: Tensor, sections: tuple[int, ...]) -> Tensor:
-    pieces = part.split(sections * 2, -1)
-    return torch.cat([piece[i % len(sections)] for i, piece in enumerate(pieces)], -1)
 
 
 def found(before: Tensor, after: Tensor, embedding: Any, sections: tuple[int, ...] = ()) -> Turn | None:

@@ -22,7 +22,7 @@ class Bapa(Scheme):
     """
 
     name: ClassVar[str] = "bapa"
-    paper: ClassVar[str] = "arXiv 2509.21984 v1"
+    paper: ClassVar[str] = "arXiv 2509.21984 v1; in text-to-image scores first in IMCCD, arXiv 2501.01926 v1"
 
     distance: float | Literal["native"] = 1
 

@@ -135,7 +135,7 @@ class Scheme(ABC):
         """Whether one set of positions, for all layers and channels, is all there is to the scheme."""
         effects = self.effects
         alike = self.sets == 1 and len({self.at_layer(i, _DEEPEST) for i in range(_DEEPEST)}) == 1
-        whole = effects.part == EVERYWHERE or effects.part.nothing
+        whole = effects.part == EVERYWHERE
         return alike and whole and not effects.attends and effects.features is None and effects.mask == "native"
 
     def at_layer(self, layer: int, layers: int) -> Scheme:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,10 +14,9 @@ from torch import Tensor, nn
 import bapa
 from bapa import layout as layouts
 from bapa.attach import attention, hooks, turning
-from bapa.attach.state import State, Tie
+from bapa.attach.state import State
 from bapa.errors import ModelError, SchemeError
 from bapa.families.anatomy import find
-from bapa.layout import Layout
 from bapa.schemes import anchored
 from tests.attach import checks
 from tests.attach.checks import TWO_IMAGES, close, generate, logits, same
@@ -201,10 +201,11 @@ def test_a_wrong_rule_is_caught_by_hand(
 
 @pytest.mark.parametrize("forgotten", ["anchor", "image"])
 def test_forgetting_what_is_cached_is_caught(forgotten: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forget(tie: Tie, layout: Layout, origin: Tensor, offset: Tensor, positions: Tensor) -> State:
+    def forget(*given: Any) -> State:
+        state = State(*given)
         if forgotten == "image":
-            layout = layouts.text(layout.rows, layout.columns)
-        return State(tie, layout, origin, offset, positions + 2 * (forgotten == "anchor"))
+            return replace(state, layout=layouts.text(state.layout.rows, state.layout.columns))
+        return replace(state, positions=state.positions + 2)
 
     monkeypatch.setattr(hooks, "State", forget)
     with pytest.raises(AssertionError):

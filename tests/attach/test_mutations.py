@@ -28,7 +28,7 @@ Mutation = Callable[[pytest.MonkeyPatch], None]
 
 
 def drop_the_decode_offset(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(attach, "State", lambda tie, layout, origin, offset, _: State(tie, layout, origin, offset * 0))
+    patch.setattr(attach, "State", lambda tie, layout, origin, offset, *_: State(tie, layout, origin, offset * 0))
 
 
 def count_padding(patch: pytest.MonkeyPatch) -> None:
