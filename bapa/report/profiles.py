@@ -17,10 +17,9 @@ from rich.text import Text
 from bapa.errors import SchemeError
 from bapa.layout import Grid
 from bapa.report.figures import PAPER
-from bapa.schemes import Profile, Row, Scheme, profile, ptd
+from bapa.schemes import COMMON, Profile, Row, Scheme, profile, ptd
 
 _COLUMNS = 5
-_COMMON = ("scope", "image_attention")  # options that every scheme takes
 _LAYERS = 32  # a rule with positions of its own per layer is shown at its first layer of so many
 
 
@@ -47,12 +46,12 @@ def listing(rows: Sequence[Row]) -> RenderableType:
     """The schemes with their rules, own options and papers, for the terminal."""
     table = Table("scheme", "rule", "from", box=None, pad_edge=False, header_style="dim")
     for row in rows:
-        options = "".join(f"\n  {o.name}={o.default}" for o in row.options if o.name not in _COMMON)
+        options = "".join(f"\n  {o.name}={o.default}" for o in row.own)
         table.add_row(f"[bold]{row.name}[/]{escape(options)}", escape(row.summary), escape(row.paper))
     common = "\n".join(
         (
-            "\nWrite options as bapa:distance=native. Every scheme takes scope=image|tile|frame|global",
-            "and image_attention=native|bidirectional|ranked, the mask inside an image.",
+            "\nWrite options as bapa:distance=native. Every scheme also takes:",
+            *(f"  {option.name}={option.default}: {option.accepts}" for option in COMMON.values()),
         )
     )
     return Group(table, Text(common, style="dim"))

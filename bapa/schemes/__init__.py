@@ -5,9 +5,10 @@ from __future__ import annotations
 from bapa.schemes.base import Placement, Scheme
 from bapa.schemes.distance import Profile, profile, ptd
 from bapa.schemes.effects import Effects, Features, Look, Tokens
-from bapa.schemes.registry import NATIVE, SCHEMES, Option, Row, make, names, parse, register, table
+from bapa.schemes.registry import COMMON, NATIVE, SCHEMES, Option, Row, make, names, parse, register, table
 
 __all__ = [
+    "COMMON",
     "NATIVE",
     "SCHEMES",
     "Effects",

@@ -45,6 +45,9 @@ class Placement:
         return cls(offsets, offsets.amax(0).cummax(0).values + 1)
 
 
+_MASKS = (*get_args(Attention), "soft:SIGMA")
+
+
 @dataclass(frozen=True)
 class Scheme(ABC):
     """A position rule for images in a rotary language model.
@@ -70,24 +73,23 @@ class Scheme(ABC):
     absolute: ClassVar[bool] = False
     attention: ClassVar[Attention] = "native"
 
-    scope: Scope = field(default="image", kw_only=True)
-    image_attention: Attention | str = field(default="native", kw_only=True)
-    pairs: Pairs = field(default="all", kw_only=True)
-    layers: str = field(default="all", kw_only=True)
-    channels: str = field(default="all", kw_only=True)
-    blend: float = field(default=1, kw_only=True)
+    scope: Scope = field(default="image", kw_only=True, metadata={"accepts": " | ".join(get_args(Scope))})
+    image_attention: Attention | str = field(default="native", kw_only=True, metadata={"accepts": " | ".join(_MASKS)})
+    pairs: Pairs = field(default="all", kw_only=True, metadata={"accepts": " | ".join(PAIRS)})
+    layers: str = field(default="all", kw_only=True, metadata={"accepts": LAYERS})
+    channels: str = field(default="all", kw_only=True, metadata={"accepts": CHANNELS})
+    blend: float = field(default=1, kw_only=True, metadata={"accepts": "from 0 (native scores) to 1 (the rule's)"})
 
     def __post_init__(self) -> None:
         for option in ("layers", "channels"):  # 3 and "0-3,5" are other ways to write "3" and "0-3+5"
             object.__setattr__(self, option, str(getattr(self, option)).replace(" ", "").replace(",", "+"))
         self.require("scope", self.scope in get_args(Scope), f"one of {', '.join(get_args(Scope))}")
-        masks = (*get_args(Attention), "soft:SIGMA with 0 < SIGMA <= 1")
         known = self.image_attention in get_args(Attention) or _sigma(self.image_attention) is not None
-        self.require("image_attention", known, f"one of {', '.join(masks)}")
+        self.require("image_attention", known, f"one of {', '.join(_MASKS)} with 0 < SIGMA <= 1")
         self.require("pairs", self.pairs in PAIRS, f"one of {', '.join(PAIRS)}")
         self.require("layers", read_layers(self.layers) is not None, LAYERS)
         self.require("channels", read_channels(self.channels) is not None, CHANNELS)
-        self.require("blend", is_number(self.blend, 0) and self.blend <= 1, "a number from 0 (native) to 1 (the rule)")
+        self.require("blend", is_number(self.blend, 0) and self.blend <= 1, "a number from 0 to 1")
 
     def require(self, option: str, valid: bool, accepted: str) -> None:
         """Raise SchemeError, naming what is ``accepted``, where the value of ``option`` is not ``valid``."""

@@ -28,7 +28,7 @@ class IdAlign(Scheme):
     """
 
     name: ClassVar[str] = "id_align"
-    paper: ClassVar[str] = "ID-Align, arXiv 2505.21465, unverified"
+    paper: ClassVar[str] = "ID-Align, arXiv 2505.21465, unverified; but for tile borders also RoPE-DHR (CoMemo)"
 
     @property
     def effects(self) -> Effects:

@@ -1,7 +1,13 @@
 """To which part of a model a rule applies: pairs of tokens, decoder layers, rotary channels, and how much of it.
 
-Every scheme takes these as the options ``pairs``, ``layers``, ``channels`` and ``blend``. Lists are joined by ``+``, or
-by commas: ``layers=0-5+-1`` and ``layers=0-5,-1`` are the same.
+``pairs``: query-key pairs whose scores go by the rule: ``cross``, text to image and image to text, or ``text-to-image``
+only. ``layers``: decoder layers, counted from 0, or from the end, -1 the last. ``blend``: the rule's share in mixed
+scores. ``channels``: rotary pairs, by number within their axis (M-RoPE: within each section, 0 turns fastest), or by
+wavelength in lengths of the image: its tokens, under M-RoPE max(rows, columns). ``wave<0.75x`` are pairs that turn once
+in less than 0.75 image lengths, ``1x-4x`` those between. The rest keeps the model's own positions.
+
+``layers`` and ``channels`` change only the rotary embedding, so any attention will do; ``pairs`` and ``blend`` need
+``sdpa`` or ``eager``. Lists are joined by ``+``, or by commas: ``layers=0-5+-1`` and ``layers=0-5,-1`` are the same.
 """
 
 from __future__ import annotations

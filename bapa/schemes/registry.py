@@ -98,6 +98,9 @@ class Option:
     default: object
 
 
+COMMON = {f.name: Option(f.name, str(f.metadata["accepts"]), f.default) for f in fields(Scheme)}  # of every scheme
+
+
 @dataclass(frozen=True)
 class Row:
     """A scheme in a table. ``axes``: rotary axes it needs; ``attention``: the mask its paper pairs it with."""
@@ -108,6 +111,11 @@ class Row:
     axes: int
     attention: Attention
     summary: str
+
+    @property
+    def own(self) -> list[Option]:
+        """The options that not every scheme has, or has with this default."""
+        return [option for option in self.options if option != COMMON.get(option.name)]
 
 
 def table() -> list[Row]:
@@ -121,7 +129,8 @@ def table() -> list[Row]:
 def _options(kind: type[Scheme]) -> Iterator[Option]:
     hints = get_type_hints(kind)
     for f in fields(kind):
-        yield Option(f.name, _accepts(hints[f.name]), f.default)
+        common = COMMON.get(f.name)
+        yield Option(f.name, common.accepts if common else _accepts(hints[f.name]), f.default)
 
 
 def _accepts(hint: Any) -> str:

@@ -20,7 +20,7 @@ class SpatialReset(MRope):
     """Patch (r, c) at ``(b, r, c)`` on time, height, width; the text resumes at ``b + max(H, W)``, as under M-RoPE."""
 
     name: ClassVar[str] = "spatial_reset"
-    paper: ClassVar[str] = "MRoPE-I, arXiv 2510.23095"
+    paper: ClassVar[str] = "MRoPE-I, arXiv 2510.23095; for stills also Omni-RoPE (OmniGen2)"
     absolute: ClassVar[bool] = True
 
     def place(self, image: Image, b: float = 0) -> Placement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from inspect import cleandoc
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ import typer
 
 from bapa.cli.app import app
 from bapa.inference.store import SCHEMA
-from bapa.schemes import SCHEMES, table
+from bapa.schemes import COMMON, SCHEMES, Option, part, table
 from bapa.stats.bias import Settings, bias
 from bapa.stats.quantities import CELLS, OVERALL
 from studies.study import ROOT, filled
@@ -45,18 +46,23 @@ def schemes() -> Iterator[str]:
     yield "# Schemes\n"
     yield "A scheme says where the tokens of one image go and where the text resumes. In text form:"
     yield "`name:option=value,option=value`.\n"
-    yield "`bapa schemes --grid 24x24` shows what each does to a grid of patches. Every scheme takes two options:\n"
-    common = [option for option in table()[0].options if option.name in ("scope", "image_attention")]
-    yield from (f"- `{o.name}` = `{o.accepts}` (default `{o.default}`)" for o in common)
+    yield "`bapa schemes --grid 24x24` shows what each does to a grid of patches. Every scheme takes these options:\n"
+    yield from (f"- `{o.name}`: {o.accepts} (default `{o.default}`)" for o in COMMON.values())
+    yield f"\n{cleandoc(part.__doc__ or '').replace('``', '`')}"
     yield "\n| scheme | rule | options | axes | mask of its paper | from |\n|---|---|---|:-:|---|---|"
     for row in table():
-        own = "<br>".join(f"`{o.name}={o.default}` ({_cell(o.accepts)})" for o in row.options if o not in common)
+        own = "<br>".join(f"`{o.name}={o.default}`{_accepted(o)}" for o in row.own)
         cells = (f"`{row.name}`", _cell(row.summary), own or "–", str(row.axes), row.attention, _cell(row.paper))
         yield f"| {' | '.join(cells)} |"
     yield "\nAxes: 1 runs on every model, 3 needs M-RoPE. The mask of a paper is never set silently: ask for it with"
     yield "`image_attention`.\n"
     for name, kind in SCHEMES.items():
         yield f"## {name}\n\n{_prose(kind)}\n"
+
+
+def _accepted(option: Option) -> str:
+    """What an option accepts; those of every scheme are explained once."""
+    return "" if option.name in COMMON else f" ({_cell(option.accepts)})"
 
 
 def cli() -> Iterator[str]:

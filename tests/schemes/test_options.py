@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
 from bapa.errors import SchemeError
 from bapa.layout import Grid, Image
-from bapa.schemes import SCHEMES, names, parse, table
+from bapa.schemes import SCHEMES, make, names, parse, table
 from bapa.schemes.base import GridScheme
 from bapa.schemes.null import Null
+from bapa.schemes.part import read_layers
 from tests.schemes.placing import EVERY, GRID, placed
 
 
@@ -78,3 +81,71 @@ def test_the_table_lists_every_scheme_as_its_class_declares_it() -> None:
     assert options["alternate"] == ("even | first | last | all", "even")
     assert all(row.summary.endswith(".") and "`" not in row.summary for row in rows.values())
     assert all("arXiv" in row.paper for name, row in rows.items() if name not in ("native", "shuffle", "null"))
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("bapa:layers=0-5,-1", "bapa:layers=0-5+-1"),
+        ("bapa:layers=0-5+-1", "bapa:layers=0-5+-1"),
+        ("bapa:layers=3", "bapa:layers=3"),
+        ("bapa:layers=-4--1,pairs=cross", "bapa:pairs=cross,layers=-4--1"),
+        ("bapa:channels=0-3,8-15,distance=native", "bapa:channels=0-3+8-15,distance=native"),
+        ("bapa:channels=wave<0.75x,wave>4.5x", "bapa:channels=wave<0.75x+wave>4.5x"),
+        ("bapa:channels=1x-4x,layers=even,blend=0.25", "bapa:layers=even,channels=1x-4x,blend=0.25"),
+        ("native:image_attention=soft:0.5,layers=0-3", "native:image_attention=soft:0.5,layers=0-3"),
+        ("imccd:layers=all", "imccd:layers=all"),
+        ("imccd:blend=0.2", "imccd"),
+    ],
+)
+def test_lists_may_hold_commas_and_labels_hold_none(text: str, label: str) -> None:
+    assert parse(text).label == label
+    assert parse(label) == parse(text)
+    record = parse(text).options
+    assert make(parse(text).name, **json.loads(json.dumps(record))) == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("bapa:layers=5-2", "layers='5-2': all, none, even, odd, or numbers"),
+        ("bapa:layers=-1-3", "layers='-1-3'"),
+        ("bapa:layers=some", "layers='some'"),
+        ("bapa:channels=wave<x", "channels='wave<x': all, none, or numbers and wavelengths"),
+        ("bapa:channels=-1", "channels='-1'"),
+        ("bapa:channels=4x-1x", "channels='4x-1x'"),
+        ("bapa:distance=2,8-15", "'8-15' in scheme"),
+        ("bapa:pairs=text", "pairs='text': one of all, cross, text-to-image"),
+        ("bapa:blend=1.5", "blend=1.5: a number from 0 to 1"),
+        ("bapa:blend=true", "blend=True"),
+        ("bapa:image_attention=soft:0", "image_attention='soft:0': one of native, ranked, bidirectional, soft:SIGMA"),
+        ("bapa:image_attention=soft:2", "image_attention='soft:2'"),
+        ("cmpc:s=0.5", "s=0.5: a number from 1 on"),
+        ("restore:c=1", "c=1: a number above 1"),
+        ("sofa:sigma=0", "sigma=0: a number above 0 up to 1"),
+    ],
+)
+def test_parts_out_of_range(text: str, message: str) -> None:
+    with pytest.raises(SchemeError, match=message):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "layers", "of"),
+    [
+        ("all", [0, 1, 2, 3, 4], 5),
+        ("none", [], 5),
+        ("even", [0, 2, 4], 5),
+        ("odd", [1, 3], 5),
+        ("0-5", [0, 1, 2], 3),
+        ("-2--1", [3, 4], 5),
+        ("1--2", [1, 2, 3], 5),
+        ("0+-1", [0, 4], 5),
+        ("7", [], 5),
+        ("-9", [], 5),
+    ],
+)
+def test_layers_are_counted_from_either_end(text: str, layers: list[int], of: int) -> None:
+    read = read_layers(text)
+    assert read is not None
+    assert sorted(read.of(of)) == layers
