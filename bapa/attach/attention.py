@@ -22,13 +22,14 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from bapa.attach import turning
 from bapa.attach.call import Attached, Turns, aligned
+from bapa.attach.correction import Correction, numbers
 from bapa.attach.looks import KINDS, Block, blocks
 from bapa.attach.rotary import first_of
 from bapa.attach.turning import Turn
 from bapa.errors import ModelError, SchemeError
 from bapa.families import facts as families
 from bapa.families.anatomy import Anatomy
-from bapa.schemes import Scheme
+from bapa.schemes import Look, Scheme
 from bapa.schemes.effects import Bias
 
 NAME = __name__  # in a self-contained checkpoint another, as its code may run beside ours
@@ -47,6 +48,7 @@ class AttentionHook:
     """What one attention module needs. ``turn`` is found at its first forward."""
 
     attachment: Attached
+    looks: list[tuple[int, Look]]
     blocks: list[Block]
     bias: Bias | None
     config: PretrainedConfig
@@ -125,19 +127,18 @@ class AttentionHook:
             keys.append(turned if block.kind is None else turned * (image if block.kind == "image" else ~image))
         return torch.cat(queries, -1), torch.cat(keys, -1)
 
+    def corrects(self, query: Tensor, options: dict[str, Any]) -> bool:
+        """Whether scores are set right on the mask: in full precision, where longer heads would be much longer."""
+        return len(self.blocks) > 2 and query.dtype.itemsize >= 4 and options.get("softcap") is None
+
     def added(self, mask: Tensor | None, query: Tensor, keys: int, known: Turns, causal: bool) -> Tensor | None:
         """``mask`` as numbers, (rows, heads or 1, queries, keys), with the bias of this module added."""
         if self.bias is None:
             return mask
         if (bias := known.made.get(keys)) is None:
             bias = known.made[keys] = self._bias(self.bias, query.shape[2], keys, known)
-        if mask is None:
-            shape = (query.shape[2], keys)
-            mask = torch.ones(shape, dtype=torch.bool, device=query.device)
-            mask = (mask.tril(keys - shape[0]) if causal else mask)[None, None]
-        if mask.dtype == torch.bool:
-            mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, torch.finfo(query.dtype).min)
-        return mask[..., :keys] + bias.to(mask.dtype)
+        plain = numbers(mask, query.shape[2], keys, causal, query)
+        return plain + bias.to(plain.dtype)
 
     def _bias(self, bias: Bias, queries: int, keys: int, known: Turns) -> Tensor:
         sections = self.turn.sections if self.turn else ()
@@ -181,7 +182,10 @@ def attend(
             kwargs["scaling"] = query.shape[-1] ** -0.5  # of the head as it was
         causal = query.shape[2] > 1 and bool(getattr(module, "is_causal", True))
         attention_mask = hook.added(attention_mask, query, key.shape[2], known, causal)
-        if hook.blocks:
+        if hook.corrects(query, kwargs):
+            correction = Correction(tuple(hook.looks), hook.turn)
+            attention_mask = correction(attention_mask, query, key, known, kwargs["scaling"], causal)
+        elif hook.blocks:
             query, key = hook.look(query, key, known)
     elif thread in hook.known:
         raise _Seen(query)
@@ -208,7 +212,7 @@ class Looking:
             if not looks and bias is None:
                 continue
             modules.append(module)
-            hook: Any = AttentionHook(attachment, blocks(looks) if looks else [], bias, module.config)
+            hook: Any = AttentionHook(attachment, looks, blocks(looks) if looks else [], bias, module.config)
             module._bapa_attention = hook
             config = copy.copy(hook.config)  # for this module alone, so that masks are made as before
             config._attn_implementation_internal = NAME
