@@ -27,7 +27,7 @@ from bapa.attach.call import Call
 from bapa.attach.layers import LayerHook
 from bapa.attach.plan import Plan
 from bapa.attach.prompt import announced, covered, padded
-from bapa.attach.rotary import Mixer, Rotary, first_of, ids_of, with_ids
+from bapa.attach.rotary import Mixer, Rotary, first_of, ids_of, sections, with_ids
 from bapa.attach.state import State, Tie
 from bapa.errors import ModelError, SchemeError
 from bapa.families.anatomy import Anatomy
@@ -65,7 +65,7 @@ class Attachment:
         self.thread = threading.local()  # one model may serve several: the call and the prompt of each
         self.plan = plan = Plan.of(scheme, anatomy.axes, len(anatomy.layers))
         self.looking = Looking.attach(self, anatomy) if effects.attends else None
-        self.mixer = Mixer(scheme.sets, effects.part.channels, _sections(anatomy))
+        self.mixer = Mixer(scheme.sets, effects.part.channels, sections(anatomy))
         self.handles = [
             anatomy.outer.register_forward_pre_hook(self.enter, with_kwargs=True),
             anatomy.outer.register_forward_hook(self.leave, with_kwargs=True, always_call=True),
@@ -328,13 +328,6 @@ class Attachment:
         padding = padding.clone()
         padding[:, now] = False if counted is None else counted
         return padding
-
-
-def _sections(anatomy: Anatomy) -> tuple[int, ...]:
-    """Rotary pairs of each axis, as the config of an M-RoPE model tells them."""
-    words = anatomy.model.config.get_text_config()
-    told = (getattr(words, name, None) or {} for name in ("rope_scaling", "rope_parameters"))
-    return next((tuple(found["mrope_section"]) for found in told if "mrope_section" in found), ())
 
 
 def _other(before: Scheme, now: Scheme) -> str:

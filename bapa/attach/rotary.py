@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bapa.attach.plan import Tracks
 from bapa.errors import ModelError
+from bapa.families.anatomy import Anatomy
 from bapa.schemes.part import Channels
 
 
@@ -219,3 +220,10 @@ def joined(part: Tensor, sections: tuple[int, ...]) -> Tensor:
     """One tensor of an embedding with its axes put together, as the attention does that gets them apart."""
     pieces = part.split(sections * 2, -1)
     return torch.cat([piece[i % len(sections)] for i, piece in enumerate(pieces)], -1)
+
+
+def sections(anatomy: Anatomy) -> tuple[int, ...]:
+    """Rotary pairs of each axis, as the config of an M-RoPE model tells them."""
+    words = anatomy.model.config.get_text_config()
+    told = (getattr(words, name, None) or {} for name in ("rope_scaling", "rope_parameters"))
+    return next((tuple(found["mrope_section"]) for found in told if "mrope_section" in found), ())
