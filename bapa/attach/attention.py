@@ -137,7 +137,7 @@ class AttentionHook:
             return mask
         if (bias := known.made.get(keys)) is None:
             bias = known.made[keys] = self._bias(self.bias, query.shape[2], keys, known)
-        plain = numbers(mask, query.shape[2], keys, causal, query)
+        plain = numbers(mask, query.shape[2], keys, known.image.shape[-1], causal, query)
         return plain + bias.to(plain.dtype)
 
     def _bias(self, bias: Bias, queries: int, keys: int, known: Turns) -> Tensor:

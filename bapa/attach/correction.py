@@ -40,11 +40,14 @@ def runs(image: Tensor) -> list[Run]:
     return found
 
 
-def numbers(mask: Tensor | None, queries: int, keys: int, causal: bool, like: Tensor) -> Tensor:
-    """``mask`` as numbers to be added, (rows or 1, heads or 1, queries, keys); None is the plain mask."""
+def numbers(mask: Tensor | None, queries: int, keys: int, columns: int, causal: bool, like: Tensor) -> Tensor:
+    """``mask`` as numbers to be added, (rows or 1, heads or 1, queries, keys); None is the plain mask.
+
+    The queries are the last of ``columns``. ``keys`` may be fewer (a sliding window) or more (room in a static cache).
+    """
     if mask is None:
         mask = torch.ones(queries, keys, dtype=torch.bool, device=like.device)
-        mask = (mask.tril(keys - queries) if causal else mask)[None, None]
+        mask = (mask.tril(min(columns, keys) - queries) if causal else mask)[None, None]
     if mask.dtype == torch.bool:
         hidden = torch.finfo(like.dtype).min
         mask = torch.zeros_like(mask, dtype=like.dtype).masked_fill(~mask, hidden)
@@ -69,7 +72,7 @@ class Correction:
         keys, columns = key.shape[2], known.image.shape[-1]
         cut = max(columns - keys, 0)  # a sliding window holds the last columns only
         plain = mask is None and causal
-        base = numbers(mask, queries, keys, causal, query)
+        base = numbers(mask, queries, keys, columns, causal, query)
         changed = base.expand(rows, heads, -1, -1).clone()
         for those, told in self._rows(known):
             asked: dict[tuple[Any, ...], Tensor] = {}

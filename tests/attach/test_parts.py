@@ -118,6 +118,16 @@ def test_it_comes_off_without_a_trace(scheme: str) -> None:
     checks.checkpointing_gives_the_same_gradients(family, "sdpa", scheme)
 
 
+@pytest.mark.parametrize("scheme", [*LIVE, "restore"])
+def test_a_static_cache(scheme: str) -> None:
+    """Its keys are more than there are columns: room for what is to come."""
+    family = FAMILIES["llava"]
+    model, inputs = bapa.balance(family.build(), scheme), family.inputs(TWO_IMAGES)
+    whole = generate(model, family, inputs)
+    static = generate(model, family, inputs, cache_implementation="static", disable_compile=True)
+    close(torch.stack(static.logits), torch.stack(whole.logits))
+
+
 @pytest.mark.parametrize("scheme", LIVE[:3])
 def test_a_second_image_on_a_returned_cache(scheme: str) -> None:
     family = FAMILIES["llava"]
