@@ -72,7 +72,7 @@ pretrained: $(READY)  ## the bench on pretrained parts: all arms and seeds, then
 	$(BIN)/python -m studies.pretrained.page collect build/pretrained/work
 	$(BIN)/python -m studies.pretrained.page write
 
-pretrained-seed: $(READY)  ## one arm and seed of it: make pretrained-seed ARM=A SEED=1
+pretrained-seed: $(READY)  ## one arm and seed of it, named by ARM and SEED (A and 1)
 	$(BIN)/python -m studies.pretrained seed --arm $(or $(ARM),A) --seed $(or $(SEED),1)
 
 docs: $(READY) pages  ## build the documentation into build/site, warnings are errors (Python 3.11 or newer)
