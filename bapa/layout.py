@@ -200,6 +200,8 @@ class Layout:
 
     def crop(self, columns: int) -> Layout:
         """The first ``columns`` columns."""
+        if columns >= self.columns:  # what has been worked out of it is kept
+            return self
         return replace(
             self,
             number=self.number[:, :columns],

@@ -75,7 +75,9 @@ class PromptReader:
                 return self._shaped(layouts.read(mask, each), call)
         if self.apart:
             telling = len(lengths) and sum(lengths) == int(mask.sum())
-            found = layouts.read(mask, lengths if telling else self._apart(runs, ids, call))
+            each = list(lengths) if telling else self._apart(runs, ids, call)
+            alone = each == [len(image) for row in range(runs.rows) for image in runs.images(row)]
+            found = runs if alone else layouts.read(mask, each)
         elif self.joined is not None and self.scope != "tile":
             found = self.in_pieces(ids, mask)
         else:

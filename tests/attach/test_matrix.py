@@ -43,6 +43,7 @@ def test_family(name: str, check: Callable[..., None], attn: str) -> None:
     check(family, attn)
 
 
+@pytest.mark.timeout(900)  # compiling takes a minute where other work runs beside it
 @pytest.mark.parametrize("check", OF_POSITIONS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_family_positions(name: str, check: Callable[..., None]) -> None:
