@@ -30,3 +30,8 @@ for name in bottom top center; do bapa origin build/reference/$name-2 --probe bu
 bapa origin reference:encoder-bias --probe build/origin/probe-8 --items 60 --out build/origin/runs/encoder-bias-1b
 python -m studies.origin run build/origin/runs/*
 python -m studies.origin write
+
+# docs/check.md
+for name in top uniform encoder-bias places; do bapa check reference:$name --items 120 --out build/check/$name; done
+python -m studies.check run build/check/top build/check/uniform build/check/encoder-bias build/check/places
+python -m studies.check write

@@ -1,0 +1,1 @@
+"""What `bapa check` decides about the reference models."""
