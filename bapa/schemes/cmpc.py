@@ -36,6 +36,6 @@ class Cmpc(Scheme):
 
     def place(self, image: Image, b: float = 0) -> Placement:
         stands = (image.columns - image.columns[0]).double()
-        number = torch.arange(1, len(image) + 1)
+        number = torch.arange(1, len(image) + 1, dtype=torch.long, device=image.columns.device)
         tags = stands + 1 - number  # before each token; as text they count one each, in `resume` not
         return Placement((stands / self.s)[None], (stands + 1) / self.s - tags)

@@ -38,8 +38,6 @@ def null_arm(native: Trials, null: Trials) -> dict[str, Any]:
     ``largest_margin_difference`` (None where there are no margins).
     """
     pairs = [(native.hits, null.hits), (native.alarms, null.alarms)]
-    if native.lured:
-        pairs += [(native.near, null.near), (native.absent, null.absent)]
     both = [np.isfinite(a) & np.isfinite(b) for a, b in pairs]
     margins = [abs(a - b) for a, b in ((native.signal, null.signal), (native.noise, null.noise))]
     moved = np.concatenate([m[np.isfinite(m)] for m in margins])

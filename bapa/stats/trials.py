@@ -22,8 +22,7 @@ class Trials:
     what is in the picture (whatever it asks) was answered rightly. ``alarms``: 1 where a question about what is not
     there was answered as if it were; these are the lures, which belong to the target's cell, where the probe has them,
     else all questions about what is absent. ``signal`` and ``noise``: the margins behind ``hits`` and ``alarms``.
-    ``near`` and ``absent``: alarms of near misses, and of what is unlike anything shown; where there are no lures
-    (``lured`` is False), ``alarms`` holds them too. ``mass``: probability that the
+    ``near`` and ``absent``: alarms of near misses, and of what is unlike anything shown. ``mass``: probability that the
     model gave to the answers it may choose from, of all questions.
     """
 
@@ -34,7 +33,6 @@ class Trials:
     signal: Array
     noise: Array
     mass: Array
-    lured: bool = False
 
     @property
     def items(self) -> int:
@@ -86,7 +84,6 @@ def read(answers: pd.DataFrame, cells: int) -> dict[str, Trials]:
             signal=spread("present", "margin"),
             noise=spread("matched", "margin"),
             mass=spread("all", "mass"),
-            lured=matched == (LURE,),
         )
     return found
 

@@ -15,8 +15,8 @@ def blocks(record: dict[str, Any]) -> Blocks:
         native, rule = found["native"], found["rule"]
         after = [with_interval(rule[name], 1) if rule else "–" for name in ("worst", "range")]
         before = [with_interval(native[name], 1) for name in ("worst", "range")]
-        rows.append([f"`{model}`", f"**{found['headline']}**", *before, *after])
-    head = ["model", "decision", "worst cell, native", "range, native", "worst cell, rule", "range, rule"]
+        rows.append([f"`{model}`", f"**{found['headline']}**", str(found["items"]), *before, *after])
+    head = ["model", "decision", "items", "worst cell, native", "range, native", "worst cell, rule", "range, rule"]
     return {"docs/check.md": {"check": table(head, rows)}}
 
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from bapa.errors import RunError, SchemeError
 from bapa.probe import digits
+from bapa.schemes import parse
 from bapa.schemes.registry import SCHEMES
 from studies.reference import build, scenes, stages
 from studies.reference.__main__ import app
@@ -106,7 +107,7 @@ def test_questions_get_the_logits_they_would_get_alone(scheme: str) -> None:
     pixels = scenes.Bank(1, 0).canvases(drawn, generator)
     with torch.no_grad():
         seen = model.get_image_features(pixels).pooler_output
-        if scheme in MORE:
+        if not parse(scheme).positions_only:  # more than one set of positions: asked one by one
             bapa.balance(model, scheme)
             packed = stages.lone_logits(model, asker, pixels, questions)
         else:

@@ -37,7 +37,7 @@ def test_a_null_scheme_is_a_floor_of_a_real_run(tiny, probe, tmp_path):
     run = measure(tiny, probe, ["native", "null", "null:k=7"], tmp_path / "run", items=2, audit=0, statistics=QUICK)
     assert list(run.bias["floors"]) == ["null", "null:k=7"]
     for floor in run.bias["floors"].values():
-        assert floor["answers"] == 2 * 9 * 3
+        assert floor["answers"] == 2 * 9 * 2  # about the target and about its lure
         assert floor["flips"] == 0
         assert 0 < floor["largest_margin_difference"] < 1e-3
 

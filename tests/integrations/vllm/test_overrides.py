@@ -59,7 +59,8 @@ def test_what_positions_cannot_say(scheme):
 
 def test_every_other_scheme_is_accepted():
     qwen = config("qwen2_5_vl")
-    refused = {"agci", "anchored", "circle", "pyramid", "stride", "vrope"}  # stride's default is a fraction
+    fractions = {"stride"}  # by default
+    refused = {"agci", "anchored", "circle", "cmpc", "imccd", "pyramid", "restore", "sofa", "vrope"} | fractions
     assert all(overrides(qwen, name)["bapa"]["scheme"] == name for name in set(names()) - refused - {"native"})
 
 
