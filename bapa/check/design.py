@@ -18,7 +18,7 @@ WORDINGS = (
 CELL_PX = 168  # side of a cell, at least, for models that take pictures of any size
 
 
-def shaped(model: Loaded, pictures: str, options: Mapping[str, Any]) -> Design:
+def shaped(model: Loaded, options: Mapping[str, Any]) -> Design:
     """The design for ``model``: aligned with its image tokens where its config tells them."""
     given: dict[str, Any] = dict(options)
     try:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import bapa
 from bapa.attach import balanced
 from bapa.calibrate import calibrate
+from bapa.calibrate import folder as folders
 from bapa.calibrate.apart import split
 from bapa.calibrate.session import pick
 from bapa.check import estimate as pacing
@@ -19,11 +20,12 @@ from bapa.check.design import alike, shaped
 from bapa.check.estimate import PICK, STEPS, TRACED, Estimate, Pace
 from bapa.check.evidence import Evidence
 from bapa.checkpoints import Loaded
-from bapa.errors import ConfigError, ProbeError, UnsupportedModelError
+from bapa.errors import ConfigError, ProbeError, RunError, UnsupportedModelError
 from bapa.files import RunFolder, command, read_json, write_json
 from bapa.measure import Run, measure
 from bapa.origin import Options, explain
 from bapa.probe import Columns, Probe, build
+from bapa.schemes import parse
 
 Step = Literal["estimate", "measure", "origin", "calibrate"]
 STEPS_IN_ORDER: tuple[Step, ...] = get_args(Step)
@@ -36,7 +38,8 @@ LEAST = 8  # items that judge; so few only try the steps out
 class Check:
     """A check as far as it went. ``decision`` is None where ``until`` stopped it before one could be made.
 
-    ``path``: the folder: ``probe``, ``run`` (with ``origin``), ``guards``, ``model`` (which carries the rule).
+    ``path``: the folder: ``probe``, ``run`` (with ``origin``), ``guards``, ``calibrated`` (the search), and ``model``,
+    which carries the rule of the decision.
     """
 
     path: Path
@@ -122,6 +125,8 @@ def load_check(path: str | Path) -> Check:
     Raises RunError where there is none.
     """
     path = Path(path)
+    if not (path / RECORD).is_file():
+        raise RunError(f"no finished check in {path}; make it: bapa check MODEL --out {path}")
     found = read_json(path / RECORD)
     evidence = gather.evidence(found["evidence"])
     told = found["estimate"]
@@ -130,6 +135,8 @@ def load_check(path: str | Path) -> Check:
 
 def _sealed(folder: RunFolder, evidence: Evidence, found: Estimate | None) -> Check:
     decision = decide(evidence)
+    if decision.rule:  # not always the one that the search picked
+        folders.write(evidence.model, parse(decision.rule), folder.path / "model")
     folder.seal(
         {
             "command": command(),
@@ -189,7 +196,7 @@ class Work:
         told = calibrate(
             self.model,
             probe,
-            self.path / "model",
+            self.path / "calibrated",
             items=PICK,
             held_out=found.items,
             guards=list(self._guards(probe)),
@@ -218,7 +225,7 @@ class Work:
 
     def _probe(self, name: str, **options: Any) -> Probe:
         """A probe of the pictures that fits the model."""
-        design = shaped(self.model, self.pictures, {"seed": self.seed, **options})
+        design = shaped(self.model, {"seed": self.seed, **options})
         return build(self.pictures, self.path / name, design, columns=self.columns, split=self.split)
 
     def _guards(self, probe: Probe) -> list[Probe]:

@@ -41,7 +41,7 @@ def steps(check: Check) -> list[str]:
         where = shlex.quote(str(folder))
         return [
             f'python -c "import bapa; model = bapa.from_pretrained({str(folder)!r})"',
-            f"bapa serve {where}",
+            f"bapa serve {where}    # vLLM takes rules whose positions are whole numbers",
             f"bapa report {shlex.quote(str(check.path / 'run'))}",
         ]
     if check.decision and check.decision.kind == "tune":
@@ -104,7 +104,7 @@ def _links(check: Check, beside: Path) -> list[tuple[str, str]]:
     """Pages that tell more, by title, as seen from the folder of this one."""
     there = {
         "All figures": check.path / "run" / "report.html",
-        "The search for the rule": check.path / "model" / "calibration" / "calibration.html",
+        "The search for the rule": check.path / "calibrated" / "calibration" / "calibration.html",
     }
     found = []
     for title, file in there.items():

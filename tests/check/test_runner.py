@@ -8,7 +8,7 @@ import pytest
 
 from bapa.check import check, load_check
 from bapa.check.estimate import ITEMS, Pace, estimate, fitted
-from bapa.checkpoints import Loaded
+from bapa.checkpoints import Loaded, load
 from bapa.errors import ConfigError, RunError
 from bapa.report import check as page
 from tests.tiny.unsupported import UNSUPPORTED
@@ -17,12 +17,15 @@ FEW = 8
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("check") / "out"
+def folder(model_path: Path, tmp_path_factory) -> Path:
+    """A finished check; its tests may run in several processes, so each makes its own."""
+    out = tmp_path_factory.mktemp("check") / "out"
+    check(load(str(model_path)), out, items=FEW)
+    return out
 
 
-def test_a_model_that_knows_nothing_is_not_judged(tiny: Loaded, folder: Path):
-    told = []
+def test_a_model_that_knows_nothing_is_not_judged(tiny: Loaded, tmp_path: Path):
+    told, folder = [], tmp_path / "out"
     found = check(tiny, folder, items=FEW, tell=told.append)
     assert found.decision.kind == "untold"
     assert found.decision.reason in ("content-unknown", "no-answer")
@@ -81,3 +84,24 @@ def test_the_page_says_the_decision_first_and_escapes_names(tiny: Loaded, folder
     assert body.index(page.WORDS["untold"]) < body.index("<svg")
     named = type(found)(found.path, type(found.evidence)("<b>$x</b>", refusal="none"), found.decision, None)
     assert "<b>$x" not in page.write([named], folder / "named.html").read_text("utf-8")
+
+
+def test_the_folder_carries_the_rule_of_the_decision(tmp_path: Path):
+    from bapa.attach import scheme_of
+    from bapa.check.evidence import Evidence
+    from bapa.check.runner import _sealed
+    from bapa.checkpoints import from_pretrained
+    from bapa.files import RunFolder
+    from tests.check.test_decide import BIASED
+
+    evidence = Evidence(**{**vars(BIASED), "model": "reference:top"})
+    with RunFolder(tmp_path / "out", {}, kind="check", record="check.json", work="*/*") as folder:
+        folder.open()
+        found = _sealed(folder, evidence, None)
+    assert found.decision.rule == "bapa"
+    assert scheme_of(from_pretrained(found.model_folder)).label == "bapa"
+
+
+def test_a_folder_without_a_check(tmp_path: Path):
+    with pytest.raises(RunError, match="bapa check MODEL"):
+        load_check(tmp_path)
