@@ -68,8 +68,12 @@ def _too_few(evidence: Evidence, decision: Decision) -> Told:
 
 def _even(evidence: Evidence, decision: Decision) -> Told:
     return Told(
-        "Leave it: the answer does not depend on where the content stands.",
-        (_native(evidence), f"A range below {percent(MARGIN)} points of AUC does not count."),
+        "Leave it: no dependence on where the content stands was found.",
+        (
+            _native(evidence),
+            f"A range of up to {percent(evidence.native.range.most, 1)} points is not excluded; one below "
+            f"{percent(MARGIN)} does not count.",
+        ),
         change=("Other content, more cells or more items may show a bias that this probe does not.",),
     )
 
