@@ -17,6 +17,7 @@ from bapa.calibrate.candidates import STRIDES
 from bapa.calibrate.session import Session
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError
+from bapa.inference.progress import duration
 from bapa.probe import Probe
 
 ITEMS = (200, 160, 120, 80, 60, 40)  # that judge, whichever fits first
@@ -25,7 +26,7 @@ TRACED = 60  # items that the cause is found on, at most
 STEPS = 24  # distances tried
 MEASURED = ("native", "null", "bapa")
 MOVES = 9  # conditions of the attribution: native, and four moves drawn twice
-GUARDS = 2
+GUARDS = ("where", "order")  # tasks of the side-effect probes
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def estimate(found: Pace, items: int) -> Estimate:
         items=items,
         measure=found.seconds(items, len(MEASURED)),
         origin=found.seconds(min(items, TRACED), MOVES) + found.seconds(min(items, TRACED), 1),
-        calibrate=search + finer + found.seconds(items, 1) + GUARDS * found.seconds(PICK, 3),
+        calibrate=search + finer + found.seconds(items, 1) + len(GUARDS) * found.seconds(PICK, 3),
         memory=found.memory,
     )
 
@@ -91,7 +92,7 @@ def fitted(found: Pace, budget: float) -> Estimate:
             return whole
     raise ConfigError(
         f"a check of {ITEMS[-1]} items would take about {ceil(whole.total / 60)} min on this machine, the budget is "
-        f"{budget / 60:g} min; type --budget {ceil(whole.total / 60) + 1}m, or use a faster --device"
+        f"{duration(budget)}; type --budget {ceil(whole.total / 60) + 1}m, or use a faster --device"
     )
 
 

@@ -69,7 +69,8 @@ class Evidence:
 
     ``refusal``: why it cannot be balanced. ``mass``: probability that the next token is one of the answers, median over
     questions; ``wanted``: what the model would rather say. ``p``: of the test that the cells of the native map differ.
-    ``arms``: rules on the judged items, native first. ``cause``: of the verdict of :mod:`bapa.origin`. ``items``: how
+    ``unasked``: names of guards that the pictures do not allow, with the reason. ``arms``: rules on the judged items,
+    native first. ``cause``: of the verdict of :mod:`bapa.origin`. ``items``: how
     many judged.
     """
 
@@ -81,6 +82,7 @@ class Evidence:
     arms: tuple[Arm, ...] = ()
     cause: Cause | None = None
     guards: tuple[Guard, ...] = ()
+    unasked: Mapping[str, str] = field(default_factory=dict)
     items: int = 0
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from bapa.check import estimate as pacing
 from bapa.check import gather
 from bapa.check.decide import Decision, decide
 from bapa.check.design import alike, shaped
-from bapa.check.estimate import PICK, STEPS, TRACED, Estimate, Pace
+from bapa.check.estimate import GUARDS, PICK, STEPS, TRACED, Estimate, Pace
 from bapa.check.evidence import Evidence
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError, ProbeError, RunError, UnsupportedModelError
@@ -32,6 +33,8 @@ STEPS_IN_ORDER: tuple[Step, ...] = get_args(Step)
 RECORD = "check.json"
 BUDGET = 1200.0  # seconds
 LEAST = 8  # items that judge; so few only try the steps out
+WARM = 8  # items of the warm-up
+BESIDE = ("warm-up", "probe", "check.html")  # may stand there before the work begins
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def check(
         raise ConfigError(f"until = {until!r}: accepted are {', '.join(STEPS_IN_ORDER)}")
     if items is not None and items < LEAST:
         raise ConfigError(f"items = {items}: use {LEAST} or more")
-    with RunFolder(out, config, kind="check", record=RECORD, work="*/*") as folder:
+    with RunFolder(out, config, kind="check", record=RECORD, work="run/*", beside=BESIDE) as folder:
         if folder.open() is not None:
             return load_check(out)
         try:
@@ -162,17 +165,27 @@ class Work:
     seed: int
 
     def estimate(self, budget: float, items: int | None) -> Estimate:
-        """From a warm-up on this machine, which is timed once."""
-        kept = self.path / "warm-up" / "pace.json"
-        if not kept.is_file():
-            few = self._probe("warm-up/probe", items=8)
-            found = pacing.pace(self.model, few, self.path / "warm-up" / "rounds", self.batch_size)
-            write_json(kept, asdict(found))
-        there = Pace(**read_json(kept))
-        return pacing.fitted(there, budget) if items is None else pacing.estimate(there, items)
+        """From a warm-up on this machine, which is timed once for one model and one source."""
+        there = self.path / "warm-up"
+        kept, asked = there / "pace.json", self.asked()
+        if not kept.is_file() or read_json(kept)["asked"] != asked:
+            shutil.rmtree(there, ignore_errors=True)  # of a command that was mistyped, or cut off
+            few = self._probe("warm-up/probe", WARM)
+            found = pacing.pace(self.model, few, there / "rounds", self.batch_size)
+            write_json(kept, {"asked": asked, "pace": asdict(found)})
+        pace = Pace(**read_json(kept)["pace"])
+        return pacing.fitted(pace, budget) if items is None else pacing.estimate(pace, items)
+
+    def asked(self) -> dict[str, Any]:
+        """What decides the pace."""
+        columns = asdict(self.columns or Columns())
+        source = {"source": self.pictures, "split": self.split, "columns": columns, "seed": self.seed}
+        return {"model": self.model.fingerprint, "batch_size": self.batch_size, **source}
 
     def measure(self, evidence: Evidence, found: Estimate) -> Evidence:
         """Native, the noise floor of the arithmetic, and the paper's rule on the items that judge."""
+        if not (self.path / "run").exists():  # of another budget, perhaps
+            shutil.rmtree(self.path / "probe", ignore_errors=True)
         run = self._measured(found)
         mass, wanted = gather.mass(run.bias)
         return Evidence(
@@ -193,13 +206,14 @@ class Work:
     def calibrate(self, evidence: Evidence, found: Estimate) -> Evidence:
         """The rule that suits the model, what it costs, and both on the items that judge."""
         probe = self._whole(found)
+        guards, unasked = self._guards(probe)
         told = calibrate(
             self.model,
             probe,
             self.path / "calibrated",
             items=PICK,
-            held_out=found.items,
-            guards=list(self._guards(probe)),
+            held_out=self._judging(probe, found),
+            guards=guards,
             steps=STEPS,
             batch_size=self.batch_size,
             judged_in=self.path / "run",
@@ -210,6 +224,7 @@ class Work:
             evidence,
             arms=gather.arms(run.bias, [label for label in labels if label != "native"]),
             guards=gather.guards(told.guards),
+            unasked=unasked,
         )
 
     def _measured(self, found: Estimate, *more: str) -> Run:
@@ -217,28 +232,50 @@ class Work:
         return measure(self.model, self._judges(found), labels, self.path / "run", batch_size=self.batch_size)
 
     def _whole(self, found: Estimate) -> Probe:
-        return self._probe("probe", items=PICK + 2 * found.items)  # so many that those that judge can be apart
+        return self._probe("probe", PICK + 2 * found.items)  # so many that those that judge can be apart
 
     def _judges(self, found: Estimate) -> Probe:
         whole = self._whole(found)
-        return pick(whole, split(whole, PICK, found.items).judging)
+        return pick(whole, split(whole, PICK, self._judging(whole, found)).judging)
 
-    def _probe(self, name: str, **options: Any) -> Probe:
-        """A probe of the pictures that fits the model."""
-        design = shaped(self.model, {"seed": self.seed, **options})
-        return build(self.pictures, self.path / name, design, columns=self.columns, split=self.split)
+    def _judging(self, whole: Probe, found: Estimate) -> int:
+        """How many items judge: as estimated, or what a small source leaves.
 
-    def _guards(self, probe: Probe) -> list[Probe]:
-        """Questions that only positions can answer, about canvases like those of ``probe``; those of which the source
-        has too little are left out.
+        Raises ConfigError where that is too little.
         """
-        found = []
-        for task in ("where", "order"):
-            design = alike(probe.design, task, PICK, self.seed + 1)
+        there = len(whole.items)
+        if there < PICK + LEAST:
+            raise ConfigError(
+                f"{self.pictures} has {there} usable pictures with captions of their own; a check needs "
+                f"{PICK + LEAST}: {PICK} pick the rule, the others judge it"
+            )
+        return min(found.items, there - PICK)
+
+    def _probe(self, name: str, items: int) -> Probe:
+        """A probe of ``items`` items that fits the model; of as many as there are where the source has fewer."""
+        out = self.path / name
+        if (out / "probe.json").is_file():
+            return Probe.load(out)
+        try:
+            return self._built(out, items)
+        except ProbeError:  # too few pictures: what is there must do, or the error says what is wrong with it
+            return self._built(out, None)
+
+    def _built(self, out: Path, items: int | None) -> Probe:
+        design = shaped(self.model, {"seed": self.seed, "items": items})
+        return build(self.pictures, out, design, columns=self.columns, split=self.split)
+
+    def _guards(self, probe: Probe) -> tuple[list[Probe], dict[str, str]]:
+        """Questions that only positions can answer, about canvases like those of ``probe``; and by task, why it cannot
+        be asked where the pictures do not allow it.
+        """
+        found, unasked = [], {}
+        for task in GUARDS:
+            design = alike(probe.design, task, min(PICK, len(probe.items)), self.seed + 1)
             try:
                 found.append(
                     build(self.pictures, self.path / "guards" / task, design, columns=self.columns, split=self.split)
                 )
-            except ProbeError:
-                continue  # said in the evidence: a guard that is not there was not asked
-        return found
+            except ProbeError as error:
+                unasked[task] = str(error)
+        return found, unasked

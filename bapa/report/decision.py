@@ -100,7 +100,8 @@ def _no_rule_helps(evidence: Evidence, decision: Decision) -> Told:
 def _loses(evidence: Evidence, decision: Decision) -> Told:
     arm = _arm(decision)
     return Told(
-        f"Do not balance it: {arm.label} evens the answers and loses {', '.join(decision.lost)}.",
+        f"Do not balance it: {arm.label} evens the answers and costs too much elsewhere "
+        f"({', '.join(_task(name).lower() for name in decision.lost)}).",
         (_native(evidence), _changes(arm)),
         _costs(evidence, arm),
         ("If your use never asks where things stand, this cost does not concern you: balance it.",),
@@ -112,8 +113,8 @@ def _helps(evidence: Evidence, decision: Decision) -> Told:
     return Told(
         f"Balance it with {arm.label}.",
         (_native(evidence), _changes(arm), f"Judged on {evidence.items} items that picked nothing."),
-        _costs(evidence, arm) or ("What it costs elsewhere was not measured: no guard was asked.",),
-        ("A guard of your own use, if it depends on where things stand.",),
+        _costs(evidence, arm) or ("What it costs elsewhere was not measured: no side-effect probe was asked.",),
+        ("A side-effect probe of your own use (bapa calibrate --guard), if it depends on where things stand.",),
     )
 
 
@@ -141,18 +142,26 @@ def _changes(arm: Arm) -> str:
 
 
 def _costs(evidence: Evidence, arm: Arm) -> tuple[str, ...]:
-    return tuple(_cost(guard, arm.label) for guard in evidence.guards if arm.label in guard.rules)
+    asked = (_cost(guard, arm.label) for guard in evidence.guards if arm.label in guard.rules)
+    return (*asked, *(f"{_task(name)}: not asked; {reason}" for name, reason in evidence.unasked.items()))
 
 
 def _cost(guard: Guard, label: str) -> str:
     if not guard.tells:
         rate = percent(guard.native.value, 1)
-        return f"{guard.name}: the model cannot do this natively ({rate} %), so it tells nothing."
+        return (
+            f"{_task(guard.name)}: the model cannot do this natively ({rate} %), so this says nothing about the rule."
+        )
     after = guard.rules[label]
     return (
-        f"{guard.name}: {percent(guard.native.value, 1)} % natively, {percent(after.value, 1)} % under {label} "
+        f"{_task(guard.name)}: {percent(guard.native.value, 1)} % natively, {percent(after.value, 1)} % under {label} "
         f"(chance {percent(guard.chance, 1)} %)."
     )
+
+
+def _task(name: str) -> str:
+    """What a side-effect probe asks, in words."""
+    return {"where": "Telling row and column", "order": "Telling what comes first"}.get(name, name)
 
 
 def _figure(figure: Figure) -> str:

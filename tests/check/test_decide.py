@@ -93,4 +93,9 @@ def test_a_rule_that_keeps_places_goes_before_a_more_even_one_that_does_not():
 def test_a_guard_that_the_model_cannot_do_natively_keeps_nothing_back():
     evidence = replace(BIASED, guards=(guard(0.33, native=0.34),))
     assert decide(evidence).rule == "bapa"
-    assert "tells nothing" in told(evidence).costs[0]
+    assert "says nothing about the rule" in told(evidence).costs[0]
+
+
+def test_a_guard_that_could_not_be_asked_is_named():
+    words = told(replace(BIASED, unasked={"order": "too few captions"}))
+    assert words.costs == ("Telling what comes first: not asked; too few captions",)

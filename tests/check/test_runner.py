@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from bapa.check import check, load_check
-from bapa.check.estimate import ITEMS, Pace, estimate, fitted
+from bapa.check.estimate import ITEMS, PICK, Pace, estimate, fitted
 from bapa.checkpoints import Loaded, load
-from bapa.errors import ConfigError, RunError
+from bapa.errors import BapaError, ConfigError, RunError
 from bapa.report import check as page
 from tests.tiny.unsupported import UNSUPPORTED
 
@@ -105,3 +108,30 @@ def test_the_folder_carries_the_rule_of_the_decision(tmp_path: Path):
 def test_a_folder_without_a_check(tmp_path: Path):
     with pytest.raises(RunError, match="bapa check MODEL"):
         load_check(tmp_path)
+
+
+def folder_of_pictures(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    rng, lines = np.random.default_rng(0), []
+    for number in range(count):
+        Image.fromarray(rng.integers(0, 255, (24, 24, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+        lines.append(json.dumps({"file_name": f"{number}.png", "caption": f"thing {number}"}))
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def test_a_mistyped_command_leaves_nothing_in_the_way_of_the_right_one(tiny: Loaded, tmp_path: Path):
+    few = folder_of_pictures(tmp_path / "few", 12)
+    for options in ({"budget": 1e-3}, {"pictures": str(tmp_path / "nowhere")}, {"pictures": str(few)}):
+        with pytest.raises(BapaError):
+            check(tiny, tmp_path / "out", **{"items": None, **options})
+    assert check(tiny, tmp_path / "out", items=FEW).decision is not None
+
+
+def test_a_small_source_gives_what_it_has(tiny: Loaded, tmp_path: Path):
+    pictures = folder_of_pictures(tmp_path / "pictures", 45)
+    found = check(tiny, tmp_path / "out", pictures=str(pictures), items=40)
+    assert found.evidence.items == 45 - PICK
+    assert check(tiny, tmp_path / "out", pictures=str(pictures), items=40).decision == found.decision
+    with pytest.raises(ConfigError, match=f"a check needs {PICK + FEW}"):
+        check(tiny, tmp_path / "two", pictures=str(folder_of_pictures(tmp_path / "fewer", 30)), items=40)
