@@ -76,17 +76,7 @@ def _sheet(lines: Lines, scale: Scale, caption: str, dark: bool) -> Figure:
             _map(ax, shown)
             ax.set_title(label, color=ink, fontsize=9, loc="left", family="monospace")
             ax.text(0, -0.04, note, transform=ax.transAxes, color=soft, fontsize=8.5, va="top")
-        line[0].annotate(
-            _shortened(name, size[0]),
-            (0, 1),
-            (0, 24),
-            "axes fraction",
-            "offset points",
-            color=ink,
-            fontsize=12,
-            fontweight="bold",
-            parse_math=False,  # a dollar sign in a name is a dollar sign
-        ).set_in_layout(False)  # a long name must not take the room of the maps
+        _named(line[0], _shortened(name, size[0]), ink)
     norm = mpl.colors.Normalize(100 * scale.low, 100 * scale.high)
     bar = figure.colorbar(
         mpl.cm.ScalarMappable(norm, scale.name), ax=axes, orientation="horizontal", shrink=0.4, aspect=40
@@ -95,6 +85,25 @@ def _sheet(lines: Lines, scale: Scale, caption: str, dark: bool) -> Figure:
     bar.ax.tick_params(colors=soft, labelsize=8)
     bar.outline.set_visible(False)
     return figure
+
+
+def _named(ax: Any, name: str, ink: str) -> None:
+    """Write ``name`` above a row of maps. The layout sees one letter of it: its height, and not its width, which would
+    take the room of the maps.
+    """
+    for text, seen in (("M", True), (name, False)):
+        ax.annotate(
+            text,
+            (0, 1),
+            (0, 24),
+            "axes fraction",
+            "offset points",
+            color=ink,
+            alpha=0 if seen else 1,
+            fontsize=12,
+            fontweight="bold",
+            parse_math=False,  # a dollar sign in a name is a dollar sign
+        ).set_in_layout(seen)
 
 
 def _shortened(name: str, width: float) -> str:

@@ -10,7 +10,7 @@ from bapa.stats.text import percent
 from studies.study import Blocks, Study, table
 from studies.text import bounded, share
 
-COLUMNS = spoken(("hit", "range", "consistency", "false_alarm"))
+COLUMNS = spoken(("auc", "auc_range", "auc_worst_cell", "hit", "range", "false_alarm"))
 README, PAPER = "README.md", "docs/paper.md"
 
 Record = list[dict[str, Any]]
@@ -27,7 +27,7 @@ def overall(runs: Record) -> str:
         [f"`{name}`", f"`{scheme}`", *(bounded(found[key]) for key in COLUMNS)] for name, scheme, found in each(runs)
     ]
     commands = dict.fromkeys(run["command"] for run in runs)
-    about = f"Per cent, with {percent(runs[0]['level'])} % bootstrap intervals over {runs[0]['items']}"
+    about = f"Per cent, with {percent(runs[0]['level'])} % intervals over {runs[0]['items']}"
     note = f"{about} items, each asked about in every cell. Made by `make figures`:"
     return "\n".join([table(["model", "scheme", *COLUMNS.values()], rows), "", note, "", "```sh", *commands, "```"])
 

@@ -64,3 +64,16 @@ def test_any_name_of_a_model_leaves_the_maps_their_room(runs: list, name: str, t
     assert one == pytest.approx(two)
     (title,) = [text.get_text() for text in figure.axes[0].texts if text.get_fontweight() == "bold"][-1:]
     assert title == name or (title.startswith("…") and name.endswith(title[1:]))
+
+
+def test_names_stand_inside_the_picture_and_on_nothing_else(runs: list, tmp_path: Path) -> None:
+    figure = heatmaps(runs)
+    save(figure, tmp_path / "map.png", "png")  # lays it out
+    renderer = figure.canvas.get_renderer()
+    boxes = [(text, text.get_window_extent(renderer)) for ax in figure.axes for text in ax.texts if text.get_text()]
+    names = [(text, box) for text, box in boxes if text.get_text() in ("one", "two")]
+    assert len(names) == 2
+    for name, box in names:
+        assert box.y1 <= figure.bbox.y1
+        others = [other for text, other in boxes if text is not name and text.get_alpha() != 0]
+        assert not any(box.overlaps(other) for other in others)
