@@ -62,11 +62,16 @@ def test_a_figure_changed_by_hand_is_seen() -> None:
 def test_the_paper_page_says_what_its_tables_say() -> None:
     said = page("docs/paper.md")
     skewed = ("bottom", "top", "center")
-    for scheme, wanted in (("native", "differs by {} points"), ("bapa", "{} points are left")):
-        assert wanted.format(span([overall(name, scheme, "range") for name in skewed], 1)) in said
-    assert f"that of uniform by {overall('uniform', 'native', 'range')}." in said
+    for quantity, wanted in (
+        ("auc_range", "the AUC of the three skewed models differs by {} points, that of uniform by {};"),
+        ("range", "the hit rate differs by {} points, that of uniform by {}."),
+    ):
+        spread = span([overall(name, "native", quantity) for name in skewed], 1)
+        assert wanted.format(spread, overall("uniform", "native", quantity)) in said
+    left = span([overall(name, "bapa", "auc_range") for name in skewed], 1)
+    assert f"{left} points of the range of the AUC are left" in said
     for name in skewed:
-        assert f"{overall(name, 'native', 'hit')} to {overall(name, 'bapa', 'hit')} % on {name}" in said
+        assert f"{overall(name, 'native', 'auc')} to {overall(name, 'bapa', 'auc')} % on {name}" in said
 
 
 def test_the_paper_page_says_what_the_verdicts_say() -> None:
