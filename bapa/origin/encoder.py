@@ -150,12 +150,12 @@ def invariance(tokens: Tensor) -> dict[str, Any]:
 
 def similarity(image: Tensor, words: Sequence[Tensor], cells: Cells) -> dict[str, Array]:
     """Of the caption's words with the image tokens, (items, cells) each: ``max_pooled``, the paper's number;
-    ``in_key``, whether the maximum lies in the target's cell (chance: one in the number of cells).
+    ``in_target``, whether the maximum lies in the target's cell (chance: one in the number of cells).
 
     ``image``: (items, cells, tokens, width); ``words``: for each item (words, width).
     """
     count = image.shape[1]
-    max_pooled, in_key = np.zeros(image.shape[:2]), np.zeros(image.shape[:2])
+    max_pooled, in_target = np.zeros(image.shape[:2]), np.zeros(image.shape[:2])
     seen = cells.of >= 0
     for item, (canvases, caption) in enumerate(zip(image, words, strict=True)):
         unit = torch.nn.functional.normalize
@@ -163,8 +163,8 @@ def similarity(image: Tensor, words: Sequence[Tensor], cells: Cells) -> dict[str
         best, _ = cosine[:, seen].max(1)
         max_pooled[item] = best.mean(-1).numpy()
         where = cells.of[seen][cosine[:, seen].mean(-1).argmax(1)]
-        in_key[item] = (where == torch.arange(count)).numpy()
-    return {"max_pooled": max_pooled, "in_key": in_key}
+        in_target[item] = (where == torch.arange(count)).numpy()
+    return {"max_pooled": max_pooled, "in_target": in_target}
 
 
 def study(
@@ -204,7 +204,7 @@ def _alike(
     alike = similarity(image, words, cells)
     return {
         "max_pooled": alike["max_pooled"].mean(0).tolist(),
-        "in_key": _accuracy(alike["in_key"], settings),
+        "in_target": _accuracy(alike["in_target"], settings),
         "chance": 1 / image.shape[1],
     }
 

@@ -130,11 +130,11 @@ def study(
     """Figures of the question about the target, averaged over ``items`` and, but for the last three, over target cells.
 
     By scheme. Each (layers, heads, sources): ``image``, ``first_token`` and ``image_sinks``, attention on the whole
-    image, on the first token, on image tokens that are sinks; ``key``, the target's cell's share of that on the image;
-    ``entropy`` over image tokens and ``balance`` over cells, 1 where even. ``key_cells`` and, from saliency,
-    ``saliency_key_cells``: (layers, sources, target cells, cells), each cell's share. ``example``: of the first item,
-    the answer's attention on each image token, (target cells, tokens), mean over layers. ``step`` is called after each
-    item.
+    image, on the first token, on image tokens that are sinks; ``target``, the target cell's share of that on the
+    image; ``entropy`` over image tokens and ``balance`` over cells, 1 where even. ``target_cells`` and, from saliency,
+    ``saliency_target_cells``: (layers, sources, target cells, cells), each cell's share. ``example``: of the first
+    item, the answer's attention on each image token, (target cells, tokens), mean over layers. ``step`` is called after
+    each item.
     """
     anatomy = find(forward.model)
     answers = AnswerSet(forward.prompts.processor.tokenizer)
@@ -143,7 +143,7 @@ def study(
         sums: dict[str, Any] = {}
         with balanced(forward.model, scheme):
             for number, item in enumerate(items):
-                question = _about_key(probe, item)
+                question = _about_target(probe, item)
                 canvases = [probe.compose(item, cell) for cell in range(probe.cells)]
                 inputs = forward.here(forward.prompts.inputs(canvases, question.text))
                 pair = tuple(answers.tokens(question.choices)) if question.choices == YES_NO else None
@@ -159,7 +159,7 @@ def study(
     return found
 
 
-def _about_key(probe: Probe, item: Item) -> Question:
+def _about_target(probe: Probe, item: Item) -> Question:
     return next(q for q in probe.questions(item, 0) if q.kind not in ABSENT)
 
 
@@ -170,19 +170,19 @@ def _figures(got: Gathered, count: int) -> dict[str, np.ndarray]:
     cell, total = heads[..., :count], heads[..., count]
     share = cell / cell.sum(-1, keepdim=True).clamp(min=1e-12)
     own = torch.arange(count)
-    key = share[:, own, :, :, own].movedim(0, 1)  # (layers, batch, heads, sources)
+    target = share[:, own, :, :, own].movedim(0, 1)  # (layers, batch, heads, sources)
     balance = -(share * share.clamp(min=1e-12).log()).sum(-1) / np.log(count)
     figures = {
         "image": total.mean(1),
         "first_token": heads[..., count + 1].mean(1),
         "image_sinks": heads[..., count + 2].mean(1),
-        "key": key.mean(1),
+        "target": target.mean(1),
         "balance": balance.mean(1),
         "entropy": torch.stack([got.entropy[layer] for layer in layers]).mean(1),
-        "key_cells": share.mean(2).permute(0, 2, 1, 3),
+        "target_cells": share.mean(2).permute(0, 2, 1, 3),
     }
     if got.saliency:
         salient = torch.stack([got.saliency[layer] for layer in layers])  # (layers, sources, batch, tokens)
         by_cell = torch.stack([salient[..., got.of.cpu() == c].sum(-1) for c in range(count)], -1)
-        figures["saliency_key_cells"] = by_cell / by_cell.sum(-1, keepdim=True).clamp(min=1e-12)
+        figures["saliency_target_cells"] = by_cell / by_cell.sum(-1, keepdim=True).clamp(min=1e-12)
     return {name: value.double().numpy() for name, value in figures.items()}

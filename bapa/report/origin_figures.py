@@ -113,7 +113,7 @@ def flow(found: Found, *, dark: bool = False) -> Figure:
     schemes = found["flow"]["schemes"]
     figure, axes = _sheet(len(schemes), (2.6 * len(schemes) + 0.9, 2.9), dark)
     _, ink, soft = PAPER[dark]
-    shares = {scheme: 100 * np.array(told["key_cells"])[:, 1].mean(0) for scheme, told in schemes.items()}
+    shares = {scheme: 100 * np.array(told["target_cells"])[:, 1].mean(0) for scheme, told in schemes.items()}
     top = max(float(share.max()) for share in shares.values())
     for ax, (scheme, share) in zip(axes, shares.items(), strict=True):
         drawn = ax.imshow(share, cmap="viridis", vmin=0, vmax=top)

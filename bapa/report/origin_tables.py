@@ -85,7 +85,7 @@ def _occlusion(found: Mapping[str, Any]) -> Rows:
 
 def _flow(found: Mapping[str, Any]) -> Rows:
     for scheme, told in ((found["flow"] or {}).get("schemes") or {}).items():
-        figures = {name: np.array(told[name]) for name in ("image", "key", "entropy", "balance", "first_token")}
+        figures = {name: np.array(told[name]) for name in ("image", "target", "entropy", "balance", "first_token")}
         figures["image_sinks"] = np.array(told["image_sinks"])
         for layer, head, source in np.ndindex(figures["image"].shape):
             place = {"scheme": scheme, "layer": layer, "head": head, "source": ("question", "answer")[source]}
@@ -94,7 +94,7 @@ def _flow(found: Mapping[str, Any]) -> Rows:
 
 def _flow_cells(found: Mapping[str, Any]) -> Rows:
     for scheme, told in ((found["flow"] or {}).get("schemes") or {}).items():
-        attention, salient = np.array(told["key_cells"]), np.array(told.get("saliency_key_cells", ()))
+        attention, salient = np.array(told["target_cells"]), np.array(told.get("saliency_target_cells", ()))
         for layer, source, target, cell in np.ndindex(attention.shape):
             place = {"scheme": scheme, "layer": layer, "source": ("question", "answer")[source]}
             shown = {"target_cell": target, "cell": cell, "attention": attention[layer, source, target, cell]}

@@ -73,10 +73,10 @@ def test_the_max_pooled_similarity_is_blind_to_place_and_the_other_is_not() -> N
     for cell in range(CELLS):
         image[:, cell, 2 * cell, 0] = 5
     found = encoder.similarity(image, [word] * 5, Cells(of, None))
-    assert found["in_key"].all()
+    assert found["in_target"].all()
     turned = encoder.similarity(image.flip(2), [word] * 5, Cells(of, None))
     assert np.allclose(turned["max_pooled"], found["max_pooled"], atol=1e-6)
-    assert not turned["in_key"].any()
+    assert not turned["in_target"].any()
 
 
 @pytest.mark.parametrize("name", ["llava", "llava_next", "qwen2_5_vl", "gemma3", "internvl"])
