@@ -88,17 +88,6 @@ def test_every_page_is_in_the_navigation_and_links_lead_somewhere() -> None:
             assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 
-def test_commands_in_the_docs_are_commands() -> None:
-    known = set(re.findall(r"^## bapa (\S+)", (DOCS / "reference" / "cli.md").read_text("utf-8"), re.MULTILINE))
-    options = set(re.findall(r"`(?:[^`]* )?(--[\w-]+)[^`]*` \|", (DOCS / "reference" / "cli.md").read_text("utf-8")))
-    for name in ("tour", "balance", "biased", "scheme", "family", "paper", "limits"):
-        text = (DOCS / f"{name}.md").read_text("utf-8")
-        for line in re.findall(r"(?:^|`|/)(bapa [a-z][^`\n#]*)", text, re.MULTILINE):
-            verb, *rest = line.split()[1:]
-            assert verb in known, f"{name}.md: {line}"
-            assert {word for word in rest if word.startswith("--")} <= options, f"{name}.md: {line}"
-
-
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path: Path) -> None:
     pytest.importorskip("mkdocstrings", reason="needs mkdocs: pip install 'bapa[docs]'")
