@@ -42,6 +42,17 @@ def confidence(answers: pd.DataFrame, cells: int) -> Array:
     return hits if not np.isfinite(refused).any() else (hits + np.nanmean(refused, (1, 2))) / 2
 
 
+def evenness(answers: pd.DataFrame, cells: int) -> Array:
+    """The same less its standard deviation over the cells: a rule that is right everywhere alike scores most, one that
+    is wrong everywhere alike nothing.
+
+    A search under a promise goes by it while the items are too few for a range of AUC.
+    """
+    (found,) = trials.read(answers, cells).values()
+    by_cell = np.nanmean(expit(found.signal), 2)
+    return confidence(answers, cells) - by_cell.std(1)
+
+
 def margin(answers: pd.DataFrame, cells: int) -> Array:
     """Size of the margin, in logits: how far the answers lie from the threshold."""
     return _by_item(answers, answers["margin"].abs().to_numpy())

@@ -42,10 +42,21 @@ def rounds(items: int) -> Iterator[tuple[int, int]]:
 
 
 def survivors(values: Mapping[str, Array], kept: Sequence[str], least: int) -> list[str]:
-    """The better half of the candidates, at least ``least`` of them and in their order, with those of ``kept``."""
-    free = [candidate for candidate in values if candidate not in kept]
-    best = sorted(free, key=lambda candidate: -float(values[candidate].mean()))[: max(least, math.ceil(len(free) / 2))]
-    return [candidate for candidate in values if candidate in best or candidate in kept]
+    """The better half of the candidates by their mean, at least ``least`` of them and in their order, with those of
+    ``kept``.
+    """
+    return better_half(
+        sorted(values, key=lambda candidate: -float(values[candidate].mean())), list(values), kept, least
+    )
+
+
+def better_half(best_first: Sequence[str], order: Sequence[str], kept: Sequence[str], least: int) -> list[str]:
+    """The first half of ``best_first``, at least ``least`` of them, with those of ``kept``, who do not count; as they
+    stand in ``order``.
+    """
+    free = [candidate for candidate in best_first if candidate not in kept]
+    best = free[: max(least, math.ceil(len(free) / 2))]
+    return [candidate for candidate in order if candidate in best or candidate in kept]
 
 
 def winner(values: Mapping[str, Array], simpler: Sequence[str]) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import bapa
-from bapa.calibrate import curve, folder, judge
+from bapa.calibrate import curve, folder, frontier, judge, promise
 from bapa.calibrate.apart import split
-from bapa.calibrate.candidates import PAPER, STEPS
+from bapa.calibrate.candidates import NATIVE, PAPER, STEPS
+from bapa.calibrate.cost import Cost
 from bapa.calibrate.criteria import CRITERIA, accuracy
+from bapa.calibrate.frontier import Frontier
+from bapa.calibrate.kept import kept
 from bapa.calibrate.search import Search
 from bapa.calibrate.session import Session, part, pick
 from bapa.checkpoints import Loaded
@@ -25,6 +30,7 @@ from bapa.schemes import parse
 from bapa.stats import Settings
 
 FOLDER, RECORD = "calibration", "calibration.json"
+LEAST = 8  # items of a guard that judge a promise
 VERSION = 3  # 1 called a candidate a dial; native is one from 3 on
 
 
@@ -55,6 +61,12 @@ class Calibration:
         """What the rules cost on each guard probe."""
         return list(self.found["guards"])
 
+    @property
+    def frontier(self) -> Frontier | None:
+        """Every candidate of a search under a promise; None where nothing was promised (``keep``)."""
+        told = self.found.get("promise")
+        return frontier.read(told) if told else None
+
 
 def load_calibration(path: str | Path) -> Calibration:
     """What :func:`calibrate` wrote into the folder of a calibrated model.
@@ -82,8 +94,14 @@ def calibrate(
     batch_size: int = 18,
     statistics: Settings | None = None,
     judged_in: Path | None = None,
+    keep: float | None = None,
+    tell: Callable[[Cost], None] = lambda _: None,
 ) -> Calibration:
     """Pick the rule of the ``calibrated`` family that suits ``model``, and make ``out`` the model under it.
+
+    With ``keep`` the rule is the evenest one of which every guard keeps that share of what the model gets right
+    natively, the lower bound of the interval counted; distance, delta, pairs, layers, channels and blend are searched
+    (:class:`~bapa.calibrate.promised.PromisedSearch`). Where no such rule is evener, native positions stay.
 
     Native positions are a candidate, which stays unless another beats it by one standard error. The first ``items``
     items of ``probe`` pick the rule (:class:`~bapa.calibrate.search.Search`). ``held_out`` items behind them, by
@@ -109,6 +127,9 @@ def calibrate(
         statistics: bootstrap draws, level and seed.
         judged_in: folder of a run of :func:`bapa.measure.measure` over the very items that judge; what it holds is not
             asked again. By default ``out/calibration/held-out``.
+        keep: share of native, above 0 up to 1, that every guard must keep; needs ``guards``. A guard that the model
+            cannot do natively need not.
+        tell: gets the cost of a search with ``keep`` before it starts.
 
     Raises:
         ConfigError: an option out of range, or a model that is an adapter.
@@ -122,6 +143,7 @@ def calibrate(
         )
     out, settings = Path(out), statistics or Settings()
     _checked(probe, items, held_out, criterion, steps)
+    _promised(keep, guards)
     for one in (probe, *guards):
         check_outside(out, one)
     judges = split(probe, items, held_out)
@@ -130,7 +152,8 @@ def calibrate(
         "model": {"name": model.name, "fingerprint": model.fingerprint},
         "probe": {"fingerprint": probe.fingerprint, "path": str(probe.path), "items": items, "held_out": judged},
         "guards": [guard.fingerprint for guard in guards],
-        "search": {"criterion": criterion, "steps": steps, "full": full, "batch_size": batch_size},
+        "search": {"criterion": criterion, "steps": steps, "full": full, "batch_size": batch_size}
+        | ({} if keep is None else {"keep": keep}),
         "statistics": vars(settings),
     }
     work = "rounds/*/progress/answers-*.jsonl"
@@ -138,8 +161,27 @@ def calibrate(
         if here.open() is not None:
             return load_calibration(out)
         rounds = here.record.parent / "rounds"
-        search = Search(Session(model, part(probe, 0, items), rounds, batch_size), items, criterion, full=full)
-        chosen = search.run(steps)
+        picking: dict[str, pd.DataFrame]
+        points: list[curve.Point] = []
+        told: dict[str, Any] = {}
+        if keep is None:
+            search = Search(Session(model, part(probe, 0, items), rounds, batch_size), items, criterion, full=full)
+            chosen, picking = search.run(steps), search.answers
+            points = curve.points(search.shared(), search.values(), probe.cells, settings)
+        else:
+            looked = promise.search(
+                model,
+                probe,
+                guards,
+                rounds,
+                items=items,
+                keep=keep,
+                batch_size=batch_size,
+                settings=settings,
+                tell=tell,
+            )
+            chosen, picking = looked.frontier.chosen or NATIVE, looked.answers
+            told = {"promise": looked.record()}
         labels = list(dict.fromkeys(["native", PAPER, chosen]))
         run = measure(
             model,
@@ -151,15 +193,14 @@ def calibrate(
             statistics=settings,
         )
         answers = run.answers()
-        told = []
-        for number, guard in enumerate(guards, start=1):
-            count = min(items, len(guard.items))
-            session = Session(model, part(guard, 0, count), rounds, batch_size)
-            rules = list(dict.fromkeys([*labels, *search.answers])) if full else labels
-            rows = session.ask(f"guard-{number}", 0, count, rules)
-            asked = {rule: rows[rows["scheme"] == rule] for rule in rules}
-            values = {rule: accuracy(its, guard.cells) for rule, its in asked.items()}
-            told.append(curve.guard(guard, curve.points(asked, values, guard.cells, settings)))
+        asked = labels if keep is not None or not full else list(dict.fromkeys([*labels, *picking]))
+        told_by = [
+            _guarded(Session(model, its, rounds, batch_size), guard, number, asked, settings, others=others)
+            for number, guard in enumerate(guards, start=1)
+            for its, others in [_judging(guard, items, apart=keep is not None)]
+        ]
+        if keep is not None:
+            told["promise"]["judged"] = promise.judged(run, chosen)
         folder.write(model.name, parse(chosen), out)
         here.seal(
             {
@@ -168,14 +209,51 @@ def calibrate(
                 "bapa": bapa.__version__,
                 "chosen": chosen,
                 "apart": judges.apart,
-                "curve": curve.points(search.shared(), search.values(), probe.cells, settings),
+                "curve": points,
                 "held_out": curve.verdict(run),
                 "against_native": judge.against_native(answers, chosen, probe.cells, settings),
-                "thresholds": judge.arms(search.answers, answers, probe.cells, curve.SHOWN, settings),
-                "guards": told,
+                "thresholds": judge.arms(picking, answers, probe.cells, curve.SHOWN, settings),
+                "guards": told_by,
+                **told,
             }
         )
     return load_calibration(out)
+
+
+def _judging(guard: Probe, items: int, *, apart: bool) -> tuple[Probe, bool | None]:
+    """The items of a guard that the judged rules are asked about: the first ``items``; where those picked the rule
+    (``apart``), the next so many, if there are :data:`LEAST`. And whether they are others than those that picked; None
+    where none did.
+    """
+    there = len(guard.items)
+    first = items if apart and there - items >= LEAST else 0
+    return part(guard, first, min(first + items, there)), first > 0 if apart else None
+
+
+def _guarded(
+    session: Session, guard: Probe, number: int, rules: Sequence[str], settings: Settings, *, others: bool | None
+) -> dict[str, Any]:
+    """What ``rules`` cost on the items of ``session``, some of ``guard``'s."""
+    rows = session.ask(f"guard-{number}", 0, len(session.probe.items), rules)
+    by_rule = {rule: rows[rows["scheme"] == rule] for rule in rules}
+    values = {rule: accuracy(its, guard.cells) for rule, its in by_rule.items()}
+    found = curve.guard(guard, curve.points(by_rule, values, guard.cells, settings))
+    if others is not None:
+        found["others"] = others
+        for rule in found["rules"]:
+            rule["kept"] = kept(by_rule[NATIVE], by_rule[rule["candidate"]], guard.cells, settings)
+    return found
+
+
+def _promised(keep: float | None, guards: Sequence[Probe]) -> None:
+    """Raises ConfigError for a promise that cannot be given."""
+    if keep is not None and not 0 < keep <= 1:
+        raise ConfigError(f"keep = {keep}: a share of native above 0 up to 1 is accepted, e.g. 0.9")
+    if keep is not None and not guards:
+        raise ConfigError(
+            "keep says what the side-effect probes must keep, and there is none; build one, "
+            "bapa probe SOURCE --task where --out WHERE, and name it: --guard WHERE"
+        )
 
 
 def _checked(probe: Probe, items: int, held_out: int | None, criterion: str, steps: int) -> None:

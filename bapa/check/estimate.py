@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import resource
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
-
-import torch
 
 from bapa.calibrate import halving
 from bapa.calibrate.candidates import STRIDES
-from bapa.calibrate.session import Session
-from bapa.checkpoints import Loaded
+from bapa.calibrate.pace import WARM as MEASURED
+from bapa.calibrate.pace import Pace
 from bapa.errors import ConfigError
 from bapa.inference.progress import duration
-from bapa.probe import Probe
 
 ITEMS = (200, 160, 120, 80, 60, 40)  # that judge, whichever fits first
 PICK = 32  # items that pick the rule
 TRACED = 60  # items that the cause is found on, at most
 STEPS = 24  # distances tried
-MEASURED = ("native", "null", "bapa")
 MOVES = 9  # conditions of the attribution: native, and four moves drawn twice
 GUARDS = ("where", "order")  # tasks of the side-effect probes
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Seconds that one item takes: ``once`` for its pictures, ``rule`` more for each rule; and bytes of memory at the
-    peak so far.
-    """
-
-    once: float
-    rule: float
-    memory: int
-
-    def seconds(self, items: float, rules: float) -> float:
-        """Of asking so many items under so many rules."""
-        return items * (self.once + rules * self.rule)
 
 
 @dataclass(frozen=True)
@@ -57,16 +33,6 @@ class Estimate:
     @property
     def total(self) -> float:
         return self.measure + self.origin + self.calibrate
-
-
-def pace(model: Loaded, probe: Probe, folder: Path, batch_size: int) -> Pace:
-    """The pace of ``model`` on six items of ``probe``: two to warm up, two natively, two under three rules."""
-    session = Session(model, probe, folder, batch_size)
-    session.ask("warm", 0, 2, MEASURED)
-    one = _timed(lambda: session.ask("one", 2, 4, MEASURED[:1])) / 2
-    three = _timed(lambda: session.ask("three", 4, 6, MEASURED)) / 2
-    rule = max((three - one) / 2, 0.02 * one)
-    return Pace(max(one - rule, 0.0), rule, _memory())
 
 
 def estimate(found: Pace, items: int) -> Estimate:
@@ -103,17 +69,3 @@ def _rounds(items: int, candidates: int, least: int) -> list[tuple[int, int, int
         found.append((start, stop, candidates))
         candidates = max(least, ceil(candidates / 2))
     return found
-
-
-def _timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def _memory() -> int:
-    """Bytes at the peak so far: of the accelerator where there is one, else of this process."""
-    if torch.cuda.is_available() and (used := torch.cuda.max_memory_allocated()):
-        return int(used)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak

@@ -13,12 +13,14 @@ from bapa.attach import balanced
 from bapa.calibrate import calibrate
 from bapa.calibrate import folder as folders
 from bapa.calibrate.apart import split
+from bapa.calibrate.pace import WARM as MEASURED
+from bapa.calibrate.pace import Pace, pace
 from bapa.calibrate.session import pick
 from bapa.check import estimate as pacing
 from bapa.check import gather
 from bapa.check.decide import Decision, decide
 from bapa.check.design import alike, shaped
-from bapa.check.estimate import GUARDS, PICK, STEPS, TRACED, Estimate, Pace
+from bapa.check.estimate import GUARDS, PICK, STEPS, TRACED, Estimate
 from bapa.check.evidence import Evidence
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError, ProbeError, RunError, UnsupportedModelError
@@ -171,10 +173,10 @@ class Work:
         if not kept.is_file() or read_json(kept)["asked"] != asked:
             shutil.rmtree(there, ignore_errors=True)  # of a command that was mistyped, or cut off
             few = self._probe("warm-up/probe", WARM)
-            found = pacing.pace(self.model, few, there / "rounds", self.batch_size)
+            found = pace(self.model, few, there / "rounds", self.batch_size)
             write_json(kept, {"asked": asked, "pace": asdict(found)})
-        pace = Pace(**read_json(kept)["pace"])
-        return pacing.fitted(pace, budget) if items is None else pacing.estimate(pace, items)
+        told = Pace(**read_json(kept)["pace"])
+        return pacing.fitted(told, budget) if items is None else pacing.estimate(told, items)
 
     def asked(self) -> dict[str, Any]:
         """What decides the pace."""
@@ -228,7 +230,7 @@ class Work:
         )
 
     def _measured(self, found: Estimate, *more: str) -> Run:
-        labels = list(dict.fromkeys([*pacing.MEASURED, *more]))
+        labels = list(dict.fromkeys([*MEASURED, *more]))
         return measure(self.model, self._judges(found), labels, self.path / "run", batch_size=self.batch_size)
 
     def _whole(self, found: Estimate) -> Probe:

@@ -22,6 +22,10 @@ def calibrate(
         list[Path] | None,
         typer.Option(help="Side-effect probe, e.g. of task where; repeatable."),
     ] = None,
+    keep: Annotated[
+        float | None,
+        typer.Option(help="Share of native that every --guard must keep, e.g. 0.9; searches parts of the model too."),
+    ] = None,
     criterion: Annotated[
         str, typer.Option(help="accuracy, or without labels: information, margin, certainty, agreement.")
     ] = "accuracy",
@@ -56,6 +60,8 @@ def calibrate(
         full=full,
         batch_size=batch_size,
         statistics=Settings(resamples=resamples, level=level, seed=seed),
+        keep=keep,
+        tell=lambda cost: err.print(escape(page.cost(cost)), highlight=False),
     )
     for sentence in page.sentences(found.found):
         out.print(escape(sentence), highlight=False)

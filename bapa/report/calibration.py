@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bapa.calibrate.cost import Cost
 from bapa.calibrate.curve import SHOWN
 from bapa.files import replacing
-from bapa.report import figures
+from bapa.report import figures, frontier
 from bapa.report.calibration_figure import draw
 from bapa.report.environment import page
+from bapa.report.frontier import cost as cost
 from bapa.stats.quantities import spoken
 from bapa.stats.text import percent, signed, with_interval
 
@@ -22,17 +24,23 @@ TITLES = spoken(SHOWN)
 
 def write(found: Mapping[str, Any], folder: Path) -> Path:
     """Write ``calibration.html``, ``curve.csv`` and ``curve-light.svg``, ``curve-dark.svg`` into ``folder``;
-    returns the page.
+    returns the page. After a search under a promise the three are called ``frontier``.
 
     ``found``: what ``calibration.json`` holds.
     """
     pictures = {}
+    name = "frontier" if "promise" in found else "curve"
     for theme in ("light", "dark"):
-        with replacing(folder / f"curve-{theme}.svg") as part:
-            figures.save(draw(found["curve"], found["chosen"], found["guards"], dark=theme == "dark"), part, "svg")
-        pictures[theme] = base64.b64encode((folder / f"curve-{theme}.svg").read_bytes()).decode("ascii")
-    with replacing(folder / "curve.csv") as part:
-        part.write_text(table(found["curve"]), "utf-8")
+        dark = theme == "dark"
+        if "promise" in found:
+            figure = frontier.draw(found["promise"], found["chosen"], dark=dark)
+        else:
+            figure = draw(found["curve"], found["chosen"], found["guards"], dark=dark)
+        with replacing(folder / f"{name}-{theme}.svg") as part:
+            figures.save(figure, part, "svg")
+        pictures[theme] = base64.b64encode((folder / f"{name}-{theme}.svg").read_bytes()).decode("ascii")
+    with replacing(folder / f"{name}.csv") as part:
+        part.write_text(frontier.table(found["promise"]) if "promise" in found else table(found["curve"]), "utf-8")
     with replacing(folder / "calibration.html") as part:
         part.write_text(_render(found, pictures), "utf-8")
     return folder / "calibration.html"
@@ -54,8 +62,11 @@ def sentences(found: Mapping[str, Any]) -> Iterator[str]:
     """The outcome in words drawn from the figures."""
     judged, chosen = found["held_out"], found["chosen"]
     items = found["config"]["probe"]["held_out"]
-    kept = " No rule beats native positions by a standard error." if chosen == "native" else ""
+    promised = "promise" in found
+    kept = " No rule beats native positions by a standard error." if chosen == "native" and not promised else ""
     yield f"Chosen: {chosen}.{kept}"
+    if promised:
+        yield from frontier.sentences(found)
     for label, its in judged.items():
         name = {"native": "Native positions", "bapa": "The paper's rule"}.get(label, label)
         name = name if label != chosen else f"{name}, the choice"
@@ -117,4 +128,6 @@ def _price(native: Mapping[str, float], its: Mapping[str, float]) -> str:
 
 def _render(found: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     shown = {"sentences": list(sentences(found)), "titles": TITLES, "quantities": ()}
+    if "promise" in found:
+        shown["cost"] = cost(Cost(**found["promise"]["cost"]))
     return page("calibration.html.j2", found={"thresholds": {}, **found}, pictures=pictures, **shown)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bapa.calibrate.pace import Pace
 from bapa.check import check, load_check
-from bapa.check.estimate import ITEMS, PICK, Pace, estimate, fitted
+from bapa.check.estimate import ITEMS, PICK, estimate, fitted
 from bapa.checkpoints import Loaded, load
 from bapa.errors import BapaError, ConfigError, RunError
 from bapa.report import check as page

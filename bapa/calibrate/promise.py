@@ -1,0 +1,135 @@
+"""A promise: what the side-effect probes must keep, what the search for it costs, and what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bapa.attach import balanced
+from bapa.calibrate import curve, promised
+from bapa.calibrate.cost import Cost, cost
+from bapa.calibrate.criteria import accuracy
+from bapa.calibrate.frontier import Frontier
+from bapa.calibrate.pace import Pace, pace
+from bapa.calibrate.promised import Answers, PromisedSearch
+from bapa.calibrate.session import Session, part
+from bapa.calibrate.space import NAMED, near, space
+from bapa.checkpoints import Loaded
+from bapa.errors import SchemeError, UnsupportedModelError
+from bapa.families.anatomy import find
+from bapa.files import read_json, write_json
+from bapa.measure import Run
+from bapa.probe import Probe
+from bapa.stats import Settings, bias
+
+_WARM = ("native", "calibrated:pairs=cross,distance=1x", "bapa")  # scores of some pairs take longer than positions
+_PACED = 6  # items
+
+
+@dataclass(frozen=True)
+class Promised:
+    """What a search found. ``answers``: by candidate, those to the probe whose evenness was sought. ``tasks``: the
+    side-effect probes that had to be kept; ``silent``: those the model cannot do natively. ``refused``: by candidate
+    that the model cannot run under, why.
+    """
+
+    frontier: Frontier
+    answers: Answers
+    tasks: tuple[str, ...]
+    silent: tuple[str, ...]
+    refused: dict[str, str]
+    cost: Cost
+
+    def record(self) -> dict[str, Any]:
+        """As ``calibration.json`` holds it."""
+        told = {"tasks": list(self.tasks), "silent": list(self.silent), "refused": self.refused}
+        return {**self.frontier.record(), **told, "cost": asdict(self.cost)}
+
+
+def search(
+    model: Loaded,
+    probe: Probe,
+    guards: Sequence[Probe],
+    folder: Path,
+    *,
+    items: int,
+    keep: float,
+    batch_size: int,
+    settings: Settings,
+    tell: Callable[[Cost], None],
+) -> Promised:
+    """The evenest rules on the first ``items`` items of ``probe`` that keep ``keep`` of what ``model`` gets right
+    natively on the first ``items`` of each of ``guards``.
+
+    ``folder``: where answers are kept, so that the same call goes on where it was. ``tell``: gets the cost, in pairs
+    and in seconds on this machine, before the search starts.
+    """
+    layers = len(find(model.model).layers)
+    candidates, refused = _possible(model, space(layers))
+    sessions = {_name(guards, n): _session(model, one, items, folder, batch_size) for n, one in enumerate(guards)}
+    telling = {task: session for task, session in sessions.items() if _tells(task, session, items, settings)}
+    match = _session(model, probe, items, folder, batch_size)
+    starts = (len(candidates), promised.AROUND * max(len(near(one, layers)) for one in candidates))
+    told = cost(_pace(model, probe, folder, batch_size), starts, len(NAMED), promised.LEAST, items, 1 + len(telling))
+    tell(told)
+    looking = PromisedSearch(match, telling, items, keep, settings)
+    frontier = looking.run(candidates, layers)
+    silent = tuple(task for task in sessions if task not in telling)
+    return Promised(frontier, looking.answers["match"], tuple(telling), silent, refused, told)
+
+
+def judged(run: Run, chosen: str) -> dict[str, Any]:
+    """What the judging items say of evenness: by rule its figures, and of ``chosen`` the change against native."""
+    name = "auc" if run.bias["schemes"]["native"]["overall"]["auc"]["value"] is not None else "hit"
+    keys = {"range": bias.range_key(name), "worst": bias.worst_key(name), "mean": name}
+    rules = {
+        label: {ours: its["overall"][theirs] for ours, theirs in keys.items()}
+        for label, its in run.bias["schemes"].items()
+    }
+    change = {
+        ours: row["difference"]
+        for row in run.bias["comparisons"]
+        for ours, theirs in keys.items()
+        if (row["a"], row["b"], row["quantity"]) == ("native", chosen, theirs) and "cell" not in row
+    }
+    return {"rules": rules, "change": change}
+
+
+def _possible(model: Loaded, candidates: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Those that the model can run under, and why it cannot under the others."""
+    there, refused = [], {}
+    for candidate in candidates:
+        try:
+            with balanced(model.model, candidate):
+                there.append(candidate)
+        except (SchemeError, UnsupportedModelError) as error:
+            refused[candidate] = str(error)
+    return there, refused
+
+
+def _name(guards: Sequence[Probe], number: int) -> str:
+    """The task of a guard, with its number where another has the same."""
+    tasks = [guard.design.task for guard in guards]
+    return tasks[number] if tasks.count(tasks[number]) == 1 else f"{tasks[number]}-{number + 1}"
+
+
+def _session(model: Loaded, probe: Probe, items: int, folder: Path, batch_size: int) -> Session:
+    return Session(model, part(probe, 0, min(items, len(probe.items))), folder, batch_size)
+
+
+def _tells(task: str, session: Session, items: int, settings: Settings) -> bool:
+    """Whether the model can do the task natively."""
+    rows = session.ask(f"native-{task}", 0, min(items, len(session.probe.items)), ["native"])
+    cells = session.probe.cells
+    points = curve.points({"native": rows}, {"native": accuracy(rows, cells)}, cells, settings)
+    return bool(curve.guard(session.probe, points)["tells"])
+
+
+def _pace(model: Loaded, probe: Probe, folder: Path, batch_size: int) -> Pace:
+    """Timed once: what is on disk by then would not be asked again."""
+    kept = folder / "pace.json"
+    if not kept.is_file():
+        write_json(kept, asdict(pace(model, part(probe, 0, _PACED), folder / "pace", batch_size, _WARM)))
+    return Pace(**read_json(kept))

@@ -1,0 +1,150 @@
+"""The frontier of a search under a promise, as a picture and as sentences: evenness against what is kept of place."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from bapa.calibrate.cost import Cost
+from bapa.calibrate.frontier import Frontier, Point, read
+from bapa.calibrate.space import NAMED
+from bapa.inference.progress import duration
+from bapa.report.figures import PAPER
+from bapa.stats.text import percent, signed, with_interval
+
+_NAMES = {"native": "native", "bapa": "the paper's", "imccd": "IMCCD's", "cmpc": "CMPC's"}
+_COLOURS = {False: ("#1f4e8c", "#b3261e", "#0b6e5f"), True: ("#8fb8f2", "#ff8a80", "#5fd0bb")}  # dots, line, choice
+
+
+def cost(told: Cost) -> str:
+    """What a search costs, in one line."""
+    probes = f"{told.probes} probes, {told.pairs * told.probes} in all" if told.probes > 1 else "one probe"
+    return (
+        f"{told.candidates} candidates on up to {told.items} items: at most {told.pairs} pairs of item and candidate "
+        f"for each of {probes}; about {duration(told.seconds)} at most on this machine"
+    )
+
+
+def draw(promise: Mapping[str, Any], chosen: str, *, dark: bool) -> Figure:
+    """Range over cells against the share of native's right answers that the worst kept side-effect probe keeps, in per
+    cent: up and to the left is better. Every candidate a dot, that grows with the items it was asked about.
+
+    ``promise``: as ``calibration.json`` holds it; ``chosen``: the rule that was picked.
+    """
+    ground, ink, soft = PAPER[dark]
+    dots, line, choice = _COLOURS[dark]
+    found = read(promise)
+    figure = Figure(figsize=(7.6, 5.0), facecolor=ground, layout=ConstrainedLayoutEngine(h_pad=0.08))
+    ax = figure.subplots()
+    _dress(ax, ground, soft)
+    shown = [one for one in found.points if one.range["value"] is not None]
+    most = max(one.items for one in shown)
+    ax.scatter(*_xy(shown), s=[6 + 40 * one.items / most for one in shown], color=dots, alpha=0.6, lw=0, zorder=2)
+    best = [one for one in found.best if one in shown]
+    ax.plot(*_xy(best), color=dots, lw=1, alpha=0.8, drawstyle="steps-post", zorder=1, label="none is better in both")
+    ax.axhline(100 * found.keep, color=line, lw=1.2, ls="--", label=f"the promise: {percent(found.keep)} % kept")
+    for one in shown:
+        if one.candidate in NAMED:
+            _name(ax, one, _NAMES[one.candidate], ink, (6, 5))
+        if one.candidate == chosen:
+            x, y = (values[0] for values in _xy([one]))
+            ax.scatter([x], [y], s=110, facecolor="none", edgecolor=choice, lw=2, zorder=3, label="the choice")
+    ax.set_title(f"chosen: {chosen}", color=ink, fontsize=9, loc="left", family="monospace")
+    ax.set_xlabel("range over cells, points (less is more even)", color=soft)
+    ax.set_ylabel("kept of native's right answers, %", color=soft)
+    ax.legend(frameon=False, fontsize=8, labelcolor=ink, loc="lower right")
+    return figure
+
+
+def table(promise: Mapping[str, Any]) -> str:
+    """The points as CSV, shares as fractions."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    found, ends = read(promise), ("value", "low", "high")
+    names = ["range", "worst", "mean", *(f"kept_{task}" for task in promise["tasks"])]
+    rows.writerow(["candidate", "items", *(f"{name}_{end}".removesuffix("_value") for name in names for end in ends)])
+    for one in found.points:
+        told = [one.range, one.worst, one.mean, *(one.kept[task] for task in promise["tasks"])]
+        rows.writerow([one.candidate, one.items, *(its[end] for its in told for end in ends)])
+    return text.getvalue()
+
+
+def sentences(found: Mapping[str, Any]) -> Iterator[str]:
+    """What came of a promise, in words drawn from the figures. ``found``: what ``calibration.json`` holds."""
+    promise = found["promise"]
+    frontier, tasks = read(promise), " and ".join(promise["tasks"])
+    if not promise["tasks"]:
+        yield "The model can do none of the side-effect probes natively, so nothing had to be kept."
+    share = f"{percent(frontier.keep)} % of native"
+    if promise["chosen"] is None:
+        held = len(frontier.held)
+        why = (
+            f"{held} of {len(frontier.points) - 1} rules keep it, and none of them is evener"
+            if held
+            else "no rule does"
+        )
+        yield f"Native positions stay: to keep {share} on {tasks or 'nothing'} was promised, and {why}."
+        yield from _next_best(frontier)
+    elif promise["tasks"]:
+        yield f"On the picking items it keeps at least {share} on {tasks}, the lower bound counted."
+    if promise["chosen"] is not None:
+        yield from _judged(found, frontier.keep)
+    for candidate, why in promise["refused"].items():
+        yield f"Not tried: {candidate}: {why}"
+
+
+def _next_best(frontier: Frontier) -> Iterator[str]:
+    """The evenest rules and what they keep, where none was chosen."""
+    for one in frontier.best[:3]:
+        if one.candidate != "native":
+            kept = ", ".join(f"{task} {with_interval(its, 0, ' %')}" for task, its in one.kept.items())
+            yield f"On the frontier: {one.candidate}, range {with_interval(one.range, 1)}, keeps {kept}."
+
+
+def _judged(found: Mapping[str, Any], keep: float) -> Iterator[str]:
+    """The choice on items that had no part in it."""
+    chosen, change = found["chosen"], found["promise"]["judged"]["change"]
+    if change:
+        told = ", ".join(
+            f"{name} {signed(change[key]['value'], 1)} {_bounds(change[key])}"
+            for key, name in (("range", "range"), ("worst", "worst cell"), ("mean", "mean"))
+            if key in change
+        )
+        yield f"On the judging items, against native, in points: {told}."
+    for guard in found["guards"]:
+        rule = next((one for one in guard["rules"] if one["candidate"] == chosen), None)
+        if rule is None or guard["probe"]["task"] not in found["promise"]["tasks"]:
+            continue
+        where = "other items" if guard["others"] else "the items that picked it, for the probe has no others"
+        low, value = rule["kept"]["low"], rule["kept"]["value"]
+        says = "kept" if low is not None and low >= keep else "broken" if value < keep else "not shown to be kept"
+        share = with_interval(rule["kept"], 1, " %")
+        yield f"{guard['probe']['task']} on {where}: {share} of native; the promise is {says}."
+
+
+def _bounds(estimate: Mapping[str, float | None]) -> str:
+    low, high = (signed(estimate[end], 1) for end in ("low", "high"))
+    return f"[{low}, {high}]"
+
+
+def _xy(points: list[Point]) -> tuple[list[float], list[float]]:
+    return [100 * (one.range["value"] or 0.0) for one in points], [100 * one.least for one in points]
+
+
+def _name(ax: Axes, one: Point, name: str, ink: str, by: tuple[int, int]) -> None:
+    (x,), (y,) = _xy([one])
+    ax.annotate(name, (x, y), xytext=by, textcoords="offset points", color=ink, fontsize=8.5)
+
+
+def _dress(ax: Axes, ground: str, soft: str) -> None:
+    ax.set_facecolor(ground)
+    ax.grid(color=soft, alpha=0.25, lw=0.6)
+    ax.tick_params(colors=soft, labelsize=8)
+    ax.spines[:].set_visible(False)
+    ax.margins(0.06)
