@@ -31,7 +31,7 @@ ORDER = (
     ("probe",),
     ("inference",),
     ("measure",),
-    ("origin", "calibrate", "tune"),
+    ("origin", "calibrate", "tune", "doctor"),
     ("check",),
     ("report",),
     ("integrations",),

@@ -2,23 +2,86 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import os
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from bapa.cli.console import out
+from bapa.cli.console import err, out
+from bapa.errors import ConfigError
 
 
 def doctor(
     model: Annotated[str | None, typer.Argument(help="A model to look at: folder, hub id or reference:NAME.")] = None,
+    server: Annotated[
+        str | None, typer.Option(help="Address of an OpenAI-compatible server to put to the test instead.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Model that the server serves: transformers is asked the same. Decides more.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--model", help="Name to ask the server for.", show_default="the first it lists")
+    ] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="Length of an answer; models that think need some hundreds.")] = 16,
+    sets: Annotated[int, typer.Option(min=1, help="Sets of digits to ask about, 30 questions each.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of the pictures.")] = 0,
+    extra: Annotated[str, typer.Option(help="JSON: further fields of every request.")] = "{}",
+    at_once: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 4,
 ) -> None:
-    """Show what is installed; with MODEL, whether it can be balanced and where its tokens go."""
-    from rich.table import Table
+    """Show what is installed; with MODEL, whether it can be balanced; with --server, whether it uses its positions.
 
+    A server wants a key? Set OPENAI_API_KEY. Exit code 1: its positions are wrong.
+    """
+    if server is None:
+        if against or name:
+            raise ConfigError("--against and --model go with --server URL; to look at a model: bapa doctor MODEL")
+        _models(model)
+        return
+    if model is not None:
+        raise ConfigError(f"{model} and --server: name the served model with --against {model}")
+    from bapa.doctor.client import Client
+    from bapa.doctor.questions import draw
+    from bapa.doctor.server import examine_server
+    from bapa.report.server import rows
+
+    client = Client(server, name, tokens, _object(extra), os.environ.get("OPENAI_API_KEY"))
+    client.name()  # a server that is not there is told before a model is loaded
+    sheet = draw(sets, seed)
+    local = None
+    if against:
+        from bapa.doctor.local import Local
+
+        local = Local(against, sheet)
+    with err.status("looking") as status:
+        found = examine_server(client, sheet, local, at_once=at_once, note=lambda text: status.update(escape(text)))
+    _show(rows(found))
+    if found.verdict.kind not in ("in use", "cannot be told"):
+        raise typer.Exit(1)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        read = json.loads(text)
+    except ValueError:
+        read = None
+    if not isinstance(read, dict):
+        raise ConfigError(f"""--extra {text}: not a JSON object; write it like '{{"add_special_tokens": true}}'""")
+    return read
+
+
+def _models(model: str | None) -> None:
     from bapa.checkpoints.examine import examine, installed
 
+    _show((*installed(), *(examine(model) if model else ())))
+
+
+def _show(rows: Iterable[tuple[str, str]]) -> None:
+    from rich.table import Table
+
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in (*installed(), *(examine(model) if model else ())):
+    for name, value in rows:
         table.add_row(f"[dim]{escape(name)}[/]", escape(value))
     out.print(table)

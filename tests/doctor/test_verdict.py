@@ -1,0 +1,83 @@
+"""The verdict, from answers made up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bapa.doctor.questions import SIDE, Asked, draw
+from bapa.doctor.verdict import Compared, judge, pointing
+
+ASKED = draw(4, 1).asked
+
+
+def given(place: object, right: float = 1.0, seed: int = 0) -> np.ndarray:
+    """Answers at ``place`` of (row, column), a share of them right, else drawn."""
+    rng = np.random.default_rng(seed)
+    found = np.zeros((len(ASKED), SIDE))
+    for number, one in enumerate(ASKED):
+        if one.line is None:
+            choice = one.question.choices.index(one.question.answer)
+        else:
+            here, other = (one.row, one.col) if one.line == "row" else (one.col, one.row)
+            choice = place(here, other) if rng.random() < right else int(rng.integers(SIDE))  # type: ignore[operator]
+        found[number, choice] = 1
+    return found
+
+
+def test_every_target_visits_every_row_and_column() -> None:
+    for line in ("row", "column"):
+        visits: dict[str, list[int]] = {}
+        for one in ASKED:
+            if one.line == line:
+                visits.setdefault(one.question.text, []).append(one.row if line == "row" else one.col)
+        assert all(sorted(places) == [0, 1, 2] for places in visits.values())
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        (lambda here, other: here, "in use"),
+        (lambda here, other: (here + 1) % 3, "shifted"),
+        (lambda here, other: (here - 1) % 3, "shifted"),
+        (lambda here, other: 2 - here, "shifted"),
+        (lambda here, other: other, "swapped"),
+        (lambda here, other: 0, "cannot be told"),
+    ],
+)
+@pytest.mark.parametrize("right", [1.0, 0.8])
+def test_answers_alone(place: object, kind: str, right: float) -> None:
+    assert judge(ASKED, given(place, right)).kind == kind
+
+
+def test_guesses_are_no_verdict() -> None:
+    assert {judge(ASKED, given(None, 0, seed)).kind for seed in range(200)} == {"cannot be told"}
+
+
+def test_one_line_that_is_wrong_is_not_covered_by_one_that_is_right() -> None:
+    shares = given(lambda here, other: here)
+    for number, one in enumerate(ASKED):
+        if one.line == "row":
+            shares[number] = np.eye(3)[(one.row + 1) % 3]
+    assert judge(ASKED, shares).kind == "shifted"
+
+
+def test_a_model_that_tells_no_places_cannot_be_judged_by_words() -> None:
+    same = given(lambda here, other: 0)
+    native = Compared("its own", "in use", same)
+    assert judge(ASKED, same, native, [Compared("shared", "shared", same)]).kind == "cannot be told"
+
+
+def test_a_server_unlike_everything_is_wrong_where_transformers_tells_places() -> None:
+    native = Compared("its own", "in use", given(lambda here, other: here))
+    assert judge(ASKED, given(None, 0, 3), native).kind == "wrong"
+
+
+def test_unread_answers_say_nothing() -> None:
+    shares = np.full((len(ASKED), 3), np.nan)
+    found = judge(ASKED, shares)
+    assert found.kind == "cannot be told"
+    assert "too few answers" in found.why
+    assert pointing(ASKED, np.full(len(ASKED), -1), "row").unread == sum(
+        isinstance(a, Asked) and a.line == "row" for a in ASKED
+    )
