@@ -23,7 +23,7 @@ from bapa.calibrate.session import Session, part, pick
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError, RunError
 from bapa.files import RunFolder, command, read_json
-from bapa.inference.backend import check_outside
+from bapa.inference.backend import check_outside, check_slots
 from bapa.measure import measure
 from bapa.probe import Probe
 from bapa.schemes import parse
@@ -146,11 +146,15 @@ def calibrate(
     _promised(keep, guards)
     for one in (probe, *guards):
         check_outside(out, one)
+        check_slots(model.processor, one)
     judges = split(probe, items, held_out)
     judged = len(judges.judging)
     config = {
         "model": {"name": model.name, "fingerprint": model.fingerprint},
-        "probe": {"fingerprint": probe.fingerprint, "path": str(probe.path), "items": items, "held_out": judged},
+        "probe": {
+            **{"fingerprint": probe.fingerprint, "path": str(probe.path), "items": items, "held_out": judged},
+            **probe.slots.record,
+        },
         "guards": [guard.fingerprint for guard in guards],
         "search": {"criterion": criterion, "steps": steps, "full": full, "batch_size": batch_size}
         | ({} if keep is None else {"keep": keep}),

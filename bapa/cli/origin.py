@@ -39,13 +39,14 @@ def origin(
     """Say where a model's spatial bias comes from: its encoder, the order of its tokens, or their positions."""
     from bapa.checkpoints import load
     from bapa.origin import Options, explain
-    from bapa.origin.options import PARTS
+    from bapa.origin.options import PARTS, check_slots
     from bapa.probe import Probe
     from bapa.report import origin as page
     from bapa.report.origin_tables import attribution
     from bapa.stats import Settings
 
     probe = Probe.load(probe_folder)  # what is mistyped must not wait for a model
+    check_slots(probe)
     options = Options(
         items=items,
         draws=draws,

@@ -28,6 +28,7 @@ def probe(
         ),
     ],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the probe.")],
+    slots: Annotated[str | None, typer.Option(help=_says("slots"), metavar="KIND")] = None,
     rows: Annotated[int | None, typer.Option(help=_says("rows"))] = None,
     cols: Annotated[int | None, typer.Option(help=_says("cols"))] = None,
     cell: Annotated[int | None, typer.Option(help=_says("cell"))] = None,
@@ -57,7 +58,7 @@ def probe(
     render: Annotated[Path | None, typer.Option(help="Also write every canvas as a plain picture here.")] = None,
     lmms_eval: Annotated[Path | None, typer.Option(help="Also write it as a task of lmms-eval here.")] = None,
 ) -> None:
-    """Build a probe: the same content to be asked about in every cell of a grid."""
+    """Build a probe: the same content to be asked about in every slot, such as the cells of a grid."""
     from bapa.probe import Columns, build
     from bapa.probe import render as write_pictures
 
@@ -70,7 +71,7 @@ def probe(
     built = build(source, folder, Design(**given), columns=columns, split=split, strict=strict)
     for entry in built.left_out:
         err.print(f"left out: {escape(str(entry))}", highlight=False, soft_wrap=True)
-    out.print(f"{len(built.items)} items in {built.rows} x {built.cols} cells: {escape(str(folder))}", highlight=False)
+    out.print(f"{len(built.items)} items in {built.slots.size}: {escape(str(folder))}", highlight=False)
     if render:
         out.print(escape(str(write_pictures(built, render))), highlight=False)
     if lmms_eval:

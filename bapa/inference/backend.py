@@ -15,7 +15,7 @@ from bapa.errors import ConfigError
 from bapa.inference.answers import AnswerSet
 from bapa.inference.block import Asker
 from bapa.inference.plan import Plan, plan
-from bapa.inference.prompts import Prompts
+from bapa.inference.prompts import Prompts, check_takes_clips
 from bapa.probe import Probe
 from bapa.schemes import Scheme
 
@@ -54,7 +54,13 @@ class Backend(Protocol):
 def prompts_of(processor: Any, probe: Probe) -> Prompts:
     """Prompts for the canvases of ``probe``, question and image in its order."""
     first = probe.design.order == "question-first"
-    return Prompts(processor, (probe.height, probe.width), question_first=first)
+    return Prompts(processor, (probe.height, probe.width), question_first=first, slots=probe.slots)
+
+
+def check_slots(processor: Any, probe: Probe) -> None:
+    """Raise ModelError where a processor takes no clips, and ``probe`` shows them."""
+    if probe.slots.kind == "frames":
+        check_takes_clips(processor)
 
 
 def fitting_plan(model: Any, config: Any, probe: Probe, prompts: Prompts, items: int, batch_size: int) -> Plan:

@@ -54,6 +54,7 @@ class Forward:
         self.pad = prompts.processor.tokenizer.pad_token_id or 0
         top = find(model).model
         self.encode = getattr(top.base_model, "get_image_features", None)
+        self.encode_clips = getattr(top.base_model, "get_video_features", None)
         self.takes_features = "mm_encoder_outputs" in inspect.signature(top.forward).parameters
         self.device = next(top.parameters()).device
         self.dtype = next(top.parameters()).dtype
@@ -79,19 +80,23 @@ class Forward:
         """
         inputs = self.here(asked.inputs)
         pictures = [name for name in inputs if PICTURES.match(name)]
-        if self.takes_features and pictures and (features := self.features(inputs)) is not None:
+        kind = "video" if any("video" in name for name in pictures) else "image"
+        if self.takes_features and pictures and (features := self.features(inputs, kind)) is not None:
             inputs = {name: value for name, value in inputs.items() if name not in pictures}
-            inputs["mm_encoder_outputs"] = {"image": features}
+            inputs["mm_encoder_outputs"] = {kind: features}
         return Asked(inputs, asked.prompts)
 
     @torch.inference_mode()
-    def features(self, inputs: Inputs) -> Any:
-        """The vision encoder's output for the pictures in ``inputs``; None where the model does not give it alone."""
-        if self.encode is None:
+    def features(self, inputs: Inputs, kind: str = "image") -> Any:
+        """The vision encoder's output for the pictures in ``inputs``, ``image`` or ``video``; None where the model does
+        not give it alone.
+        """
+        encode = self.encode if kind == "image" else self.encode_clips
+        if encode is None:
             return None
-        wanted = inspect.signature(self.encode).parameters
+        wanted = inspect.signature(encode).parameters
         here = self.here(inputs)
-        return self.encode(**{name: value for name, value in here.items() if name in wanted}, return_dict=True)
+        return encode(**{name: value for name, value in here.items() if name in wanted}, return_dict=True)
 
     @torch.inference_mode()
     def logits(self, asked: Asked) -> Tensor:

@@ -16,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from transformers.video_utils import VideoMetadata
 
 from bapa.errors import ModelError
+from bapa.probe.slots import Slots
 
 Ids = list[int]
+FPS = 1.0  # of a clip, as its metadata tell processors that write time stamps
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,22 @@ class Prompts:
     """Prompts of one processor for canvases of one size.
 
     ``size``: (height, width) of a canvas in pixels. ``question_first``: the question stands before the image.
+    ``slots``: what a canvas is: one picture, or the images or the frames of a clip that stand side by side on it.
     ``unknown``: the token that stands for words the tokenizer does not know; -1 where it knows them all.
     """
 
-    def __init__(self, processor: Any, size: tuple[int, int], *, question_first: bool = False) -> None:
+    def __init__(
+        self, processor: Any, size: tuple[int, int], *, question_first: bool = False, slots: Slots | None = None
+    ) -> None:
         if getattr(processor, "chat_template", None) is None:
             raise ModelError(
                 f"{type(processor).__name__} has no chat template; add chat_template.jinja to the model's folder"
             )
         self.processor = processor
         self.question_first = question_first
+        self.slots = slots or Slots("grid", 1, 1)
+        if self.slots.kind == "frames":
+            check_takes_clips(processor)
         unknown: int | None = getattr(processor.tokenizer, "unk_token_id", None)
         self.unknown = -1 if unknown is None else unknown
         self._blank = np.full((*size, 3), 128, np.uint8)
@@ -102,11 +111,11 @@ class Prompts:
 
     def inputs(self, canvases: Sequence[NDArray[np.uint8]], text: str) -> dict[str, Any]:
         """What the processor makes of canvases, uint8 (height, width, 3), with one question: a forward's arguments."""
-        pictures = [[Image.fromarray(canvas)] for canvas in canvases]
+        shown = self._shown(canvases)
         with self._lock:
             texts = [self._written(text)] * len(canvases)
             special = special_tokens(self.processor.tokenizer, texts[0])
-            return dict(self.processor(images=pictures, text=texts, return_tensors="pt", **special))
+            return dict(self.processor(**shown, text=texts, return_tensors="pt", **special))
 
     def unexpanded(self, text: str) -> Ids:
         """The tokens of the prompt with the image's placeholder as the tokenizer writes it."""
@@ -115,22 +124,55 @@ class Prompts:
             tokenizer = self.processor.tokenizer
             return tokenizer(written, **special_tokens(tokenizer, written))["input_ids"]
 
+    def _shown(self, canvases: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
+        """Canvases as arguments of the processor."""
+        if self.slots.kind == "frames":
+            clips = [clip(canvas, self.slots.cols, held(self.processor)) for canvas in canvases]
+            told = [VideoMetadata(len(one), fps=FPS, frames_indices=list(range(len(one)))) for one in clips]
+            return {"videos": clips, "video_metadata": told, "do_sample_frames": False}
+        cut = self.slots.cols if self.slots.line else 1
+        return {"images": [[Image.fromarray(part) for part in np.split(canvas, cut, 1)] for canvas in canvases]}
+
     def _written(self, text: str) -> str:
         if mark := next((mark for mark in self._marks if mark in text), None):
             raise ModelError(
                 f"the question {text[:80]!r} contains {mark}, which is no word but a token of "
                 f"{type(self.processor).__name__}'s own; build the probe with other captions, or another --prompt"
             )
-        parts = [{"type": "image"}, {"type": "text", "text": text}]
-        chat = [{"role": "user", "content": parts[::-1] if self.question_first else parts}]
+        count = self.slots.cols if self.slots.kind == "images" else 1
+        shown = [{"type": "video" if self.slots.kind == "frames" else "image"}] * count
+        parts = [*shown, {"type": "text", "text": text}]
+        chat = [{"role": "user", "content": [parts[-1], *shown] if self.question_first else parts}]
         return self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+
+
+def clip(canvas: NDArray[np.uint8], count: int, hold: int) -> NDArray[np.uint8]:
+    """The stills side by side on a canvas, uint8 (height, count * width, 3), as a clip, (count * hold, height, width, 3),
+    each shown ``hold`` times.
+    """
+    return np.stack(np.split(canvas, count, 1)).repeat(hold, 0)
+
+
+def held(processor: Any) -> int:
+    """For how many frames a still is shown: as many as the model makes one of, so that none shares its tokens."""
+    return int(getattr(processor.video_processor, "temporal_patch_size", 1) or 1)
+
+
+def check_takes_clips(processor: Any) -> None:
+    """Raise ModelError where a processor takes no videos."""
+    if getattr(processor, "video_processor", None) is None:
+        raise ModelError(
+            f"{type(processor).__name__} takes no videos, and the slots of this probe are frames of a clip; ask about "
+            "images of a prompt: bapa probe SOURCE --slots images:8"
+        )
 
 
 def _marks(processor: Any) -> list[str]:
     """What the tokenizer reads as a token of its own wherever it stands: placeholders of images, ends of turns."""
     tokenizer = processor.tokenizer
     unknown = getattr(tokenizer, "unk_token", None)
-    marks = {*getattr(tokenizer, "all_special_tokens", ()), getattr(processor, "image_token", None)}
+    own = (getattr(processor, name, None) for name in ("image_token", "video_token"))
+    marks = {*getattr(tokenizer, "all_special_tokens", ()), *own}
     return sorted(str(mark) for mark in marks if mark and str(mark) != unknown)
 
 
@@ -155,6 +197,8 @@ def _difference(short: Ids, long: Prompt) -> _Splice:
     head = common(short, long.ids)
     tail = min(common(short[::-1], long.ids[::-1]), len(short) - head)
     head -= head + tail == len(short)  # a placeholder that is itself the repeated token
+    if shown := [index for values in long.types.values() for index, value in enumerate(values) if value]:
+        head, tail = min(head, *shown), min(tail, len(long) - 1 - max(shown))  # types begin and end within it
     end = len(long) - tail
     return _Splice(
         short[head : len(short) - tail],

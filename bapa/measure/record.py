@@ -26,6 +26,7 @@ def about(asker: Asker, config: Mapping[str, Any]) -> dict[str, Any]:
             **config["probe"],
             "rows": probe.rows,
             "cols": probe.cols,
+            **probe.slots.record,
             "source": probe.source["name"],
             "path": str(probe.path),
         },

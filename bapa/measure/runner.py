@@ -12,7 +12,7 @@ from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError
 from bapa.inference import store as stores
 from bapa.inference.asking import ask, check_failures
-from bapa.inference.backend import Backend, check_choices, check_outside, fitting_plan, item_count, prompts_of
+from bapa.inference.backend import Backend, check_choices, check_outside, check_slots, fitting_plan, item_count, prompts_of
 from bapa.inference.block import Asker
 from bapa.inference.hf import ModelBackend
 from bapa.inference.processes import Processes
@@ -65,6 +65,7 @@ def measure(
     backend = ModelBackend(model) if isinstance(model, Loaded) else model
     labels = _labels(("native", backend.scheme or "bapa") if schemes is None else schemes)
     items = _checked(probe, Path(out), batch_size, items, generate, audit, fail_on_error)
+    check_slots(backend.processor, probe)
     if not generate:
         check_choices(backend.processor, probe, "let the model write them: --generate 16")
     for label in labels:  # an error now rather than after the first batch

@@ -65,7 +65,7 @@ def read(
     def encoded(canvases: Sequence[NDArray]) -> list[Tensor]:
         return tower.layers(anatomy, forward.features, forward.prompts.inputs(canvases, text), len(canvases))
 
-    of = tower.sees(encoded(tower.speckled(probe.rows, probe.cols, probe.cell_px))[0])
+    of = tower.sees(encoded(tower.speckled(probe.rows, probe.cols, probe.cell_px, probe.design.tall))[0])
     count = probe.cells
     own = torch.arange(count)
     states: list[list[Tensor]] = []

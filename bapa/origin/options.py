@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bapa.errors import ConfigError
 from bapa.origin.moves import RULES
+from bapa.probe import Probe
 from bapa.stats.bias import Settings
 
 VERSION = 1
@@ -38,3 +39,8 @@ class Options:
     def __post_init__(self) -> None:
         if unknown := set(self.parts) - set(PARTS):
             raise ConfigError(f"parts {', '.join(sorted(unknown))}: accepted are {', '.join(PARTS)}")
+
+
+def check_slots(probe: Probe) -> None:
+    """Raise ConfigError where the slots of ``probe`` are pictures of their own."""
+    probe.needs_one_picture("bapa origin exchanges what the model sees between the cells of one picture")

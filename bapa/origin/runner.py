@@ -30,7 +30,7 @@ from bapa.inference.backend import check_outside
 from bapa.inference.progress import progress
 from bapa.origin import attribution, encoder, flow, occlusion, verdict
 from bapa.origin.attribution import Answers
-from bapa.origin.options import FILE, FOLDER, PARTS, VERSION, Options
+from bapa.origin.options import FILE, FOLDER, PARTS, VERSION, Options, check_slots
 from bapa.origin.study import Study
 from bapa.probe import Probe
 from bapa.stats.bias import Settings
@@ -93,6 +93,7 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
         RunError: ``out`` holds the answers of something else, or answers failed.
     """
     options = options or Options()
+    check_slots(probe)
     check_outside(Path(out), probe)
     study = Study(model, probe, Path(out), options)
     with _alone(study.out):
@@ -106,6 +107,7 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
                 "fingerprint": probe.fingerprint,
                 "rows": probe.rows,
                 "cols": probe.cols,
+                **probe.slots.record,
                 "items": study.items,
                 "source": probe.source["name"],
                 "path": str(probe.path),

@@ -84,17 +84,18 @@ def sees(entering: Tensor) -> Tensor:
     return torch.where((total > 0) & (best >= _OWN * total), cell, -1)
 
 
-def speckled(rows: int, cols: int, side: int) -> list[NDArray[np.uint8]]:
-    """A grey canvas of rows x cols cells of ``side`` pixels, then for each cell the same with noise in that cell:
-    uint8 (height, width, 3) each.
+def speckled(rows: int, cols: int, side: int, tall: int = 0) -> list[NDArray[np.uint8]]:
+    """A grey canvas of rows x cols cells of ``side`` pixels (``tall`` in height, if they are no squares), then for each
+    cell the same with noise in that cell: uint8 (height, width, 3) each.
     """
-    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    grey = np.full((rows * side, cols * side, 3), 128, np.uint8)
+    tall = tall or side
+    noise = np.random.default_rng(0).integers(0, 256, (tall, side, 3), dtype=np.uint8)
+    grey = np.full((rows * tall, cols * side, 3), 128, np.uint8)
     canvases = [grey]
     for cell in range(rows * cols):
         row, col = divmod(cell, cols)
         canvas = grey.copy()
-        canvas[row * side : (row + 1) * side, col * side : (col + 1) * side] = noise
+        canvas[row * tall : (row + 1) * tall, col * side : (col + 1) * side] = noise
         canvases.append(canvas)
     return canvases
 

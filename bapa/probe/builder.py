@@ -20,6 +20,7 @@ from bapa.probe.design import Design
 from bapa.probe.files import empty, new_folder, outside, progress, sync
 from bapa.probe.item import Items
 from bapa.probe.opening import open_source
+from bapa.probe.picture import plain
 from bapa.probe.plan import Planner
 from bapa.probe.sheet import contact_sheet
 from bapa.probe.size import check_memory
@@ -63,7 +64,7 @@ def build(
     chosen = chosen.filled(lures="canvas" if chosen.distractors == "similar" else "cell")
     outside(out, Path(source))
     check_memory(pictures.wanted(chosen), chosen)
-    config = {"version": VERSION, "source": pictures.describe(), "design": chosen.model_dump(mode="json")}
+    config = {"version": VERSION, "source": pictures.describe(), "design": chosen.told()}
     if not empty(out):
         _check_holds(out, pictures, chosen, config)
         return Probe.load(out)
@@ -112,7 +113,8 @@ def _write(
 ) -> None:
     wanted = source.wanted(design)
     left_out: list[LeftOut] = []
-    backdrops: list[Tile] = []
+    backdrops = list(source.backdrops(design))
+    aside = design.background == "natural" and not backdrops
     behind: set[str] = set()  # captions of the backdrops
     seen: dict[str, tuple[str, int | None]] = {}  # by picture: what it is called, and the number of its tile
     colours: list[NDArray[np.float64]] = []
@@ -133,7 +135,7 @@ def _write(
                 continue
             if not captions.isdisjoint(behind):
                 left_out.append(LeftOut(tile.where, "its caption is that of a background"))
-            elif design.background == "natural" and len(backdrops) < _BACKDROPS:
+            elif aside and len(backdrops) < _BACKDROPS:
                 backdrops.append(tile)
                 behind |= captions
                 seen[tile.digest] = (tile.where, None)
@@ -176,5 +178,6 @@ def _write(
 def _cover(image: Pixels, design: Design) -> Pixels:
     """A picture enlarged to cover the whole canvas."""
     side = design.cell or 0
-    size = (design.cols * side, design.rows * side)
-    return np.asarray(ImageOps.fit(Image.fromarray(image), size, Image.Resampling.BICUBIC))
+    size = (design.cols * side, design.rows * design.tall)
+    picture = plain(Image.fromarray(image))
+    return np.asarray(picture if picture.size == size else ImageOps.fit(picture, size, Image.Resampling.BICUBIC))

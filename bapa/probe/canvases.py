@@ -19,11 +19,12 @@ import numpy as np
 
 from bapa.errors import ConfigError, ProbeError
 from bapa.probe.compose import Pixels
-from bapa.probe.design import PROMPTS, Design
+from bapa.probe.design import Design
 from bapa.probe.lines import read_jsonl, read_text
 from bapa.probe.names import find
 from bapa.probe.picture import UnusableError, read, read_picture
 from bapa.probe.tile import LeftOut, Tile
+from bapa.probe.wording import standard
 from bapa.probe.words import texts
 
 # The names of the nine positions, row by row.
@@ -58,6 +59,8 @@ class Canvases:
             raise ConfigError(
                 f"{path} holds 3 x 3 canvases without questions of their own: drop --rows, --cols and vqa"
             )
+        if design.kind in ("page", "scene"):
+            raise ConfigError(f"{path} holds ready-made canvases, whose pictures have no captions of their own: drop --slots")
         self.path = path
         self.folder = path.parent / "images" if (path.parent / "images").is_dir() else path.parent
         self.groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -73,7 +76,7 @@ class Canvases:
             raise ProbeError(f"{self.path}: its first canvas {name} cannot be opened ({error})") from None
         if design.cell not in (None, side):
             raise ConfigError(f"the canvases of {self.path} have cells of {side} px, {design.cell} asked: drop --cell")
-        return design.filled(cell=side, background="white", lures="canvas", prompts=(PROMPTS[design.task],))
+        return design.filled(cell=side, background="white", lures="canvas", prompts=(standard(design.task, design.kind),))
 
     def wanted(self, design: Design) -> int:
         return _SIDE**2 * min(design.items or len(self.groups), len(self.groups))
@@ -90,6 +93,9 @@ class Canvases:
                 except (UnusableError, OSError):
                     digest.update(b"-")
         return digest.hexdigest()
+
+    def backdrops(self, design: Design) -> Iterator[Tile]:
+        return iter(())
 
     def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
         for number, name in enumerate(self._order(design), 1):

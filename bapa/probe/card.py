@@ -21,19 +21,19 @@ configs:
   data_files: tiles.parquet
 ---
 
-# The same content in every cell
+# The same content in every {word}
 
 ![Contact sheet](contact_sheet.png)
 
-{items:,} items. The target picture of each goes through {cells} cells ({rows} rows, {cols} columns):
-{canvases:,} canvases of {width} x {height} px. The other cells hold {distractors}.
+{items:,} items. The target picture of each goes through {cells} {words} ({rows} rows, {cols} columns):
+{canvases:,} canvases of {width} x {height} px.{line} The other {words} hold {distractors}.
 {placement}
 
 | | |
 |---|---|
 | source | {source} |
 | task | {task} |
-| questions per cell | {kinds} |
+| questions per {word} | {kinds} |
 | order | {order} |
 | cell | {cell} px |
 | background | {background} |
@@ -89,6 +89,9 @@ def data_card(probe: Probe) -> str:
         title=json.dumps(f"Spatial probe: {source['name']}"),  # a JSON string is a YAML string
         items=len(probe.items),
         cells=probe.cells,
+        word=probe.slots.word,
+        words=probe.slots.words,
+        line=f" Cut up, they are the {probe.slots.words} of one prompt." if probe.slots.line else "",
         rows=probe.rows,
         cols=probe.cols,
         canvases=len(probe.items) * probe.cells,

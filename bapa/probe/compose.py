@@ -15,21 +15,33 @@ def ground(height: int, width: int, colour: tuple[int, int, int]) -> Pixels:
     return np.tile(np.array(colour, np.uint8), (height, width, 1))
 
 
-def compose(canvas: Pixels, tiles: Iterable[Pixels | None], cols: int, cell: int) -> Pixels:
+def compose(canvas: Pixels, tiles: Iterable[Pixels | None], cols: int, cell: int, tall: int = 0) -> Pixels:
     """A copy of ``canvas`` with the tiles centred in its cells.
 
     Args:
-        canvas: uint8 (rows * cell, cols * cell, 3).
-        tiles: row by row, each uint8 (height, width, 3) with no side longer than ``cell``; None leaves the cell empty.
+        canvas: uint8 (rows * tall, cols * cell, 3).
+        tiles: row by row, each uint8 (height, width, 3) no wider than ``cell`` and no higher than ``tall``, or (height,
+            width, 4) with its opacity; None leaves the cell empty.
         cols: cells in a row.
-        cell: side of a cell in pixels.
+        cell: width of a cell in pixels.
+        tall: its height; 0: as much as its width.
     """
-    canvas = canvas.copy()
+    canvas, tall = canvas.copy(), tall or cell
     for index, tile in enumerate(tiles):
         if tile is None:
             continue
-        height, width, _ = tile.shape
+        height, width, channels = tile.shape
         row, col = divmod(index, cols)
-        top, left = row * cell + (cell - height) // 2, col * cell + (cell - width) // 2
-        canvas[top : top + height, left : left + width] = tile
+        top, left = row * tall + (tall - height) // 2, col * cell + (cell - width) // 2
+        here = canvas[top : top + height, left : left + width]
+        here[:] = tile if channels == 3 else over(here, tile)
     return canvas
+
+
+def over(below: Pixels, tile: Pixels) -> Pixels:
+    """A picture with its opacity, uint8 (height, width, 4), on another, (height, width, 3); in whole numbers, so that
+    it comes out the same everywhere.
+    """
+    opacity = tile[..., 3:].astype(np.uint16)
+    mixed = tile[..., :3] * opacity + below * (255 - opacity) + np.uint16(127)
+    return (mixed // np.uint16(255)).astype(np.uint8)

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from bapa.errors import ConfigError
 from bapa.probe.marks import mark
 from bapa.probe.placement import Placement
+from bapa.probe.slots import Kind, Slots, parse
 
-Task = Literal["match", "choice", "where", "order", "count", "vqa"]
+Task = Literal["match", "choice", "where", "order", "count", "vqa", "evidence"]
 TASKS: tuple[str, ...] = get_args(Task)
 Background = Literal["white", "grey", "mean", "natural"]
 BACKGROUNDS: tuple[str, ...] = get_args(Background)
@@ -24,27 +25,21 @@ Signs = Literal["letters", "words"]
 Line = Literal["row", "column"]
 LINES: tuple[Line, ...] = get_args(Line)
 
-# The yes/no question is that of the probe of arXiv 2509.21984: does a sub-image match the text, answered by yes or no.
-PROMPTS: dict[str, str] = {
-    "match": "Does any of the sub-images in this image match the following text?\nText: {caption}\nAnswer yes or no.",
-    "choice": "Which of these texts matches one of the sub-images?\n{options}\nAnswer with the letter only.",
-    "where": "The sub-images form a grid. Its {line}s are lettered from A ({start}) to {last} ({end}). "
-    "In which {line} is the sub-image that matches this text?\nText: {caption}\nAnswer with the letter only.",
-    "order": "Read the sub-images like a page: row by row, from left to right. Does the sub-image that matches the "
-    "first text come before the one that matches the second?\nFirst: {caption}\nSecond: {other}\nAnswer yes or no.",
-    "count": "How many of the sub-images show this: {group}?\nAnswer with the number only.",
-    "vqa": "Look at the sub-image that matches this text: {caption}\n{question}\nAnswer with a word or a short phrase.",
-}
 PLACES: dict[Line, tuple[str, ...]] = {"row": ("top", "middle", "bottom"), "column": ("left", "middle", "right")}
 NUMBERS = ("one", "two", "three", "four")
+INDICES = (*NUMBERS, "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _FIELDS: dict[str, tuple[set[str], set[str]]] = {  # by task: the fields a prompt must hold, and may hold
     "match": ({"caption"}, set()),
+    "evidence": ({"caption"}, set()),
     "choice": ({"options"}, set()),
     "where": ({"caption", "line"}, {"start", "end", "last"}),
     "order": ({"caption", "other"}, set()),
     "count": ({"group"}, set()),
     "vqa": ({"question"}, {"caption"}),
 }
+
+
+_INDEX = {"line", "start", "end", "last", "sign"}  # what a prompt may hold that asks which image or frame it is
 
 
 class Design(BaseModel):
@@ -58,6 +53,11 @@ class Design(BaseModel):
 
     rows: int = Field(3, ge=1, le=12, description="rows of cells")
     cols: int = Field(3, ge=1, le=12, description="columns of cells")
+    slots: str | None = Field(
+        None,
+        description="where the target goes: grid (cells of one picture), images:8 (images of one prompt), frames:10 "
+        "(stills of one clip), page (regions of a page of text), scene (places of a natural picture)",
+    )
     cell: int | None = Field(None, ge=8, le=2048, description="side of a cell in pixels (digits: 24, pictures: 280)")
     background: Background | None = Field(
         None, description="what shows between the pictures (digits: grey, pictures: white)"
@@ -91,12 +91,20 @@ class Design(BaseModel):
 
     def __init__(self, **options: Any) -> None:
         try:
-            super().__init__(**options)
+            super().__init__(**_lined(options))
         except ValidationError as error:
             raise ConfigError("; ".join(map(_sentence, error.errors()))) from None
 
     @model_validator(mode="after")
     def _agree(self) -> Design:
+        if self.kind == "scene" and self.distractors != "none":
+            raise ValueError("a scene shows the target alone; leave --distractors out, or use a grid")
+        if self.kind in ("page", "scene") and self.task == "count":
+            raise ValueError(f"nothing can be counted on a {self.kind}; use a grid or images:N")
+        if self.kind == "page" and self.task == "vqa":
+            raise ValueError("a page shows captions, not the pictures that questions are about; use another --slots")
+        if self.task == "evidence" and self.line:
+            raise ValueError(f"the task evidence asks for a row and a column; with {self.slots} use match or where")
         if self.rows * self.cols < 2:
             raise ValueError("a 1 x 1 grid has no place to move to; use at least two cells")
         if self.patch and self.cell and self.cell % self.patch:
@@ -105,20 +113,49 @@ class Design(BaseModel):
             raise ValueError(
                 f"cells of {self.cell} px are not whole patches of {self.patch} px; use a cell of {near} px"
             )
-        if self.answers == "words" and self.task == "where" and max(self.rows, self.cols) > len(PLACES["row"]):
+        few = self.line or max(self.rows, self.cols) <= len(PLACES["row"])
+        if self.answers == "words" and self.task in ("where", "evidence") and not few:
             raise ValueError(
                 f"there are words for three rows or columns, not for {max(self.rows, self.cols)}; use --answers letters"
             )
         if self.lures == "cell" and self.distractors == "similar":
             raise ValueError("similar distractors are like the near miss too; use --lures canvas or other distractors")
         for prompt in self.prompts:
-            _check_prompt(prompt, self.task)
+            _check_prompt(prompt, self.task, self.line)
         return self
 
     @property
     def bound(self) -> bool:
         """Whether near misses are bound to the target's cell."""
-        return self.task == "match" and self.near_miss and self.lures == "cell"
+        return self.matches and self.near_miss and self.lures == "cell"
+
+    @property
+    def matches(self) -> bool:
+        """Whether it asks by yes and no about what is there and what is not."""
+        return self.task in ("match", "evidence")
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of slots."""
+        return parse(self.slots)[0]
+
+    @property
+    def line(self) -> bool:
+        """Whether the slots are pictures of their own."""
+        return self.places.line
+
+    @property
+    def places(self) -> Slots:
+        """The slots."""
+        return Slots(self.kind, self.rows, self.cols)
+
+    @property
+    def tall(self) -> int:
+        """Height of a cell in pixels: as much as its width; of a page, so much that nine regions have the shape of a
+        sheet (ISO 216: 1 to the square root of 2).
+        """
+        side = self.cell or 0
+        return round(side * 2**0.5) if self.kind == "page" else side
 
     @property
     def cells(self) -> int:
@@ -130,15 +167,42 @@ class Design(BaseModel):
         chosen = {name: value for name, value in self.model_dump().items() if value not in (None, ())}
         return Design(**{**defaults, **chosen})
 
+    def told(self) -> dict[str, Any]:
+        """As a manifest holds it. That the slots are cells of a grid is not written, so that probes of grids are the
+        same as those made before there were others.
+        """
+        told = self.model_dump(mode="json")
+        if self.slots is None:
+            del told["slots"]
+        return told
 
-def _check_prompt(prompt: str, task: str) -> None:
+
+def _lined(options: dict[str, Any]) -> dict[str, Any]:
+    """``options`` with rows and columns of slots that stand in one line, and what a scene is.
+
+    Raises:
+        ConfigError: no such slots, or rows and columns that contradict them.
+    """
+    given = options.get("slots")
+    kind, count = parse(given if isinstance(given, str) else None)
+    options = {**options, "slots": None if given == "grid" else given}
+    if kind == "scene":
+        return {"distractors": "none", "background": "natural", **options}
+    if count is None:
+        return options
+    if (options.get("rows", 1), options.get("cols", count)) != (1, count):
+        raise ConfigError(f"{given} stand in one line of {count}: drop --rows and --cols")
+    return {**options, "rows": 1, "cols": count}
+
+
+def _check_prompt(prompt: str, task: str, line: bool) -> None:
     try:
         found = {name for _, name, _, _ in Formatter().parse(prompt) if name is not None}
     except ValueError as error:
         raise ValueError(f"prompt {prompt!r}: {error}; write a brace as {{{{ or }}}}") from None
     if marked := mark(prompt):
         raise ValueError(f"prompt {prompt!r}: it holds {marked}, which models do not read as text; leave it out")
-    must, may = _FIELDS[task]
+    must, may = ({"caption"}, _INDEX) if task == "where" and line else _FIELDS[task]
     if not must <= found <= must | may:
         fields = ", ".join(f"{{{name}}}" for name in sorted(must))
         optional = "".join(f", optionally {{{name}}}" for name in sorted(may))

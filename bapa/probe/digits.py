@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bapa.errors import ConfigError
+from bapa.probe.wording import WHERE_IN_WORDS
 
 if TYPE_CHECKING:
     from bapa.probe.tile import Tile
@@ -37,7 +38,8 @@ GROUND = (128, 128, 128)
 QUESTION = "Is there {caption} in the image? Answer yes or no."
 QUESTIONS = {  # by task, in words that the reference models know
     "match": QUESTION,
-    "where": "In which {line} is {caption}? Answer with one word.",
+    "where": WHERE_IN_WORDS,
+    "evidence": QUESTION,
     "order": "Is {caption} before {other}? Answer yes or no.",
     "count": "How many {group} are there? Answer with one word.",
 }
@@ -132,15 +134,25 @@ def render(scan: int, colour: str, *, size: int, seed: int) -> NDArray[np.uint8]
     return paint(strokes, np.array([list(COLOURS).index(colour)]), noise)[0]
 
 
+def cut_out(scan: int, colour: str, *, size: int, seed: int) -> NDArray[np.uint8]:
+    """The ink of :func:`render` on nothing: colours and opacity, shape (size, size, 4), uint8."""
+    strokes = ink(np.array([scan]), size, np.random.default_rng((_SPLIT_SEED, scan, seed)))[0]
+    opacity = np.rint(255 * strokes).astype(np.uint8)[..., None]
+    return np.concatenate([np.broadcast_to(np.array(COLOURS[colour], np.uint8), (size, size, 3)), opacity], -1)
+
+
 def caption(colour: str, digit: str) -> str:
     """`"a red seven"`, `"an orange eight"`."""
     return f"{'an' if colour[0] in 'aeiou' else 'a'} {colour} {digit}"
 
 
-def source(split: Split = "probe", *, tiles: int, size: int = 24, seed: int = 0) -> Iterator[Tile]:
+def source(
+    split: Split = "probe", *, tiles: int, size: int = 24, seed: int = 0, clear: bool = False
+) -> Iterator[Tile]:
     """`tiles` tiles of one side of the split at `size` pixels; same arguments, same pixels.
 
-    Every scan is used once before any is used again, then with other jitter; colours are drawn freely. Attributes:
+    Every scan is used once before any is used again, then with other jitter; colours are drawn freely. ``clear``: the
+    ink alone, on nothing, shape (size, size, 4). Attributes:
     `digit`, `colour`, `scan`.
     """
     from bapa.probe.tile import Tile
@@ -151,6 +163,7 @@ def source(split: Split = "probe", *, tiles: int, size: int = 24, seed: int = 0)
     order = np.concatenate([order_rng.permutation(ids) for _ in range(rounds)])[:tiles]
     for number, scan in enumerate(order.tolist()):
         digit, colour = DIGITS[labels()[scan]], str(colour_rng.choice(list(COLOURS)))
-        image = render(scan, colour, size=size, seed=seed + number)
+        draw = cut_out if clear else render
+        image = draw(scan, colour, size=size, seed=seed + number)
         attributes = {"digit": digit, "colour": colour, "scan": str(scan)}
         yield Tile(image, caption(colour, digit), f"digit scan {scan}", attributes)

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bapa.errors import ConfigError, ProbeError
 from bapa.probe.design import Design
+from bapa.probe.photos import backdrops
 from bapa.probe.records import Row, Table
 from bapa.probe.source import Columns
+from bapa.probe.tile import Tile
 
 CATEGORIES = ("Animals & Nature", "Food & Drink", "Objects", "Travel & Places", "Activities")
 CELL = 64  # side of the drawings, px
@@ -93,6 +96,9 @@ class Emoji(Table):
 
     def picture(self, row: Row) -> Path | bytes:
         return Path(row["image"])
+
+    def backdrops(self, design: Design) -> Iterator[Tile]:
+        return backdrops(design) if design.kind == "scene" else iter(())
 
     def filled(self, design: Design) -> Design:
         return super().filled(design.filled(cell=CELL))

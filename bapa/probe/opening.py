@@ -8,11 +8,14 @@ from typing import Any
 
 from bapa.errors import ConfigError
 from bapa.probe.canvases import Canvases, recognise
-from bapa.probe.design import PLACES, PROMPTS, Design
+from bapa.probe.design import PLACES, Design
 from bapa.probe.emoji import Emoji
+from bapa.probe.pages import Pages
+from bapa.probe.photos import backdrops
 from bapa.probe.records import Folder
 from bapa.probe.source import Columns, Source, pool_size
 from bapa.probe.tile import LeftOut, Tile
+from bapa.probe.wording import standard
 
 _BOUND = 60  # cells up to which digits that share neither figure nor colour with the near miss fill a canvas
 
@@ -24,19 +27,23 @@ class Digits:
     read = 0
 
     def filled(self, design: Design) -> Design:
-        from bapa.probe.digits import QUESTIONS
+        from bapa.probe.digits import DIGITS, QUESTIONS
 
         words = design.answers != "letters"  # the reference models read and write words only
-        prompt = QUESTIONS.get(design.task, PROMPTS[design.task]) if words else PROMPTS[design.task]
+        prompt = QUESTIONS.get(design.task, standard(design.task, design.kind)) if words else standard(design.task, design.kind)
         design = design.filled(cell=24, background="grey", items=240, prompts=(prompt,))
         if (
             design.cells > _BOUND and design.distractors == "source"
         ):  # so many digits unlike what is asked about are not to be had
             design = design.filled(lures="canvas")
-        if design.task not in ("where", "count"):
+        if design.task not in ("where", "count", "evidence"):
             return design
         few = design.task == "count" or max(design.rows, design.cols) <= len(PLACES["row"])
+        few |= design.line and design.cols < len(DIGITS)  # the reference models count from one to nine
         return design.filled(answers="words" if words and few else "letters")
+
+    def backdrops(self, design: Design) -> Iterator[Tile]:
+        return backdrops(design) if design.kind == "scene" else iter(())
 
     def wanted(self, design: Design) -> int:
         return pool_size(design.items or 0, design)
@@ -50,22 +57,27 @@ class Digits:
     def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
         from bapa.probe import digits
 
-        return digits.source("probe", tiles=self.wanted(design), size=design.cell or 0, seed=design.seed)
+        return digits.source("probe", tiles=self.wanted(design), size=design.cell or 0, seed=design.seed, clear=design.kind == "scene")
 
 
 def open_source(source: str, design: Design, columns: Columns, split: str) -> Source:
-    """The source that ``source`` names.
+    """The source that ``source`` names, as text where the slots are regions of a page.
 
     Raises:
         ProbeError: nothing of that name, or it holds no captioned pictures.
         ConfigError: a design that the source cannot serve.
     """
+    found = _open(source, design, columns, split)
+    return Pages(found) if design.kind == "page" else found
+
+
+def _open(source: str, design: Design, columns: Columns, split: str) -> Source:
     if source == "digits":
         if design.task == "vqa":
             raise ConfigError(
                 "digits have no questions of their own; vqa needs a source with columns question and answer"
             )
-        if design.background == "natural":
+        if design.background == "natural" and design.kind != "scene":
             raise ConfigError("digits have no natural background; accepted are white, grey and mean")
         return Digits()
     path = Path(source)

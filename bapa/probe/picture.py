@@ -19,7 +19,7 @@ class UnusableError(Exception):
     """Why one picture or one row of a source cannot be used; whoever reads the source lists it."""
 
 
-def read(data: Path | bytes, side: int | None = None) -> Image.Image:
+def read(data: Path | bytes, side: int | None = None, *, clear: bool = False) -> Image.Image:
     """A picture as :func:`plain` makes it.
 
     ``side``: no more than a square of so many pixels is needed, so that a large JPEG may be decoded at a fraction of
@@ -31,7 +31,7 @@ def read(data: Path | bytes, side: int | None = None) -> Image.Image:
     with _opened(data) as picture:
         if side:
             picture.draft("RGB", (2 * side, 2 * side))
-        return plain(picture)
+        return plain(picture, clear=clear)
 
 
 def check(data: Path | bytes) -> None:
@@ -60,21 +60,23 @@ def _opened(data: Path | bytes) -> Iterator[Image.Image]:
         raise UnusableError(f"not a readable picture: {' '.join(str(error).split()) or type(error).__name__}") from None
 
 
-def read_picture(data: Path | bytes, side: int) -> Pixels:
-    """A picture scaled to fit a square of ``side`` pixels, uint8 (height, width, 3).
+def read_picture(data: Path | bytes, side: int, *, clear: bool = False) -> Pixels:
+    """A picture scaled to fit a square of ``side`` pixels, uint8 (height, width, 3). ``clear``: where it is transparent
+    it stays so, (height, width, 4).
 
     Raises:
         UnusableError: it cannot be read.
     """
-    picture = read(data, side)
+    picture = read(data, side, clear=clear)
     try:
         return np.asarray(ImageOps.contain(picture, (side, side), Image.Resampling.LANCZOS))
     except ValueError:  # a side would have no pixel left
         raise UnusableError(f"{picture.width} x {picture.height} px do not fit a cell of {side} px") from None
 
 
-def plain(picture: Image.Image) -> Image.Image:
+def plain(picture: Image.Image, *, clear: bool = False) -> Image.Image:
     """A picture in RGB: upright as its EXIF says, transparency on white, 16 bits and fractions scaled to 8 bits.
+    ``clear``: what is transparent stays so, in RGBA.
 
     Raises:
         UnusableError: its values do not say what is white.
@@ -84,6 +86,8 @@ def plain(picture: Image.Image) -> Image.Image:
         return _eight_bits(upright).convert("RGB")
     if upright.has_transparency_data:
         upright = upright.convert("RGBA")
+        if clear:
+            return upright
         upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
     return upright.convert("RGB")
 

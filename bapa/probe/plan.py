@@ -90,14 +90,14 @@ class Planner:
                 answer=attributes.get("answer", ""),
             )
             items.append(item)
-        if self.design.task == "match" and self.design.absent:
+        if self.design.matches and self.design.absent:
             return list(self._with_absent(items))
         more = {"choice": self._with_options, "order": self._with_other, "count": self._with_number}
         return list(more[self.design.task](items)) if self.design.task in more else items
 
     @property
     def _wants_near_miss(self) -> bool:
-        return self.design.near_miss and self.design.task in ("match", "choice")
+        return self.design.near_miss and (self.design.matches or self.design.task == "choice")
 
     def _homes(self, count: int) -> list[int]:
         """Each cell in turn, in an order drawn anew for every round."""
@@ -123,11 +123,12 @@ class Planner:
         if design.task in ("order", "count") and (self.scenes or design.distractors == "none"):
             raise ProbeError(f"the task {design.task} needs a captioned picture in every cell")
         shown = 1 if self.scenes or design.distractors == "none" else design.cells
-        hidden = {"match": design.absent + design.near_miss, "choice": design.choices - 1}.get(design.task, 0)
+        twins = design.absent + design.near_miss
+        hidden = twins if design.matches else {"choice": design.choices - 1}.get(design.task, 0)
         if shown + hidden > len(self.caption):
             raise ProbeError(
                 f"the source has {len(self.caption)} usable pictures with different captions; a canvas of "
-                f"{design.rows} x {design.cols} cells needs {shown + hidden} ({shown} to show, {hidden} to ask about "
+                f"{design.places.size} needs {shown + hidden} ({shown} to show, {hidden} to ask about "
                 "without showing): add pictures, or choose a smaller grid or --distractors none"
             )
 

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from bapa.errors import ProbeError
-from bapa.probe.design import PROMPTS, Design
+from bapa.probe.design import Design
 from bapa.probe.lines import read_csv, read_jsonl
 from bapa.probe.names import find, pictures, plain_name, printable
 from bapa.probe.picture import UnusableError, read_picture
 from bapa.probe.source import Columns, pool_size
 from bapa.probe.tile import LeftOut, Tile
+from bapa.probe.wording import standard
 from bapa.probe.words import shown, texts
 
 Row = Mapping[str | None, Any]
@@ -62,7 +63,7 @@ class Table(ABC):
             raise ProbeError(
                 f"{design.items} items asked, the source has {len(self)} pictures; ask for fewer: --items {len(self)}"
             )
-        return design.filled(cell=280, background="white", prompts=(PROMPTS[design.task],))
+        return design.filled(cell=280, background="white", prompts=(standard(design.task, design.kind),))
 
     def wanted(self, design: Design) -> int:
         return len(self) if design.items is None else pool_size(design.items, design)
@@ -79,13 +80,16 @@ class Table(ABC):
             digest.update(self._encoded(row))
         return digest.hexdigest()
 
+    def backdrops(self, design: Design) -> Iterator[Tile]:
+        return iter(())
+
     def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
         order = self._order(design)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(order), _BATCH):
                 names, rows = zip(*map(self.row, order[start : start + _BATCH]), strict=True)
                 self.read = start + len(rows)
-                yield from pool.map(self._tile, names, rows, repeat(design.cell))
+                yield from pool.map(self._tile, names, rows, repeat(design))
 
     def _order(self, design: Design) -> list[int]:
         return np.random.default_rng(design.seed).permutation(len(self)).tolist()
@@ -98,7 +102,7 @@ class Table(ABC):
         except (UnusableError, OSError):
             return b""
 
-    def _tile(self, where: str, row: Row, cell: int) -> Tile | LeftOut:
+    def _tile(self, where: str, row: Row, design: Design) -> Tile | LeftOut:
         try:
             if None in row:
                 raise UnusableError(
@@ -107,7 +111,8 @@ class Table(ABC):
             said = {name: self._said(row, column) for name, column in self.wanted_columns.items()}
             caption, *also = said.pop("caption")
             first = {name: values[0] for name, values in said.items()}
-            return Tile(read_picture(self.picture(row), cell), caption, where, first, tuple(also))
+            picture = read_picture(self.picture(row), design.cell or 0, clear=design.kind == "scene")
+            return Tile(picture, caption, where, first, tuple(also))
         except UnusableError as why:
             return LeftOut(where, str(why))
 

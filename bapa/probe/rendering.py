@@ -22,7 +22,8 @@ def render(probe: Probe, out: str | Path) -> Path:
     """Writes every canvas as PNG into the folder ``out``, with ``metadata.jsonl``: an ImageFolder for ``datasets``.
 
     One line per canvas: ``file_name``, ``item``, ``cell``, ``row``, ``col``, ``caption`` and ``questions``, a list of
-    ``question_id``, ``kind``, ``text``, ``answer``, ``choices``.
+    ``question_id``, ``kind``, ``text``, ``answer``, ``choices``. Images of a prompt and frames of a clip are pictures of
+    their own, in their order in ``files``; ``file_name`` is the one with the target.
 
     Raises:
         ConfigError: ``out`` is not empty.
@@ -44,8 +45,12 @@ def render(probe: Probe, out: str | Path) -> Path:
 
 def _write(probe: Probe, item: Item, folder: Path, cell: int) -> dict[str, Any]:
     name = f"{item.item:06d}_{cell:03d}.png"
-    Image.fromarray(probe.compose(item, cell)).save(folder / name, compress_level=1)
+    pictures = probe.cut(probe.compose(item, cell))
+    names = [name] if len(pictures) == 1 else [name.replace(".", f"_{k:02}.") for k in range(len(pictures))]
+    for file, picture in zip(names, pictures, strict=True):
+        Image.fromarray(picture).save(folder / file, compress_level=1)
+    more = {"files": names} if len(names) > 1 else {}
     row, col = divmod(cell, probe.cols)
     questions = [asdict(question) for question in probe.questions(item, cell)]
     place = {"item": item.item, "cell": cell, "row": row, "col": col}
-    return {"file_name": name, **place, "caption": item.caption, "questions": questions}
+    return {"file_name": names[cell if more else 0], **more, **place, "caption": item.caption, "questions": questions}

@@ -40,9 +40,12 @@ def contact_sheet(probe: Probe) -> Image.Image:
 
 def _summary(probe: Probe) -> str:
     design, count = probe.design, len(probe.items)
-    size = f"{probe.width} x {probe.height} px"
+    size = f"{probe.width // (probe.cols if probe.slots.line else 1)} x {probe.height} px"
+    shown = {"images": f"prompts of images of {size}", "frames": f"clips of {size}", "page": f"pages of {size}"}.get(
+        probe.slots.kind, f"canvases of {size}"
+    )
     parts = [
-        f"{count:,} items x {probe.cells} cells = {count * probe.cells:,} canvases of {size}",
+        f"{count:,} items x {probe.cells} {probe.slots.words} = {count * probe.cells:,} {shown}",
         f"placement {design.placement}",
         f"distractors {design.distractors}",
         f"seed {design.seed}",
@@ -55,16 +58,32 @@ def _item(sheet: Image.Image, draw: ImageDraw.ImageDraw, probe: Probe, item: Ite
     cell = item.home
     sheet.paste(_thumbnail(probe, item, cell, _CANVAS, 5), (left, top))
     left += _CANVAS + _GAP
+    if probe.slots.line:
+        _strips(sheet, probe, item, left, top)
+    else:
+        _grid(sheet, probe, item, left, top)
+    left += _CANVAS + _GAP + 8
+    width = _WIDTH - _MARGIN - _GAP - left
+    for question in probe.questions(item, cell)[:3]:
+        top += _question(draw, question, left, top, width) + 20
+
+
+def _grid(sheet: Image.Image, probe: Probe, item: Item, left: int, top: int) -> None:
+    """The target in up to nine cells."""
     rows, cols = (np.unique(np.linspace(0, n - 1, 3).round().astype(int)).tolist() for n in (probe.rows, probe.cols))
     gap = 12
     side = (_CANVAS - gap * 2) // 3
     for (y, row), (x, col) in ((a, b) for a in enumerate(rows) for b in enumerate(cols)):
         small = _thumbnail(probe, item, row * probe.cols + col, side, 2)
         sheet.paste(small, (left + x * (side + gap), top + y * (small.height + gap)))
-    left += _CANVAS + _GAP + 8
-    width = _WIDTH - _MARGIN - _GAP - left
-    for question in probe.questions(item, cell)[:3]:
-        top += _question(draw, question, left, top, width) + 20
+
+
+def _strips(sheet: Image.Image, probe: Probe, item: Item, left: int, top: int) -> None:
+    """The target in every image or frame, one below the other."""
+    pitch = _CANVAS // probe.cells
+    for slot in range(probe.cells):
+        small = _thumbnail(probe, item, slot, min(_CANVAS, (pitch - 4) * probe.cols), 2)
+        sheet.paste(small, (left, top + slot * pitch))
 
 
 def _thumbnail(probe: Probe, item: Item, cell: int, side: int, line: int) -> Image.Image:
@@ -74,8 +93,8 @@ def _thumbnail(probe: Probe, item: Item, cell: int, side: int, line: int) -> Ima
     how = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS
     canvas = canvas.resize((round(canvas.width * scale), round(canvas.height * scale)), how)
     row, col = divmod(cell, probe.cols)
-    px = probe.cell_px * scale
-    box = (round(col * px), round(row * px), round((col + 1) * px) - 1, round((row + 1) * px) - 1)
+    px, tall = probe.cell_px * scale, probe.design.tall * scale
+    box = (round(col * px), round(row * tall), round((col + 1) * px) - 1, round((row + 1) * tall) - 1)
     draw = ImageDraw.Draw(canvas)
     draw.rectangle((0, 0, canvas.width - 1, canvas.height - 1), outline=_LINE)
     draw.rectangle(box, outline=_ACCENT, width=max(1, min(line, round(px / 10))))

@@ -48,6 +48,9 @@ class Source(Protocol):
         them has changed. Pictures need not be decoded for it.
         """
 
+    def backdrops(self, design: Design) -> Iterator[Tile]:
+        """What stands behind the pictures, where the source makes it itself: of any size, in the canvas's shape."""
+
     def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
         """The pictures one by one, no side longer than ``design.cell``."""
 

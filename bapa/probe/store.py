@@ -19,12 +19,13 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from bapa.errors import ProbeError
+from bapa.errors import ConfigError, ProbeError
 from bapa.probe.compose import Pixels, compose, ground
 from bapa.probe.design import Design
 from bapa.probe.item import ITEMS, Item, Items
 from bapa.probe.placement import EMPTY, arrange
 from bapa.probe.questions import Question, ask
+from bapa.probe.slots import Slots
 from bapa.probe.tile import LeftOut
 
 VERSION = 2
@@ -105,8 +106,13 @@ class Probe:
         return self.design.cells
 
     @property
+    def slots(self) -> Slots:
+        """Where the target may stand."""
+        return self.design.places
+
+    @property
     def cell_px(self) -> int:
-        """Side of a cell in pixels."""
+        """Width of a cell in pixels; but for regions of a page, its height too."""
         if self.design.cell is None:
             raise ProbeError(f"the probe in {self.path} names no cell size; make it again")
         return self.design.cell
@@ -114,7 +120,7 @@ class Probe:
     @property
     def height(self) -> int:
         """Height of a canvas in pixels."""
-        return self.rows * self.cell_px
+        return self.rows * self.design.tall
 
     @property
     def width(self) -> int:
@@ -122,13 +128,31 @@ class Probe:
         return self.cols * self.cell_px
 
     def compose(self, item: Item, cell: int) -> Pixels:
-        """The canvas of ``item`` with its target at ``cell``, uint8 (height, width, 3).
+        """The canvas of ``item`` with its target at ``cell``, uint8 (height, width, 3). Images and frames stand side by
+        side on it; :meth:`cut` takes them apart.
 
         All questions about the item in that cell are about this canvas, absent ones too.
         """
         canvas = self._ground if item.background is None else self.tile(item.background)
         layout = arrange(item.layout, item.home, cell, self.design.placement)
-        return compose(canvas, (None if tile == EMPTY else self.tile(tile) for tile in layout), self.cols, self.cell_px)
+        return compose(canvas, (None if tile == EMPTY else self.tile(tile) for tile in layout), self.cols, self.cell_px, self.design.tall)
+
+    def cut(self, canvas: Pixels) -> list[Pixels]:
+        """The pictures that a model is shown: the canvas, or the images or frames that stand on it."""
+        return list(np.split(canvas, self.cols, 1)) if self.slots.line else [canvas]
+
+    def needs_one_picture(self, why: str) -> None:
+        """Say beforehand that something cannot be done where the slots are pictures of their own.
+
+        Raises:
+            ConfigError: they are. ``why``: what needs them in one picture, and what for.
+        """
+        if self.slots.line:
+            of = "prompt" if self.slots.kind == "images" else "clip"
+            raise ConfigError(
+                f"the slots of the probe in {self.path} are {self.slots.words} of one {of}, and {why}; take a probe "
+                "whose slots lie in one picture: bapa probe SOURCE --slots grid (or page, scene)"
+            )
 
     def questions(self, item: Item, cell: int) -> list[Question]:
         """What is asked about the canvas of ``item`` with its target at ``cell``."""
@@ -155,7 +179,8 @@ class Probe:
     def _decode(self, tile: int) -> Pixels:
         with self._lock:  # a parquet reader serves one thread at a time
             png = self._reader.read_row_group(tile, columns=["image.bytes"])
-        return np.asarray(Image.open(io.BytesIO(png["image"].combine_chunks().field("bytes")[0].as_buffer())))
+        image = Image.open(io.BytesIO(png["image"].combine_chunks().field("bytes")[0].as_buffer()))
+        return np.asarray(image.convert("RGB") if image.mode == "L" else image)
 
 
 def fingerprint(manifest: dict[str, Any], items: Items) -> str:

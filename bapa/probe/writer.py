@@ -102,6 +102,9 @@ class TileWriter:
 
 def _png(image: Pixels) -> bytes:
     encoded = io.BytesIO()
+    if image.shape[-1] == 3 and (image == image[..., :1]).all():  # black on white: text, which packs well
+        Image.fromarray(image[..., 0]).save(encoded, "png", compress_level=9)
+        return encoded.getvalue()
     # Three times as fast as Pillow's defaults, files 5 % larger (photos of 280 px).
     Image.fromarray(image).save(encoded, "png", compress_level=1, compress_type=zlib.Z_RLE)
     return encoded.getvalue()

@@ -34,6 +34,7 @@ def write_task(probe: Probe, folder: str | Path) -> Path:
             f"the probe in {probe.path} asks {probe.design.task}, {probe.design.order}; as a task of lmms-eval it must "
             "ask questions with choices, image first"
         )
+    probe.needs_one_picture("a task of lmms-eval shows one picture a question")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     Dataset.from_list(list(_documents(probe))).to_parquet(folder / "questions.parquet")
