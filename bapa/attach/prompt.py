@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bapa.attach import state as states
 from bapa.families.pictures import Reader
-from bapa.layout import Layout
+from bapa.layout import Layout, text
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,25 @@ class Prompt:
     padding: Tensor | None
 
     def part(self, call: Mapping[str, Any], past: int) -> Prompt | None:
-        """The prompt in the rows of ``call``, where this brings its columns from ``past`` on; else None."""
+        """The prompt in the rows of ``call``, where this brings its columns from ``past`` on; else None. Without a cache
+        a call brings all of it again, and behind it what has been written since: text.
+        """
         given = call.get("input_ids") if self.tokens.dim() == 2 else call.get("inputs_embeds")
         first = past - self.past
-        if given is None or first < 0 or first + given.shape[1] > self.tokens.shape[1] or len(given) % len(self.tokens):
+        if given is None or first < 0 or len(given) % len(self.tokens):
+            return None
+        written = max(0, first + given.shape[1] - self.tokens.shape[1])
+        if written and (past or self.tokens.dim() == 3):
             return None
         times = len(given) // len(self.tokens)
         own = self.tokens[:, first : first + given.shape[1]].repeat_interleave(times, 0)
-        if not torch.equal(own.to(given.device), given):
+        if not torch.equal(own.to(given.device), given[:, : own.shape[1]]):
             return None
-        if times == 1:
+        if times == 1 and not written:
             return self
         padding = None if self.padding is None else self.padding.repeat_interleave(times, 0)
-        return Prompt(self.tokens, self.past, self.layout.repeat(times), padding)
+        layout = self.layout.repeat(times)
+        return Prompt(self.tokens, self.past, layout.join(text(layout.rows, written)), padding)
 
 
 def announced(reader: Reader, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Prompt | None:

@@ -147,8 +147,8 @@ class Prompts:
 
 
 def clip(canvas: NDArray[np.uint8], count: int, hold: int) -> NDArray[np.uint8]:
-    """The stills side by side on a canvas, uint8 (height, count * width, 3), as a clip, (count * hold, height, width, 3),
-    each shown ``hold`` times.
+    """The stills side by side on a canvas, uint8 (height, count * width, 3), as a clip, (count * hold, height, width,
+    3), each shown ``hold`` times.
     """
     return np.stack(np.split(canvas, count, 1)).repeat(hold, 0)
 

@@ -12,7 +12,15 @@ from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError
 from bapa.inference import store as stores
 from bapa.inference.asking import ask, check_failures
-from bapa.inference.backend import Backend, check_choices, check_outside, check_slots, fitting_plan, item_count, prompts_of
+from bapa.inference.backend import (
+    Backend,
+    check_choices,
+    check_outside,
+    check_slots,
+    fitting_plan,
+    item_count,
+    prompts_of,
+)
 from bapa.inference.block import Asker
 from bapa.inference.hf import ModelBackend
 from bapa.inference.processes import Processes

@@ -26,7 +26,7 @@ from bapa.probe.sheet import contact_sheet
 from bapa.probe.size import check_memory
 from bapa.probe.source import Columns, Source
 from bapa.probe.store import MANIFEST, VERSION, Probe, fingerprint
-from bapa.probe.tile import LeftOut, Tile, caption_key
+from bapa.probe.tile import LeftOut, caption_key
 from bapa.probe.writer import TileWriter
 
 _GROUND = {"white": [(255, 255, 255)], "grey": [(128, 128, 128)], "natural": [(255, 255, 255)]}

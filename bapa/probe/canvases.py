@@ -60,7 +60,9 @@ class Canvases:
                 f"{path} holds 3 x 3 canvases without questions of their own: drop --rows, --cols and vqa"
             )
         if design.kind in ("page", "scene"):
-            raise ConfigError(f"{path} holds ready-made canvases, whose pictures have no captions of their own: drop --slots")
+            raise ConfigError(
+                f"{path} holds ready-made canvases, whose pictures have no captions of their own: drop --slots"
+            )
         self.path = path
         self.folder = path.parent / "images" if (path.parent / "images").is_dir() else path.parent
         self.groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -76,7 +78,9 @@ class Canvases:
             raise ProbeError(f"{self.path}: its first canvas {name} cannot be opened ({error})") from None
         if design.cell not in (None, side):
             raise ConfigError(f"the canvases of {self.path} have cells of {side} px, {design.cell} asked: drop --cell")
-        return design.filled(cell=side, background="white", lures="canvas", prompts=(standard(design.task, design.kind),))
+        return design.filled(
+            cell=side, background="white", lures="canvas", prompts=(standard(design.task, design.kind),)
+        )
 
     def wanted(self, design: Design) -> int:
         return _SIDE**2 * min(design.items or len(self.groups), len(self.groups))

@@ -146,9 +146,7 @@ def caption(colour: str, digit: str) -> str:
     return f"{'an' if colour[0] in 'aeiou' else 'a'} {colour} {digit}"
 
 
-def source(
-    split: Split = "probe", *, tiles: int, size: int = 24, seed: int = 0, clear: bool = False
-) -> Iterator[Tile]:
+def source(split: Split = "probe", *, tiles: int, size: int = 24, seed: int = 0, clear: bool = False) -> Iterator[Tile]:
     """`tiles` tiles of one side of the split at `size` pixels; same arguments, same pixels.
 
     Every scan is used once before any is used again, then with other jitter; colours are drawn freely. ``clear``: the

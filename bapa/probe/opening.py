@@ -30,7 +30,11 @@ class Digits:
         from bapa.probe.digits import DIGITS, QUESTIONS
 
         words = design.answers != "letters"  # the reference models read and write words only
-        prompt = QUESTIONS.get(design.task, standard(design.task, design.kind)) if words else standard(design.task, design.kind)
+        prompt = (
+            QUESTIONS.get(design.task, standard(design.task, design.kind))
+            if words
+            else standard(design.task, design.kind)
+        )
         design = design.filled(cell=24, background="grey", items=240, prompts=(prompt,))
         if (
             design.cells > _BOUND and design.distractors == "source"
@@ -57,7 +61,9 @@ class Digits:
     def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
         from bapa.probe import digits
 
-        return digits.source("probe", tiles=self.wanted(design), size=design.cell or 0, seed=design.seed, clear=design.kind == "scene")
+        return digits.source(
+            "probe", tiles=self.wanted(design), size=design.cell or 0, seed=design.seed, clear=design.kind == "scene"
+        )
 
 
 def open_source(source: str, design: Design, columns: Columns, split: str) -> Source:

@@ -26,12 +26,13 @@ _SIZE, _PITCH, _MARGIN = 1 / 16, 1 / 12, 1 / 20  # of letters, lines and margins
 _BAND = 3  # lines of a region that the filler leaves for a caption
 _GROUND, _INK = 255, 24
 _SHIFTS, _SHADES = 16, 40  # in how many ways the same words are set, so that no two pictures are the same
-_FILLER = (
-    "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et dolore magna "
-    "aliqua enim ad minim veniam quis nostrud exercitation ullamco laboris nisi aliquip ex ea commodo consequat duis "
-    "aute irure in reprehenderit voluptate velit esse cillum fugiat nulla pariatur excepteur sint occaecat cupidatat "
-    "non proident sunt culpa qui officia deserunt mollit anim id est laborum"
-).split()
+_TEXT = (
+    "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et "
+    "dolore magna aliqua enim ad minim veniam quis nostrud exercitation ullamco laboris nisi aliquip ex ea "
+    "commodo consequat duis aute irure in reprehenderit voluptate velit esse cillum fugiat nulla pariatur "
+    "excepteur sint occaecat cupidatat non proident sunt culpa qui officia deserunt mollit anim id est laborum"
+)
+_FILLER = _TEXT.split()
 
 
 class Pages:

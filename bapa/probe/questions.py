@@ -20,8 +20,8 @@ class Question:
 
     ``question_id`` names it within its item: the kind, and the prompt's number where there are several. ``kind`` is
     ``present``, ``absent``, ``lure`` (a near miss bound to the cell), ``near_miss``, ``choice``, ``where_row``,
-    ``where_col``, ``where_image``, ``where_frame``, ``order``, ``count`` or ``vqa``. ``answer`` is the right one of ``choices``; where these are empty it
-    is free text.
+    ``where_col``, ``where_image``, ``where_frame``, ``order``, ``count`` or ``vqa``. ``answer`` is the
+    right one of ``choices``; where these are empty it is free text.
     """
 
     question_id: str

@@ -22,8 +22,8 @@ def render(probe: Probe, out: str | Path) -> Path:
     """Writes every canvas as PNG into the folder ``out``, with ``metadata.jsonl``: an ImageFolder for ``datasets``.
 
     One line per canvas: ``file_name``, ``item``, ``cell``, ``row``, ``col``, ``caption`` and ``questions``, a list of
-    ``question_id``, ``kind``, ``text``, ``answer``, ``choices``. Images of a prompt and frames of a clip are pictures of
-    their own, in their order in ``files``; ``file_name`` is the one with the target.
+    ``question_id``, ``kind``, ``text``, ``answer``, ``choices``. Images of a prompt and frames of a clip are
+    pictures of their own, in their order in ``files``; ``file_name`` is the one with the target.
 
     Raises:
         ConfigError: ``out`` is not empty.

@@ -1,5 +1,4 @@
-"""Where a target may stand: the cells of a grid, the images of a prompt, the frames of a clip, regions of a page, places
-of a scene.
+"""Where a target may stand: cells of a grid, images of a prompt, frames of a clip, regions of a page, scene places.
 
 One number tells a slot, whatever its kind: 0 to ``count - 1``, in reading order. Answers, statistics and tables number
 them so, under the name ``cell``: a cell is a slot of a grid.
@@ -91,7 +90,7 @@ class Slots:
         return f"row {row + 1}, column {col + 1}"
 
     def where(self, slot: int) -> str:
-        """Where a slot is, as people say it: ``in image 3``, ``at the bottom right``; ``in row 2, column 5`` of many."""
+        """Where a slot is, as people say it: ``in image 3``, ``at the bottom right``, ``in row 2, column 5``."""
         if self.line:
             return f"in {self.name(slot)}"
         lines = {1: ("",), 2: ("top", "bottom"), 3: ("top", "middle", "bottom")}.get(self.rows)
@@ -129,5 +128,3 @@ def parse(text: str | None) -> tuple[Kind, int | None]:
     if kind in KINDS and kind not in ("images", "frames") and ":" not in text:
         return kind, None  # type: ignore[return-value]
     raise ConfigError(f"slots = {text!r}: {_ACCEPTED}")
-
-

@@ -32,7 +32,9 @@ class Source(Protocol):
     """
 
     group: str | None
-    read: int
+
+    @property
+    def read(self) -> int: ...
 
     def filled(self, design: Design) -> Design:
         """The design with what suits this source where nothing was chosen."""

@@ -135,7 +135,13 @@ class Probe:
         """
         canvas = self._ground if item.background is None else self.tile(item.background)
         layout = arrange(item.layout, item.home, cell, self.design.placement)
-        return compose(canvas, (None if tile == EMPTY else self.tile(tile) for tile in layout), self.cols, self.cell_px, self.design.tall)
+        return compose(
+            canvas,
+            (None if tile == EMPTY else self.tile(tile) for tile in layout),
+            self.cols,
+            self.cell_px,
+            self.design.tall,
+        )
 
     def cut(self, canvas: Pixels) -> list[Pixels]:
         """The pictures that a model is shown: the canvas, or the images or frames that stand on it."""
