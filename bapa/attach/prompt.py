@@ -28,8 +28,8 @@ class Prompt:
     padding: Tensor | None
 
     def part(self, call: Mapping[str, Any], past: int) -> Prompt | None:
-        """The prompt in the rows of ``call``, where this brings its columns from ``past`` on; else None. Without a cache
-        a call brings all of it again, and behind it what has been written since: text.
+        """The prompt in the rows of ``call``, where this brings its columns from ``past`` on; else None. Without a
+        cache a call brings all of it again, and behind it what has been written since: text.
         """
         given = call.get("input_ids") if self.tokens.dim() == 2 else call.get("inputs_embeds")
         first = past - self.past
