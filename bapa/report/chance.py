@@ -49,9 +49,8 @@ def places(bias: Bias) -> Iterator[Verdict]:
         if reading == "no answers":
             yield Verdict(scheme, "No verdict.", claims.wanted(bias, scheme))
         elif found["tests"][main]["p_adjusted"] is not None:
-            numbers = (
-                f"{_chance(found['tests'][main], claims.name(bias), reading == 'uneven')} {_trend(found['slopes'])}"
-            )
+            chance = _chance(found["tests"][main], claims.name(bias), reading == "uneven", bias["level"])
+            numbers = f"{chance} {_trend(found['slopes'])}"
             yield Verdict(scheme, READINGS[reading], numbers.rstrip())
 
 
@@ -75,13 +74,14 @@ def _says(bias: Bias, scheme: str, change: Change, quantity: Quantity) -> str:
     return f"{said}, because it cannot tell" if said == "more even" and claims.lost(bias, scheme) else said
 
 
-def _chance(test: Mapping[str, Any], what: str, matters: bool) -> str:
+def _chance(test: Mapping[str, Any], what: str, matters: bool, level: float) -> str:
     more = "more than" if matters else "no more than"
     statistic, floor, high = (percent(test[name], 1) for name in ("statistic", "floor", "floor_high"))
+    alone = f"; {p_value(test['p'])} alone" if not matters and test["p"] < 1 - level else ""
     return (
         f"Best and worst cell differ by {statistic} points of the {what}, {more} chance allows. If the place played no "
         f"part, the same answers would differ by {floor} on average and in 95 of 100 cases by at most {high} "
-        f"({p_value(test['p_adjusted'])}, corrected over the claims of this page)."
+        f"({p_value(test['p_adjusted'])}, corrected over the claims of this page{alone})."
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from bapa.report.compare import Bias, base, changes
 from bapa.stats.bias import READABLE
+from bapa.stats.clusters import LEAST
 from bapa.stats.quantities import cell
 from bapa.stats.text import percent, with_interval
 
@@ -79,6 +80,18 @@ def reading(bias: Bias, scheme: str) -> Reading:
     high = found["overall"][main(bias)[1]]["high"]
     kept = all(state in (None, "kept") for state in found["keeps"].values())
     return "even" if kept and high is not None and high <= EVEN else "unclear"
+
+
+def few(bias: Bias) -> str:
+    """What to say where so few clusters answer that tests find little; empty where there are enough."""
+    over = bias["clusters"]
+    if over["number"] >= LEAST:
+        return ""
+    what = {"item": "items", "group": "classes", "caption": "captions", "picture": "source pictures"}[over["by"]]
+    return (
+        f"Only {over['number']} {what} stand behind intervals and tests, which are over {what}. A test over fewer than "
+        f"{LEAST} has little power: that it finds nothing does not show that there is nothing"
+    )
 
 
 def wanted(bias: Bias, scheme: str) -> str:

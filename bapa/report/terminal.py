@@ -74,6 +74,7 @@ def _listed(run: Run) -> RenderableType:
 def _notes(run: Run) -> Iterator[str]:
     """What else one must know: what is no answer, whether batching changed answers, and the arithmetic's noise."""
     yield from (claims.wanted(run.bias, label) for label in run.bias["schemes"] if not claims.answers(run.bias, label))
+    yield from filter(None, [claims.few(run.bias)])
     if (asked := run.config.get("prompts")) and asked["unknown"]:
         yield (
             f"unread: {asked['unknown']} of the {asked['tokens']} tokens of the prompts are words that this model's "

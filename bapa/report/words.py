@@ -113,7 +113,8 @@ def findings(bias: Bias, noise: SeedNoise | None = None) -> list[str]:
     floors. ``noise``: over training seeds, where it is known.
     """
     effects = [effect(bias, scheme) for scheme in remedies(bias)] if claims.answers(bias, base(bias)) else []
-    return [spread(bias), *effects, *filter(None, [unread(bias)]), *arithmetic(bias), *training(bias, noise)]
+    few = f"{claims.few(bias)}." if claims.few(bias) else ""
+    return [spread(bias), *effects, *filter(None, [few, unread(bias)]), *arithmetic(bias), *training(bias, noise)]
 
 
 def arithmetic(bias: Bias) -> Iterator[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bapa.errors import ConfigError
 from bapa.stats import clusters as units
-from bapa.stats import comparisons, extremes, floors, intervals, rates, significance, trials
+from bapa.stats import comparisons, extremes, floors, intervals, rates, trials
 from bapa.stats.clusters import Cluster, Clusters
 from bapa.stats.extremes import Map
 from bapa.stats.intervals import Estimate, Sample
@@ -29,7 +29,7 @@ Key = tuple[str, str, int]  # scheme, quantity, cell (OVERALL: over cells)
 
 @dataclass(frozen=True)
 class Settings:
-    """``level``: of the intervals. ``seed``: of all random draws. ``cluster``: what counts as one observation.
+    """``level``: of the intervals. ``seed``: of what is resampled. ``cluster``: what counts as one observation.
     ``resamples``: bootstrap draws, where something is resampled.
     """
 
@@ -67,7 +67,7 @@ def bias(
     schemes = {
         label: {
             **figures(label, scheme, sample, maps[label], cols, settings.level),
-            "tests": _tests(scheme, over, settings.seed),
+            "tests": {range_key(name): drawn.test for name, drawn in maps[label].items()},
             "classes": _classes(scheme, over),
             "wanted": said.get(label, []),
         }
@@ -170,14 +170,6 @@ def range_key(name: str) -> str:
 def worst_key(name: str) -> str:
     """How the worst cell of a quantity is called."""
     return "worst_cell" if name == "hit" else f"{name}_worst_cell"
-
-
-def _tests(scheme: Trials, over: Clusters, seed: int) -> dict[str, Any]:
-    """Whether the place matters, by each map."""
-    return {
-        "auc_range": significance.range_of_areas(scheme.signal, scheme.noise, over.of, seed),
-        "range": significance.range_of_means(scheme.hits, over.of, seed),
-    }
 
 
 def _classes(scheme: Trials, over: Clusters) -> list[dict[str, Any]]:

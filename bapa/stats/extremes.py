@@ -1,8 +1,9 @@
 """Best minus worst cell, the worst cell, and the variance over cells: what is picked among noisy cells.
 
 The plain best minus worst grows with noise: a flat map of 30 items shows 20 points. So the *value* is cross-validated:
-cells are picked on one half of the clusters and measured on the other. Its *interval* inverts a test of the plain one,
-whose distribution is simulated from the cells' joint errors (multivariate t). Which test and which tails cover best is
+cells are picked on one half of the clusters and measured on the other. Its *interval* inverts tests of the plain one.
+The lower end of a range comes from the permutation test (:mod:`bapa.stats.significance`), so that figure and test do
+not disagree; all other ends from the cells' joint errors, simulated (multivariate t). Which tails cover best is
 measured in studies/coverage.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from scipy import special
 
 from bapa.stats import intervals
 from bapa.stats.intervals import Estimate
+from bapa.stats.significance import NOTHING, Permuted, Test, share
 from bapa.stats.trials import Array
 
 HALVINGS = 16  # of the clusters, at random, each used both ways
@@ -45,6 +47,24 @@ class Map:
         """Whether every cell has a value and errors."""
         return bool(len(self.errors) > 1 and all(np.isfinite(x).all() for x in (self.values, self.errors, self.halves)))
 
+    @cached_property
+    def permuted(self) -> Permuted:
+        """The maps of exchanged cells. A cluster says of a cell its jackknife pseudo-value (Efron 1982, The Jackknife,
+        ch. 2), less its own mean over cells: clusters may differ in level, and of a plain mean it is their own mean.
+        """
+        clusters = len(self.errors)
+        apart = (self.errors - self.errors.mean(0)) * -np.sqrt(clusters * (clusters - 1))
+        table = self.values - self.values.mean() + apart - apart.mean(1, keepdims=True)
+        # Of all maps of one range, noise pulls those apart most that have many cells at both ends.
+        order = np.argsort(np.argsort(self.values))
+        half = np.where(order >= len(order) // 2, 0.5, -0.5)
+        return Permuted.of(table, half - half.mean())
+
+    @property
+    def test(self) -> Test:
+        """Whether the place matters."""
+        return self.permuted.test if self.whole else dict(NOTHING)
+
 
 def halvings(clusters: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which items are in the first half, (halvings, items); the same for every scheme, and no cluster is cut."""
@@ -54,19 +74,17 @@ def halvings(clusters: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def range_(found: Map, level: float = 0.95) -> Estimate:
-    """Best minus worst cell; the value may fall below zero by chance, the interval not."""
+    """Best minus worst cell; the value may fall below zero by chance, the interval not. The lower end is above 0 where
+    the test rejects.
+    """
     if not found.whole:
         return intervals.estimate(np.nan, np.nan, np.nan)
     value, span = float(picked_range(found.halves)), float(np.ptp(found.values))
     below, above = _tails(_RANGE, level)
-    noise = _noise(found.errors)
-    # Below: most cells tie at both ends, which noise pulls apart most. Above: the shape that was seen.
-    order = np.argsort(np.argsort(found.values))
-    half = np.where(order >= len(order) // 2, 0.5, -0.5)
-    low = _first(lambda size: (np.ptp(size * half + noise, axis=-1) >= span - 1e-12).mean() > below, 1.0)
+    low = _first(lambda size: share(found.permuted.spans(size) >= span - 1e-12) > below, 1.0)
     high = 0.0
-    if span > 0:
-        shape = (found.values - found.values.mean()) / span
+    if span > 0:  # of the shape that was seen, each cell with its own noise: the best cells often have none
+        noise, shape = _noise(found.errors), (found.values - found.values.mean()) / span
         high = _first(lambda size: (np.ptp(size * shape + noise, axis=-1) <= span + 1e-12).mean() <= above, 1.0)
     if intervals.spread(found.errors.ravel()) == 0:  # every cluster answers alike: as far apart as shares may be
         sure = intervals.share(float(found.values.min()), found.errors[:, 0] * 0, level)

@@ -23,7 +23,7 @@ class World:
     rate of yes to what is absent. Margins are logistic; an item is as easy under every scheme (``spread``: standard
     deviation of its ease, in logits). ``wordings`` of one question share most of their noise. ``groups``: items fall
     into so many classes, each with likes of its own for cells (standard deviation ``likes``); 0: items are on their
-    own.
+    own. ``shift``: added to all margins of a cell, to present and absent alike: a threshold of its own.
     """
 
     rates: tuple[float | tuple[float, ...], ...]
@@ -33,6 +33,7 @@ class World:
     spread: float = 1.0
     likes: float = 0.8
     alarm: float = 0.05
+    shift: tuple[float, ...] = (0.0,) * CELLS
 
     def draw(self, rng: np.random.Generator) -> tuple[list[Trials], NDArray[np.int64]]:
         """The answers of each scheme, and the cluster of each item."""
@@ -50,6 +51,7 @@ class World:
 
     def _margins(self, centre: Array, rng: np.random.Generator) -> Array:
         shared = 0.8 * rng.logistic(size=(*centre.shape, 1))
+        centre = centre + np.array(self.shift)
         return np.asarray(centre[..., None] + shared + 0.6 * rng.logistic(size=(*centre.shape, self.wordings)))
 
     def frame(self, names: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from bapa.report import chance, claims
+from bapa.report import chance, claims, words
 from tests.report.fakes import FLAT, LOW, SKEWED, fake_bias
 
 
@@ -70,3 +70,21 @@ def test_what_is_no_answer_gets_no_verdict_but_the_reason(bias: dict) -> None:
     assert "'one' (80 %)" in said.numbers
     assert {row.says for row in chance.differences(changed) if row.scheme == "bapa"} == {"no clear difference"}
     assert claims.reading(changed, "bapa") == "no answers"
+
+
+def test_what_only_the_correction_takes_back_is_said_so(bias: dict) -> None:
+    """An interval of one range is not corrected for the other claims of the page; the sentence explains it."""
+    changed = copy.deepcopy(bias)
+    changed["schemes"]["native"]["tests"]["auc_range"] |= {"p": 0.02, "p_adjusted": 0.08}
+    native = next(chance.places(changed))
+    assert native.says != "The place matters."
+    assert "p = 0.08, corrected over the claims of this page; p = 0.02 alone" in native.numbers
+    assert "alone" not in next(iter(chance.places(bias))).numbers
+
+
+def test_a_test_over_few_clusters_is_called_weak(bias: dict) -> None:
+    assert claims.few(bias) == ""
+    changed = {**bias, "clusters": {"by": "group", "number": 5}}
+    assert claims.few(changed).startswith("Only 5 classes stand behind intervals and tests")
+    assert any("has little power" in line for line in words.findings(changed))
+    assert not any("has little power" in line for line in words.findings(bias))

@@ -22,8 +22,6 @@ BOTTOM = np.repeat([0.3, 0.6, 0.97], 3)
 def quick(monkeypatch):
     """A tenth of the permutations."""
     monkeypatch.setattr(significance, "PERMUTATIONS", 99)
-    for test in (significance.range_of_means, significance.range_of_areas):
-        monkeypatch.setitem(test.__kwdefaults__, "permutations", 99)
 
 
 def measured(schemes, items, **options):
@@ -173,11 +171,50 @@ def test_auc_is_sklearns_under_any_weights():
         assert found[draw, cell] == pytest.approx(expected)
 
 
-def test_the_permuted_area_is_the_area():
-    frame = trials.read(answers({"a": BOTTOM}, 40), 9)["a"]
-    areas = rates.auc(frame.signal, frame.noise, np.ones((1, 40)))
-    test = significance.range_of_areas(frame.signal, frame.noise, np.arange(40), 0)
-    assert test["statistic"] == pytest.approx(np.ptp(areas))
+def drawn(frame, over=None):
+    """The maps of one scheme."""
+    ((label, scheme),) = trials.read(frame, 9).items()
+    over = over or clusters.clusters(frame, "item")
+    return scheme, statistics.mapped(label, scheme, statistics.sampled({label: scheme}, over, {}), over)
+
+
+def test_what_is_permuted_is_what_clusters_say_of_cells():
+    """Of hits a cluster's mean; of the area a share of it that adds up to the area."""
+    scheme, maps = drawn(answers({"a": BOTTOM}, 40))
+    own = scheme.hits.mean(-1)
+    assert maps["hit"].permuted.table == pytest.approx(own - own.mean(1, keepdims=True))
+    areas = rates.auc(scheme.signal, scheme.noise, np.ones((1, 40)))[0]
+    assert maps["auc"].permuted.table.mean(0) == pytest.approx(areas - areas.mean())
+    assert maps["auc"].test["statistic"] == pytest.approx(np.ptp(areas))
+
+
+def test_a_range_and_its_test_do_not_disagree():
+    """The interval lies above 0 where the test rejects, and only there."""
+    seen = set()
+    for seed in range(12):
+        scheme = bias(answers({"a": np.repeat([0.6, 0.7, 0.85], 3)}, 20, seed=seed), rows=3, cols=3)["schemes"]["a"]
+        for name in ("range", "auc_range"):
+            found, p = scheme["overall"][name], scheme["tests"][name]["p"]
+            if found["value"] > 0:
+                assert (found["low"] > 0) == (p <= 0.05), (seed, name, found, p)
+                seen.add(p <= 0.05)
+    assert seen == {True, False}
+
+
+def test_thresholds_that_differ_between_cells_do_not_hide_that_areas_differ():
+    """In the bottom row all margins are lower, and there alone a quarter of the items fails. The old test exchanged
+    the margins themselves, so that signals of one row met noise of another and the areas of all cells fell.
+    """
+    frame = answers({"a": 0.999}, 120, seed=1).query("kind != 'absent'")
+    frame = frame.assign(group=[f"class {n % 10}" for n in frame["item"]])
+    low = frame["cell"] >= 6
+    frame.loc[low, "margin"] -= 6
+    wrong = low & (frame["kind"] == "present") & (frame["item"] // 10 % 4 == 0)
+    frame.loc[wrong, "margin"] -= 9
+    frame["correct"] = (frame["margin"] > 0) == (frame["kind"] == "present")
+    found = bias(frame, rows=3, cols=3)["schemes"]["a"]
+    assert found["overall"]["auc_range"]["low"] > 0
+    assert found["tests"]["auc_range"]["p"] <= 0.05
 
 
 def test_the_jackknife_of_a_mean_is_its_standard_error():
@@ -287,10 +324,3 @@ def test_the_margin_of_what_is_kept_is_one_sided():
     assert comparisons.MARGIN == 0.05
     found = measured({"native": 0.8, "b": 0.76}, 12, seed=3)["schemes"]["b"]["keeps"]
     assert "open" in found.values()
-
-
-def test_ties_of_the_permuted_area_count_half():
-    rng = np.random.default_rng(1)
-    signal, noise = rng.integers(0, 4, (12, 3, 1)).astype(float), rng.integers(0, 3, (12, 3, 2)).astype(float)
-    areas = rates.auc(signal, noise, np.ones((1, 12)))
-    assert significance.range_of_areas(signal, noise, np.arange(12), 0)["statistic"] == pytest.approx(np.ptp(areas))
