@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -63,11 +62,10 @@ def _train(args: argparse.Namespace, arms: list[str], seeds: list[int]) -> None:
         bench = bench or Bench(args.parts, args.device)
         label = f"{missing[0][0]}-{missing[0][1]}" + (f"-and-{len(missing) - 1}" if missing[1:] else "")
         trainer = Trainer(bench, missing, Recipe(steps=args.steps), args.work / "training" / label)
-        started = time.monotonic()
         trainer.run(args.seconds, args.workers)
         if not trainer.done() and args.seconds == float("inf"):
             sys.exit(f"training {label} is not done; run the same command again")
-        trainer.finish(learned, time.monotonic() - started)
+        trainer.finish(learned)
 
 
 def _judge(args: argparse.Namespace, models: list[str]) -> None:

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset
 
 from studies.pretrained import scenes
@@ -20,7 +21,8 @@ from studies.pretrained.learner import Batch, Bench, Group, Name
 from studies.pretrained.parts import TRAINED
 
 VALID_PICTURES, VALID_QUESTIONS, VALID_SEED = 64, 8, 2509
-KEEP = 500  # steps from one saved state of training to the next
+KEEP = 300  # seconds from one saved state of training to the next: the most that a kill costs
+STATE = "training.safetensors"
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Trainer:
             fused=bench.device.startswith("cuda"),
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._level)
-        self.step = 0
+        self.step, self.seconds = 0, 0.0
         self.curve: list[dict[str, object]] = []
         self.reached: dict[str, dict[str, object]] = {}
         work.mkdir(parents=True, exist_ok=True)
@@ -97,7 +99,8 @@ class Trainer:
     def run(self, seconds: float = math.inf, workers: int = 0) -> None:
         """Go on until all models are good enough, the steps are done, or the time is up."""
         self._resume()
-        started = time.monotonic()
+        started = saved = time.monotonic()
+        before = self.seconds
         loader = DataLoader(
             _From(Stream(self.bench, self.streams, self.recipe), self.step),
             batch_size=None,
@@ -109,10 +112,12 @@ class Trainer:
                 break
             losses = self._take(step)
             self.step += 1
+            self.seconds = before + time.monotonic() - started
             if self.step % self.recipe.every == 0 or self.step == self.recipe.steps:
-                self._check(losses, time.monotonic() - started)
-            if self.step % KEEP == 0:
+                self._check(losses)
+            if time.monotonic() - saved > KEEP:
                 self._save()
+                saved = time.monotonic()
         self._save()
 
     def done(self) -> bool:
@@ -130,22 +135,22 @@ class Trainer:
         self.schedule.step()
         return losses.detach()
 
-    def _check(self, losses: torch.Tensor, seconds: float) -> None:
+    def _check(self, losses: torch.Tensor) -> None:
         found = self.group.auc(*self.valid, VALID_SEED)
         for number, ((arm, seed), auc) in enumerate(zip(self.group.names, found, strict=True)):
             key = f"{arm}-{seed}"
             if auc >= self.recipe.enough and key not in self.reached:
-                self.reached[key] = {"step": self.step, "auc": auc, "seconds": seconds}
+                self.reached[key] = {"step": self.step, "auc": auc, "seconds": self.seconds}
                 save_file(self.group.state(number), self.work / f"{key}.safetensors")
             yes, told = losses[:, number].tolist()
             self.curve.append({"model": key, "step": self.step, "auc": auc, "answers": yes, "captions": told})
         first = ", ".join(f"{a}-{s} {auc:.3f}" for (a, s), auc in zip(self.group.names, found, strict=True))
         print(
-            f"step {self.step} of {self.recipe.steps} ({seconds:.0f} s), captions {losses[1].mean():.2f}: {first}",
+            f"step {self.step} of {self.recipe.steps} ({self.seconds:.0f} s), captions {losses[1].mean():.2f}: {first}",
             flush=True,
         )
 
-    def finish(self, learned: Path, seconds: float) -> None:
+    def finish(self, learned: Path) -> None:
         """Put each model as it was at its checkpoint, or as it is now, into ``learned``, with what is known of it."""
         learned.mkdir(parents=True, exist_ok=True)
         apart = self.apart()
@@ -159,7 +164,7 @@ class Trainer:
                 "model": key,
                 "reached": self.reached.get(key),
                 "steps": self.step,
-                "seconds": seconds,
+                "seconds": self.seconds,
                 "side by side": len(self.group.names),
                 "at the end": apart[key],
                 "curve": [point for point in self.curve if point["model"] == key],
@@ -182,28 +187,29 @@ class Trainer:
         return found
 
     def _save(self) -> None:
-        kept, at = {}, {}
+        kept = {}
         for name, parameter in self.group.named_parameters():
             state = self.optimizer.state.get(parameter, {})
             kept[name] = parameter.detach().cpu()
             kept |= {f"{name}|{key}": value.detach().cpu() for key, value in state.items()}
-        at = {"step": self.step, "reached": self.reached, "curve": self.curve, "schedule": self.schedule.last_epoch}
+        at = {"step": self.step, "seconds": self.seconds, "reached": self.reached, "curve": self.curve}
         partial = self.work / "training.partial"
-        save_file(kept, partial)
-        partial.replace(self.work / "training.safetensors")
-        (self.work / "state.json").write_text(json.dumps(at))
+        save_file(kept, partial, metadata={"state": json.dumps(at | {"schedule": self.schedule.last_epoch})})
+        partial.replace(self.work / STATE)  # weights and counts in one file: neither is ever newer than the other
 
     def _resume(self) -> None:
-        if not (self.work / "state.json").is_file():
+        if not (self.work / STATE).is_file():
             return
-        at = json.loads((self.work / "state.json").read_text())
-        kept = load_file(self.work / "training.safetensors", device=self.bench.device)
+        with safe_open(self.work / STATE, "pt", device=str(self.bench.device)) as file:
+            at = json.loads(file.metadata()["state"])
+            kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         for name, parameter in self.group.named_parameters():
             parameter.data.copy_(kept[name])
             if f"{name}|step" in kept:
                 parts = ("step", "exp_avg", "exp_avg_sq")
                 self.optimizer.state[parameter] = {part: kept[f"{name}|{part}"] for part in parts}
-        self.step, self.reached, self.curve = at["step"], at["reached"], at["curve"]
+        self.step, self.seconds = at["step"], at["seconds"]
+        self.reached, self.curve = at["reached"], at["curve"]
         self.schedule.last_epoch = at["schedule"]
         for some, level in zip(self.optimizer.param_groups, self.schedule.get_lr(), strict=True):
             some["lr"] = level
