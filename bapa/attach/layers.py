@@ -41,7 +41,8 @@ class LayerHook:
         if self.rank is not None and call.layout is not None:
             if "attention_mask" not in kwargs:
                 raise ModelError(f"{type(module).__name__} takes no attention_mask by name; use image_attention=native")
-            changed["attention_mask"] = self._mask(call, kwargs["attention_mask"], self.rank)
+            keys = _keys(kwargs.get("past_key_values"), call.past + call.columns)
+            changed["attention_mask"] = self._mask(call, kwargs["attention_mask"], self.rank, keys)
         return args, changed
 
     def _embedding(self, call: Call, given: Any) -> Any:
@@ -53,7 +54,7 @@ class LayerHook:
             f"{self.attachment.scheme} gives each layer its own positions, but a layer did not get its own"
         )
 
-    def _mask(self, call: Call, given: Tensor | None, rank: int) -> Tensor:
+    def _mask(self, call: Call, given: Tensor | None, rank: int, keys: int) -> Tensor:
         effects = self.attachment.effects
         rank = rank if effects.mask == "ranked" else 0  # the other masks are the same for all rules
         for before, by, after in call.masks:
@@ -77,25 +78,33 @@ class LayerHook:
                 raise ModelError(
                     "a further image comes behind a cached one, which cannot see it any more; pass all images at once"
                 )
-            after = softened(given, now > 0, call.past, effects.sigma)
+            after = softened(given, now > 0, call.past, effects.sigma, keys)
         else:
-            after = within_images(given, now, ranks, call.past, effects.mask)
+            after = within_images(given, now, ranks, call.past, effects.mask, keys)
         del call.masks[: len(call.masks) - 1]  # two kinds of layers take turns; more masks would fill the memory
         call.masks.append((given, rank, after))
         return after
 
 
-def within_images(mask: Tensor | None, number: Tensor, rank: Tensor, past: int, attention: str) -> Tensor:
+def _keys(cache: Any, columns: int) -> int:
+    """How many keys a layer attends to where no mask says so: ``columns``; in a static cache the room behind too."""
+    first = next(iter(getattr(cache, "layers", ())), None)
+    room = getattr(first, "max_cache_len", 0) if getattr(first, "is_compileable", False) else 0
+    return max(columns, room or 0)
+
+
+def within_images(
+    mask: Tensor | None, number: Tensor, rank: Tensor, past: int, attention: str, keys: int | None = None
+) -> Tensor:
     """``mask`` with the part inside each image replaced.
 
     ``mask``: (rows or 1, heads or 1, queries, keys), bool (True: visible) or additive float, or None for plain
     causal. ``number``: LongTensor (rows, queries), 0 on text, k on the k-th image. ``rank``: (rows, queries).
     ``past``: cached keys before the queries' own. ``attention``: ``bidirectional``, all see all, or ``ranked``, own
-    and lower ranks are seen.
+    and lower ranks are seen. ``keys``: how many there are where ``mask`` is None; by default no more than columns.
     """
     rows, queries = number.shape
-    if mask is None:
-        mask = torch.ones(queries, past + queries, dtype=torch.bool, device=rank.device).tril(past)[None, None]
+    mask = _causal(queries, past, keys, rank.device) if mask is None else mask
     start = min(past, mask.shape[-1] - queries)  # a sliding window may hold fewer keys than are cached
     same = (number[:, :, None] == number[:, None, :]) & (number > 0)[:, :, None]
     visible = same if attention == "bidirectional" else same & (rank[:, None, :] <= rank[:, :, None])
@@ -110,15 +119,14 @@ def within_images(mask: Tensor | None, number: Tensor, rank: Tensor, past: int, 
     return changed
 
 
-def softened(mask: Tensor | None, image: Tensor, past: int, sigma: float) -> Tensor:
+def softened(mask: Tensor | None, image: Tensor, past: int, sigma: float, keys: int | None = None) -> Tensor:
     """``mask`` as numbers, where image tokens see later ones too, with log(sigma) added to their scores (SoFA).
 
-    ``mask`` and ``past`` as for :func:`within_images`; a later token is seen where it sees the earlier one itself.
-    ``image``: BoolTensor (rows, queries).
+    ``mask``, ``past`` and ``keys`` as for :func:`within_images`; a later token is seen where it sees the earlier one
+    itself. ``image``: BoolTensor (rows, queries).
     """
     rows, queries = image.shape
-    if mask is None:
-        mask = torch.ones(queries, past + queries, dtype=torch.bool, device=image.device).tril(past)[None, None]
+    mask = _causal(queries, past, keys, image.device) if mask is None else mask
     if mask.dtype == torch.bool:
         mask = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, torch.finfo(torch.float32).min)
     start = min(past, mask.shape[-1] - queries)
@@ -128,3 +136,8 @@ def softened(mask: Tensor | None, image: Tensor, past: int, sigma: float) -> Ten
     open_to = (image[:, :, None] & image[:, None, :] & later)[:, None] & (block.mT > torch.finfo(mask.dtype).min / 2)
     changed[..., start : start + queries] = torch.where(open_to, math.log(sigma), block).to(mask.dtype)
     return changed
+
+
+def _causal(queries: int, past: int, keys: int | None, device: torch.device) -> Tensor:
+    """The plain causal mask, bool (1, 1, queries, keys); what lies behind the last query is not seen."""
+    return torch.ones(queries, keys or past + queries, dtype=torch.bool, device=device).tril(past)[None, None]

@@ -118,7 +118,10 @@ def test_it_comes_off_without_a_trace(scheme: str) -> None:
     checks.checkpointing_gives_the_same_gradients(family, "sdpa", scheme)
 
 
-@pytest.mark.parametrize("scheme", [*LIVE, "restore"])
+MASKS = ("sofa", "native:image_attention=bidirectional", "bapa:image_attention=ranked", "bapa:image_attention=soft:0.5")
+
+
+@pytest.mark.parametrize("scheme", [*LIVE, "restore", *MASKS])
 def test_a_static_cache(scheme: str) -> None:
     """Its keys are more than there are columns: room for what is to come."""
     family = FAMILIES["llava"]
