@@ -39,19 +39,20 @@ def pace(model: Loaded, probe: Probe, folder: Path, batch_size: int, rules: tupl
     """
     session = Session(model, probe, folder, batch_size)
     session.ask("warm", 0, 2, rules)
-    one = _timed(lambda: session.ask("one", 2, 4, rules[:1])) / 2
-    three = _timed(lambda: session.ask("three", 4, 6, rules)) / 2
+    one = timed(lambda: session.ask("one", 2, 4, rules[:1])) / 2
+    three = timed(lambda: session.ask("three", 4, 6, rules)) / 2
     rule = max((three - one) / 2, 0.02 * one)
-    return Pace(max(one - rule, 0.0), rule, _memory())
+    return Pace(max(one - rule, 0.0), rule, peak())
 
 
-def _timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that ``work`` takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
-def _memory() -> int:
+def peak() -> int:
     """Bytes at the peak so far: of the accelerator where there is one, else of this process."""
     if torch.cuda.is_available() and (used := torch.cuda.max_memory_allocated()):
         return int(used)

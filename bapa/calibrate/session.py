@@ -65,9 +65,12 @@ class Session:
         }
         with closing(Store(self.folder / name, config)) as store:
             store.open()
-            asker = ModelAsker(self.forward, probe, self._plan(probe), candidates, generate=0, audit=0)
-            ask(asker, store, f"{name}, {len(candidates)} candidates")
+            ask(self.asker(probe, candidates), store, f"{name}, {len(candidates)} candidates")
             return stores.table(store.blocks()).to_pandas()
+
+    def asker(self, probe: Probe, candidates: Sequence[str]) -> ModelAsker:
+        """What asks about ``probe``, which is a part of this one, under ``candidates``."""
+        return ModelAsker(self.forward, probe, self._plan(probe), candidates, generate=0, audit=0)
 
     def _plan(self, probe: Probe) -> Plan:
         return fitting_plan(self.model.name, self.config, probe, self.prompts, len(probe.items), self.batch_size)

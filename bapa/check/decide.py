@@ -60,6 +60,11 @@ def decide(evidence: Evidence) -> Decision:
     return _remedy(evidence)
 
 
+def settled(evidence: Evidence) -> bool:
+    """Whether what later steps find out could not change the decision."""
+    return decide(evidence).reason not in ("no-rule-helps", "loses", "helps")
+
+
 def _remedy(evidence: Evidence) -> Decision:
     """The best rule that raises the worst cell, keeps the mean, and fails no guard."""
     ranked = sorted(filter(helps, evidence.arms[1:]), key=lambda arm: (-arm.worst.value, arm.range.value))

@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from math import ceil
+from pathlib import Path
+from typing import Any
 
 from bapa.calibrate import halving
 from bapa.calibrate.candidates import STRIDES
 from bapa.calibrate.pace import WARM as MEASURED
-from bapa.calibrate.pace import Pace
+from bapa.calibrate.pace import Pace, pace, peak, timed
+from bapa.calibrate.session import Session, part
+from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError
 from bapa.inference.progress import duration
+from bapa.origin import Options
+from bapa.origin.study import Study
+from bapa.probe import Probe
 
 ITEMS = (200, 160, 120, 80, 60, 40)  # that judge, whichever fits first
 PICK = 32  # items that pick the rule
 TRACED = 60  # items that the cause is found on, at most
 STEPS = 24  # distances tried
-MOVES = 9  # conditions of the attribution: native, and four moves drawn twice
+AUDITED = 16  # canvases that a run asks again one question at a time
+WARM = 8  # items of the warm-up
 GUARDS = ("where", "order")  # tasks of the side-effect probes
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """``pace``: of asking. ``moves``: seconds that one item takes under all moves of the attribution. ``alone``: that
+    one canvas takes under one rule, asked one question at a time.
+    """
+
+    pace: Pace
+    moves: float
+    alone: float
+
+    @classmethod
+    def read(cls, found: Mapping[str, Any]) -> WarmUp:
+        """As ``asdict`` wrote it."""
+        return cls(Pace(**found["pace"]), found["moves"], found["alone"])
+
+    def run(self, items: float, rules: float) -> float:
+        """Seconds of measuring so many items under so many rules, the audit included."""
+        return self.pace.seconds(items, rules) + AUDITED * rules * self.alone
 
 
 @dataclass(frozen=True)
@@ -35,20 +64,34 @@ class Estimate:
         return self.measure + self.origin + self.calibrate
 
 
-def estimate(found: Pace, items: int) -> Estimate:
+def warm_up(model: Loaded, probe: Probe, folder: Path, batch_size: int) -> WarmUp:
+    """How fast ``model`` is on :data:`WARM` items of ``probe``: every way of asking that a check takes is timed."""
+    asking = pace(model, part(probe, 0, 6), folder, batch_size)
+    two = part(probe, 6, 8)
+    asker = Session(model, two, folder, batch_size).asker(two, MEASURED[:1])
+    canvas, questions = probe.compose(two.items[0], 0), probe.questions(two.items[0], 0)
+    alone = timed(lambda: asker.answer_alone(canvas, questions, MEASURED[0]))
+    study = Study(model, two, folder, Options(batch_size=batch_size, rules=MEASURED[:1], parts=()))
+    moves = timed(study.ask) / 2
+    return WarmUp(replace(asking, memory=peak()), moves, alone)
+
+
+def estimate(found: WarmUp, items: int) -> Estimate:
     """What a check with ``items`` that judge will take at this pace."""
-    search = sum(found.seconds(stop - start, rules) for start, stop, rules in _rounds(PICK, STEPS + 1, 2))
-    finer = sum(found.seconds(stop - start, rules) for start, stop, rules in _rounds(PICK, 2 + len(STRIDES), 1))
+    ask = found.pace.seconds
+    search = sum(ask(stop - start, rules) for start, stop, rules in _rounds(PICK, STEPS + 1, 2))
+    finer = sum(ask(stop - start, rules) for start, stop, rules in _rounds(PICK, 2 + len(STRIDES), 1))
+    traced = min(items, TRACED)
     return Estimate(
         items=items,
-        measure=found.seconds(items, len(MEASURED)),
-        origin=found.seconds(min(items, TRACED), MOVES) + found.seconds(min(items, TRACED), 1),
-        calibrate=search + finer + found.seconds(items, 1) + len(GUARDS) * found.seconds(PICK, 3),
-        memory=found.memory,
+        measure=found.run(items, len(MEASURED)),
+        origin=traced * found.moves + ask(traced, 1),
+        calibrate=search + finer + found.run(items, 1) + len(GUARDS) * ask(PICK, 3),
+        memory=found.pace.memory,
     )
 
 
-def fitted(found: Pace, budget: float) -> Estimate:
+def fitted(found: WarmUp, budget: float) -> Estimate:
     """The estimate with the most items that fit ``budget``, in seconds.
 
     Raises ConfigError where the least number does not.

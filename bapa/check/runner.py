@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,13 +14,14 @@ from bapa.calibrate import calibrate
 from bapa.calibrate import folder as folders
 from bapa.calibrate.apart import split
 from bapa.calibrate.pace import WARM as MEASURED
-from bapa.calibrate.pace import Pace, pace
+from bapa.calibrate.pace import peak
 from bapa.calibrate.session import pick
 from bapa.check import estimate as pacing
 from bapa.check import gather
-from bapa.check.decide import Decision, decide
+from bapa.check.clock import Clock
+from bapa.check.decide import Decision, decide, settled
 from bapa.check.design import alike, shaped
-from bapa.check.estimate import GUARDS, PICK, STEPS, TRACED, Estimate
+from bapa.check.estimate import GUARDS, PICK, STEPS, TRACED, WARM, Estimate, WarmUp
 from bapa.check.evidence import Evidence
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError, ProbeError, RunError, UnsupportedModelError
@@ -35,7 +36,6 @@ STEPS_IN_ORDER: tuple[Step, ...] = get_args(Step)
 RECORD = "check.json"
 BUDGET = 1200.0  # seconds
 LEAST = 8  # items that judge; so few only try the steps out
-WARM = 8  # items of the warm-up
 BESIDE = ("warm-up", "probe", "check.html")  # may stand there before the work begins
 
 
@@ -44,13 +44,14 @@ class Check:
     """A check as far as it went. ``decision`` is None where ``until`` stopped it before one could be made.
 
     ``path``: the folder: ``probe``, ``run`` (with ``origin``), ``guards``, ``calibrated`` (the search), and ``model``,
-    which carries the rule of the decision.
+    which carries the rule of the decision. ``took``: seconds by step; None where a command was killed within one.
     """
 
     path: Path
     evidence: Evidence
     decision: Decision | None
     estimate: Estimate | None
+    took: Mapping[str, float] | None = None
 
     @property
     def model_folder(self) -> Path | None:
@@ -110,18 +111,19 @@ def check(
             with balanced(model.model, "bapa"):
                 pass
         except UnsupportedModelError as error:
-            return _sealed(folder, Evidence(model.name, refusal=str(error)), None)
+            return _sealed(folder, Evidence(model.name, refusal=str(error)))
         work = Work(model, folder.path, pictures, columns, split, batch_size, seed)
         found = work.estimate(budget, items)
         tell(found)
-        evidence = Evidence(model.name)
+        evidence, clock = Evidence(model.name), Clock(folder.progress / "took.json")
         for step in STEPS_IN_ORDER[1:]:
             if until is not None and STEPS_IN_ORDER.index(step) > STEPS_IN_ORDER.index(until):
                 return Check(folder.path, evidence, None, found)
-            evidence = getattr(work, step)(evidence, found)
-            if decide(evidence).reason not in ("no-rule-helps", "loses", "helps"):
-                break  # what the other steps find out could not change it
-        return _sealed(folder, evidence, found)
+            with clock.step(step):
+                evidence = getattr(work, step)(evidence, found)
+            if settled(evidence):
+                break
+        return _sealed(folder, evidence, found, clock)
 
 
 def load_check(path: str | Path) -> Check:
@@ -135,10 +137,12 @@ def load_check(path: str | Path) -> Check:
     found = read_json(path / RECORD)
     evidence = gather.evidence(found["evidence"])
     told = found["estimate"]
-    return Check(path, evidence, decide(evidence), Estimate(**told) if told else None)
+    return Check(path, evidence, decide(evidence), Estimate(**told) if told else None, found.get("took"))
 
 
-def _sealed(folder: RunFolder, evidence: Evidence, found: Estimate | None) -> Check:
+def _sealed(
+    folder: RunFolder, evidence: Evidence, found: Estimate | None = None, clock: Clock | None = None
+) -> Check:
     decision = decide(evidence)
     if decision.rule:  # not always the one that the search picked
         folders.write(evidence.model, parse(decision.rule), folder.path / "model")
@@ -148,6 +152,8 @@ def _sealed(folder: RunFolder, evidence: Evidence, found: Estimate | None) -> Ch
             "bapa": bapa.__version__,
             "evidence": asdict(evidence),
             "estimate": asdict(found) if found else None,
+            "took": clock.seconds if clock and not clock.cut_off else None,
+            "memory": peak(),
             "decision": {"kind": decision.kind, "reason": decision.reason, "rule": decision.rule},
         }
     )
@@ -173,9 +179,11 @@ class Work:
         if not kept.is_file() or read_json(kept)["asked"] != asked:
             shutil.rmtree(there, ignore_errors=True)  # of a command that was mistyped, or cut off
             few = self._probe("warm-up/probe", WARM)
-            found = pace(self.model, few, there / "rounds", self.batch_size)
-            write_json(kept, {"asked": asked, "pace": asdict(found)})
-        told = Pace(**read_json(kept)["pace"])
+            if len(few.items) < WARM:
+                raise self._too_few(len(few.items))
+            found = pacing.warm_up(self.model, few, there / "rounds", self.batch_size)
+            write_json(kept, {"asked": asked, "warm_up": asdict(found)})
+        told = WarmUp.read(read_json(kept)["warm_up"])
         return pacing.fitted(told, budget) if items is None else pacing.estimate(told, items)
 
     def asked(self) -> dict[str, Any]:
@@ -247,11 +255,14 @@ class Work:
         """
         there = len(whole.items)
         if there < PICK + LEAST:
-            raise ConfigError(
-                f"{self.pictures} has {there} usable pictures with captions of their own; a check needs "
-                f"{PICK + LEAST}: {PICK} pick the rule, the others judge it"
-            )
+            raise self._too_few(there)
         return min(found.items, there - PICK)
+
+    def _too_few(self, there: int) -> ConfigError:
+        return ConfigError(
+            f"{self.pictures} has {there} usable pictures with captions of their own; a check needs "
+            f"{PICK + LEAST}: {PICK} pick the rule, the others judge it"
+        )
 
     def _probe(self, name: str, items: int) -> Probe:
         """A probe of ``items`` items that fits the model; of as many as there are where the source has fewer."""

@@ -1,10 +1,12 @@
-"""``python -m studies.check run ...`` and ``... write``."""
+"""``python -m studies.check run ...``, ``... nulls`` and ``... write``."""
 
 from __future__ import annotations
 
 from studies.check.page import STUDY
-from studies.check.run import run
+from studies.check.run import nulls, run
 from studies.study import commands
 
 if __name__ == "__main__":
-    commands(STUDY, run)()
+    app = commands(STUDY, run)
+    app.command("nulls")(nulls)
+    app()

@@ -1,23 +1,70 @@
-"""The table of decisions in docs/check.md, from the record: by model, the headline and the AUC it rests on."""
+"""The tables of docs/check.md, from the record: what was decided about each model and on what, how long that took and
+was said to take, and what was decided about models without a bias.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
-from bapa.stats.text import with_interval
+from bapa.stats.text import percent, with_interval
 from studies.study import Blocks, Study, table
+
+STEPS = ("measure", "origin", "calibrate")
 
 
 def blocks(record: dict[str, Any]) -> Blocks:
-    """The text of the page."""
+    """The texts of the page."""
+    told = {"check": decisions(record["models"]), "check-time": times(record["models"])}
+    return {"docs/check.md": told | ({"check-nulls": nulls(record["nulls"])} if "nulls" in record else {})}
+
+
+def decisions(models: dict[str, Any]) -> str:
+    """By model, the headline and the AUC it rests on."""
     rows = []
-    for model, found in record.items():
+    for model, found in models.items():
         native, rule = found["native"], found["rule"]
         after = [with_interval(rule[name], 1) if rule else "–" for name in ("worst", "range")]
         before = [with_interval(native[name], 1) for name in ("worst", "range")]
         rows.append([f"`{model}`", f"**{found['headline']}**", str(found["items"]), *before, *after])
     head = ["model", "decision", "items", "worst cell, native", "range, native", "worst cell, rule", "range, rule"]
-    return {"docs/check.md": {"check": table(head, rows)}}
+    return table(head, rows)
+
+
+def times(models: dict[str, Any]) -> str:
+    """By model, seconds of the steps that were taken: as estimated beforehand, and as they took."""
+    rows = []
+    for model, found in models.items():
+        took, estimate = found.get("took"), found.get("estimate")
+        if not took:
+            continue
+        said = sum(estimate[step] for step in took)
+        steps = [f"{estimate[step]:.0f} / {took[step]:.0f}" if step in took else "–" for step in STEPS]
+        rows.append(
+            [f"`{model}`", *steps, f"{said:.0f} / {sum(took.values()):.0f}", f"{sum(took.values()) / said:.2f}"]
+        )
+    if not rows:
+        return "Not measured yet."
+    return table(["model", *STEPS, "all of these", "took / estimated"], rows)
+
+
+def nulls(found: dict[str, Any]) -> str:
+    """How many null models were to be left alone, and the others one by one."""
+    rows = found["rows"]
+    kinds = Counter(row["kind"] for row in rows)
+    ranges = [row["range"]["value"] for row in rows]
+    lines = [
+        f"*Leave it* in {kinds['leave']} of {len(rows)} (seeds {rows[0]['seed']} to {rows[-1]['seed']}, "
+        f"{found['items']} items each, noise {percent(found['noise'])} %). "
+        f"Native range of AUC: {percent(min(ranges), 1)} to "
+        f"{percent(max(ranges), 1)} points; mean AUC {percent(min(row['mean'] for row in rows), 1)} or more."
+    ]
+    lines += [
+        f"Seed {row['seed']}: *{row['kind']}* ({row['reason']}), range {with_interval(row['range'], 1)}."
+        for row in rows
+        if row["kind"] != "leave"
+    ]
+    return "\n\n".join(lines)
 
 
 STUDY = Study("check", blocks)

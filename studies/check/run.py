@@ -1,4 +1,4 @@
-"""Keeps what finished checks decided."""
+"""Keeps what finished checks decided, and checks models that have no bias."""
 
 from __future__ import annotations
 
@@ -8,16 +8,25 @@ from typing import Any
 
 from bapa.check import Check, load_check
 from bapa.report import decision
+from studies.check import nulls as null
 from studies.check.page import STUDY
 
 
 def run(folders: list[Path]) -> None:
     """Keep the decisions of the checks in FOLDERS; rows of models that are not among them stay."""
-    STUDY.keep(STUDY.record() | {check.evidence.model: row(check) for check in map(load_check, folders)})
+    record = STUDY.record()
+    rows = {check.evidence.model: row(check) for check in map(load_check, folders)}
+    STUDY.keep(record | {"models": record.get("models", {}) | rows})
+
+
+def nulls(work: Path = Path("build/check/nulls"), count: int = 20) -> None:
+    """Check COUNT models without a bias, and keep what was decided. Repeated, it goes on where it was."""
+    rows = [null.row(seed, null.checked(seed, work)) for seed in range(1, count + 1)]
+    STUDY.keep(STUDY.record() | {"nulls": {"items": null.ITEMS, "noise": null.NOISE, "rows": rows}})
 
 
 def row(check: Check) -> dict[str, Any]:
-    """What one check decided, and on what."""
+    """What one check decided, on what, and how long it took."""
     native = check.evidence.native
     arm = check.decision.arm if check.decision else None
     return {
@@ -25,4 +34,6 @@ def row(check: Check) -> dict[str, Any]:
         "headline": decision.told(check.evidence, check.decision).headline if check.decision else None,
         "native": {"worst": asdict(native.worst), "range": asdict(native.range)},
         "rule": {"worst": asdict(arm.worst), "range": asdict(arm.range)} if arm else None,
+        "estimate": asdict(check.estimate) if check.estimate else None,
+        "took": check.took,
     }

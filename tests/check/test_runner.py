@@ -11,7 +11,7 @@ from PIL import Image
 
 from bapa.calibrate.pace import Pace
 from bapa.check import check, load_check
-from bapa.check.estimate import ITEMS, PICK, estimate, fitted
+from bapa.check.estimate import ITEMS, PICK, WarmUp, estimate, fitted
 from bapa.checkpoints import Loaded, load
 from bapa.errors import BapaError, ConfigError, RunError
 from bapa.report import check as page
@@ -73,7 +73,7 @@ def test_options_out_of_range(tiny: Loaded, tmp_path: Path):
 
 
 def test_as_many_items_as_fit_the_budget():
-    pace = Pace(once=0.1, rule=0.1, memory=0)
+    pace = WarmUp(Pace(once=0.1, rule=0.1, memory=0), moves=0.9, alone=0.01)
     whole = estimate(pace, ITEMS[0]).total
     assert fitted(pace, whole).items == ITEMS[0]
     assert fitted(pace, whole - 1).items == ITEMS[1]
@@ -101,7 +101,7 @@ def test_the_folder_carries_the_rule_of_the_decision(tmp_path: Path):
     evidence = Evidence(**{**vars(BIASED), "model": "reference:top"})
     with RunFolder(tmp_path / "out", {}, kind="check", record="check.json", work="*/*") as folder:
         folder.open()
-        found = _sealed(folder, evidence, None)
+        found = _sealed(folder, evidence)
     assert found.decision.rule == "bapa"
     assert scheme_of(from_pretrained(found.model_folder)).label == "bapa"
 
