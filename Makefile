@@ -16,7 +16,7 @@ export TOKENIZERS_PARALLELISM := false
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
-demo: $(READY)  ## set up, then measure the shipped models and write bapa-demo/report.html
+demo: $(READY)  ## set up, then check two shipped models and write bapa-demo/check.html
 	$(BIN)/bapa demo
 
 test: check  ## set up, then check lint, format and types and run the tests
@@ -58,10 +58,11 @@ format: $(READY)  ## sort imports and format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-figures: demo  ## make the pictures and tables of README.md and docs/paper.md again
-	for name in center uniform; do $(BIN)/bapa measure reference:$$name --probe bapa-demo/probe \
-	  --scheme native --scheme bapa --scheme bapa:distance=native --out bapa-demo/$$name || exit 1; done
-	$(BIN)/python -m studies.figures run bapa-demo/bottom bapa-demo/top bapa-demo/center bapa-demo/uniform
+figures: $(READY)  ## make the pictures and tables of README.md and docs/paper.md again
+	test -d build/figures/probe || $(BIN)/bapa probe digits --items 200 --out build/figures/probe
+	for name in bottom top center uniform; do $(BIN)/bapa measure reference:$$name --probe build/figures/probe \
+	  --scheme native --scheme bapa --scheme bapa:distance=native --out build/figures/$$name || exit 1; done
+	$(BIN)/python -m studies.figures run build/figures/bottom build/figures/top build/figures/center build/figures/uniform
 	$(BIN)/python -m studies.figures write
 
 studies: $(READY)  ## make the studies of docs again: calibration, tuning, origin; trains further seeds (hours)

@@ -54,6 +54,6 @@ def test_it_works_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
 
     code = "import bapa; print(bapa.__file__)"
     assert Path(run(str(python), "-c", code).strip()).is_relative_to(site)
-    run(str(python.with_name("bapa")), "demo", "--items", "10", "--out", "demo")
-    page = (tmp_path / "demo" / "report.html").read_text("utf-8")
-    assert "reference:bottom" in page
+    run(str(python.with_name("bapa")), "check", "reference:uniform", "--items", "8", "--out", "demo")
+    page = (tmp_path / "demo" / "check.html").read_text("utf-8")
+    assert "reference:uniform" in page

@@ -140,9 +140,7 @@ def load_check(path: str | Path) -> Check:
     return Check(path, evidence, decide(evidence), Estimate(**told) if told else None, found.get("took"))
 
 
-def _sealed(
-    folder: RunFolder, evidence: Evidence, found: Estimate | None = None, clock: Clock | None = None
-) -> Check:
+def _sealed(folder: RunFolder, evidence: Evidence, found: Estimate | None = None, clock: Clock | None = None) -> Check:
     decision = decide(evidence)
     if decision.rule:  # not always the one that the search picked
         folders.write(evidence.model, parse(decision.rule), folder.path / "model")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -12,6 +12,10 @@ from rich.markup import escape
 from bapa.cli.console import err, out
 from bapa.cli.options import DEVICE, BatchSize, Device, Dtype, Model, TrustRemoteCode
 from bapa.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bapa.check import Check
+    from bapa.check.estimate import Estimate
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -56,18 +60,35 @@ def check(
         until=until,  # type: ignore[arg-type]  # checked where it is used
         batch_size=batch_size,
         seed=seed,
-        tell=lambda e: err.print(
-            f"about {page.estimated(e.total, e.memory)} at most, for {e.items} items; less where the map is even",
-            highlight=False,
-        ),
+        tell=tell,
     )
+    show(found)
+    out.print(link(page.write([found], folder / page.PAGE)), highlight=False)
+
+
+def tell(estimate: Estimate) -> None:
+    """Say how long it will take, before it starts."""
+    from bapa.report.check import estimated
+
+    told = estimated(estimate.total, estimate.memory)
+    err.print(f"about {told} at most, for {estimate.items} items; less where the map is even", highlight=False)
+
+
+def show(found: Check) -> None:
+    """The decision, what it rests on, and what to type next."""
+    from bapa.report import check as page
+
     headline, *rest = page.lines(found)
-    out.print(f"\n[bold]{escape(headline)}[/]", highlight=False)
+    out.print(f"\n{escape(found.evidence.model)}: [bold]{escape(headline)}[/]", highlight=False)
     for sentence in rest:
         out.print(escape(sentence), highlight=False)
     for line in page.steps(found):
         out.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
-    out.print(escape(str(page.write([found], folder / page.PAGE))), style="dim", highlight=False)
+
+
+def link(page: Path) -> str:
+    """``page`` as a terminal shows it."""
+    return f"\nThe page: [link={page.resolve().as_uri()}]{escape(str(page))}[/link]"
 
 
 def _seconds(text: str) -> float:

@@ -1,4 +1,4 @@
-"""The commands that make the figures of a run again, whoever made them: ``bapa demo``, a notebook, a script."""
+"""The commands that make the figures of a run again, whoever made them: ``bapa check``, a notebook, a script."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from studies.text import bounded, share
 
 COLUMNS = spoken(("auc", "auc_range", "auc_worst_cell", "hit", "range", "false_alarm"))
 README, PAPER = "README.md", "docs/paper.md"
+PROBE = "bapa probe digits --items 200 --out build/figures/probe"
 
 Record = list[dict[str, Any]]
 
@@ -26,7 +27,7 @@ def overall(runs: Record) -> str:
     rows = [
         [f"`{name}`", f"`{scheme}`", *(bounded(found[key]) for key in COLUMNS)] for name, scheme, found in each(runs)
     ]
-    commands = dict.fromkeys(run["command"] for run in runs)
+    commands = [PROBE, *dict.fromkeys(run["command"] for run in runs)]
     about = f"Per cent, with {percent(runs[0]['level'])} % intervals over {runs[0]['items']}"
     note = f"{about} items, each asked about in every cell. Made by `make figures`:"
     return "\n".join([table(["model", "scheme", *COLUMNS.values()], rows), "", note, "", "```sh", *commands, "```"])
