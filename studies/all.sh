@@ -34,4 +34,5 @@ python -m studies.origin write
 # docs/check.md
 for name in top uniform encoder-bias places; do bapa check reference:$name --items 120 --out build/check/$name; done
 python -m studies.check run build/check/top build/check/uniform build/check/encoder-bias build/check/places
+python -m studies.check nulls
 python -m studies.check write
