@@ -6,8 +6,9 @@ OLDER := .venv-457
 JOBS ?= 2
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-# One thread per process: small models on few cores run fastest so, and results do not depend on the core count.
-export OMP_NUM_THREADS ?= 1
+# Tests and studies run small models in several processes: one thread each. Commands of bapa choose by themselves.
+OF_SMALL_MODELS = test test-457 test-lmms test-browser test-tune test-wheel slow notebooks families figures studies reference bench
+$(OF_SMALL_MODELS): export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help

@@ -105,6 +105,13 @@ class Layout:
 
     def images(self, row: int) -> list[Image]:
         """The images of one row from left to right."""
+        return self._images[row]
+
+    @cached_property
+    def _images(self) -> list[list[Image]]:
+        return [self._found(row) for row in range(self.rows)]
+
+    def _found(self, row: int) -> list[Image]:
         grids = self.grids[row] if self.grids else ()
         found = []
         for k, tokens in enumerate(self._tokens[row]):
@@ -197,6 +204,13 @@ class Layout:
         """The shape of each image of one row, None where it is not known."""
         given = self.grids[row] if self.grids else ()
         return (*given, *(None,) * (len(self._tokens[row]) - len(given)))[: len(self._tokens[row])]
+
+    def shaped(self, grids: tuple[tuple[Shape, ...], ...]) -> Layout:
+        """This layout with other ``grids``."""
+        found = replace(self, grids=grids)
+        if "_tokens" in vars(self):  # the grids do not change where the images stand
+            vars(found)["_tokens"] = self._tokens
+        return found
 
     def crop(self, columns: int) -> Layout:
         """The first ``columns`` columns."""

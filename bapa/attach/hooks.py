@@ -17,7 +17,6 @@ from weakref import ref
 import torch
 from torch import Tensor, nn
 from torch.jit import is_tracing  # type: ignore[attr-defined]
-from transformers.cache_utils import Cache
 
 from bapa import layout as layouts
 from bapa.attach import attention, looks
@@ -27,7 +26,7 @@ from bapa.attach.call import Call
 from bapa.attach.layers import LayerHook
 from bapa.attach.plan import Plan
 from bapa.attach.prompt import announced, covered, padded
-from bapa.attach.rotary import Mixer, Rotary, first_of, ids_of, sections, with_ids
+from bapa.attach.rotary import Mixer, Rotary, first_of, ids_of, sections, shaped, with_ids
 from bapa.attach.state import State, Tie
 from bapa.errors import ModelError, SchemeError
 from bapa.families.anatomy import Anatomy
@@ -71,6 +70,7 @@ class Attachment:
             anatomy.outer.register_forward_hook(self.leave, with_kwargs=True, always_call=True),
             *(rotary.register_forward_pre_hook(self.rotate, with_kwargs=True) for rotary in anatomy.rotaries),
         ]
+        self.turns = effects.rotary or not plan.rules  # whether the rotary embedding gets the scheme's positions
         self.mixes = effects.rotary and (plan.variants != (0,) or scheme.sets > 1 or not plan.whole)
         if self.mixes or self.looking or effects.mask != "native":
             self.handles += [r.register_forward_hook(self.embed, with_kwargs=True) for r in anatomy.rotaries]
@@ -150,7 +150,7 @@ class Attachment:
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Lay out the images of a forward."""
-        call = {**dict(zip(self.arguments, args, strict=False)), **kwargs}
+        call = {**dict(zip(self.arguments, args, strict=False)), **kwargs} if args else kwargs
         rows, columns = (call["inputs_embeds"] if call.get("input_ids") is None else call["input_ids"]).shape[:2]
         state = states.of(call.get("past_key_values"))
         if torch.compiler.is_compiling():
@@ -158,11 +158,24 @@ class Attachment:
                 raise ModelError(f"{self.scheme} runs without torch.compile; pass disable_compile=True to generate")
             if state is not None and columns == 1:
                 # A decode step: no branch on the cache's length, so that it stays one graph.
-                if state.scheme != self.scheme:
-                    raise ModelError(_other(state.scheme, self.scheme))
+                state.require(self.scheme)
                 self.thread.call = Call(0, state, None, rows, columns)
                 return
+        elif state is not None and columns == 1 and (past := self._text_behind(call, state, rows)):
+            self.thread.call = Call(past, state, None, rows, columns)
+            return
         self._lay_out(call, state, rows, columns)
+
+    def _text_behind(self, call: dict[str, Any], state: State, rows: int) -> int:
+        """How many columns are cached, where a decode step goes on with text behind all that is known of them, so that
+        nothing is to be laid out; else 0.
+        """
+        if self.looking or state.tie is not self.tie or state.offset.shape[1] != rows:
+            return 0
+        if getattr(self.thread, "prompt", None) is not None or is_tracing() or not self.reader.only_text(call):
+            return 0
+        past = int(call["past_key_values"].get_seq_length())
+        return past if past >= state.layout.columns else 0
 
     @torch.compiler.disable(reason=GRAPH)
     def _lay_out(self, call: dict[str, Any], state: State | None, rows: int, columns: int) -> None:
@@ -177,9 +190,8 @@ class Attachment:
                 "the cache holds tokens that did not pass through the model under its scheme: it was filled before the "
                 "model was balanced, or by a tuned prefix; start with a fresh cache"
             )
-        elif state.scheme != self.scheme:
-            raise ModelError(_other(state.scheme, self.scheme))
         else:
+            state.require(self.scheme)
             state = state.rows(rows)
         prompt = getattr(self.thread, "prompt", None)
         prompt = None if prompt is None else prompt.part(call, past)
@@ -201,7 +213,8 @@ class Attachment:
         if whole is None and held is not None:  # a cache cropped back: count from the columns
             whole = held.join(layouts.text(rows, columns))
         now = Call(past, state, None, rows, columns, whole)
-        now.padding = covered(whole or layouts.text(rows, columns), held, known, padding)
+        if padding is not None or (held is not None and held.padding is not None):
+            now.padding = covered(whole or layouts.text(rows, columns), held, known, padding)
         if whole is not None:
             now.layout = whole.hide(now.padding).crop(past + columns)
         self.thread.call = now
@@ -218,8 +231,10 @@ class Attachment:
             axes = native if native.dim() == 3 else native[None]
             call.native = axes
             call.positions = self._follow(call, axes) if call.decodes else self._positions(call, axes)
-        if self.plan.rules and not self.effects.rotary:
+        if not self.turns:
             return None
+        if self.mixer.sets == 1:
+            return with_ids(args, kwargs, shaped(call.positions[0], native))
         rotary = Rotary(self.mixer, module, args, kwargs)
         return with_ids(args, kwargs, rotary.shape(call.positions[0], sets=self.mixer.sets))
 
@@ -254,15 +269,18 @@ class Attachment:
         call = self.running()
         self.thread.call = None
         if call is not None and call.next is not None and output is not None:
-            _hand_over(output, call.next)
+            states.hand_over(output, call.next)
 
     def _follow(self, call: Call, native: Tensor) -> list[Tensor]:
         """Text behind what is cached: natively the same on all axes, one after the largest."""
         state = call.state
-        positions = [native + self.scheme.shift]
         if state is not None and self.plan.rules:
             call.tracks = state.tracks
-            positions = [native.amax(0, keepdim=True) - offset[:, None] for offset in state.offset]
+            largest = native if len(native) == 1 else native.amax(0, keepdim=True)
+            moved = largest - state.offset[..., None]
+            positions = [moved] if len(moved) == 1 else list(moved.split(1))
+        else:
+            positions = [native + self.scheme.shift]
         if self.looking and state is not None:
             call.tracks = state.tracks
             layout = state.held(call.past).join(layouts.text(call.rows, call.columns))
@@ -279,13 +297,13 @@ class Attachment:
         layout = (call.whole or layouts.text(call.rows, call.columns)).hide(self._hidden(call, own))
         fed = layout.crop(call.past + call.columns)
         call.layout = fed if call.whole is not None else None
-        none = torch.zeros(1, call.rows, dtype=torch.long, device=native.device)
         told = layout
-        if not self.plan.whole or any(rule.effects.grid for rule in self.plan.rules):
+        if self.plan.measures:
             told = layout.told(own, call.past)
         rules, call.tracks = self.plan.tracks(told)
         if not rules:
             known = self._looked(call, own, fed, [])
+            none = torch.zeros(1, call.rows, dtype=torch.long, device=native.device)
             call.next = State(self.tie, fed, none[0], none, *known, call.tracks)
             return [native + self.scheme.shift]
         layout = told
@@ -328,17 +346,3 @@ class Attachment:
         padding = padding.clone()
         padding[:, now] = False if counted is None else counted
         return padding
-
-
-def _other(before: Scheme, now: Scheme) -> str:
-    return f"the cache was filled under {before}, the model runs under {now}; start with a fresh cache"
-
-
-@torch.compiler.disable(reason=GRAPH)
-def _hand_over(output: Any, state: State) -> None:
-    """Put ``state`` on the cache that a forward gives back."""
-    cache = getattr(output, "past_key_values", None)
-    if cache is None and isinstance(output, tuple):
-        cache = next((part for part in output if isinstance(part, Cache)), None)
-    if cache is not None:
-        states.keep(cache, state)

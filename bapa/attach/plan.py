@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from bapa.errors import SchemeError
@@ -69,10 +70,15 @@ class Plan:
         rule = self.scored[layer]
         return [] if rule is None else [i for i, (by, _) in enumerate(self.looks) if by in (None, rule)]
 
-    @property
+    @cached_property
     def whole(self) -> bool:
         """Whether the rules hold in all rotary channels."""
         return self.scheme.effects.part.channels.all
+
+    @cached_property
+    def measures(self) -> bool:
+        """Whether the rules, or their channels, ask what M-RoPE positions tell of an image."""
+        return not self.whole or any(rule.effects.grid for rule in self.rules)
 
     def tracks(self, layout: Layout) -> tuple[list[Scheme], tuple[Tracks, ...]]:
         """All rules that the images of ``layout`` need, and the tracks of each of :attr:`rules`, or of looks that go by
@@ -80,9 +86,10 @@ class Plan:
 
         Raises SchemeError where an attention effect of its own would depend on the length of the image.
         """
-        rules, channels = list(self.rules), self.scheme.effects.part.channels
+        rules = list(self.rules)
         if self.whole:
             return rules, tuple(Tracks((r,)) for r in range(max(len(rules), 1)))
+        channels = self.scheme.effects.part.channels
         fitted = self.rules[0] if self.rules else self.scheme
         images = [image for row in range(layout.rows) for image in layout.images(row)] if channels.waves else []
         lengths = frozenset(length(fitted, image) for image in images)

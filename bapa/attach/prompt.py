@@ -86,7 +86,7 @@ def padded(mask: Any, rows: int, past: int, columns: int) -> Tensor | None:
     if not isinstance(mask, Tensor):
         return None
     if mask.dim() == 2:
-        shown = mask.bool()
+        shown = mask
     elif mask.dim() == 4 and mask.shape[-2] == columns and mask.shape[-1] >= past + columns:
         itself = mask[:, 0, :, past : past + columns].diagonal(dim1=-2, dim2=-1)
         shown = itself if itself.dtype == torch.bool else itself > torch.finfo(itself.dtype).min / 2
@@ -96,7 +96,7 @@ def padded(mask: Any, rows: int, past: int, columns: int) -> Tensor | None:
     if bool(shown.all()):
         return None
     hidden = torch.zeros(rows, past + columns, dtype=torch.bool, device="cpu")
-    hidden[:, past + columns - shown.shape[1] :] = ~shown.cpu()
+    hidden[:, past + columns - shown.shape[1] :] = ~shown.cpu().bool()
     return hidden
 
 

@@ -28,6 +28,11 @@ def with_ids(args: tuple[Any, ...], kwargs: Mapping[str, Any], ids: Tensor) -> t
     return (args[0], ids, *args[2:]), dict(kwargs)
 
 
+def shaped(positions: Tensor, native: Tensor) -> Tensor:
+    """``positions``, (axes or 1, rows, columns), in the shape of the ids ``native``."""
+    return positions[0] if native.dim() == 2 else positions.expand(len(native), -1, -1)
+
+
 @dataclass(frozen=True)
 class Pairs:
     """The rotary pairs of one module. ``number``: LongTensor (pairs,), counted within the pair's axis. ``wave``:
@@ -80,7 +85,7 @@ class Rotary:
             chosen = positions[number]
         else:
             chosen = positions if sets == 1 else positions[number % len(positions)][None]
-        return chosen[0] if self.native.dim() == 2 else chosen.expand(len(self.native), -1, -1)
+        return shaped(chosen, self.native)
 
     def plain(self, positions: Tensor) -> Any:
         """The embedding at one set of positions, (axes or 1, rows, columns)."""
@@ -187,11 +192,6 @@ def _paired(turn: Tensor) -> tuple[Tensor, Tensor]:
     if torch.equal(turn[:, ::2], turn[:, 1::2]):  # or side by side
         return turn[:, ::2], channel // 2
     return turn, channel
-
-
-def _call(rotary: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], ids: Tensor) -> Any:
-    given = {**kwargs, "position_ids": ids} if "position_ids" in kwargs else kwargs
-    return rotary.forward(*args[:1], *([] if "position_ids" in kwargs else [ids]), *args[2:], **given)
 
 
 def _picked(outputs: Sequence[Any], pairs: Pairs, choice: Tensor) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.cache_utils import Cache
 
 from bapa import layout as layouts
 from bapa.attach.plan import Tracks
@@ -58,6 +59,13 @@ class State:
     def scheme(self) -> Scheme:
         return self.tie.scheme
 
+    def require(self, scheme: Scheme) -> None:
+        """Raise ModelError where the cache was filled under another scheme than ``scheme``."""
+        if self.scheme != scheme:
+            raise ModelError(
+                f"the cache was filled under {self.scheme}, the model runs under {scheme}; start with a fresh cache"
+            )
+
     def select(self, rows: Tensor) -> State:
         """The state of some of the rows, in any order and as often as ``rows``, a LongTensor, names them."""
         rows = rows.to(self.offset.device)
@@ -97,6 +105,16 @@ class State:
 def of(cache: Any) -> State | None:
     """The state a cache carries."""
     return getattr(cache, SLOT, None)
+
+
+@torch.compiler.disable(reason="what rides on a cache cannot be part of a graph")
+def hand_over(output: Any, state: State) -> None:
+    """Put ``state`` on the cache that a forward gives back."""
+    cache = getattr(output, "past_key_values", None)
+    if cache is None and isinstance(output, tuple):
+        cache = next((part for part in output if isinstance(part, Cache)), None)
+    if cache is not None:
+        keep(cache, state)
 
 
 def keep(cache: Any, state: State) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from bapa.errors import ConfigError
 
 SMALL = 1 << 30  # bytes of weights below which memory is no reason to round them
-FEW = 20_000_000  # parameters below which a second thread only costs
+FEW = 20_000_000  # parameters below which further threads cost more than they bring: benchmarks/threads.py
 _THREADS = torch.get_num_threads()
 _DTYPES = {
     "auto": "auto",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,8 +21,6 @@ def demo(
     items: Annotated[int, typer.Option(min=8, help="Items that judge each model.")] = ITEMS,
 ) -> None:
     """From nothing to a decision, offline: bapa check on two shipped models, one biased and one not."""
-    # One thread per operation: a model this small only waits for more of them.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from transformers.utils.logging import disable_progress_bar
 
     from bapa.check import check

@@ -65,7 +65,9 @@ class PromptReader:
         mask = torch.isin(ids, self.tokens)
         if self.scope == "global":
             return Layout(mask.long())
-        begins = torch.nn.functional.pad(ids.diff(dim=1) != 0, (1, 0))  # a video behind an image is one of its own
+        begins = None
+        if len(self.tokens) > 1:  # a video behind an image is one of its own
+            begins = torch.nn.functional.pad(ids.diff(dim=1) != 0, (1, 0))
         runs = layouts.read(mask, begins=begins)
         if grids and any(grid is not None for grid in grids.values()):
             return self._measured(runs, ids, grids, call)
@@ -91,23 +93,29 @@ class PromptReader:
             return layouts.read(mask)
         return layouts.read(mask, joined=lambda row, end, start: joined(ids[row], end, start, self.config))
 
-    def kinds(self, ids: Tensor, types: Tensor | None = None) -> Tensor:
-        """BoolTensor: True on tokens of videos. GLM marks their frames by token type 2, not by a token."""
+    def kinds(self, runs: Layout, ids: Tensor, types: Tensor | None = None) -> list[list[str]]:
+        """``video`` or ``image`` for each run of each row; GLM marks frames by token type 2, not by a token."""
         video = getattr(self.config, "video_token_id", getattr(self.config, "video_token_index", None))
         found = ids == (-1 if video is None else video)
-        return found if types is None or types.shape != ids.shape else found | (types.cpu() == 2)
+        if types is not None and types.shape == ids.shape:
+            found |= types.cpu() == 2
+        if not bool(found.any()):
+            return [["image"] * len(runs.images(row)) for row in range(runs.rows)]
+        return [
+            ["video" if bool(found[row, image.columns[0]]) else "image" for image in runs.images(row)]
+            for row in range(runs.rows)
+        ]
 
     def _apart(self, runs: Layout, ids: Tensor, call: Mapping[str, Any]) -> list[int]:
         """Token count of every picture in reading order."""
-        videos = self.kinds(ids)
-        found = [(row, image) for row in range(runs.rows) for image in runs.images(row)]
-        kinds = ["video" if bool(videos[row, image.columns[0]]) else "image" for row, image in found]
+        found = [image for row in range(runs.rows) for image in runs.images(row)]
+        kinds = [kind for row in self.kinds(runs, ids) for kind in row]
         each: dict[str, list[int]] = {kind: [] for kind in dict.fromkeys(kinds)}
-        for (_, image), kind in zip(found, kinds, strict=True):
+        for image, kind in zip(found, kinds, strict=True):
             each[kind].append(len(image))
         told = {kind: iter(lengths) for kind, lengths in apart.lengths(self.config, each, call).items()}
         lengths: list[int] = []
-        for (_, image), kind in zip(found, kinds, strict=True):
+        for image, kind in zip(found, kinds, strict=True):
             left = len(image)
             while left:
                 lengths.append(next(told[kind]))
@@ -126,8 +134,8 @@ class PromptReader:
                 grids = [Grid(view.grid.rows, view.grid.cols + view.row_ends) for view in blocks]
                 lengths = [len(view) for view in blocks] if all(map(all, views)) else []
                 return layouts.read(found.mask, lengths, grids)
-            return Layout(found.number, tuple(tuple(told or None for told in row) for row in views))
-        return Layout(found.number, tuple(tuple(map(self._shape, row)) for row in images))
+            return found.shaped(tuple(tuple(told or None for told in row) for row in views))
+        return found.shaped(tuple(tuple(map(self._shape, row)) for row in images))
 
     def _anyres(self, call: Mapping[str, Any], lengths: list[int]) -> list[tuple[View, ...]]:
         """Thumbnail and tiles of every image, from the features of the pictures or from their sizes."""
@@ -160,12 +168,12 @@ class PromptReader:
     ) -> Layout:
         """Images and videos whose grids (frames, patch rows, patch columns) are told."""
         frames = {kind: self._frames(kind, given.get(kind), call) for kind in ("image", "video")}
-        videos = self.kinds(ids, call.get("mm_token_type_ids"))
+        kinds = self.kinds(runs, ids, call.get("mm_token_type_ids"))
         lengths: list[int] = []
         grids: list[Shape] = []
         for row in range(runs.rows):
-            for image in runs.images(row):
-                waiting = frames["video" if bool(videos[row, image.columns[0]]) else "image"]
+            for image, kind in zip(runs.images(row), kinds[row], strict=True):
+                waiting = frames[kind]
                 count, left = 0, len(image)
                 while left > 0 and count < len(waiting):
                     left -= len(waiting[count])
@@ -180,6 +188,9 @@ class PromptReader:
                 for of in apiece if self.scope == "frame" else of_one:
                     lengths.append(sum(map(len, of)))
                     grids.append(of[0].grid if len(of) == 1 else None)
+        if lengths == [len(image) for row in range(runs.rows) for image in runs.images(row)]:  # each run is an image
+            told = iter(grids)
+            return runs.shaped(tuple(tuple(next(told) for _ in runs.images(row)) for row in range(runs.rows)))
         return layouts.read(runs.mask, lengths, grids)
 
     def _frames(self, kind: str, grids: Tensor | None, call: Mapping[str, Any]) -> deque[_Frame]:
@@ -211,6 +222,7 @@ class Reader(PromptReader):
         self.pictures = anatomy.pictures
         self.outer = anatomy.outer
         self.words = Words(anatomy.model)
+        self.named: list[Any] = []  # what of the config may name image tokens
 
     def read(
         self, call: Mapping[str, Any], past: int, trust_ids: bool = False, held: Layout | None = None
@@ -223,7 +235,7 @@ class Reader(PromptReader):
 
         Raises ModelError where embeddings hide the images.
         """
-        self.tokens = image_tokens(self.config)  # people add tokens later
+        self._look_again()
         brings = self.brings(call)
         ids = call.get("input_ids")
         if ids is None:
@@ -233,7 +245,8 @@ class Reader(PromptReader):
         if ids is None:
             return None
         ids = ids.cpu()
-        held = held if held is not None else layouts.text(len(ids), past)
+        if held is None:
+            held = layouts.text(len(ids), past)
         if self.joined is not None and self.scope == "image":
             unknown = torch.full((len(ids), past), -1, dtype=torch.long, device="cpu")
             whole = torch.cat([held.ids if held.ids is not None else unknown, ids], 1)
@@ -242,6 +255,14 @@ class Reader(PromptReader):
         grids = {kind: call.get(f"{kind}_grid_thw") for kind in ("image", "video")}
         new = self.layout(ids, grids=grids, call=call)
         return held.join(new, self._goes_on(held, new, call)) if past else new
+
+    def _look_again(self) -> None:
+        """Read the ids of image tokens anew where the config has changed: people add tokens later."""
+        told = vars(self.config)
+        parts = (told, getattr(told.get("vision_config"), "__dict__", {}))
+        named = [value for part in parts for name, value in part.items() if "token" in name or "patch" in name]
+        if named != self.named:
+            self.named, self.tokens = named, image_tokens(self.config)
 
     def only_text(self, call: Mapping[str, Any]) -> bool:
         """Whether a call brings ids and no pictures."""

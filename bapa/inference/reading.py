@@ -17,15 +17,23 @@ from bapa.probe.questions import YES_NO
 
 _SHOWN = 80  # characters of a text in a message
 
-_THOUGHT = re.compile(r"(?:<|◁)/(?:think|thinking|thought|reasoning)(?:>|▷)", re.I)
-_THINKS = re.compile(r"(?:<|◁)(?:think|thinking|thought|reasoning)(?:>|▷)", re.I)
+# Where thoughts end and begin: in tags, or as Gemma and gpt-oss (with and without its special tokens) write it.
+_TAG = r"(?:seed:)?(?:think|thinking|thought|reasoning)"
+_THOUGHT = re.compile(
+    rf"[<◁\[]/{_TAG}[>▷\]]|<unused95>|<\|channel\|>final<\|message\|>|(?<=\w|[.!?])assistantfinal", re.I
+)
+_THINKS = re.compile(rf"[<◁\[]{_TAG}[>▷\]]|<unused94>|<\|channel\|>analysis|^analysis(?=[A-Z])", re.I)
 _MARKED = (
     re.compile(r"<answer>(.*?)(?:</answer>|$)", re.I | re.S),
     re.compile(r"<\|begin_of_box\|>(.*?)(?:<\|end_of_box\|>|$)", re.S),
     re.compile(r"\\boxed\{(?:\\text\{)?([^{}]*)\}"),
 )
 _MARKDOWN = re.compile(r"[*`#$]+|(?<!\w)_+|_+(?!\w)|^\s*>\s*", re.M)
-_IDIOMS = re.compile(r"\bno (?:doubt|question|wonder|problem|idea|matter|worries|offen[cs]e)\b(?:about it)?", re.I)
+_IDIOMS = re.compile(
+    r"\bno (?:doubt|question|wonder|problem|idea|matter|worries|offen[cs]e)\b(?:about it)?"
+    r"|\b(?:that|you)(?: is| are|['’](?:s|re)) right\b|\ball right\b",
+    re.I,
+)
 _NEGATED = re.compile(r"(?:\bnot\b|\bcannot\b|\bnor\b|n['’]t\b)[^,.;:!?\n]*?(?=\bbut\b|[,.;:!?\n]|$)", re.I)
 _ANSWER_IS = (
     r"(?:\banswer(?:\s+(?:is|would be|should be|must be))?|\b(?:choose|pick|select)"
@@ -41,6 +49,7 @@ _NO_WORD = r"(?!(?<=A)\s+(?!(?:is|was|would|seems|because|since|or|and)\b)[a-z])
 _NO = re.compile(
     r"\b(?:nope|nah|false|incorrect|negative|(?:definitely|certainly|absolutely) not)\b"
     r"|\b(?:there|it|they|that|this|he|she|we|i)(?:\s+(?:is|are|does|do|was)\s+not|(?:\s+(?:is|are|does|do|was))n['’]t)\b"
+    r"|\b(?:image|picture|photo)\s+(?:does\s+not|doesn['’]t)\s+(?:contain|show|have|include|depict)\b"
     r"|不是|没有|沒有|不存在|不对|不對|否|^不|いいえ|いない|ありません|아니[요오]|없",
     re.I,
 )
@@ -103,11 +112,12 @@ def _letter(text: str, choices: Sequence[str]) -> str | None:
         return alone[1].upper()
     one = f"[{''.join(choices)}]"
     letter = rf"(?<![A-Za-z0-9_'’])({one})(?![A-Za-z0-9_'’]|-\w)"
-    if answers := re.findall(rf"(?i:{_ANSWER_IS}{_BEFORE}){letter}{_NO_WORD}", _NEGATED.sub(" ", text)):
-        return answers[-1]
+    kept = _NEGATED.sub(" ", text)
+    if answers := list(re.finditer(rf"(?i:{_ANSWER_IS}{_BEFORE}){letter}{_NO_WORD}", kept)):
+        return None if re.match(rf"{_OR}{letter}", kept[answers[-1].end() :]) else answers[-1][1]
     if first := re.match(rf"[\"'“‘(\[]*({one})(?:[\"'”’)\].:,](?!\w)|\s*$|\s*\n)", text):
         return first[1]
-    return _first(_NEGATED.sub(" ", text), letter + _NO_WORD, {choice: choice for choice in choices})
+    return _first(kept, letter + _NO_WORD, {choice: choice for choice in choices})
 
 
 def _word(text: str, choices: Sequence[str]) -> str | None:
@@ -115,8 +125,9 @@ def _word(text: str, choices: Sequence[str]) -> str | None:
     spelled = {form: choice for choice in choices for form in _spellings(choice)}
     word = f"({'|'.join(_bounded(form) for form in sorted(spelled, key=len, reverse=True))})"
     kept = _NEGATED.sub(" ", _IDIOMS.sub(" ", text))
-    if answers := re.findall(rf"{_ANSWER_IS}{_BEFORE}{word}", kept, re.I):
-        return spelled[answers[-1].lower()]
+    if answers := list(re.finditer(rf"{_ANSWER_IS}{_BEFORE}{word}", kept, re.I)):
+        offered = re.match(rf"{_OR}{word}", kept[answers[-1].end() :], re.I)
+        return None if offered else _choice(answers[-1][1], spelled)
     found = _first(kept, word, spelled)
     return found or (_meant(text) if choices == YES_NO and not re.search(word, kept, re.I) else None)
 
@@ -129,7 +140,17 @@ def _first(text: str, pattern: str, spelled: dict[str, str]) -> str | None:
     flags = re.I if any(len(form) > 1 for form in spelled) else 0
     if re.match(rf"{_OR}{pattern}", text[named.end() :], flags):
         return None
-    return spelled[named[1] if named[1] in spelled else named[1].lower()]
+    return _choice(named[1], spelled)
+
+
+def _choice(form: str, spelled: dict[str, str]) -> str:
+    """The choice that a form stands for: ``Top-left`` is top left."""
+    known = {_joined(one): choice for one, choice in spelled.items()}
+    return spelled.get(form) or spelled.get(form.lower()) or known[_joined(form)]
+
+
+def _joined(form: str) -> str:
+    return re.sub(r"[\s-]+", " ", form.lower())
 
 
 def _meant(text: str) -> str | None:
@@ -152,7 +173,8 @@ def _bounded(form: str) -> str:
         return re.escape(form)
     if form.isdecimal():
         return rf"(?<![\w.,:−-]){form}(?![\w]|[.,:]\d)"
-    return rf"(?<!\w)(?<!\w-){re.escape(form)}(?!\w)(?!-\w)"
+    spaced = r"[\s-]+".join(map(re.escape, form.split()))
+    return rf"(?<!\w)(?<!\w-){spaced}(?!\w)(?!-\w)"
 
 
 def _holds(text: str, expected: str) -> bool:
@@ -179,4 +201,4 @@ def _number(word: str) -> str:
     word = _DIGITS.get(word, word).replace("−", "-")
     if re.fullmatch(r"-?\d{1,3}(?:,\d{3})+", word):
         word = word.replace(",", "")
-    return re.sub(r"^(-?\d+)\.0+$", r"\1", word)
+    return word.rstrip("0").rstrip(".") if re.fullmatch(r"-?\d+\.\d+", word) else word

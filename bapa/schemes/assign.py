@@ -45,13 +45,14 @@ def carry(layout: Layout, scheme: Scheme, place: Tensor | None = None, begin: Te
     Padding carries what the text before it does. Only an ``absolute`` scheme needs the raster positions ``place`` and
     the columns ``begin`` at which the tokens' sequences begin, LongTensors (rows, columns) on the CPU.
     """
-    shift = torch.zeros(layout.rows, layout.columns, dtype=torch.float64, device="cpu")
-    placed: list[list[tuple[Tensor, Tensor]]] = []  # by row and image: columns, and what their tokens carry
+    order: list[int] = []  # for each row, the first of those like it: beams, and prompts cut to one pattern
     for row in range(layout.rows):
-        if row and place is None and layout.alike(row - 1, row):  # beams, and prompts cut to one pattern
-            shift[row] = shift[row - 1]
-            placed.append(placed[-1])
-            continue
+        order.append(order[-1] if row and place is None and layout.alike(row - 1, row) else row)
+    told = list(dict.fromkeys(order))
+    shift = torch.zeros(len(told), layout.columns, dtype=torch.float64, device="cpu")
+    placed: list[list[tuple[Tensor, Tensor]]] = []  # by row told and image: columns, and what their tokens carry
+    whole = True
+    for at, row in enumerate(told):
         rank = None if layout.padding is None else (~layout.padding[row]).cumsum(0) - 1  # among what is no padding
         before, filled = 0.0, 0  # shift of the text in front of the image, and up to where it has been told
         along = shift.new_zeros(layout.columns if rank is None else int(rank[-1]) + 1)
@@ -65,7 +66,8 @@ def carry(layout: Layout, scheme: Scheme, place: Tensor | None = None, begin: Te
                 column = int(image.columns[0])
                 start = int(begin[row, column]) if rank is None else int(rank[int(begin[row, column])])
                 b = float(place[row, column]) - before + (float(along[start - 1]) if start > 0 else 0.0)
-            placement = scheme.place(replace(image, columns=spots), b)
+            placement = scheme.place(image if rank is None else replace(image, columns=spots), b)
+            whole = whole and not (placement.offsets.is_floating_point() or placement.resume.is_floating_point())
             seen = along.new_zeros(stop - first, dtype=torch.long)  # tokens of this image so far
             seen[spots - first] = 1
             seen = seen.cumsum(0)
@@ -74,22 +76,27 @@ def carry(layout: Layout, scheme: Scheme, place: Tensor | None = None, begin: Te
             before += len(image) - float(placement.resume[-1])
             filled = stop
         along[filled:] = before
-        shift[row] = along if rank is None else torch.nn.functional.pad(along, (1, 0))[rank + 1]
+        shift[at] = along if rank is None else torch.nn.functional.pad(along, (1, 0))[rank + 1]
         placed.append(moves)
     axes = max((len(moved) for moves in placed for _, moved in moves), default=1)
     tokens = shift.repeat(axes, 1, 1)
-    for row, moves in enumerate(placed):
+    for at, moves in enumerate(placed):
         if moves:
             moved = torch.cat([moved.to(tokens.dtype).expand(axes, -1) for _, moved in moves], -1)
-            tokens[:, row, torch.cat([columns for columns, _ in moves])] = moved
-    tokens, shift = tokens - scheme.shift, shift - scheme.shift
+            tokens[:, at, torch.cat([columns for columns, _ in moves])] = moved
+    if scheme.shift:
+        tokens, shift = tokens - scheme.shift, shift - scheme.shift
     if bool((tokens.abs() > TOLD_APART).any()):
         raise SchemeError(
             f"{scheme}: tokens would stand {TOLD_APART} positions away and more; float32 does not tell them"
         )
-    whole = not bool(shift.frac().any() | tokens.frac().any())
+    whole = whole or not bool(shift.frac().any() | tokens.frac().any())
     dtype = torch.long if whole else torch.float32
-    return Carry(tokens.to(dtype), shift.to(dtype))
+    tokens, shift = tokens.to(dtype), shift.to(dtype)
+    if len(told) == layout.rows:
+        return Carry(tokens, shift)
+    like = torch.tensor([told.index(row) for row in order], dtype=torch.long, device="cpu")
+    return Carry(tokens[:, like], shift[like])
 
 
 def uncounted(native: Tensor, padding: Tensor) -> Tensor | None:
@@ -130,17 +137,24 @@ def segments(native: Tensor, image: Tensor, padding: Tensor | None = None) -> Te
     gave them, and so does padding at the ends of a row that no mask tells of.
     """
     time, columns = native[0], torch.arange(native.shape[-1], device=native.device, dtype=torch.long)
-    kept = torch.ones_like(image) if padding is None else ~padding
-    before = _before(kept)
-    follows, earlier = before >= 0, before.clamp(min=0)
-    seen = image.gather(-1, earlier) & follows
-    step = time - time.gather(-1, earlier)
-    # Behind a video time may fall, to a place still behind the one the video began at.
-    first = torch.where(image & ~seen, columns, 0).cummax(dim=-1).values
-    goes_on = seen & (time > time.gather(-1, first))
-    begins = kept & (~follows | ((step < 0) | ((step == 0) & ~(image & seen))) & ~goes_on)
-    begin = begins.mul(columns).cummax(dim=-1).values
-    return begin if padding is None else torch.where(padding, columns, begin)
+    if padding is None:
+        seen = torch.nn.functional.pad(image[:, :-1], (1, 0))
+        step = torch.nn.functional.pad(time.diff(), (1, 0))
+        follows = columns > 0
+    else:
+        before = _before(~padding)
+        follows, earlier = before >= 0, before.clamp(min=0)
+        seen = image.gather(-1, earlier) & follows
+        step = time - time.gather(-1, earlier)
+    falls = (step < 0) | ((step == 0) & ~(image & seen))
+    if len(native) > 1:  # behind a video time may fall, to a place still behind the one the video began at
+        first = torch.where(image & ~seen, columns, 0).cummax(dim=-1).values
+        falls &= ~(seen & (time > time.gather(-1, first)))
+    begins = falls & follows  # what has no token before it begins at column 0, or is padding
+    if padding is None:
+        return begins.mul(columns).cummax(dim=-1).values
+    begin = ((begins | ~follows) & ~padding).mul(columns).cummax(dim=-1).values
+    return torch.where(padding, columns, begin)
 
 
 def raster(native: Tensor, begin: Tensor, padding: Tensor | None = None) -> Tensor:
@@ -190,14 +204,14 @@ def balance(native: Tensor, layout: Layout, scheme: Scheme) -> Balanced:
     place = raster(native, begin, padding)
     moves = _moves(layout, scheme, place, begin)
     # Images of earlier sequences in a packed row moved nothing in this one.
-    earlier = torch.nn.functional.pad(moves.shift + scheme.shift, (1, 0)).gather(-1, begin)
-    last = last_column(fed).to(native.device)[:, None]
-    raster_end = place.gather(-1, last)[:, 0] + 1
+    caused = moves.shift + scheme.shift if scheme.shift else moves.shift
+    earlier = torch.nn.functional.pad(caused, (1, 0)).gather(-1, begin)
+    raster_end = at_end(place, fed) + 1
     return Balanced(
         positions=place + earlier - moves.tokens,
         raster_end=raster_end,
         native_end=native_end(native, fed),
-        end=raster_end + earlier.gather(-1, last)[:, 0] - moves.shift.gather(-1, last)[:, 0],
+        end=raster_end + at_end(earlier - moves.shift, fed),
     )
 
 
@@ -215,9 +229,7 @@ def resume(origin: Tensor, native: Tensor, past: int, layout: Layout, scheme: Sc
     if len(native) == 1:
         place = torch.cat([place[:, :past], native[0].to(place)], -1)
     moves = _moves(layout, scheme, place, torch.zeros_like(place, dtype=torch.long))
-    last = last_column(fed).to(origin.device)[:, None]
-    end = (place + 1 - moves.shift).gather(-1, last)[:, 0]
-    return (place - moves.tokens)[..., past:], end
+    return (place - moves.tokens)[..., past:], at_end(place + 1 - moves.shift, fed)
 
 
 def _moves(layout: Layout, scheme: Scheme, place: Tensor, begin: Tensor) -> Carry:
@@ -232,11 +244,14 @@ def _moves(layout: Layout, scheme: Scheme, place: Tensor, begin: Tensor) -> Carr
     return carry(layout, scheme, places, begins).crop(stop).to(begin.device)
 
 
-def last_column(layout: Layout) -> Tensor:
-    """The last column of each row that is no padding, LongTensor (rows,); the last of all where there is none."""
+def at_end(values: Tensor, layout: Layout) -> Tensor:
+    """Of ``values``, (rows, columns), those of each row's last column that is no padding, (rows,); of the last of all
+    where there is none. ``values`` may be of the last columns of ``layout`` alone.
+    """
     if layout.padding is None:
-        return torch.full((layout.rows,), layout.columns - 1, dtype=torch.long, device="cpu")
-    return layout.columns - 1 - (~layout.padding).flip(-1).long().argmax(-1)
+        return values[:, -1]
+    last = values.shape[-1] - 1 - (~layout.padding).flip(-1).long().argmax(-1)
+    return values.gather(-1, last.clamp(min=0).to(values.device)[:, None])[:, 0]
 
 
 def native_end(native: Tensor, layout: Layout | None = None) -> Tensor:
@@ -246,5 +261,4 @@ def native_end(native: Tensor, layout: Layout | None = None) -> Tensor:
     """
     if layout is None or layout.padding is None:
         return native[..., -1].amax(0) + 1
-    last = last_column(layout).to(native.device) - (layout.columns - native.shape[-1])
-    return native.amax(0).gather(-1, last.clamp(min=0)[:, None])[:, 0] + 1
+    return at_end(native.amax(0), layout) + 1

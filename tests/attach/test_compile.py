@@ -44,10 +44,19 @@ def graphs(family: Family, scheme: str) -> tuple[int, list[torch.Tensor]]:
     return count[0], answers
 
 
-@pytest.mark.parametrize("name", ["llava", "gemma3", "qwen2_5_vl"])
+QUICK = ("llava", "gemma3", "qwen2_5_vl")
+MARKED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+
+
+@pytest.mark.timeout(900)  # compiling takes a minute where other work runs beside it
+@pytest.mark.parametrize("name", MARKED)
 def test_decode_compiles_to_as_many_graphs_as_native(name: str) -> None:
     family = FAMILIES[name]
-    native, _ = graphs(family, "native")
+    try:
+        native, _ = graphs(family, "native")
+    except Exception as error:  # of torch or transformers, whatever it is: nothing is balanced yet
+        assert name not in QUICK
+        pytest.skip(f"native quirk: {str(error).strip()[:80]}")
     balanced, answers = graphs(family, "bapa")
     assert native > 0, "nothing was compiled: the check could not fail"
     assert balanced == native
