@@ -173,7 +173,7 @@ def _bounded(form: str) -> str:
         return re.escape(form)
     if form.isdecimal():
         return rf"(?<![\w.,:−-]){form}(?![\w]|[.,:]\d)"
-    spaced = r"[\s-]+".join(map(re.escape, form.split()))
+    spaced = r"[\s-]+".join(map(re.escape, re.split(r"(?<=\w)[\s-]+(?=\w)", form)))
     return rf"(?<!\w)(?<!\w-){spaced}(?!\w)(?!-\w)"
 
 

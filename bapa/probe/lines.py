@@ -67,18 +67,20 @@ def read_csv(path: Path, column: str) -> list[dict[str | None, Any]]:
     Raises:
         ProbeError: it is no such file, or two of its columns have one name.
     """
-    text = read_text(path)
-    header = text.lstrip("\r\n").partition("\n")[0]
+    text = read_text(path).lstrip("\r\n")
+    header = text.partition("\n")[0]
     for delimiter in _DELIMITERS:
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        # strict: a quote that is never closed would make one caption of all that follows
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
         try:
-            names = list(reader.fieldnames or ())
+            names = [name.strip() for name in reader.fieldnames or ()]
             if column in names:
+                reader.fieldnames = names
                 if len({*names}) < len(names):
                     raise ProbeError(f"{path} has two columns of one name: {', '.join(names)}")
                 return list(reader)
         except csv.Error as error:
-            raise ProbeError(f"{path}, line {reader.line_num}: not CSV ({error})") from None
+            raise ProbeError(f"{path}, line {reader.reader.line_num}: not CSV ({error})") from None
     raise ProbeError(
         f"{path} has no column {column!r}, its first line is {header.strip()!r}; name the right one: "
         "--image-column NAME"

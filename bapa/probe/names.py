@@ -55,5 +55,5 @@ def pictures(folder: Path) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """A name that may hold bytes that are no text, as text."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """A name that may hold bytes that are no text, or what moves a terminal's cursor, as one line of text."""
+    return "".join(ascii(sign)[1:-1] if unicodedata.category(sign) in ("Cc", "Cs") else sign for sign in text)

@@ -154,6 +154,8 @@ class Folder(Table):
             rows = [row for _, row in read_jsonl(self.metadata)]
         else:
             rows = read_csv(self.metadata, self.column)
+        if not rows:
+            raise ProbeError(f"{self.metadata} holds no rows; write one for each picture, with its caption")
         self._check_columns(list(dict.fromkeys(str(name) for row in rows for name in row if name is not None)))
         named = self._joined(rows)
         there = pictures(folder)

@@ -10,6 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+_LONGEST = 300  # characters of a name in a message
+
 
 @dataclass(frozen=True, eq=False)
 class Tile:
@@ -41,7 +43,8 @@ class LeftOut:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.reason}"
+        where = self.where if len(self.where) <= _LONGEST else f"{self.where[: _LONGEST - 3]}..."
+        return f"{where}: {self.reason}"
 
 
 def caption_key(caption: str) -> str:

@@ -24,6 +24,7 @@ from bapa.tune.chat import read as read_chat
 
 CHATS = ("messages", "conversations")
 PICTURES = ("images", "image")
+OTHERS = ("video", "videos", "audio", "audios")  # which nothing here trains on
 _SAVED = ("state.json", "dataset_dict.json")  # in folders of datasets' own save_to_disk
 _EXAMPLE = '{"image": "a.png", "conversations": [...]}'
 FEATURES = datasets.Features(
@@ -132,18 +133,21 @@ def read(
 @dataclass(frozen=True)
 class _Row:
     """A row before it is checked. ``where``: how to find it; ``references``: of its pictures; ``fields``: what it has,
-    if known.
+    if known; ``others``: of these what is no picture.
     """
 
     where: str
     turns: object
     references: object
     fields: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     def chat(self, look: Callable[[str], None]) -> dict[str, Any]:
         """The row as training takes it, after a ``look`` at each picture, which raises BadRow."""
         if self.fields and not any(name in self.fields for name in CHATS):
             raise BadRow(f"it has {', '.join(self.fields)}; the chat is read from {' or '.join(CHATS)}")
+        if self.others:
+            raise BadRow(f"it comes with {self.others[0]}; only pictures are trained on")
         if not isinstance(self.references, list) or not all(isinstance(name, str) for name in self.references):
             raise BadRow(f"its image is {self.references!r}; a path, or a list of paths")
         for reference in self.references:
@@ -218,7 +222,10 @@ def _file(path: Path) -> Path | None:
 
 def _from_file(name: str, file: Path, folder: Path, rows: int | None, skip_bad: bool) -> Data:
     entries = _entries(file)[:rows]
-    found = [_Row(where, _turns(entry), _references(entry), tuple(entry)) for where, entry in entries]
+    found = [
+        _Row(where, _turns(entry), _references(entry), tuple(entry), tuple(name for name in OTHERS if entry.get(name)))
+        for where, entry in entries
+    ]
     return _checked(
         name, found, lambda reference: find(folder, reference), lambda told: f"image {told} in {folder}", skip_bad
     )
@@ -290,8 +297,9 @@ def _from_table(name: str, split: str, images: str | Path | None, rows: int | No
     if column is not None:
         table = undecoded(table, column)
     counts = _counts(table, column)
+    others = {name: _counts(table, name) for name in OTHERS if name in table.column_names}
     found = [
-        _Row(f"row {n}", turns, [f"{n}/{k}" for k in range(count)])
+        _Row(f"row {n}", turns, [f"{n}/{k}" for k in range(count)], others=tuple(o for o in others if others[o][n]))
         for n, (turns, count) in enumerate(zip(table[chat], counts, strict=True))
     ]
     folder = Path(images) if images else path.parent if path.is_file() else path

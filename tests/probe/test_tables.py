@@ -80,3 +80,34 @@ def test_line_separators_inside_json(folder: Path, tmp_path: Path) -> None:
     text = "\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     (folder / "metadata.jsonl").write_bytes(text.encode())
     assert len(build(str(folder), tmp_path / "P", SMALL, strict=True).items) == 24
+
+
+def test_a_csv_with_blank_lines_and_spaces_around_its_names(folder: Path, tmp_path: Path) -> None:
+    expected = build(str(folder), tmp_path / "F", SMALL).fingerprint
+    lines = ["", "", "file_name , caption ", "", *(f"{row['file_name']} , {row['caption']}" for row in table(folder))]
+    (folder / "metadata.jsonl").unlink()
+    (folder / "metadata.csv").write_text("\r\n".join(lines))
+    assert build(str(folder), tmp_path / "P", SMALL).fingerprint == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('file_name,caption\n00.png,"a cat\n01.png,"a dog\n', r"line 3: not CSV"),
+        ("file_name,caption\n", r"metadata\.csv holds no rows"),
+    ],
+)
+def test_a_csv_that_would_be_misread_is_one_line(folder: Path, tmp_path: Path, text: str, says: str) -> None:
+    (folder / "metadata.jsonl").unlink()
+    (folder / "metadata.csv").write_text(text)
+    with pytest.raises(ProbeError, match=says):
+        build(str(folder), tmp_path / "P", SMALL)
+    assert not (tmp_path / "P").exists()
+
+
+def test_names_in_messages_are_short_and_move_no_cursor(folder: Path, tmp_path: Path) -> None:
+    rows = table(folder)
+    write(folder, [{**rows[0], "file_name": "\x1b[2J\0.png"}, {**rows[1], "file_name": "x" * 5000}, *rows[2:]])
+    told = [str(left) for left in build(str(folder), tmp_path / "P", SMALL).left_out]
+    assert any(r"\x1b[2J\x00.png: no such file" in line for line in told), told
+    assert max(map(len, told)) < 400

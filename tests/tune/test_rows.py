@@ -50,12 +50,23 @@ def said(*values: str) -> dict[str, Any]:
         (said("<image>\n<video>\nw10", "yes"), "its text holds <video>, which models do not read as text"),
         (said("<image>\n<|image_pad|> w10", "yes"), r"its text holds <\|image_pad\|>"),
         (said("<image>\nw10", "half \ud83d"), "its text holds half a character"),
+        ({"image": None, "video": "a.mp4", **said("w10", "yes")}, "it comes with video; only pictures are trained on"),
+        ({"image": None, "audios": ["a.wav"], **said("w10", "yes")}, "it comes with audios"),
     ],
 )
 def test_words_that_cannot_be_trained_on(change: dict[str, Any], reason: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=rf"line 5: {reason}.*\(1 of 5 rows are bad\)"):
         read(chats(tmp_path, **change))
     assert len(read(tmp_path / "chats.jsonl", skip_bad=True).rows) == 4
+
+
+def test_videos_of_a_table_are_no_text_rows(tmp_path: Path) -> None:
+    chat = [{"role": "user", "content": "w10"}, {"role": "assistant", "content": "yes"}]
+    rows = [{"messages": chat, "images": [], "videos": clips} for clips in ([], ["a.mp4"])]
+    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(ConfigError, match="row 1: it comes with videos"):
+        read(tmp_path / "rows.parquet")
+    assert len(read(tmp_path / "rows.parquet", skip_bad=True).rows) == 1
 
 
 def _bomb(path: Path) -> None:
