@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bapa.errors import RunError
 from bapa.inference.answers import Answer, AnswerSet
 from bapa.inference.plan import Canvas, Plan
+from bapa.inference.pointing import UNITS
 from bapa.inference.prompts import Prompts
 from bapa.inference.store import SCHEMA, Block
 from bapa.probe import Item, Probe, Question
@@ -55,6 +56,7 @@ class Asker(ABC):
         self.generate = generate
         self.at_once: int | None = None  # canvases that fit the memory, where those of a block did not
         self.answers = AnswerSet(prompts.processor.tokenizer)
+        self.unit = UNITS.get(type(prompts.processor).__name__)  # what its numbers count where it points
         self.audited = set(np.linspace(0, plan.canvases - 1, min(audit, plan.canvases)).astype(int).tolist())
 
     def __len__(self) -> int:

@@ -149,7 +149,7 @@ class ModelAsker(Asker):
         if self.generate:
             texts = self.forward.texts(seen, self.generate)
             kept = [text for row, asked in zip(texts, questions, strict=True) for text in row[: len(asked)]]
-            return [from_text(text, question) for text, question in zip(kept, flat, strict=True)]
+            return [from_text(text, question, self.unit) for text, question in zip(kept, flat, strict=True)]
         logits = self.forward.logits(seen)
         return self.answers.read(
             torch.cat([row[: len(asked)] for row, asked in zip(logits, questions, strict=True)]), flat

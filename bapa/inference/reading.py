@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from bapa.inference.answers import UNREAD, Answer
+from bapa.inference.pointing import Unit, pointed
 from bapa.probe import Question
 from bapa.probe.questions import YES_NO
+from bapa.probe.region import Region
 
 _SHOWN = 80  # characters of a text in a message
 
@@ -71,8 +73,11 @@ _DIGITS = {word: str(number) for number, word in enumerate(_NUMBERS)}
 _ARTICLES = ("a", "an", "the")
 
 
-def from_text(text: str, question: Question) -> Answer:
+def from_text(text: str, question: Question, unit: Unit | None = None) -> Answer:
     """The answer that a generated text gives to ``question``.
+
+    Asked to point: right if the centre of the box or point that it names lies in the target's cell; ``unit`` is what
+    the model's numbers count, as for :func:`~bapa.inference.pointing.pointed`. The answer is the centre, as shares.
 
     With choices: the one it names. Without: right if it holds the expected words, case, punctuation, articles and the
     spelling of numbers aside, and does not deny them.
@@ -82,6 +87,11 @@ def from_text(text: str, question: Question) -> Answer:
         return Answer(error=f"{UNREAD}the model was still thinking; let it write more tokens: --generate 512")
     if not said:
         return Answer(error=f"{UNREAD}the model wrote nothing")
+    if question.kind == "point" and (region := Region.read(question.answer)):
+        place = pointed(said, region.width, region.height, unit)
+        if place is None:
+            return Answer(error=f"{UNREAD}it names no place in the picture: {said[:_SHOWN]!r}")
+        return Answer("{:.4f},{:.4f}".format(*place.centre), place.within(region.shares))
     if not question.choices:
         return Answer(said, _holds(said, question.answer))
     named = _letter(said, question.choices) if _letters(question.choices) else _word(said, question.choices)

@@ -171,7 +171,8 @@ class EngineAsker(Asker):
     def _asked_of(self, engine: LLM, requests: Sequence[Request], questions: Sequence[Question]) -> list[Answer]:
         outputs = self._generate(engine, requests, [self._wanted(question) for question in questions])
         if self.generate:
-            return [from_text(o.outputs[0].text, question) for o, question in zip(outputs, questions, strict=True)]
+            texts = (output.outputs[0].text for output in outputs)
+            return [from_text(text, question, self.unit) for text, question in zip(texts, questions, strict=True)]
         told = [(output.outputs[0].logprobs or [{}])[0] for output in outputs]
         logprobs = [{token: entry.logprob for token, entry in row.items()} for row in told]
         return self.answers.read_logprobs(logprobs, questions)

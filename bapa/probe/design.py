@@ -12,7 +12,7 @@ from bapa.probe.marks import mark
 from bapa.probe.placement import Placement
 from bapa.probe.slots import Kind, Slots, parse
 
-Task = Literal["match", "choice", "where", "order", "count", "vqa", "evidence"]
+Task = Literal["match", "choice", "where", "order", "count", "vqa", "evidence", "point"]
 TASKS: tuple[str, ...] = get_args(Task)
 Background = Literal["white", "grey", "mean", "natural"]
 BACKGROUNDS: tuple[str, ...] = get_args(Background)
@@ -36,6 +36,7 @@ _FIELDS: dict[str, tuple[set[str], set[str]]] = {  # by task: the fields a promp
     "order": ({"caption", "other"}, set()),
     "count": ({"group"}, set()),
     "vqa": ({"question"}, {"caption"}),
+    "point": ({"caption"}, set()),
 }
 
 
@@ -105,6 +106,8 @@ class Design(BaseModel):
             raise ValueError("a page shows captions, not the pictures that questions are about; use another --slots")
         if self.task == "evidence" and self.line:
             raise ValueError(f"the task evidence asks for a row and a column; with {self.slots} use match or where")
+        if self.task == "point" and self.line:
+            raise ValueError(f"the task point asks for a place in one picture; with {self.slots} use where")
         if self.rows * self.cols < 2:
             raise ValueError("a 1 x 1 grid has no place to move to; use at least two cells")
         if self.patch and self.cell and self.cell % self.patch:

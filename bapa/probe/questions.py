@@ -9,6 +9,7 @@ from string import ascii_uppercase
 from bapa.probe.design import INDICES, NUMBERS, PLACES, Design, Line
 from bapa.probe.item import Item
 from bapa.probe.placement import arrange, partner
+from bapa.probe.region import Region
 from bapa.probe.wording import WHERE_IN_WORDS, standard
 
 YES_NO = ("yes", "no")
@@ -20,8 +21,8 @@ class Question:
 
     ``question_id`` names it within its item: the kind, and the prompt's number where there are several. ``kind`` is
     ``present``, ``absent``, ``lure`` (a near miss bound to the cell), ``near_miss``, ``choice``, ``where_row``,
-    ``where_col``, ``where_image``, ``where_frame``, ``order``, ``count`` or ``vqa``. ``answer`` is the
-    right one of ``choices``; where these are empty it is free text.
+    ``where_col``, ``where_image``, ``where_frame``, ``order``, ``count``, ``point`` or ``vqa``. ``answer``
+    is the right one of ``choices``; where these are empty it is free text, or of ``point`` a region in pixels.
     """
 
     question_id: str
@@ -71,6 +72,8 @@ def _kinds(item: Item, cell: int, design: Design) -> Iterator[tuple[str, dict[st
     elif design.task == "count":
         numbers = NUMBERS if design.answers == "words" else tuple(map(str, range(1, len(NUMBERS) + 1)))
         yield "count", {"group": item.question}, numbers[int(item.answer) - 1], numbers
+    elif design.task == "point":
+        yield "point", {"caption": item.caption}, str(Region.of(design, cell)), ()
     else:
         yield "vqa", {"caption": item.caption, "question": item.question}, item.answer, ()
 

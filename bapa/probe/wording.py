@@ -53,6 +53,7 @@ _PROMPTS: dict[str, str] = {
     "order": "{reading}Does the {thing} that matches the first text come before the one that matches the second?\n"
     "First: {{caption}}\nSecond: {{other}}\nAnswer yes or no.",
     "count": "How many of the {things} show this: {{group}}?\nAnswer with the number only.",
+    "point": "Where is the {thing} that matches this text?\nText: {{caption}}\nAnswer with its bounding box only.",
     "vqa": "Look at the {thing} that matches this text: {{caption}}\n{{question}}\n"
     "Answer with a word or a short phrase.",
 }
