@@ -48,11 +48,11 @@ def askers(name: str, probe: Probe, schemes: list[str], items: int, batch_size: 
 
 def turn(asker: EngineAsker, number: int) -> tuple[float, float]:
     """Seconds on the clock and of the processor that one block takes, from its canvases to its answers."""
-    engine = asker.engine(asker.labels[0])
+    engine = asker.engine
     engine.reset_prefix_cache()
     engine.reset_mm_cache()
     clock, processor = time.perf_counter(), time.process_time()
-    asker.ask(number, asker.prepare(asker.cut.block(number)))
+    asker.ask(number, asker.prepare_block(number))
     return time.perf_counter() - clock, time.process_time() - processor
 
 
@@ -74,7 +74,7 @@ def main() -> None:
             pair = (native, balanced) if number % 2 else (balanced, native)
             found = {asker.labels[0]: turn(asker, number) for asker in pair}
             seconds.append([found["native"], found[options.scheme]])
-        answers = native.cut.questions
+        answers = native.plan.questions
         native.close()
         balanced.close()
     taken = np.array(seconds)  # (blocks, scheme, clock or processor)

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from bapa.errors import SchemeError, UnsupportedModelError
-from bapa.families import tiles
+from bapa.families import facts, tiles
 from bapa.schemes import Scheme
 
 # Arguments that bring pictures or their features into a forward; sizes, grids and masks that ride along do not count.
@@ -95,6 +95,8 @@ def find(model: nn.Module) -> Anatomy:
         raise UnsupportedModelError(
             f"{name} takes no pictures (text-only); image positions exist in vision-language models only"
         )
+    if reason := facts.REFUSED.get(facts.kind(top.config)):
+        raise UnsupportedModelError(f"{name} cannot be balanced: {reason}")
     try:
         decoder = _owner(top, top.get_input_embeddings())
     except NotImplementedError as error:  # a contrastive model, say: pictures and text, no decoder

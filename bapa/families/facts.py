@@ -93,13 +93,19 @@ JOINED: dict[str, Joined] = {
     "llama4": _not_closed,
     "minicpm_ocr": _not_begun,
     "minicpmv4_6": _not_begun,
-    "minicpmv4_7": _not_begun,
     "mistral3": _one_break,
     "mistral_large4": _one_break,
     "molmo2": _not_opened,
     "ovis2": _one_tag,
     "smolvlm": _one_border,
     "step3p7": _not_ended,
+}
+
+# Families whose positions stand where the hooks do not reach them, and why.
+REFUSED = {
+    "minicpmv4_7": "it pins the tags around an image to the image's own canvas, so that text behind them does not "
+    "count on from the image",
+    "qwen4_exp": "its indexer turns all keys anew at every step, by positions that no cache keeps",
 }
 
 # Families whose image is written row by row with breaks between: the rows tell the grid.
@@ -112,6 +118,7 @@ NORMED = {"hunyuan_vl"}
 # pictures of their own: its processor splits none unless told to, and the prompt does not say.
 APART = {
     "aria",
+    "deepseek_ocr2",
     "deepseek_vl",
     "deepseek_vl_hybrid",
     "fast_vlm",
@@ -123,6 +130,7 @@ APART = {
     "llava_onevision",
     "paligemma",
     "perception_lm",
+    "unlimited_ocr",
     "video_llava",
     "vipllava",
 }

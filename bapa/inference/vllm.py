@@ -1,4 +1,4 @@
-"""The vLLM back end: one engine for each scheme, one after the other.
+"""The vLLM back end: one engine, in which every request names its scheme; for a single scheme an engine of its own.
 
 Every question is one request for one token. The engine returns the log probabilities of the answers' tokens, over the
 whole vocabulary, and caches pictures and prefixes itself, so questions about one canvas stand side by side.
@@ -35,7 +35,9 @@ class Engines(Protocol):
     """What starts and stops engines: :mod:`bapa.integrations.vllm.engine`."""
 
     def arguments(self, folder: Path, scheme: str | Scheme) -> dict[str, Any]: ...
-    def start(self, folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None = None) -> LLM: ...
+    def start(
+        self, folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None = None, *, rules: bool = False
+    ) -> LLM: ...
     def stop(self, engine: LLM) -> None: ...
     def version(self) -> str: ...
 
@@ -86,7 +88,7 @@ class EngineModel:
 
 
 class EngineAsker(Asker):
-    """Asks through engines. A run's blocks are those of the plan under the first scheme, then under the second, ...
+    """Asks through one engine, all schemes of a block in one batch.
 
     See :class:`Asker` for the arguments.
     """
@@ -107,14 +109,7 @@ class EngineAsker(Asker):
         super().__init__(prompts, probe, plan, labels, generate=generate, audit=audit)
         self.versions = {"vllm": model.engines.version()}
         self.model = model
-        self._running: tuple[str, LLM] | None = None
-
-    def __len__(self) -> int:
-        return len(self.plan) * len(self.labels)
-
-    def part(self, number: int) -> tuple[int, Sequence[str]]:
-        scheme, planned = divmod(number, len(self.plan))
-        return planned, self.labels[scheme : scheme + 1]
+        self._running: LLM | None = None
 
     def hand_over(self, pixels: list[Pixels], questions: list[list[Question]]) -> list[Request]:
         requests = []
@@ -127,40 +122,48 @@ class EngineAsker(Asker):
         return requests
 
     def answer(self, prepared: Prepared, labels: Sequence[str]) -> list[Outcome]:
-        (label,) = labels
         flat = [question for asked in prepared.questions for question in asked]
-        answers = iter(self._asked_of(self.engine(label), prepared.asked, flat))
-        return [{label: list(islice(answers, len(asked)))} for asked in prepared.questions]
+        names = [label for label in labels for _ in flat]
+        answers = iter(self._asked_of(prepared.asked * len(labels), flat * len(labels), names))
+        outcomes: list[Outcome] = [{} for _ in prepared.questions]
+        for label in labels:
+            for outcome, asked in zip(outcomes, prepared.questions, strict=True):
+                outcome[label] = list(islice(answers, len(asked)))
+        return outcomes
 
     def answer_alone(self, pixels: Pixels, questions: Sequence[Question], label: str) -> list[Answer]:
-        engine = self.engine(label)
         found = []
         for request, question in zip(self.hand_over([pixels], [list(questions)]), questions, strict=True):
-            engine.reset_prefix_cache()
-            found += self._asked_of(engine, [request], [question])
+            self.engine.reset_prefix_cache()
+            found += self._asked_of([request], [question], [label])
         return found
 
     def close(self) -> None:
         """Stop the running engine."""
         if self._running is not None:
-            self.model.engines.stop(self._running[1])
+            self.model.engines.stop(self._running)
             self._running = None
 
-    def engine(self, label: str) -> LLM:
-        """The engine that runs a scheme. Another one is stopped first: two may not fit the memory."""
-        if self._running is None or self._running[0] != label:
-            self.close()
-            engine = self.model.engines.start(self.model.folder, label, self.model.options)
-            self._running = (label, engine)
-            self._same_tokens(engine)
-        return self._running[1]
+    @property
+    def several(self) -> bool:
+        """Whether requests name their scheme."""
+        return len(self.labels) > 1
+
+    @property
+    def engine(self) -> LLM:
+        """The engine, started when it is asked for."""
+        if self._running is None:
+            scheme = "native" if self.several else self.labels[0]
+            self._running = self.model.engines.start(self.model.folder, scheme, self.model.options, rules=self.several)
+            self._same_tokens(self._running)
+        return self._running
 
     def _same_tokens(self, engine: LLM) -> None:
         """Raise ModelError where the engine's processor makes other tokens of a picture than the model's own."""
         item = self.probe.items[0]
         question = self.probe.questions(item, 0)[0]
         request = self.hand_over([self.probe.compose(item, 0)], [[question]])
-        (output,) = self._generate(engine, request, [self._wanted(question)])
+        (output,) = self._generate(engine, request, [self._wanted(question, self.labels[0])])
         ours = self.prompts(question.text).ids
         if output.prompt_token_ids != ours:
             raise ModelError(
@@ -168,8 +171,11 @@ class EngineAsker(Asker):
                 f"{len(ours)}, or others; measure this model with --backend hf"
             )
 
-    def _asked_of(self, engine: LLM, requests: Sequence[Request], questions: Sequence[Question]) -> list[Answer]:
-        outputs = self._generate(engine, requests, [self._wanted(question) for question in questions])
+    def _asked_of(
+        self, requests: Sequence[Request], questions: Sequence[Question], labels: Sequence[str]
+    ) -> list[Answer]:
+        wanted = [self._wanted(question, label) for question, label in zip(questions, labels, strict=True)]
+        outputs = self._generate(self.engine, requests, wanted)
         if self.generate:
             texts = (output.outputs[0].text for output in outputs)
             return [from_text(text, question, self.unit) for text, question in zip(texts, questions, strict=True)]
@@ -177,13 +183,14 @@ class EngineAsker(Asker):
         logprobs = [{token: entry.logprob for token, entry in row.items()} for row in told]
         return self.answers.read_logprobs(logprobs, questions)
 
-    def _wanted(self, question: Question) -> SamplingParams:
+    def _wanted(self, question: Question, label: str) -> SamplingParams:
         from vllm import SamplingParams
 
+        rule = {"bapa": label} if self.several else None
         if self.generate:
-            return SamplingParams(temperature=0, max_tokens=self.generate)
+            return SamplingParams(temperature=0, max_tokens=self.generate, extra_args=rule)
         tokens = [token for ids in self.answers.tokens(question.choices) for token in ids.tolist()]
-        return SamplingParams(temperature=0, max_tokens=1, logprob_token_ids=tokens)
+        return SamplingParams(temperature=0, max_tokens=1, logprob_token_ids=tokens, extra_args=rule)
 
     def _generate(
         self, engine: LLM, requests: Sequence[Request], wanted: Sequence[SamplingParams]

@@ -11,7 +11,9 @@ import torch
 import transformers
 from transformers import PreTrainedModel
 
-from tests.tiny.base import HIDDEN, IMAGE, VOCABULARY, text, vision
+from tests.tiny.base import END, HIDDEN, IMAGE, START, VOCABULARY, text, vision
+from tests.tiny.mrope import EXPERTS, LINEAR, QWEN3_TOWER, TOKENS
+from tests.tiny.newest import minicpm_config
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,33 @@ UNSUPPORTED: dict[str, Unsupported] = {
                 | {"num_hidden_layers": 2, "num_attention_heads": 2, "seq_len": 16},
             },
             ENCODER,
+        ),
+        Unsupported(
+            "minicpmv4_7",
+            "MiniCPMV4_7ForConditionalGeneration",
+            minicpm_config(image_start_id=START, image_end_id=END),
+            "canvas",
+        ),
+        Unsupported(
+            "qwen4_exp",
+            "Qwen4ExpForConditionalGeneration",
+            {
+                "vision_config": QWEN3_TOWER,
+                "text_config": text(
+                    **LINEAR,
+                    **EXPERTS,
+                    num_experts=4,
+                    shared_expert_intermediate_size=32,
+                    hc_lowrank=16,
+                    indexer_n_heads=2,
+                    indexer_kv_heads=1,
+                    indexer_head_dim=16,
+                    indexer_budget=512,
+                    indexer_compress_ratio=4,
+                ),
+                **TOKENS,
+            },
+            "indexer",
         ),
     ]
 }

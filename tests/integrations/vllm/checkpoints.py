@@ -59,6 +59,7 @@ class Checkpoint:
     ``tokens``: special words. ``picture``: what stands in a prompt for one picture. ``sizes``: (width, height) of
     pictures. ``engine``: engine arguments it needs. ``gain`` and ``embedding_gain``: factors on the random weights, so
     that positions show in what is written. ``causal``: image tokens do not see each other, as they would on a GPU.
+    ``added``: the family's tokenizer splits words in its own way, so that ours are added to it whole.
     """
 
     name: str
@@ -73,10 +74,13 @@ class Checkpoint:
     gain: float = 6.0
     embedding_gain: float = 6.0
     causal: bool = False
+    added: bool = False
 
     def save(self, folder: Path) -> Path:
         """Write the checkpoint into ``folder``."""
         words = tokenizer(self.tokens, **self.named)
+        if self.added:
+            words.add_tokens(WORDS)
         ids = words.get_vocab()
         model_class = getattr(transformers, self.model_class)
         with torch.random.fork_rng(devices=[]), torch.no_grad():

@@ -45,8 +45,8 @@ def started() -> Iterator[Callable[..., Any]]:
     """Starts an engine; all are stopped in the end."""
     running: list[Any] = []
 
-    def start(folder: Path, scheme: str, options: dict[str, Any]) -> Any:
-        running.append(engines.start(folder, scheme, options))
+    def start(folder: Path, scheme: str, options: dict[str, Any], **more: Any) -> Any:
+        running.append(engines.start(folder, scheme, options, **more))
         return running[-1]
 
     yield start

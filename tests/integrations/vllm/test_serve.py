@@ -67,7 +67,7 @@ def ask(address: str, route: str, body: dict | None = None) -> dict:
 
 
 def test_it_says_its_scheme(address):
-    assert ask(address, "/bapa") == {"scheme": SCHEME}
+    assert ask(address, "/bapa") == {"scheme": SCHEME, "rules": True}
     assert ask(address, "/v1/models")["data"][0]["id"] == "reference:bottom"
 
 
@@ -81,24 +81,42 @@ def test_chat_with_a_picture(address, tmp_path):
             question = probe.questions(item, cell)[0].text
             expected = logprobs(loaded, picture, question, SCHEME)
             margins.append((expected, logprobs(loaded, picture, question, "native")))
-            png = io.BytesIO()
-            picture.save(png, "PNG")
-            url = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
-            content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": question}]
-            reply = ask(
-                address,
-                "/v1/chat/completions",
-                {
-                    "model": "reference:bottom",
-                    "messages": [{"role": "user", "content": content}],
-                    **{"temperature": 0, "max_tokens": 1, "logprobs": True, "top_logprobs": 20},
-                    "add_special_tokens": True,  # the template leaves <s> to the tokenizer
-                },
-            )
-            told = {t["token"]: t["logprob"] for t in reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]}
-            assert told["yes"] - told["no"] == pytest.approx(expected, abs=2e-3)
+            reply = ask(address, "/v1/chat/completions", body(picture, question))
+            assert margin(reply) == pytest.approx(expected, abs=2e-3)
             assert reply["choices"][0]["message"]["content"].strip() == ("yes" if expected > 0 else "no")
+            # A request that names its rule runs under it, from the same cache.
+            reply = ask(address, "/v1/chat/completions", body(picture, question, vllm_xargs={"bapa": "native"}))
+            assert margin(reply) == pytest.approx(margins[-1][1], abs=2e-3)
     assert np.abs(np.diff(margins)).max() > 0.5  # the scheme shows
+
+
+def test_an_unknown_rule_is_a_400(address):
+    picture = Image.new("RGB", (72, 72), "grey")
+    for rule in ("bapas", "vrope", "bapa:distance=99999"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            ask(address, "/v1/chat/completions", body(picture, "?", vllm_xargs={"bapa": rule}))
+        assert refused.value.code == 400
+        assert rule.partition(":")[0] in json.load(refused.value)["error"]["message"]
+    ask(address, "/v1/chat/completions", body(picture, "?"))
+
+
+def body(picture: Image.Image, question: str, **more: object) -> dict:
+    png = io.BytesIO()
+    picture.save(png, "PNG")
+    url = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+    content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": question}]
+    return {
+        "model": "reference:bottom",
+        "messages": [{"role": "user", "content": content}],
+        **{"temperature": 0, "max_tokens": 1, "logprobs": True, "top_logprobs": 20},
+        "add_special_tokens": True,  # the template leaves <s> to the tokenizer
+        **more,
+    }
+
+
+def margin(reply: dict) -> float:
+    told = {t["token"]: t["logprob"] for t in reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]}
+    return told["yes"] - told["no"]
 
 
 def logprobs(loaded, picture: Image.Image, question: str, scheme: str) -> float:
