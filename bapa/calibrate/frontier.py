@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from bapa.calibrate.criteria import evenness
 from bapa.calibrate.kept import holds
 from bapa.stats import Settings, bias
 from bapa.stats.intervals import Estimate
@@ -19,8 +21,9 @@ NATIVE = "native"
 class Point:
     """One candidate on the items it was asked about.
 
-    ``range``, ``worst``, ``mean``: over cells, of the AUC; of hits where nothing absent was asked. ``kept``: by task of
-    a side-effect probe, the share of native's right answers.
+    ``range``, ``worst``, ``mean``: over cells, of the AUC; of hits where nothing absent was asked. ``even``: mean of
+    :func:`~bapa.calibrate.criteria.evenness`. ``kept``: by task of a side-effect probe, the share of native's right
+    answers.
     """
 
     candidate: str
@@ -28,6 +31,7 @@ class Point:
     range: Estimate
     worst: Estimate
     mean: Estimate
+    even: float
     kept: Mapping[str, Estimate]
 
     @property
@@ -95,10 +99,13 @@ def point(candidate: str, rows: pd.DataFrame, kept: Mapping[str, Estimate], cell
     overall = bias.overall(rows, cells, settings)
     name = "auc" if overall["auc"]["value"] is not None else "hit"
     span, worst = (overall[key(name)] for key in (bias.range_key, bias.worst_key))
-    return Point(candidate, rows["item"].nunique(), span, worst, overall[name], kept)
+    even = float(np.mean(evenness(rows, cells)))
+    return Point(candidate, rows["item"].nunique(), span, worst, overall[name], even, kept)
 
 
 def _evenness(one: Point) -> tuple[float, float]:
-    """A range below zero is chance, so among such ranges the better worst cell decides."""
-    value, worst = one.range["value"], one.worst["value"]
-    return max(0.0, 1.0 if value is None else value), -(worst or 0.0)
+    """The range in whole points, nothing below zero: a few dozen items tell no finer. Among like ranges the margins
+    decide, which still tell rules apart where all cells are nearly always right.
+    """
+    value = one.range["value"]
+    return float(round(100 * max(0.0, 1.0 if value is None else value))), -one.even

@@ -15,8 +15,11 @@ def kept(native: pd.DataFrame, rule: pd.DataFrame, cells: int, settings: Setting
 
     ``native``, ``rule``: rows of ``answers.parquet`` under one scheme each. The interval is Student's over clusters,
     from a paired jackknife of the quotient; where no cluster tells the two apart it is as wide as Wilson's interval of
-    what never happened. Both bounds are None of one cluster, and everything where natively nothing is right.
+    what never happened. Native positions keep 1, without doubt. Both bounds are None of one cluster, and everything
+    where natively nothing is right.
     """
+    if set(rule["scheme"]) == set(native["scheme"]):
+        return intervals.estimate(1.0, 1.0, 1.0)
     here = rule[rule["item"].isin(set(native["item"]))]
     there = native[native["item"].isin(set(rule["item"]))]
     ((_, one),) = trials.read(there, cells).items()

@@ -83,6 +83,11 @@ def test_what_no_item_tells_apart_is_not_certain() -> None:
     assert found["low"] < 0.95
 
 
+def test_native_keeps_all_of_itself() -> None:
+    native = rows("native", some(0.9))
+    assert kept(native, native, CELLS, SETTINGS) == {"value": 1, "low": 1, "high": 1}
+
+
 def test_holding_counts_the_lower_bound_and_leaving_gives_the_benefit_of_doubt() -> None:
     found = {"value": 0.95, "low": 0.89, "high": 1.0}
     assert holds(found, 0.89)
@@ -116,8 +121,8 @@ def estimate(value: float, low: float | None = None) -> dict[str, float | None]:
     return {"value": value, "low": value if low is None else low, "high": 1.0}
 
 
-def at(name: str, span: float, share: float, worst: float = 0.9, items: int = 32) -> Point:
-    return Point(name, items, estimate(span), estimate(worst), estimate(0.95), {"where": estimate(share)})
+def at(name: str, span: float, share: float, worst: float = 0.9, items: int = 32, even: float = 0.8) -> Point:
+    return Point(name, items, estimate(span), estimate(worst), estimate(0.95), even, {"where": estimate(share)})
 
 
 def test_the_evenest_rule_that_keeps_its_promise_is_chosen() -> None:
@@ -138,9 +143,12 @@ def test_the_evenest_rule_that_keeps_its_promise_is_chosen() -> None:
     assert Frontier(0.9, (*points[:3], doubt)).chosen == "a"
 
 
-def test_ranges_below_zero_tie_and_the_worst_cell_decides() -> None:
-    points = (at("native", 0.2, 1), at("a", -0.05, 0.95, 0.91), at("b", -0.01, 0.95, 0.97))
+def test_ranges_less_than_a_point_apart_tie_and_the_margins_decide() -> None:
+    points = (at("native", 0.2, 1), at("a", -0.05, 0.95, even=0.7), at("b", 0.003, 0.95, even=0.9))
     assert Frontier(0.9, points).chosen == "b"
+    assert Frontier(0.9, (*points, at("c", 0.02, 0.95, even=0.95))).chosen == "b"  # two points more are no tie
+    saturated = (at("native", 0.001, 1, even=0.85), *points[1:])
+    assert Frontier(0.9, saturated).chosen == "b"  # where native itself is even, its margins still are not
 
 
 def test_a_record_reads_back() -> None:
