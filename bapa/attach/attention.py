@@ -24,7 +24,7 @@ from bapa.attach import turning
 from bapa.attach.call import Attached, Turns, aligned
 from bapa.attach.correction import Correction, numbers
 from bapa.attach.looks import KINDS, Block, blocks
-from bapa.attach.rotary import first_of
+from bapa.attach.rotary import first_of, sections
 from bapa.attach.turning import Turn
 from bapa.errors import ModelError, SchemeError
 from bapa.families import facts as families
@@ -87,8 +87,8 @@ class AttentionHook:
                 )
             except _Seen as look:
                 seen.append(look.query)
-        sections = tuple((getattr(module, "rope_scaling", None) or {}).get("mrope_section", ()))
-        turn = turning.found(seen[0], seen[-1], known.embed(torch.full_like(here, 3)), sections) if seen else None
+        further = known.embed(torch.full_like(here, 3))
+        turn = turning.found(seen[0], seen[-1], further, sections(self.config)) if seen else None
         if turn is None:
             raise ModelError(
                 f"{type(module).__name__} turns its queries in a way this release does not know; "
@@ -141,9 +141,9 @@ class AttentionHook:
         return plain + bias.to(plain.dtype)
 
     def _bias(self, bias: Bias, queries: int, keys: int, known: Turns) -> Tensor:
-        sections = self.turn.sections if self.turn else ()
-        asked = turning.angles(known.embed(known.tokens.positions[..., -queries:]), sections)
-        seen = turning.angles(known.embed(aligned(known.tokens.positions, keys)), sections)
+        pairs = sections(self.config)
+        asked = turning.angles(known.embed(known.tokens.positions[..., -queries:]), pairs)
+        seen = turning.angles(known.embed(aligned(known.tokens.positions, keys)), pairs)
         cosine = sum_of([a.float() @ b.float().mT for a, b in zip(asked, seen, strict=True)]) / asked[0].shape[-1]
         image, own = aligned(known.image, keys)[:, None], known.image[:, -queries:, None]
         chosen = torch.zeros_like(image & own)

@@ -64,7 +64,7 @@ class Attachment:
         self.thread = threading.local()  # one model may serve several: the call and the prompt of each
         self.plan = plan = Plan.of(scheme, anatomy.axes, len(anatomy.layers))
         self.looking = Looking.attach(self, anatomy) if effects.attends else None
-        self.mixer = Mixer(scheme.sets, effects.part.channels, sections(anatomy))
+        self.mixer = Mixer(scheme.sets, effects.part.channels, sections(anatomy.model.config))
         self.handles = [
             anatomy.outer.register_forward_pre_hook(self.enter, with_kwargs=True),
             anatomy.outer.register_forward_hook(self.leave, with_kwargs=True, always_call=True),

@@ -14,6 +14,9 @@ from bapa.attach.rotary import first_of
 from bapa.attach.state import SLOT
 from bapa.errors import ModelError
 
+# Gemma 3 hands out one a kind of layer under transformers 4.
+_EMBEDDINGS = ("position_embeddings", "position_embeddings_global", "position_embeddings_local")
+
 
 @dataclass
 class LayerHook:
@@ -29,15 +32,15 @@ class LayerHook:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Swap the rotary embedding and the mask of a running call."""
-        embedding = kwargs.get("position_embeddings")
+        given = {name: value for name, value in kwargs.items() if name in _EMBEDDINGS and value is not None}
         # A layer computed again for its gradients runs after its call has ended.
-        rides = None if embedding is None else getattr(first_of(embedding), SLOT, None)
+        rides = next((getattr(first_of(value), SLOT, None) for value in given.values()), None)
         call = self.attachment.running() or rides
         if call is None:
             return None
         changed = dict(kwargs)
         if self.variant:
-            changed["position_embeddings"] = self._embedding(call, embedding)
+            changed |= self._embeddings(call, given)
         if self.rank is not None and call.layout is not None:
             if "attention_mask" not in kwargs:
                 raise ModelError(f"{type(module).__name__} takes no attention_mask by name; use image_attention=native")
@@ -45,14 +48,19 @@ class LayerHook:
             changed["attention_mask"] = self._mask(call, kwargs["attention_mask"], self.rank, keys)
         return args, changed
 
-    def _embedding(self, call: Call, given: Any) -> Any:
-        """The embedding of this layer's rule, in place of the one of the first rule that the model handed out."""
-        for first, others in call.embeddings:
-            if first() is first_of(given):
-                return others[self.variant - 1]
-        raise ModelError(
-            f"{self.attachment.scheme} gives each layer its own positions, but a layer did not get its own"
-        )
+    def _embeddings(self, call: Call, given: dict[str, Any]) -> dict[str, Any]:
+        """The embeddings of this layer's rule, in place of those of the first rule that the model handed out."""
+        own = {
+            name: others[self.variant - 1]
+            for name, value in given.items()
+            for first, others in call.embeddings
+            if first() is first_of(value)
+        }
+        if not own or len(own) < len(given):
+            raise ModelError(
+                f"{self.attachment.scheme} gives each layer its own positions, but a layer did not get its own"
+            )
+        return own
 
     def _mask(self, call: Call, given: Tensor | None, rank: int, keys: int) -> Tensor:
         effects = self.attachment.effects

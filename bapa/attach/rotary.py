@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PretrainedConfig
 
 from bapa.attach.plan import Tracks
 from bapa.errors import ModelError
-from bapa.families.anatomy import Anatomy
 from bapa.schemes.part import Channels
 
 
@@ -222,8 +222,8 @@ def joined(part: Tensor, sections: tuple[int, ...]) -> Tensor:
     return torch.cat([piece[i % len(sections)] for i, piece in enumerate(pieces)], -1)
 
 
-def sections(anatomy: Anatomy) -> tuple[int, ...]:
+def sections(config: PretrainedConfig) -> tuple[int, ...]:
     """Rotary pairs of each axis, as the config of an M-RoPE model tells them."""
-    words = anatomy.model.config.get_text_config()
+    words = config.get_text_config()
     told = (getattr(words, name, None) or {} for name in ("rope_scaling", "rope_parameters"))
     return next((tuple(found["mrope_section"]) for found in told if "mrope_section" in found), ())

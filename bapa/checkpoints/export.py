@@ -56,7 +56,7 @@ def export(
     with _new(Path(out)) as folder:
         merged = balance(merged.merge_and_unload() if tuned else merged, chosen)
         earlier = type(merged).__module__.rpartition(".")[2] == CODE  # loaded by the code of an earlier export
-        kind = type(merged).__bases__[0] if earlier else type(merged)
+        kind = next(kind for kind in type(merged).__mro__ if kind.__module__.rpartition(".")[2] != CODE)
         code = _code(kind, chosen) if self_contained else {}
         merged.save_pretrained(folder)
         model.processor.save_pretrained(folder)

@@ -22,6 +22,8 @@ from bapa.schemes.base import Scheme as Rule
 class Balanced(Base):
     """The checkpoint's own class, under the scheme that its config records; weights, masks and caches are its own."""
 
+    _auto_class = "AutoModelForImageTextToText"  # transformers 4 saves the code again only where this is said
+
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
         recorded = told(config)

@@ -93,6 +93,8 @@ def test_positions_only_looks() -> None:
     held = model.model.rope_deltas.clone()
     bapa.positions(model, **other)
     same(model.model.rope_deltas, held)
+    if OLDER:  # which counts a cached token from zero where it is not told its place
+        return
     with torch.no_grad(), seen(model) as record:
         model(input_ids=torch.tensor([[5]]), past_key_values=cache)
     assert record[-1].unique().tolist() == [int(bapa.positions(model, **inputs).max()) + 1]

@@ -256,12 +256,12 @@ def test_a_scheme_from_elsewhere_comes_along(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setitem(SCHEMES, "mine", Mine)
     with pytest.raises(SchemeError, match=r"rule_of_mine imports numbers_of_mine, which may be missing"):
-        exported("llava", tmp_path / "out", Mine())
-    assert not (tmp_path / "out").exists()
+        exported("llava", tmp_path / "mine", Mine())
+    assert not (tmp_path / "mine").exists()
     text = (tmp_path / "rule_of_mine.py").read_text().replace("from numbers_of_mine import STEP", "STEP = 7")
     (tmp_path / "rule_of_mine.py").write_text(text)
-    family = exported("llava", tmp_path / "out", Mine())
-    compare(alone(tmp_path / "out", family), bapa.balance(family.build(), "bapa:distance=7"), family.inputs(ROWS))
+    family = exported("llava", tmp_path / "mine", Mine())
+    compare(alone(tmp_path / "mine", family), bapa.balance(family.build(), "bapa:distance=7"), family.inputs(ROWS))
     assert register(Mine) is Mine
 
 
