@@ -160,7 +160,8 @@ def test_who_was_first_is_said() -> None:
 def test_a_wrong_mask_is_caught(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     softened = layers.softened
     if wrong == "sigma":
-        monkeypatch.setattr(layers, "softened", lambda mask, image, past, sigma: softened(mask, image, past, sigma / 2))
+        half = lambda mask, image, past, sigma, keys: softened(mask, image, past, sigma / 2, keys)  # noqa: E731
+        monkeypatch.setattr(layers, "softened", half)
         with pytest.raises(AssertionError):
             test_sofa_lets_image_tokens_see_later_ones("llava", "sofa", 0.5, (0,), "sdpa")
     else:
