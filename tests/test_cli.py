@@ -238,3 +238,9 @@ def test_a_picture_of_schemes_that_cannot_be_drawn(name: str, tmp_path: Path) ->
     done = CliRunner().invoke(app, ["schemes", "--grid", "4x4", "--picture", str(tmp_path / name)])
     assert done.exit_code == 2
     assert "a .png, .svg, .pdf in a folder that is there is accepted" in " ".join(done.output.split())
+
+
+def test_a_picture_of_schemes_is_one_of_a_grid(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["schemes", "--picture", str(tmp_path / "a.png")])
+    assert done.exit_code == 2
+    assert "name it: --grid 24x24" in " ".join(done.output.split())

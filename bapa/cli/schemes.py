@@ -25,6 +25,8 @@ def schemes(
     from bapa.report import profiles
     from bapa.schemes import make, table
 
+    if picture and grid is None:
+        raise ConfigError(f"--picture {picture} draws distances on a grid of patches; name it: --grid 24x24")
     if grid is None:
         out.print(profiles.listing(table()))
         return
