@@ -38,6 +38,7 @@ class Engines(Protocol):
     def start(
         self, folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None = None, *, rules: bool = False
     ) -> LLM: ...
+    def check_together(self, folder: Path, labels: Sequence[str]) -> None: ...
     def stop(self, engine: LLM) -> None: ...
     def version(self) -> str: ...
 
@@ -110,6 +111,8 @@ class EngineAsker(Asker):
         self.versions = {"vllm": model.engines.version()}
         self.model = model
         self._running: LLM | None = None
+        if self.several:
+            model.engines.check_together(model.folder, labels)
 
     def hand_over(self, pixels: list[Pixels], questions: list[list[Question]]) -> list[Request]:
         requests = []

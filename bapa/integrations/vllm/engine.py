@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from textwrap import shorten
@@ -49,6 +49,17 @@ def arguments(folder: Path, scheme: str | Scheme, *, rules: bool = False) -> dic
     config = AutoConfig.from_pretrained(folder)
     changed = overrides(config, scheme, rules=rules)
     return {"model": str(folder), "hf_overrides": changed, "worker_extension_cls": worker.NAME}
+
+
+def check_together(folder: Path, labels: Sequence[str]) -> None:
+    """Raise SchemeError where requests to one engine for the model in ``folder`` cannot each run under one of
+    ``labels``, UnsupportedModelError where those to this model cannot name a scheme.
+    """
+    from transformers import AutoConfig
+
+    rules = Rules(AutoConfig.from_pretrained(folder), NATIVE, 1)
+    for label in labels:
+        rules.read(label)
 
 
 def recorded(folder: Path) -> Scheme:

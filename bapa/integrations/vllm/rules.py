@@ -131,8 +131,6 @@ def salt(scheme: Scheme, given: str | None) -> str:
 
 
 def _admitted(request: Any, rules: Rules | None, processor: Any) -> Any:
-    from vllm.exceptions import VLLMValidationError
-
     label = named(request.sampling_params)
     try:
         if rules is None:
@@ -144,6 +142,8 @@ def _admitted(request: Any, rules: Rules | None, processor: Any) -> Any:
             rules.fits(scheme, [feature.mm_position.get_num_embeds() for feature in request.mm_features])
             request.cache_salt = salt(scheme, request.cache_salt)
     except (SchemeError, ModelError) as error:
+        from vllm.exceptions import VLLMValidationError
+
         # Its new pictures are noted as sent by now, and never will be: a later request would go without them.
         if (cache := processor.renderer.mm_processor_cache) is not None:
             for feature in request.mm_features or ():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -108,10 +107,3 @@ def test_an_engine_without_rules_refuses_them(case, small, started):
     engine = started(case.folder, "native", small)
     with pytest.raises(VLLMValidationError, match="takes no rule; start it with bapa serve --rules"):
         engine.generate(case.requests[:1], case.wanted("bapa"), use_tqdm=False)
-
-
-def test_another_front_end_is_refused():
-    from bapa.errors import IntegrationError
-
-    with pytest.raises(IntegrationError, match="no process_inputs"):
-        rules_module.admit(SimpleNamespace(), None)
