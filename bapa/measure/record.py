@@ -11,14 +11,17 @@ import bapa
 from bapa.files import command
 from bapa.inference import store as stores
 from bapa.inference.block import Asker
+from bapa.inference.geometry import geometry
 from bapa.inference.store import Block
 
 HOW = ("command", "versions", "prefill", "at_once")  # at_once: canvases that fit the memory, where a batch did not
 SHOWN = 5  # unread answers that are told word by word
 
 
-def about(asker: Asker, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Which model, which probe, how long the prompts: for ``run.json`` and ``bias.json``."""
+def about(asker: Asker, config: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """Which model, which probe, how its cells fall on image tokens, how long the prompts: for ``run.json`` and
+    ``bias.json``. ``model``: its config.
+    """
     probe = asker.probe
     return {
         "model": config["model"],
@@ -30,6 +33,7 @@ def about(asker: Asker, config: Mapping[str, Any]) -> dict[str, Any]:
             "source": probe.source["name"],
             "path": str(probe.path),
         },
+        "geometry": geometry(model, asker.prompts, probe),
         "prompts": {"tokens": asker.plan.tokens, "unknown": asker.plan.unknown, "longest": asker.plan.longest},
     }
 

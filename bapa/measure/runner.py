@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -95,7 +96,7 @@ def measure(
                 ask(asker, store, "measuring", processes=processes, fail_on_error=fail_on_error)
             processes.wait()
             if processes.main:
-                _seal(asker, store, settings, fail_on_error)
+                _seal(asker, store, settings, fail_on_error, backend.config)
             processes.wait()
     return load_run(out)
 
@@ -112,8 +113,10 @@ def with_units(answers: pa.Table, probe: Probe) -> pa.Table:
     return answers
 
 
-def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float) -> None:
-    """Write the answers, beside those that a finished run holds already, and what follows from them."""
+def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float, model: Any) -> None:
+    """Write the answers, beside those that a finished run holds already, and what follows from them. ``model``: its
+    config.
+    """
     blocks = store.blocks()
     failed = [error for _, block in sorted(blocks.items()) for error in stores.errors(block)]
     check_failures(failed, asker, fail_on_error)
@@ -125,7 +128,7 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float) 
         store.config["schemes"] = [*before.config["config"]["schemes"], *asker.labels]
     first = probe.design.order == "question-first"
     found = bias(answers.to_pandas(), rows=probe.rows, cols=probe.cols, question_first=first, settings=settings)
-    about = record.about(asker, store.config)
+    about = record.about(asker, store.config, model)
     told = record.told(asker, blocks, failed)
     if before is not None:
         told = record.added(before.config, told, asker.labels)

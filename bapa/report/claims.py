@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Literal
 
 from bapa.report.compare import Bias, base, changes
@@ -10,6 +11,7 @@ from bapa.stats.clusters import LEAST
 from bapa.stats.quantities import cell
 from bapa.stats.text import percent, with_interval
 
+_EQUAL = 0.9  # cells that hold so much of the image tokens of the largest count as equal
 EVEN = 0.10  # a map is called even where the interval of its range ends below
 Reading = Literal["no answers", "uneven", "blind", "even", "unclear"]
 
@@ -91,6 +93,27 @@ def few(bias: Bias) -> str:
     return (
         f"Only {over['number']} {what} stand behind intervals and tests, which are over {what}. A test over fewer than "
         f"{LEAST} has little power: that it finds nothing does not show that there is nothing"
+    )
+
+
+def cut(bias: Bias) -> str:
+    """What to say where cells do not hold whole image tokens, or not equally many; empty where they do, and where the
+    tokens are not told.
+    """
+    found = bias.get("geometry")
+    if found is None or found["tokens"] is None:
+        return ""
+    least, most = found["cell"]
+    if not found["shared"] and least > _EQUAL * most:
+        return ""
+    rows, cols = found["tokens"]
+    of = bias["probe"]["rows"] * bias["probe"]["cols"]
+    covers = f"{most:g}" if least == most else f"{least:g} to {most:g}"
+    command = shlex.join(["bapa", "probe", bias["probe"]["source"], "--align", bias["model"]["name"], "--out", "PROBE"])
+    return (
+        f"Cells do not fall on whole image tokens: a cell covers {covers} of {rows} x {cols}, and {found['shared']} of "
+        f"{of} cells share tokens with what lies beside them. So cells may differ by how their edges fall and not only "
+        f"by where they stand. Build a probe that fits this model: {command}"
     )
 
 

@@ -74,7 +74,7 @@ def _listed(run: Run) -> RenderableType:
 def _notes(run: Run) -> Iterator[str]:
     """What else one must know: what is no answer, whether batching changed answers, and the arithmetic's noise."""
     yield from (claims.wanted(run.bias, label) for label in run.bias["schemes"] if not claims.answers(run.bias, label))
-    yield from filter(None, [claims.few(run.bias)])
+    yield from filter(None, [claims.few(run.bias), claims.cut(run.bias), _geometry(run.bias)])
     if (asked := run.config.get("prompts")) and asked["unknown"]:
         yield (
             f"unread: {asked['unknown']} of the {asked['tokens']} tokens of the prompts are words that this model's "
@@ -99,6 +99,17 @@ def _notes(run: Run) -> Iterator[str]:
         moved = found["largest_margin_difference"]
         margin = "" if moved is None else f", largest difference of a margin {moved:.1g}"
         yield f"floor: {found['flips']} of {found['answers']} answers flip from native to {label}{margin}"
+
+
+def _geometry(bias: Mapping[str, Any]) -> str:
+    """How the cells fall on image tokens, where that is as it should be or not told."""
+    found = bias.get("geometry")
+    if found is None or claims.cut(bias):
+        return ""
+    if found["tokens"] is None:
+        return f"image tokens of a cell: not told, {found['reason']}"
+    rows, cols = found["tokens"]
+    return f"image tokens of a cell: {found['cell'][1]:g} of {rows} x {cols}, all whole"
 
 
 def figure(estimate: Estimated) -> str:

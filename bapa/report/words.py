@@ -114,7 +114,7 @@ def findings(bias: Bias, noise: SeedNoise | None = None) -> list[str]:
     """
     effects = [effect(bias, scheme) for scheme in remedies(bias)] if claims.answers(bias, base(bias)) else []
     few = f"{claims.few(bias)}." if claims.few(bias) else ""
-    return [spread(bias), *effects, *filter(None, [few, unread(bias)]), *arithmetic(bias), *training(bias, noise)]
+    return [spread(bias), *effects, *filter(None, [few, claims.cut(bias), unread(bias)]), *arithmetic(bias), *training(bias, noise)]
 
 
 def arithmetic(bias: Bias) -> Iterator[str]:
