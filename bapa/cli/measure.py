@@ -39,7 +39,7 @@ def measure(
     items: Annotated[int | None, typer.Option(help="Only the first so many items.")] = None,
     batch_size: common.BatchSize = 18,
     generate: Annotated[int, typer.Option(help="Let the model write so many tokens; 0 reads logits.")] = 0,
-    audit: Annotated[int, typer.Option(help="Canvases asked again one by one, with nothing shared.")] = 16,
+    audit: Annotated[int, typer.Option(help="Canvases asked again one by one, and in words beside the logits.")] = 16,
     fail_on_error: Annotated[str, typer.Option(help="Answers that may fail: a count, or a fraction below 1.")] = "0",
     cluster: Annotated[
         Unit,

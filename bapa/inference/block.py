@@ -18,9 +18,11 @@ from bapa.inference.answers import Answer, AnswerSet
 from bapa.inference.plan import Canvas, Plan
 from bapa.inference.pointing import UNITS
 from bapa.inference.prompts import Prompts
+from bapa.inference.reading import from_text
 from bapa.inference.store import SCHEMA, Block
 from bapa.probe import Item, Probe, Question
 
+WRITTEN = 16  # tokens that the model may write where logits are compared with words
 Pixels = NDArray[np.uint8]  # (height, width, 3)
 Outcome = dict[str, list[Answer]]  # of one canvas: by scheme, the answer to each question
 
@@ -38,7 +40,8 @@ class Asker(ABC):
     """Asks the blocks of a run.
 
     ``labels``: the schemes. ``generate``: how many tokens the model writes; 0 reads the logits. ``audit``: how many
-    canvases, spread over the run, are asked again one question at a time with nothing shared. ``prefill``: whether
+    canvases, spread over the run, are asked again one question at a time with nothing shared, and where logits are read
+    the model also writes its answers to them. ``prefill``: whether
     questions about one canvas share its prefill; ``versions``: of what the back end stands on; both for the record.
     """
 
@@ -82,6 +85,10 @@ class Asker(ABC):
     @abstractmethod
     def answer_alone(self, pixels: Pixels, questions: Sequence[Question], label: str) -> list[Answer]:
         """The answers to questions about one canvas under one scheme, each asked with nothing shared."""
+
+    @abstractmethod
+    def write_alone(self, pixels: Pixels, questions: Sequence[Question], label: str, tokens: int) -> list[str]:
+        """What the model writes to questions about one canvas under one scheme, at most ``tokens`` tokens each."""
 
     def prepare(self, canvases: Sequence[Canvas]) -> Prepared | Exception:
         """Canvases ready for the model. It runs in a thread of its own, so an error is handed on instead of raised."""
@@ -166,14 +173,23 @@ class Asker(ABC):
         }
 
     def _audit(self, canvas: Canvas, outcome: Outcome) -> list[dict[str, Any]]:
-        """Each question about ``canvas`` asked alone, beside what it got in its batch."""
+        """Each question about ``canvas`` asked alone, beside what it got in its batch, and what the model writes to it
+        where its logits were read.
+        """
         item, questions = self._asked(canvas)
+        pixels = self.probe.compose(item, canvas.cell)
         entries = []
         for label, answers in outcome.items():
             pairs = [pair for pair in zip(questions, answers, strict=True) if pair[1].error is None]
-            again = self.answer_alone(self.probe.compose(item, canvas.cell), [question for question, _ in pairs], label)
-            for (question, batched), alone in zip(pairs, again, strict=True):
-                entries.append({**self._row(item, canvas, question, label, batched), "alone": asdict(alone)})
+            asked = [question for question, _ in pairs]
+            again = self.answer_alone(pixels, asked, label)
+            texts = [] if self.generate else self.write_alone(pixels, asked, label, WRITTEN)
+            for index, ((question, batched), alone) in enumerate(zip(pairs, again, strict=True)):
+                entry = {**self._row(item, canvas, question, label, batched), "alone": asdict(alone)}
+                if texts:
+                    read = from_text(texts[index], question)
+                    entry["written"] = {"text": texts[index], "answer": read.answer}
+                entries.append(entry)
         return entries
 
 

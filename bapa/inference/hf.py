@@ -136,6 +136,13 @@ class ModelAsker(Asker):
         with balanced(self.forward.model, label):
             return [self._alone(pixels, question) for question in questions]
 
+    def write_alone(self, pixels: Pixels, questions: Sequence[Question], label: str, tokens: int) -> list[str]:
+        with balanced(self.forward.model, label):
+            return [
+                self.forward.texts(self.forward.prepare([pixels], [[question.text]]), tokens)[0][0]
+                for question in questions
+            ]
+
     def _alone(self, pixels: Pixels, question: Question) -> Answer:
         if self.generate:
             return self._read(self.forward.prepare([pixels], [[question.text]]), [[question]])[0]

@@ -141,6 +141,13 @@ class EngineAsker(Asker):
             found += self._asked_of([request], [question], [label])
         return found
 
+    def write_alone(self, pixels: Pixels, questions: Sequence[Question], label: str, tokens: int) -> list[str]:
+        from vllm import SamplingParams
+
+        wanted = [SamplingParams(temperature=0, max_tokens=tokens)] * len(questions)
+        outputs = self._generate(self.engine(label), self.hand_over([pixels], [list(questions)]), wanted)
+        return [output.outputs[0].text for output in outputs]
+
     def close(self) -> None:
         """Stop the running engine."""
         if self._running is not None:

@@ -16,6 +16,7 @@ from bapa.inference.store import Block
 
 HOW = ("command", "versions", "prefill", "at_once")  # at_once: canvases that fit the memory, where a batch did not
 SHOWN = 5  # unread answers that are told word by word
+TEXT = 120  # characters of them
 
 
 def about(asker: Asker, config: Mapping[str, Any], model: Any) -> dict[str, Any]:
@@ -56,6 +57,25 @@ def told(asker: Asker, blocks: Mapping[int, Block], failed: Sequence[str]) -> di
         "unread": {"answers": len(unread), "first": unread[:SHOWN]},
         "audit": _audit([entry for block in blocks.values() for entry in block["audit"]]),
     }
+
+
+def written(blocks: Mapping[int, Block]) -> dict[str, Any]:
+    """By scheme, what the audited answers say in words: ``answers``, how many ``agree`` with the logits, how many are
+    ``unread``, and the ``first`` that do not agree. Nothing where the model wrote all its answers anyway.
+    """
+    found: dict[str, Any] = {}
+    for _, block in sorted(blocks.items()):
+        for entry in block["audit"]:
+            if (words := entry.get("written")) is None:
+                continue
+            its = found.setdefault(entry["scheme"], {"answers": 0, "agree": 0, "unread": 0, "first": []})
+            its["answers"] += 1
+            its["agree"] += words["answer"] == entry["answer"]
+            its["unread"] += words["answer"] is None
+            if words["answer"] != entry["answer"] and len(its["first"]) < SHOWN:
+                about = {name: entry[name] for name in ("item", "cell", "question", "answer", "margin")}
+                its["first"].append({**about, "text": words["text"][:TEXT]})
+    return found
 
 
 def added(before: Mapping[str, Any], now: Mapping[str, Any], schemes: Sequence[str]) -> dict[str, Any]:

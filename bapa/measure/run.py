@@ -55,7 +55,9 @@ def _statistics(path: Path) -> dict[str, Any]:
             f"{path / BIAS} has version {found.get('version')}, this bapa reads 1 and {VERSION}; measure again into a "
             "new folder"
         )
-    about: dict[str, Any] = {name: found[name] for name in ("model", "probe", "geometry", "prompts") if name in found}
+    about: dict[str, Any] = {
+        name: found[name] for name in ("model", "probe", "geometry", "prompts", "written") if name in found
+    }
     answers = pd.read_parquet(path / ANSWERS)
     settings = Settings(level=found["level"])
     rows, cols = about["probe"]["rows"], about["probe"]["cols"]

@@ -62,7 +62,8 @@ def measure(
         items: only the first so many items.
         generate: let the model write so many tokens and read the answer from the text; 0 reads it from the logits of
             the next token.
-        audit: how many canvases, spread over the run, are asked again one question at a time with nothing shared.
+        audit: how many canvases, spread over the run, are asked again one question at a time with nothing shared, and
+            answered in words beside the logits.
         fail_on_error: how many answers may fail: a count, or a fraction below 1.
         statistics: level, seed, and what counts as one observation.
 
@@ -129,6 +130,7 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float, 
     first = probe.design.order == "question-first"
     found = bias(answers.to_pandas(), rows=probe.rows, cols=probe.cols, question_first=first, settings=settings)
     about = record.about(asker, store.config, model)
+    about["written"] = {**(before.bias.get("written", {}) if before else {}), **record.written(blocks)}
     told = record.told(asker, blocks, failed)
     if before is not None:
         told = record.added(before.config, told, asker.labels)

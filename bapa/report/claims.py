@@ -11,6 +11,7 @@ from bapa.stats.clusters import LEAST
 from bapa.stats.quantities import cell
 from bapa.stats.text import percent, with_interval
 
+AGREE = 0.95  # share of sampled answers that must say in words what the logits say
 _EQUAL = 0.9  # cells that hold so much of the image tokens of the largest count as equal
 EVEN = 0.10  # a map is called even where the interval of its range ends below
 Reading = Literal["no answers", "uneven", "blind", "even", "unclear"]
@@ -115,6 +116,25 @@ def cut(bias: Bias) -> str:
         f"{of} cells share tokens with what lies beside them. So cells may differ by how their edges fall and not only "
         f"by where they stand. Build a probe that fits this model: {command}"
     )
+
+
+def written(bias: Bias) -> str:
+    """Whether sampled answers say in words what the logits say; empty where none were written."""
+    found = {label: its for label, its in bias.get("written", {}).items() if its["answers"]}
+    if not found:
+        return ""
+    total, agree, unread = (sum(its[name] for its in found.values()) for name in ("answers", "agree", "unread"))
+    told = f"Of {total} sampled answers, {agree} say in words what the logits say"
+    if agree < total:
+        each = ", ".join(f"{label} {its['agree']} of {its['answers']}" for label, its in found.items())
+        told += f" ({each}); {unread} name no choice, {total - agree - unread} another one"
+    if agree < AGREE * total:
+        first = next(one for its in found.values() for one in its["first"])
+        told += (
+            f", e.g. {first['answer']!r} by its logits and {first['text'][:40]!r} in words. Let the model write all of "
+            "its answers: bapa measure --generate 16"
+        )
+    return told
 
 
 def wanted(bias: Bias, scheme: str) -> str:

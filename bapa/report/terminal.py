@@ -90,6 +90,8 @@ def _notes(run: Run) -> Iterator[str]:
                 f"  flipped: item {flip['item']}, cell {flip['cell']}, {flip['question']}, {flip['scheme']}: "
                 f"{flip['answer']} in its batch, {flip['alone']['answer']} alone"
             )
+    if words := claims.written(run.bias):
+        yield f"in words: {words}"
     if run.config.get("failed"):
         yield f"failed: {run.config['failed']} of {run.config['answers']} answers; their reasons are in answers.parquet"
     if unread := run.config.get("unread", {}).get("answers"):

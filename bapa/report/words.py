@@ -113,8 +113,14 @@ def findings(bias: Bias, noise: SeedNoise | None = None) -> list[str]:
     floors. ``noise``: over training seeds, where it is known.
     """
     effects = [effect(bias, scheme) for scheme in remedies(bias)] if claims.answers(bias, base(bias)) else []
-    few = f"{claims.few(bias)}." if claims.few(bias) else ""
-    return [spread(bias), *effects, *filter(None, [few, claims.cut(bias), unread(bias)]), *arithmetic(bias), *training(bias, noise)]
+    notes = [f"{text}." if text else "" for text in (claims.few(bias), claims.written(bias))]
+    return [
+        spread(bias),
+        *effects,
+        *filter(None, [*notes, claims.cut(bias), unread(bias)]),
+        *arithmetic(bias),
+        *training(bias, noise),
+    ]
 
 
 def arithmetic(bias: Bias) -> Iterator[str]:

@@ -17,7 +17,9 @@ from bapa.inference.forward import Forward
 from bapa.inference.hf import ModelAsker
 from bapa.measure import load_run
 from bapa.probe import Design, build
+from bapa.report import claims
 from bapa.report.terminal import table
+from bapa.report.words import findings
 from tests.measure.conftest import measured
 
 
@@ -127,7 +129,7 @@ def test_a_question_before_the_image_is_asked_separately(tiny, tmp_path):
     tiny.model.model.register_forward_pre_hook(lambda _, __, inputs: seen.append(inputs["input_ids"]), with_kwargs=True)
     run = measured(tiny, probe, tmp_path / "run", audit=3)
     words = tiny.processor.tokenizer
-    row = words.decode(seen[-1][0])
+    row = words.decode(next(ids[0] for ids in reversed(seen) if ids.shape[1] > 1))  # behind it come written tokens
     assert row.index("answer yes or no") < row.index("<image>")
     assert run.config["prefill"] == "separate"
     assert run.config["audit"]["flips"] == []
@@ -155,6 +157,41 @@ def test_every_flip_of_the_audit_is_reported(tiny, probe, tmp_path, monkeypatch)
     audit = measured(tiny, probe, tmp_path / "run", audit=2).config["audit"]
     assert len(audit["flips"]) == audit["answers"] == 2 * 3 * 2
     assert audit["flips"][0]["answer"] != audit["flips"][0]["alone"]["answer"]
+
+
+def test_the_audit_asks_for_words_too(tiny, probe, tmp_path):
+    """What is written is read by the one reader; a text that names no choice counts as such, and the page says so."""
+    words = tiny.processor.tokenizer
+    found = measured(tiny, probe, tmp_path / "run", items=1, audit=2)
+    for label in ("native", "bapa"):
+        its = found.bias["written"][label]
+        assert its["answers"] == found.config["audit"]["answers"] // 2
+        assert its["agree"] + its["unread"] <= its["answers"]
+        assert its["unread"] > 0, "random weights hardly ever say yes or no"
+        assert its["first"][0]["text"]
+    assert "name no choice" in claims.written(found.bias)
+    assert "bapa measure --generate 16" in claims.written(found.bias)
+    console = Console(width=300)
+    with console.capture() as capture:
+        console.print(table(found))
+    assert f"in words: {claims.written(found.bias)[:60]}" in capture.get()
+    assert any(claims.written(found.bias) in line for line in findings(found.bias))
+
+    said = measured(saying(tiny, words), probe, tmp_path / "sure", items=1, audit=2)
+    its = said.bias["written"]["native"]
+    assert its["agree"] == its["answers"] > 0
+    assert "say in words what the logits say" in claims.written(said.bias)
+    assert "--generate" not in claims.written(said.bias)
+
+
+def saying(tiny, words):
+    """The model made to say yes, and nothing else."""
+    with torch.no_grad():
+        tiny.model.lm_head.weight.zero_()
+        yes = words.convert_tokens_to_ids("yes")
+        tiny.model.lm_head.bias = torch.nn.Parameter(torch.zeros(tiny.model.lm_head.out_features))
+        tiny.model.lm_head.bias[yes] = 9.0
+    return tiny
 
 
 def test_choices_are_read_from_their_letters(tiny, tmp_path):
