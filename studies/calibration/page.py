@@ -32,7 +32,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
 
     return {
         PAGE: {
-            "native": against_native(models) + lacking("native", NAMES),
+            "native": against_native(record.get("native", {})) + missing(NAMES, list(record.get("native", {}))),
             "verdict": fresh(models) + lacking("fresh", NAMES),
             "rivals": rivals(models) + lacking("judging", NAMES),
             "scan": scan(models) + lacking("scan", NAMES),
@@ -42,19 +42,18 @@ def blocks(record: dict[str, Any]) -> Blocks:
     }
 
 
-def against_native(models: dict[str, Any]) -> str:
-    """The choice against native positions on the judging items, by balanced accuracy."""
+def against_native(judged: dict[str, Any]) -> str:
+    """The choice against native positions on the judging items, by balanced accuracy; a choice of its own search."""
     rows = []
-    for model, found in models.items():
-        if its := found.get("native"):
-            accuracy, moved = its["balanced_accuracy"], its["threshold"].get("native")
-            change = "" if its["p"] is None else f"{signed(its['difference'], 1)} ({p_value(its['p'])})"
-            rows.append(
-                [
-                    *(model, f"`{found['chosen']}`", share(accuracy["native"]), share(accuracy[found["chosen"]])),
-                    *(change, its["says"], "–" if moved is None else share(moved), its["apart"] or "nothing"),
-                ]
-            )
+    for model, its in judged.items():
+        accuracy, moved, chosen = its["balanced_accuracy"], its["threshold"].get("native"), its["chosen"]
+        change = "" if its["p"] is None else f"{signed(its['difference'], 1)} ({p_value(its['p'])})"
+        rows.append(
+            [
+                *(model, f"`{chosen}`", share(accuracy["native"]), share(accuracy[chosen])),
+                *(change, its["says"], "–" if moved is None else share(moved), its["apart"] or "nothing"),
+            ]
+        )
     head = ["native", "chosen rule", "change", "verdict", "native, threshold refitted", "kept apart"]
     return table(["model", "chosen", *head], rows)
 

@@ -44,10 +44,18 @@ SETTINGS = Settings(resamples=1000)
 def run(
     models: Annotated[list[str], typer.Argument(help="reference:SKEW, or folders called SKEW-SEED.")],
     work: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path("build/calibration"),
+    only: Annotated[bool, typer.Option("--only-native", help="Judge choices against native alone.")] = False,
 ) -> None:
     """Calibrate MODELS, ask them what the page tells, and keep it in the record."""
-    record = STUDY.record() or {"models": {}, "lost": {}}
+    record = {"native": {}} | (STUDY.record() or {"models": {}, "lost": {}})
     probe = build("digits", work / "probe", Design(items=POOL, seed=SEED))
+    for name in models:
+        told = calibrated(name, probe, work)
+        record["native"][slug(name)] = {"chosen": told["chosen"], **against_native(told)}
+        STUDY.keep(record)
+        typer.echo(f"{slug(name)}: {told['chosen']}, {told['against_native']['says']}")
+    if only:
+        return
     fresh = build("digits", work / "fresh", Design(items=FRESH, seed=SEED + 9))
     for name in models:
         record["models"][slug(name)] = of_model(name, probe, fresh, work)
@@ -57,11 +65,19 @@ def run(
     draw(record["models"])
 
 
+def calibrated(name: str, probe: Probe, work: Path) -> dict[str, Any]:
+    """What the search found for one model, and what the items that judge say of it."""
+    return calibrate(load(name), probe, work / slug(name), items=ITEMS, held_out=JUDGES, statistics=SETTINGS).found
+
+
 def of_model(name: str, probe: Probe, fresh: Probe, work: Path) -> dict[str, Any]:
     """What the record holds of one model."""
     model, folder = load(name), work / slug(name)
-    told = calibrate(model, probe, folder, items=ITEMS, held_out=JUDGES, statistics=SETTINGS).found
-    chosen, study, judges = told["chosen"], folder / "study", pick(probe, split(probe, ITEMS, JUDGES).judging)
+    chosen, study, judges = (
+        calibrated(name, probe, work)["chosen"],
+        folder / "study",
+        pick(probe, split(probe, ITEMS, JUDGES).judging),
+    )
 
     def asked(name: str, about: Probe, rules: Sequence[str]) -> Run:
         return measure(model, about, list(dict.fromkeys(rules)), study / name, audit=0, statistics=SETTINGS)
@@ -71,7 +87,6 @@ def of_model(name: str, probe: Probe, fresh: Probe, work: Path) -> dict[str, Any
     scanned = asked("scan", some, [*DISTANCES, chosen])
     found = {
         "chosen": chosen,
-        "native": against_native(told),
         "fresh": {
             rule: {key: its[key] for key in (*HEADLINE, *MEASURES)}
             for rule, its in overall(asked("fresh", fresh, judged))
