@@ -62,22 +62,28 @@ def outside(part: dict[str, Any] | None) -> str:
     """Every interval that holds the truth less or more often than it shall, beyond the simulation's own error."""
     if part is None:
         return ""
-    rare, often = [], []
-    for truth, told in part["found"].items():
+    found = part["found"]
+    rare: dict[str, list[str]] = {}
+    often: dict[str, list[str]] = {}
+    for truth, told in found.items():
         for name, its in told.items():
             if name == "mass":
                 continue
-            slack = SLACK * (max(0.0, its["holds"] * (1 - its["holds"])) / its["runs"]) ** 0.5
-            entry = f"{name} ({truth}: {percent(its['holds'], 1)} %)"
-            if its["holds"] + slack < LEAST:
-                rare.append(entry)
-            elif its["holds"] - slack > MOST:
-                often.append(entry)
-    lines = [
-        f"Below {percent(LEAST)} %: {'; '.join(rare) or 'none'}.",
-        f"Above {percent(MOST)} %: {'; '.join(often) or 'none'}.",
-    ]
-    return "\n\n".join(lines)
+            holds = its["holds"]
+            slack = SLACK * (holds * (1 - holds) / its["runs"]) ** 0.5
+            if holds + slack < LEAST:
+                rare.setdefault(name, []).append(f"{truth} {percent(holds, 1)}")
+            elif holds - slack > MOST:
+                often.setdefault(name, []).append(percent(holds, 1))
+    counted = len(found) * len({name for told in found.values() for name in told} - {"mass"})
+    few, many = (sum(map(len, listed.values())) for listed in (rare, often))
+    low = "\n".join(f"- {name}: {'; '.join(where)}." for name, where in rare.items())
+    high = [[name, str(len(shares)), max(shares, key=float)] for name, shares in often.items()]
+    return (
+        f"Of {counted} intervals, {few} hold it less often than {percent(LEAST)} %:\n\n{low or '- none.'}\n\n"
+        f"{many} hold it more often than {percent(MOST)} %:\n\n"
+        f"{table(['interval', f'truths of {len(found)}', 'at most'], high)}"
+    )
 
 
 def tests(part: dict[str, Any] | None) -> str:

@@ -26,7 +26,9 @@ def blocks(record: dict[str, Any]) -> Blocks:
     """The texts of the page."""
     return {
         "docs/calibration.md": {
-            "places native": against_native(record),
+            "places native": against_native(
+                {name: {"chosen": its["chosen"], **its["native"]} for name, its in record.items() if "native" in its}
+            ),
             "guards": rules(record),
             "guards by distance": by_distance(record),
             "guards after tuning": tuned(record),
