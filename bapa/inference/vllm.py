@@ -144,8 +144,9 @@ class EngineAsker(Asker):
     def write_alone(self, pixels: Pixels, questions: Sequence[Question], label: str, tokens: int) -> list[str]:
         from vllm import SamplingParams
 
-        wanted = [SamplingParams(temperature=0, max_tokens=tokens)] * len(questions)
-        outputs = self._generate(self.engine(label), self.hand_over([pixels], [list(questions)]), wanted)
+        rule = {"bapa": label} if self.several else None
+        wanted = [SamplingParams(temperature=0, max_tokens=tokens, extra_args=rule)] * len(questions)
+        outputs = self._generate(self.engine, self.hand_over([pixels], [list(questions)]), wanted)
         return [output.outputs[0].text for output in outputs]
 
     def close(self) -> None:

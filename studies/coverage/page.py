@@ -70,7 +70,7 @@ def outside(part: dict[str, Any] | None) -> str:
             if name == "mass":
                 continue
             holds = its["holds"]
-            slack = SLACK * (holds * (1 - holds) / its["runs"]) ** 0.5
+            slack = SLACK * (max(0.0, holds * (1 - holds)) / its["runs"]) ** 0.5
             if holds + slack < LEAST:
                 rare.setdefault(name, []).append(f"{truth} {percent(holds, 1)}")
             elif holds - slack > MOST:
