@@ -314,7 +314,7 @@ class Attachment:
             offset = torch.stack([balanced.native_end - balanced.end for balanced in found])
             moved = [balanced.positions for balanced in found]
         else:
-            origin = call.state.origin
+            origin = assign.begun(call.state.origin, own, call.past, fed)
             resumed = [assign.resume(origin, own, call.past, layout, rule) for rule in rules]
             offset = torch.stack([assign.native_end(own, fed) - end for _, end in resumed])
             moved = [found for found, _ in resumed]

@@ -232,6 +232,19 @@ def resume(origin: Tensor, native: Tensor, past: int, layout: Layout, scheme: Sc
     return (place - moves.tokens)[..., past:], at_end(place + 1 - moves.shift, fed)
 
 
+def begun(origin: Tensor, native: Tensor, past: int, layout: Layout) -> Tensor:
+    """``origin``, as :func:`resume` takes it; of a row that was all padding so far, from where its first token stands.
+
+    ``native``: (axes, rows, columns from ``past`` on), the model's own positions. ``layout``: of all columns.
+    """
+    if layout.padding is None:
+        return origin
+    kept = ~layout.padding
+    first = kept[:, past:].long().argmax(-1, keepdim=True).to(native.device)
+    late = ~kept[:, :past].any(-1)
+    return torch.where(late.to(origin.device), native[0].gather(-1, first)[:, 0].to(origin), origin)
+
+
 def _moves(layout: Layout, scheme: Scheme, place: Tensor, begin: Tensor) -> Carry:
     """:func:`carry` of the columns that have a ``place``, (rows, columns), on its device."""
     stop = place.shape[-1]

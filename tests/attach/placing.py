@@ -75,6 +75,14 @@ def chunks_of_every_size(family: Family, attn: str, schemes: tuple[str, ...] = (
                 assert len(chunks) >= -(-columns // size) + 1, "the prompt was not cut: the check could not fail"
             found = torch.cat([chunk.expand(len(whole[0]), 1, -1) for chunk in chunks], -1)
             same(found, torch.cat([step.expand(len(whole[0]), 1, -1) for step in whole], -1))
+    rows = family.inputs([["t5", "image", "t4"], ["t2", "image", "t1"]])  # the first chunks of one are all padding
+    kept = torch.nn.functional.pad(rows["attention_mask"].bool(), (0, 1), value=True)
+    with seen(bapa.balance(model)) as whole:
+        generate(model, family, rows, max_new_tokens=2)
+    with seen(model) as chunks:
+        generate(model, family, rows, max_new_tokens=2, prefill_chunk_size=2)
+    parts = (torch.cat([step.expand(-1, len(kept), -1) for step in run], -1)[:, kept] for run in (chunks, whole))
+    same(*parts)
 
 
 def touching_pictures_are_two(family: Family, attn: str) -> None:
