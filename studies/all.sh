@@ -14,6 +14,11 @@ python -m studies.side_effects run build/places/places-bottom-2 build/places/pla
 python -m studies.side_effects run build/places/places-top-2 build/places/places-uniform-2 --tune
 python -m studies.side_effects write
 
+# docs/where.md
+python -m studies.where run reference:places --part search --part maps
+for name in bottom top center; do python -m studies.where run reference:$name --part rules; done
+python -m studies.where write
+
 # docs/tuning.md
 for skew in center top bottom uniform; do python -m studies.tuning run reference:$skew build/reference/$skew-2 build/reference/$skew-3; done
 python -m studies.tuning write

@@ -1,0 +1,1 @@
+"""Which pairs, layers and channels carry evenness, and which the sense of place."""

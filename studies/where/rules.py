@@ -1,0 +1,28 @@
+"""The rules that the study asks about, besides what the search picks."""
+
+from __future__ import annotations
+
+from bapa.schemes import parse
+
+SHARED = "calibrated:distance=1x"
+_TRIED = (  # picked by hand on 24 items that are in no probe of the study
+    f"{SHARED},channels=wave<0.6x+wave>3.3x",
+    f"{SHARED},pairs=text-to-image,channels=wave<0.6x+wave>3.3x",
+    f"{SHARED},pairs=text-to-image,channels=wave<0.6x+wave>5.8x",
+    f"{SHARED},pairs=text-to-image,channels=wave<0.6x+wave>5.8x,blend=0.7",
+    f"{SHARED},pairs=text-to-image,blend=0.3",
+)
+TRIED = tuple(parse(text).label for text in _TRIED)
+BEST = TRIED[2]
+NAMED = ("native", "bapa", "imccd", "cmpc", "restore", "sofa")
+OLD = ("stride", "concentric", "manhattan", "pyramid", "vrope", "anchored", "agci", "reverse", "shuffle", "null")
+EVERY = tuple(dict.fromkeys([*NAMED, SHARED, *OLD, BEST, TRIED[0]]))  # asked of every model
+
+
+def one_at_a_time(layers: int, pairs: int) -> dict[str, str]:
+    """Where the shared position is switched on, and the rule: one layer, one rotary pair, one kind of token pairs."""
+    found = {f"layer {n}": f"{SHARED},layers={n}" for n in range(layers)}
+    found |= {f"rotary pair {n}": f"{SHARED},channels={n}" for n in range(pairs)}
+    kinds = ("text-to-image", "cross", "all")
+    found |= {f"pairs: {kind}": f"{SHARED},pairs={kind}" for kind in kinds}
+    return {part: parse(text).label for part, text in found.items()}

@@ -1,0 +1,68 @@
+"""The study of where evenness and the sense of place sit: what counts as reaching the goal, and what is switched on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bapa.calibrate.frontier import Frontier, Point
+from bapa.schemes import parse
+from studies.where import page
+from studies.where.rules import BEST, EVERY, SHARED, TRIED, one_at_a_time
+
+
+def estimate(value: float) -> dict[str, float | None]:
+    return {"value": value, "low": value - 0.01, "high": value + 0.01}
+
+
+def at(name: str, span: float, worst: float, rows: float, order: float) -> Point:
+    kept = {"where": estimate(rows), "order": estimate(order)}
+    return Point(name, 60, estimate(span), estimate(worst), estimate(0.97), 0.8, kept)
+
+
+def search(*points: Point, chosen: str = "bapa") -> dict[str, Any]:
+    rates = {task: {one.candidate: estimate(0.9) for one in points} for task in page.TASKS}
+    return {
+        "m": {
+            "chosen": chosen,
+            "fresh": Frontier(0.9, points).record(),
+            "rates": rates,
+            "hits": rates["where"],
+            "changes": {},
+            "picked": {"keep": 0.9},
+        }
+    }
+
+
+NATIVE = at("native", 0.08, 0.94, 1, 1)
+
+
+def test_the_goal_needs_evenness_the_worst_cell_and_both_senses() -> None:
+    good = at("bapa", 0.02, 0.94, 0.95, 0.96)
+    first, second = page.goal(search(NATIVE, good)).splitlines()
+    assert "`bapa`" in first
+    assert "`bapa`" in second
+    for less in (
+        at("bapa", 0.021, 0.94, 0.95, 0.96),  # not even enough
+        at("bapa", 0.02, 0.93, 0.95, 0.96),  # worse in its worst cell
+        at("bapa", 0.02, 0.94, 0.94, 0.96),  # rows lost
+        at("bapa", 0.02, 0.94, 0.95, 0.94),  # order lost
+    ):
+        assert "**no rule**" in page.goal(search(NATIVE, less)).splitlines()[0]
+
+
+def test_the_headline_says_which_goal_is_met_and_that_none_is() -> None:
+    assert "95 %" in page.headline(search(NATIVE, at("bapa", 0.01, 0.95, 0.96, 0.97)))
+    assert "meets neither goal" in page.headline(search(NATIVE, at("bapa", 0.01, 0.95, 0.34, 0.5)))
+
+
+def test_one_part_is_switched_on_at_a_time() -> None:
+    found = one_at_a_time(4, 16)
+    assert len(found) == 4 + 16 + 3
+    assert len(set(found.values())) == len(found)
+    assert found["layer 2"] == parse(f"{SHARED},layers=2").label
+    assert found["pairs: all"] == SHARED
+
+
+def test_rules_are_written_as_they_read_back() -> None:
+    assert all(parse(rule).label == rule for rule in (*EVERY, *TRIED))
+    assert BEST in TRIED
