@@ -1,8 +1,10 @@
 """The table of verdicts in docs/origin.md, from the record.
 
 The record, by model and seed: ``hits``: range of the hit rate over cells and ``p`` of the permutation test;
-``verdict``; ``shares``: factor -> estimate, None where no cause was found; ``shuffled``: in how many of how many
-analyses with cells shuffled a cause was found.
+``verdict``; ``alone``: whether no other factor carries a part, and ``opposing``: factors that work against the map,
+both missing of runs under an older rule; ``shares``: factor -> estimate, None where no cause was found; ``shuffled``:
+in how many of how many analyses with cells shuffled a cause was found; ``followed``: in how many of how many
+relabellings of the factors the shares went with their names.
 """
 
 from __future__ import annotations
@@ -24,9 +26,22 @@ def blocks(record: dict[str, Any]) -> Blocks:
             shares = [found["shares"][factor] for factor in FACTORS]
             told = [f"{percent(its['value'])} % {interval(its)}" for its in shares]
         span = f"{percent(found['hits']['range'])} (p = {found['hits']['p']:.2g})"
-        rows.append([f"`{model}`", span, f"**{found['verdict']}**", *told, "{} of {}".format(*found["shuffled"])])
-    head = ["model and seed", "range of the hit rate over cells", "verdict", *FACTORS.values()]
-    return {"docs/origin.md": {"verdicts": table([*head, "causes found with cells shuffled"], rows)}}
+        shuffled = "{} of {}".format(*found["shuffled"])
+        followed = "{} of {}".format(*found["followed"]) if "followed" in found else "–"
+        rows.append([f"`{model}`", span, f"**{found['verdict']}**", how(found), *told, shuffled, followed])
+    head = ["model and seed", "range of the hit rate over cells", "verdict", "how much of it", *FACTORS.values()]
+    controls = ["causes found with cells shuffled", "shares that follow relabelled factors"]
+    return {"docs/origin.md": {"verdicts": table([*head, *controls], rows)}}
+
+
+def how(found: dict[str, Any]) -> str:
+    """Whether the cause stands alone, and what works against it; a dash where there is none."""
+    if "alone" not in found:
+        return "older rule"
+    if found["alone"] is None:
+        return "–"
+    against = f", against it {', '.join(found['opposing'])}" if found["opposing"] else ""
+    return f"{'alone' if found['alone'] else 'mostly'}{against}"
 
 
 STUDY = Study("origin", blocks)

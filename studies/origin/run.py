@@ -19,10 +19,14 @@ def row(folder: Path) -> dict[str, Any]:
     found = load_origin(folder).found
     verdict, hits = found["verdict"], found["map"]["hit"]
     cause = f"{verdict['cause']}: {verdict['detail']}" if verdict["detail"] else verdict["cause"]
+    named = cause not in ("none", "unknown")
     shares = found["attribution"][verdict["quantity"]]
     return {
         "hits": {"range": max(hits) - min(hits), "p": found["spread"]["hit"]["p"]},
         "verdict": cause,
-        "shares": None if cause in ("none", "unknown") else {factor: shares[factor] for factor in FACTORS},
+        "alone": verdict["alone"] if named else None,
+        "opposing": verdict["opposing"],
+        "shares": {factor: shares[factor] for factor in FACTORS} if named else None,
         "shuffled": [found["control"]["attributed"], found["control"]["shuffles"]],
+        "followed": [found["control"]["followed"], found["control"]["relabelled"]],
     }
