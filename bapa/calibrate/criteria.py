@@ -39,7 +39,12 @@ def confidence(answers: pd.DataFrame, cells: int) -> Array:
     right = expit(found.signal)
     refused = 1 - expit(found.noise)
     hits = np.nanmean(right, (1, 2))
-    return hits if not np.isfinite(refused).any() else (hits + np.nanmean(refused, (1, 2))) / 2
+    if not np.isfinite(refused).any():
+        return hits
+    asked = np.isfinite(refused).any((1, 2))  # of an item without questions about what is absent, the hits are all
+    both = np.array(hits)
+    both[asked] = (hits[asked] + np.nanmean(refused[asked], (1, 2))) / 2
+    return both
 
 
 def evenness(answers: pd.DataFrame, cells: int) -> Array:

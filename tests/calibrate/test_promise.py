@@ -288,3 +288,11 @@ def test_a_promise_that_cannot_be_given(
             guards=[probes[1]] if guarded else [],
             **{**OPTIONS, "keep": keep},
         )
+
+
+def test_an_item_without_absent_questions_still_counts() -> None:
+    margins = np.full((3, CELLS), 3.0)
+    answers = rows("x", margins > 0, margins)
+    less = answers[~((answers["item"] == 1) & (answers["kind"] == "absent"))].reset_index(drop=True)
+    assert np.isfinite(evenness(less, CELLS)).all()
+    assert evenness(less, CELLS)[0] == evenness(answers, CELLS)[0]
