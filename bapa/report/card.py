@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bapa.checkpoints.card import Measured
 from bapa.measure import load_run
+from bapa.probe.slots import Slots
 from bapa.report.view import units
 from bapa.stats.quantities import spoken
 from bapa.stats.text import percent, with_interval
@@ -19,7 +20,7 @@ def measured(folder: str | Path) -> Measured:
     bias = run.bias
     lines = [
         f"Of `{bias['model']['name']}` on {bias['probe']['items']} items of the probe "
-        f"`{bias['probe']['source']}` ({bias['probe']['rows']} x {bias['probe']['cols']} cells), in per cent, with "
+        f"`{bias['probe']['source']}` ({Slots.of(bias['probe']).size}), in per cent, with "
         f"{percent(bias['level'])} % intervals over {units(bias)}:",
         "",
         f"| scheme | {' | '.join(_COLUMNS.values())} |",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bapa.probe.slots import Slots
 from bapa.report import claims
 from bapa.report.compare import Bias, Change, changes, others
 from bapa.stats.quantities import OVERALL, Quantity
@@ -43,15 +44,15 @@ class Difference:
 
 def places(bias: Bias) -> Iterator[Verdict]:
     """For every scheme: do its cells differ by more than chance allows?"""
-    main = claims.main(bias)[1]
+    main, slots = claims.main(bias)[1], Slots.of(bias["probe"])
     for scheme, found in bias["schemes"].items():
         reading = claims.reading(bias, scheme)
         if reading == "no answers":
             yield Verdict(scheme, "No verdict.", claims.wanted(bias, scheme))
         elif found["tests"][main]["p_adjusted"] is not None:
             chance = _chance(found["tests"][main], claims.name(bias), reading == "uneven", bias["level"])
-            numbers = f"{chance} {_trend(found['slopes'])}"
-            yield Verdict(scheme, READINGS[reading], numbers.rstrip())
+            numbers = f"{chance} {_trend(found['slopes'], slots)}"
+            yield Verdict(scheme, READINGS[reading], slots.say(numbers.rstrip()))
 
 
 def differences(bias: Bias) -> Iterator[Difference]:
@@ -85,8 +86,11 @@ def _chance(test: Mapping[str, Any], what: str, matters: bool, level: float) -> 
     )
 
 
-def _trend(slopes: Mapping[str, Any]) -> str:
+def _trend(slopes: Mapping[str, Any], slots: Slots) -> str:
     row, col = slopes["row"], slopes["col"]
+    if slots.line and col["value"] is not None:
+        told = f"{signed(col['value'], 1)} points {interval(col, 1)}"
+        return f"Each {slots.word} further on changes the hit rate by {told}."
     if row["value"] is None or col["value"] is None:
         return ""
     return (

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from PIL import Image
 
+from bapa.probe.slots import Slots
+
 if TYPE_CHECKING:
     from bapa.probe import Probe
 
@@ -27,24 +29,25 @@ class Grid:
 
     scheme: str
     hits: list[bool]
-    cols: int
+    slots: Slots
 
     @property
     def spoken(self) -> str:
         """The hits in words."""
-        right = [
-            f"row {cell // self.cols + 1}, column {cell % self.cols + 1}" for cell, hit in enumerate(self.hits) if hit
-        ]
+        right = [self.slots.name(cell) for cell, hit in enumerate(self.hits) if hit]
         return "; ".join(right) or "no place"
 
 
 @dataclass(frozen=True)
 class Example:
-    """One item in all its cells. ``pictures``: base64 PNG per cell, ``width`` x ``height`` pixels."""
+    """One item in all its cells. ``pictures``: base64 PNG per cell, ``width`` x ``height`` pixels. ``rows``, ``cols``:
+    how the pictures stand on the page; strips of images and frames stand one below the other.
+    """
 
     id: str
     question: str
     why: str
+    slots: Slots
     rows: int
     cols: int
     width: int
@@ -73,28 +76,32 @@ def examples(answers: pd.DataFrame, probe: Probe, schemes: Sequence[str], base: 
     found = []
     for number in choose(right):
         item = by_id[number]
-        canvases = [_thumbnail(probe.compose(item, cell)) for cell in range(probe.cells)]
+        side = _SIDE * (probe.cells // 2 if probe.slots.line else 1)
+        canvases = [_thumbnail(probe.compose(item, cell), side) for cell in range(probe.cells)]
         text = next(question.text for question in probe.questions(item, 0) if question.kind == "present")
         found.append(
             Example(
                 id=f"{name}-{number}",
                 question=text,
-                why=f"item {number}: right in {right[number]} of {probe.cells} cells under {base}",
-                rows=probe.rows,
-                cols=probe.cols,
+                why=f"item {number}: right in {right[number]} of {probe.cells} {probe.slots.words} under {base}",
+                slots=probe.slots,
+                rows=probe.cells if probe.slots.line else probe.rows,
+                cols=1 if probe.slots.line else probe.cols,
                 width=canvases[0].width,
                 height=canvases[0].height,
                 pictures=[_png(canvas) for canvas in canvases],
-                grids=[Grid(scheme, table.loc[number, scheme].astype(bool).tolist(), probe.cols) for scheme in schemes],
+                grids=[
+                    Grid(scheme, table.loc[number, scheme].astype(bool).tolist(), probe.slots) for scheme in schemes
+                ],
             )
         )
     return found
 
 
-def _thumbnail(pixels: object) -> Image.Image:
+def _thumbnail(pixels: object, side: int = _SIDE) -> Image.Image:
     canvas = Image.fromarray(pixels)  # type: ignore[arg-type]
-    if max(canvas.size) > _SIDE:
-        canvas.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    if max(canvas.size) > side:
+        canvas.thumbnail((side, side), Image.Resampling.LANCZOS)
     return canvas
 
 

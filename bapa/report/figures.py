@@ -63,7 +63,7 @@ def _sheet(lines: Lines, scale: Scale, caption: str, dark: bool) -> Figure:
     ground, ink, soft = PAPER[dark]
     labels = list(dict.fromkeys(label for _, maps in lines for label in maps))
     every = [shown for _, maps in lines for shown, _ in maps.values()]
-    rows, cols = max(shown.rows for shown in every), max(shown.cols for shown in every)
+    rows, cols = max(shown.rows * shown.tall for shown in every), max(shown.cols for shown in every)
     size = (len(labels) * (cols * _UNIT + 0.45) + 0.3, len(lines) * (rows * _UNIT + 0.95) + 0.55)
     figure = Figure(figsize=size, facecolor=ground, layout=ConstrainedLayoutEngine(h_pad=0.12, hspace=0.06))
     axes = figure.subplots(len(lines), len(labels), squeeze=False)
@@ -113,12 +113,12 @@ def _shortened(name: str, width: float) -> str:
 
 
 def _map(ax: Any, shown: Map) -> None:
-    ax.set(xlim=(0, shown.cols), ylim=(shown.rows, 0), aspect="equal")
+    ax.set(xlim=(0, shown.cols), ylim=(shown.rows * shown.tall, 0), aspect="equal")
     for cell in shown.cells:
         box = FancyBboxPatch(
-            (cell.col + 0.02, cell.row + 0.02),
+            (cell.col + 0.02, cell.row * shown.tall + 0.02),
             0.96,
-            0.96,
+            shown.tall - 0.04,
             boxstyle="round,pad=0,rounding_size=0.05",
             fc=cell.fill,
             ec="none",
@@ -126,7 +126,7 @@ def _map(ax: Any, shown: Map) -> None:
         ax.add_patch(box)
         ax.text(
             cell.col + 0.5,
-            cell.row + 0.5,
+            (cell.row + 0.5) * shown.tall,
             cell.text,
             color=cell.ink,
             ha="center",
@@ -134,6 +134,8 @@ def _map(ax: Any, shown: Map) -> None:
             fontsize=12,
             fontweight="bold",
         )
+        if shown.slots.line:
+            ax.text(cell.col + 0.1, cell.row + 0.1, str(cell.col + 1), color=cell.ink, fontsize=6.5, va="top")
 
 
 def save(figure: Figure, path: Path | IO[bytes], kind: str) -> None:

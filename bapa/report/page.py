@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import bapa
+from bapa.probe.slots import Slots
 from bapa.report import chance, view, words
 from bapa.report.compare import base
 from bapa.report.environment import page
@@ -28,7 +29,9 @@ def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:
         title=f"Spatial bias: {', '.join(run['name'] for run in runs)}",
         labels=list(dict.fromkeys(scheme["label"] for run in runs for scheme in run["schemes"])),
         answer=words.answer(named := [(run["name"], run["bias"]) for run in runs]),
-        lead=words.verdict(named) if len(runs) > 1 else words.spread(runs[0]["bias"]),
+        lead=words.verdict(named) if len(runs) > 1 else runs[0]["slots"].say(words.spread(runs[0]["bias"])),
+        question=words.asked([run["bias"] for run in runs]),
+        through=words.through([run["bias"] for run in runs]),
         quantities=[quantity for quantity in CELLS if quantity.key in shown],
         has_differences=any(len(run["schemes"]) > 1 for run in runs),
         runs=runs,
@@ -56,14 +59,15 @@ def section(
     ``parts``: what other commands found out about it. ``noise``: over training seeds, where it is known.
     """
     start = base(bias)
-    probe = bias["probe"]
+    probe, slots = bias["probe"], Slots.of(bias["probe"])
     return {
         "name": name,
         "bias": bias,
         "base": start,
         "level": f"{percent(bias['level'])} %",
         "interval_method": f"over {view.units(bias)}",
-        "facts": f"{probe['items']} items in each of {probe['rows']} × {probe['cols']} cells, from {probe['source']}",
+        "facts": f"{probe['items']} items in each of {slots.size.replace(' x ', ' × ')}, from {probe['source']}",
+        "slots": slots,
         "findings": words.findings(bias, noise),
         "noise": noise,
         "schemes": [_scheme(bias, label) for label in bias["schemes"]],

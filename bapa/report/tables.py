@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bapa.probe.slots import Slots
 from bapa.report import chance, figures
 from bapa.report.compare import base, changes, others
 from bapa.report.view import mapped, table
@@ -29,12 +30,13 @@ def overall(runs: Runs) -> pd.DataFrame:
 
 
 def cells(runs: Runs) -> pd.DataFrame:
-    """One row per run, scheme, cell and quantity, rows and columns counted from 1."""
+    """One row per run, scheme, slot and quantity, rows and columns counted from 1; ``slot``: what people call it."""
     return pd.DataFrame(
         [
             {
                 **{"run": name, "scheme": scheme, "row": cell["row"] + 1, "column": cell["col"] + 1, "n": cell["n"]},
                 **{"quantity": quantity.name, **_points(cell[quantity.key])},
+                "slot": Slots.of(bias["probe"]).name(cell["cell"]),
             }
             for name, bias in runs
             for scheme, found in bias["schemes"].items()

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bapa.measure.run import Run
+from bapa.probe.slots import Slots
 from bapa.report import claims
 from bapa.report.view import units
 from bapa.stats.quantities import overall
@@ -28,7 +29,7 @@ def table(run: Run) -> RenderableType:
     bias, quantity = run.bias, claims.main(run.bias)[0]
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="bold")
     shown.add_column("scheme", overflow="fold")
-    shown.add_column(f"{claims.name(bias)} by cell", no_wrap=True)
+    shown.add_column(f"{claims.name(bias)} by {Slots.of(bias['probe']).word}", no_wrap=True)
     for key in _COLUMNS:
         shown.add_column(overall(key).short, justify="right", no_wrap=True)
     for label, scheme in bias["schemes"].items():
@@ -63,7 +64,7 @@ def _listed(run: Run) -> RenderableType:
     parts: list[RenderableType] = []
     for label, scheme in bias["schemes"].items():
         parts.append(Text(label, style="bold"))
-        parts.append(Text(f"{claims.name(bias)} by cell"))
+        parts.append(Text(f"{claims.name(bias)} by {Slots.of(bias['probe']).word}"))
         parts.append(_grid(scheme["cells"], quantity, bias["probe"]["cols"]))
         for key in _COLUMNS:
             parts.append(Text(f"{overall(key).short}  {' '.join(figure(scheme['overall'][key]).split())}"))

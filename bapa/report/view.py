@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bapa.probe.slots import Slots
 from bapa.report.compare import base, changes
 from bapa.report.scale import DIFFERENCE, RATE, Scale
 from bapa.stats.quantities import CELLS, OVERALL, Quantity
@@ -31,13 +32,28 @@ class Map:
 
     quantity: Quantity
     title: str
-    rows: int
-    cols: int
+    slots: Slots
     cells: list[Cell]
+
+    @property
+    def rows(self) -> int:
+        return self.slots.rows
+
+    @property
+    def cols(self) -> int:
+        return self.slots.cols
+
+    @property
+    def tall(self) -> float:
+        """Height of a cell in widths: regions have the shape of their page."""
+        return 2**0.5 if self.slots.kind == "page" else 1.0
 
     @property
     def label(self) -> str:
         """The map in words, row by row, for those who cannot see it."""
+        if self.slots.line:
+            told = ", ".join(cell.text for cell in self.cells)
+            return f"{self.title}. {self.slots.words.capitalize()} in their order: {told}."
         lines = [", ".join(cell.text for cell in self.cells if cell.row == row) for row in range(self.rows)]
         return f"{self.title}. Rows from the top: {'; '.join(lines)}."
 
@@ -56,9 +72,8 @@ def rate_map(bias: Mapping[str, Any], scheme: str, quantity: Quantity) -> Map:
     return Map(
         quantity,
         f"{quantity.name} under {scheme}",
-        bias["probe"]["rows"],
-        bias["probe"]["cols"],
-        [_cell(cell, percent(value := cell[quantity.key]["value"]), value, quantity, RATE) for cell in cells],
+        slots := Slots.of(bias["probe"]),
+        [_cell(slots, cell, cell[quantity.key]["value"], quantity, RATE) for cell in cells],
     )
 
 
@@ -66,28 +81,32 @@ def difference_map(bias: Mapping[str, Any], scheme: str, quantity: Quantity) -> 
     """The map of ``quantity`` under ``scheme`` minus that under the base, with intervals where cells were tested."""
     start = base(bias)
     tested = {c.cell: c for c in changes(bias, scheme) if c.quantity == quantity.key and c.cell is not None}
-    cells = []
+    slots, cells = Slots.of(bias["probe"]), []
     for before, after in zip(bias["schemes"][start]["cells"], bias["schemes"][scheme]["cells"], strict=True):
         old, new = before[quantity.key]["value"], after[quantity.key]["value"]
         change = None if old is None or new is None else new - old
-        tip = f"{_place(after)}: {quantity.spoken} {percent(old)} → {percent(new)}"
+        tip = f"{_place(slots, after)}: {quantity.spoken} {percent(old)} → {percent(new)}"
         bounds, test = "", tested.get(after["cell"])
         if test is not None and test.p is not None:
             bounds = interval(test.estimate)
-            tip += f", change {signed(change)} {bounds}, {p_value(test.p)} (paired, Holm-corrected over the cells)"
+            tip += (
+                f", change {signed(change)} {bounds}, {p_value(test.p)} (paired, Holm-corrected over the {slots.words})"
+            )
         cells.append(_square(after, signed(change), bounds, tip, change, DIFFERENCE))
     title = f"{quantity.name}, {scheme} minus {start}"
-    return Map(quantity, title, bias["probe"]["rows"], bias["probe"]["cols"], cells)
+    return Map(quantity, title, slots, cells)
 
 
-def _cell(cell: Mapping[str, Any], text: str, value: float | None, quantity: Quantity, scale: Scale) -> Cell:
+def _cell(slots: Slots, cell: Mapping[str, Any], value: float | None, quantity: Quantity, scale: Scale) -> Cell:
+    text = percent(value)
     others = ", ".join(
         f"{other.spoken} {percent(cell[other.key]['value'])}"
         for other in CELLS
         if other != quantity and cell[other.key]["value"] is not None
     )
     bounds = interval(cell[quantity.key])
-    tip = f"{_place(cell)}: {quantity.spoken} {text} {bounds}, n = {cell['n']}" + (f"; {others}" if others else "")
+    tip = f"{_place(slots, cell)}: {quantity.spoken} {text} {bounds}, n = {cell['n']}"
+    tip += f"; {others}" if others else ""
     return _square(cell, text, bounds, tip, value, scale)
 
 
@@ -96,8 +115,9 @@ def _square(cell: Mapping[str, Any], text: str, bounds: str, tip: str, value: fl
     return Cell(cell["row"], cell["col"], text, bounds, tip, fill, ink)
 
 
-def _place(cell: Mapping[str, Any]) -> str:
-    return f"Row {cell['row'] + 1}, column {cell['col'] + 1}"
+def _place(slots: Slots, cell: Mapping[str, Any]) -> str:
+    name = slots.name(cell["cell"])
+    return f"{name[:1].upper()}{name[1:]}"
 
 
 def mapped(bias: Mapping[str, Any]) -> list[Quantity]:

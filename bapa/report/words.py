@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bapa.probe.slots import Kind, Slots
 from bapa.report import claims
 from bapa.report.compare import Bias, base, others
 from bapa.stats.comparisons import MARGIN
@@ -114,13 +115,14 @@ def findings(bias: Bias, noise: SeedNoise | None = None) -> list[str]:
     """
     effects = [effect(bias, scheme) for scheme in remedies(bias)] if claims.answers(bias, base(bias)) else []
     notes = [f"{text}." if text else "" for text in (claims.few(bias), claims.written(bias))]
-    return [
+    said = [
         spread(bias),
         *effects,
         *filter(None, [*notes, claims.cut(bias), unread(bias)]),
         *arithmetic(bias),
         *training(bias, noise),
     ]
+    return [Slots.of(bias["probe"]).say(sentence) for sentence in said]
 
 
 def arithmetic(bias: Bias) -> Iterator[str]:
@@ -241,17 +243,34 @@ def in_brief(name: str, bias: Bias) -> str:
         "blind": f"under {start} the model cannot tell present from absent",
         "even": f"under {start} the map is even",
     }.get(claims.reading(bias, start), f"under {start} there is no sign that the place matters")
-    return f"{name}: {lead}; range over the cells and mean of the {what} are {each}."
+    words = Slots.of(bias["probe"]).words
+    return f"{name}: {lead}; range over the {words} and mean of the {what} are {each}."
+
+
+_ASKED: dict[Kind, str] = {
+    "grid": "where in the picture the content stands",
+    "images": "which of several images holds the content",
+    "frames": "which frame of a clip shows the content",
+    "page": "where on the page the content stands",
+    "scene": "where in the scene the content stands",
+}
+
+
+def asked(biases: Sequence[Bias]) -> str:
+    """The question that a page over these runs answers."""
+    kinds = {Slots.of(bias["probe"]).kind for bias in biases}
+    on = _ASKED[kinds.pop()] if len(kinds) == 1 else "where the content stands"
+    return f"Does the answer depend on {on}?"
+
+
+def through(biases: Sequence[Bias]) -> str:
+    """What the content was moved through."""
+    kinds = {(slots.kind, slots.word) for slots in (Slots.of(bias["probe"]) for bias in biases)}
+    kind, word = kinds.pop() if len(kinds) == 1 else ("", "slot")
+    return "every cell of a grid" if kind == "grid" else f"every {word} in turn"
 
 
 def place(cell: Mapping[str, Any], bias: Bias) -> str:
-    """Where a cell is, as people say it: ``at the bottom right``; ``in row 2, column 5`` on larger grids."""
-    names = {1: ("",), 2: ("top", "bottom"), 3: ("top", "middle", "bottom")}.get(bias["probe"]["rows"])
-    sides = {1: ("",), 2: ("left", "right"), 3: ("left", "centre", "right")}.get(bias["probe"]["cols"])
-    if names is None or sides is None:
-        return f"in row {cell['row'] + 1}, column {cell['col'] + 1}"
-    return (
-        f"at the {names[cell['row']]} {sides[cell['col']]}".replace("middle centre", "very centre")
-        .replace("  ", " ")
-        .rstrip()
-    )
+    """Where a slot is, as people say it: ``at the bottom right``, ``in image 3``."""
+    slots = Slots.of(bias["probe"])
+    return slots.where(cell["row"] * slots.cols + cell["col"])

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from bapa.probe.slots import Slots
 from bapa.report.examples import Example, Grid, _png, _thumbnail
 from bapa.report.page import render, section
 from tests.report.fakes import FLAT, LOW, SKEWED, fake_bias
@@ -34,12 +35,15 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+SLOTS = Slots("grid", 3, 3)
+
+
 def example(name: str, question: str, side: int = 400) -> Example:
     rng = np.random.default_rng(0)
     canvases = [_thumbnail(rng.integers(0, 255, (side, side, 3), dtype=np.uint8)) for _ in range(9)]
-    grids = [Grid(scheme, [cell != 3 for cell in range(9)], 3) for scheme in SCHEMES]
+    grids = [Grid(scheme, [cell != 3 for cell in range(9)], SLOTS) for scheme in SCHEMES]
     pictures = [_png(canvas) for canvas in canvases]
-    return Example(name, question, "item 0", 3, 3, canvases[0].width, canvases[0].height, pictures, grids)
+    return Example(name, question, "item 0", SLOTS, 3, 3, canvases[0].width, canvases[0].height, pictures, grids)
 
 
 @pytest.fixture(scope="module")
