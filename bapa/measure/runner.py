@@ -26,7 +26,7 @@ from bapa.inference.block import Asker
 from bapa.inference.hf import ModelBackend
 from bapa.inference.processes import Processes
 from bapa.inference.store import Store
-from bapa.measure import record
+from bapa.measure import record, together
 from bapa.measure.run import Run, load_run
 from bapa.probe import Probe
 from bapa.schemes import Scheme, parse
@@ -128,7 +128,9 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float, 
         answers = stores.beside(store.answers(), before.config["config"]["schemes"], answers, asker.labels)
         store.config["schemes"] = [*before.config["config"]["schemes"], *asker.labels]
     first = probe.design.order == "question-first"
-    found = bias(answers.to_pandas(), rows=probe.rows, cols=probe.cols, question_first=first, settings=settings)
+    frame = answers.to_pandas()
+    found = bias(frame, rows=probe.rows, cols=probe.cols, question_first=first, settings=settings)
+    found |= {"together": kept} if (kept := together.statistics(frame, probe.slots, settings)) else {}
     about = record.about(asker, store.config, model)
     about["written"] = {**(before.bias.get("written", {}) if before else {}), **record.written(blocks)}
     told = record.told(asker, blocks, failed)

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from bapa.measure import Run
 from bapa.report.figures import save
 
-PARTS: tuple[str, ...] = ("bapa.report.origin", "bapa.report.tuning")
+PARTS: tuple[str, ...] = ("bapa.report.together", "bapa.report.picks", "bapa.report.origin", "bapa.report.tuning")
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,8 @@ def read(answers: pd.DataFrame, cells: int) -> dict[str, Trials]:
     kind = answers["kind"]
     matched = (LURE,) if (kind == LURE).any() else ABSENT
     asked = {
-        "present": ~kind.isin(ABSENT),
+        # Beside a question by yes and no, where the target stands is a question of its own (measure.together).
+        "present": kind == "present" if (kind == "present").any() else ~kind.isin(ABSENT),
         "matched": kind.isin(matched),
         "near": kind == "near_miss",
         "absent": kind == "absent",

@@ -1,0 +1,120 @@
+"""Runs over other slots than cells: what is asked, what the record says, what the statistics find of planted answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bapa.calibrate import calibrate
+from bapa.checkpoints import Loaded
+from bapa.errors import ConfigError, ModelError
+from bapa.measure import Run, measure
+from bapa.measure.together import together
+from bapa.origin import explain
+from bapa.probe import Design, Probe, build
+from bapa.report import claims, words
+from bapa.stats import Settings
+from studies.slots.run import planted
+from studies.slots.scripted import Scripted, true_auc
+from tests.measure.conftest import QUICK, measured
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    return build("digits", tmp_path_factory.mktemp("probes") / "two", Design(slots="images:2", items=8))
+
+
+@pytest.fixture(scope="module")
+def paged(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("page")
+    probe = build("digits", folder / "probe", Design(slots="page", task="evidence", items=12, cell=120))
+    script = Scripted(planted(9, "steep"))
+    return measure(script, probe, ["native", "bapa"], folder / "run", audit=0, statistics=QUICK)
+
+
+def scripted(kind: str, truth: str, folder: Path, seed: int = 0, items: int = 100) -> Run:
+    probe = build("digits", folder / "probe", Design(slots=kind, items=items))
+    script = Scripted(planted(probe.cells, truth), seed)
+    return measure(script, probe, ["native", "bapa"], folder / f"{truth}", audit=0, statistics=Settings())
+
+
+def test_two_images_of_one_prompt_share_their_prefill(tiny: Loaded, two: Probe, tmp_path: Path) -> None:
+    run = measured(tiny, two, tmp_path / "run", audit=6)
+    answers = run.answers()
+    assert sorted(answers["cell"].unique()) == [0, 1]
+    assert len(answers) == 8 * 2 * 3 * 2, "items, images, questions, schemes"
+    assert answers["error"].isna().all()
+    assert run.config["prefill"] == "shared"
+    assert run.config["audit"]["answers"] > 0
+    assert not run.config["audit"]["flips"], "the same answers with nothing shared"
+    assert {name: run.bias["probe"][name] for name in ("slots", "rows", "cols")} == {
+        "slots": "images:2",
+        "rows": 1,
+        "cols": 2,
+    }
+
+
+def test_a_grid_is_recorded_as_before(run: Run) -> None:
+    assert "slots" not in run.bias["probe"]
+
+
+def test_calibrate_takes_images_and_origin_refuses_them(tiny: Loaded, two: Probe, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"images of one prompt, and bapa origin exchanges"):
+        explain(tiny, two, tmp_path / "origin")
+    assert not (tmp_path / "origin").exists()
+    found = calibrate(tiny, two, tmp_path / "calibrated", items=4, held_out=4, steps=2, statistics=QUICK)
+    assert found.found["config"]["probe"]["slots"] == "images:2"
+    assert len(found.held_out["native"]["cells"]) == 2
+
+
+def test_clips_are_refused_by_a_model_without_videos(tiny: Loaded, tmp_path: Path) -> None:
+    clips = build("digits", tmp_path / "clips", Design(slots="frames:3", items=4))
+    for verb in (lambda: measured(tiny, clips, tmp_path / "run"), lambda: calibrate(tiny, clips, tmp_path / "run")):
+        with pytest.raises((ModelError, ConfigError), match=r"takes no videos|items to calibrate"):
+            verb()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kind", ["images:8", "frames:10"])
+def test_planted_bias_is_found_with_its_size_and_none_where_there_is_none(kind: str, tmp_path: Path) -> None:
+    steep = scripted(kind, "steep", tmp_path)
+    true = float(np.ptp(true_auc(planted(int(kind.split(":")[1]), "steep")["native"][[0, -1]], 20_000)))
+    found = steep.bias["schemes"]["native"]["overall"]["auc_range"]
+    assert found["low"] <= true <= found["high"]
+    assert claims.reading(steep.bias, "native") == "uneven"
+    assert claims.reading(steep.bias, "bapa") != "uneven"
+    word = kind.split("s:")[0]
+    assert f"between {word}s" in words.findings(steep.bias)[0]
+    assert f"in {word} 1," in words.findings(steep.bias)[0], "the first is the worst"
+    even = scripted(kind, "even", tmp_path, seed=1)
+    assert claims.reading(even.bias, "native") != "uneven"
+    assert even.bias["schemes"]["native"]["overall"]["auc_range"]["low"] == 0
+
+
+def test_answer_and_region_count_together(paged: Run) -> None:
+    answers = paged.answers()
+    asked = answers[(answers["scheme"] == "native") & (answers["cell"] == 8)]
+    both = []
+    for _, item in asked.groupby("item"):
+        right = item.set_index("kind")["correct"]
+        both.append(bool(right["present"] and right["where_row"] and right["where_col"]))
+    found = paged.bias["together"]["schemes"]["native"]["cells"][8]["hit"]["value"]
+    assert found == pytest.approx(np.mean(both))
+    assert 0 < found < 1
+    alone = asked[asked["kind"] == "present"]["correct"].mean()
+    hit = paged.bias["schemes"]["native"]["cells"][8]["hit"]["value"]
+    assert hit == pytest.approx(alone), "hits are those of the yes/no question alone"
+    assert hit > found
+
+
+def test_what_failed_in_one_part_is_missing_together(paged: Run) -> None:
+    answers = paged.answers()
+    answers.loc[answers.index[answers["kind"] == "where_row"][0], "correct"] = None
+    joined = together(answers)
+    assert joined is not None
+    assert joined["correct"].isna().sum() == 1
+    assert len(joined) == 12 * 9 * 2
+    assert together(answers[answers["kind"] != "present"]) is None
+    assert together(answers[~answers["kind"].str.startswith("where")]) is None
