@@ -1,4 +1,4 @@
-"""Runs over other slots than cells: what is asked, what the record says, what the statistics find of planted answers."""
+"""Runs over other slots than cells: what is asked, what the record says, what is found of planted answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.measure.conftest import QUICK, measured
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Probe:
-    return build("digits", tmp_path_factory.mktemp("probes") / "two", Design(slots="images:2", items=8))
+    return build("digits", tmp_path_factory.mktemp("probes") / "two", Design(slots="images:2", items=24))
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,11 @@ def scripted(kind: str, truth: str, folder: Path, seed: int = 0, items: int = 10
 
 
 def test_two_images_of_one_prompt_share_their_prefill(tiny: Loaded, two: Probe, tmp_path: Path) -> None:
-    run = measured(tiny, two, tmp_path / "run", audit=6)
+    run = measured(tiny, two, tmp_path / "run", audit=6, items=8)
     answers = run.answers()
     assert sorted(answers["cell"].unique()) == [0, 1]
-    assert len(answers) == 8 * 2 * 3 * 2, "items, images, questions, schemes"
+    asked = sum(len(two.questions(item, slot)) for item in two.items[:8] for slot in range(2))
+    assert len(answers) == 2 * asked, "under two schemes"
     assert answers["error"].isna().all()
     assert run.config["prefill"] == "shared"
     assert run.config["audit"]["answers"] > 0
@@ -70,9 +71,9 @@ def test_calibrate_takes_images_and_origin_refuses_them(tiny: Loaded, two: Probe
 
 
 def test_clips_are_refused_by_a_model_without_videos(tiny: Loaded, tmp_path: Path) -> None:
-    clips = build("digits", tmp_path / "clips", Design(slots="frames:3", items=4))
-    for verb in (lambda: measured(tiny, clips, tmp_path / "run"), lambda: calibrate(tiny, clips, tmp_path / "run")):
-        with pytest.raises((ModelError, ConfigError), match=r"takes no videos|items to calibrate"):
+    clips = build("digits", tmp_path / "clips", Design(slots="frames:3", items=8))
+    for verb in (lambda: measured(tiny, clips, tmp_path / "run"), lambda: calibrate(tiny, clips, tmp_path / "run", items=4)):
+        with pytest.raises(ModelError, match="takes no videos"):
             verb()
     assert not (tmp_path / "run").exists()
 
@@ -82,7 +83,8 @@ def test_planted_bias_is_found_with_its_size_and_none_where_there_is_none(kind: 
     steep = scripted(kind, "steep", tmp_path)
     true = float(np.ptp(true_auc(planted(int(kind.split(":")[1]), "steep")["native"][[0, -1]], 20_000)))
     found = steep.bias["schemes"]["native"]["overall"]["auc_range"]
-    assert found["low"] <= true <= found["high"]
+    assert abs(found["value"] - true) < 0.08, "how often intervals hold it is in studies/slots"
+    assert found["low"] > 0.05
     assert claims.reading(steep.bias, "native") == "uneven"
     assert claims.reading(steep.bias, "bapa") != "uneven"
     word = kind.split("s:")[0]
@@ -110,7 +112,7 @@ def test_answer_and_region_count_together(paged: Run) -> None:
 
 
 def test_what_failed_in_one_part_is_missing_together(paged: Run) -> None:
-    answers = paged.answers()
+    answers = paged.answers().astype({"correct": object})
     answers.loc[answers.index[answers["kind"] == "where_row"][0], "correct"] = None
     joined = together(answers)
     assert joined is not None
