@@ -72,7 +72,10 @@ def test_calibrate_takes_images_and_origin_refuses_them(tiny: Loaded, two: Probe
 
 def test_clips_are_refused_by_a_model_without_videos(tiny: Loaded, tmp_path: Path) -> None:
     clips = build("digits", tmp_path / "clips", Design(slots="frames:3", items=8))
-    for verb in (lambda: measured(tiny, clips, tmp_path / "run"), lambda: calibrate(tiny, clips, tmp_path / "run", items=4)):
+    for verb in (
+        lambda: measured(tiny, clips, tmp_path / "run"),
+        lambda: calibrate(tiny, clips, tmp_path / "run", items=4),
+    ):
         with pytest.raises(ModelError, match="takes no videos"):
             verb()
     assert not (tmp_path / "run").exists()
@@ -80,11 +83,10 @@ def test_clips_are_refused_by_a_model_without_videos(tiny: Loaded, tmp_path: Pat
 
 @pytest.mark.parametrize("kind", ["images:8", "frames:10"])
 def test_planted_bias_is_found_with_its_size_and_none_where_there_is_none(kind: str, tmp_path: Path) -> None:
-    steep = scripted(kind, "steep", tmp_path)
+    steep = scripted(kind, "steep", tmp_path, seed=1)  # one draw of many: how often it is right is in studies/slots
     true = float(np.ptp(true_auc(planted(int(kind.split(":")[1]), "steep")["native"][[0, -1]], 20_000)))
     found = steep.bias["schemes"]["native"]["overall"]["auc_range"]
-    assert abs(found["value"] - true) < 0.08, "how often intervals hold it is in studies/slots"
-    assert found["low"] > 0.05
+    assert found["low"] <= true <= found["high"]
     assert claims.reading(steep.bias, "native") == "uneven"
     assert claims.reading(steep.bias, "bapa") != "uneven"
     word = kind.split("s:")[0]
