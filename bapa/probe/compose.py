@@ -42,6 +42,10 @@ def over(below: Pixels, tile: Pixels) -> Pixels:
     """A picture with its opacity, uint8 (height, width, 4), on another, (height, width, 3); in whole numbers, so that
     it comes out the same everywhere.
     """
-    opacity = tile[..., 3:].astype(np.uint16)
-    mixed = tile[..., :3] * opacity + below * (255 - opacity) + np.uint16(127)
-    return (mixed // np.uint16(255)).astype(np.uint8)
+    # Channels side by side in memory: numpy is slow where it must step from one to the next.
+    opacity = tile[..., 3].repeat(3).reshape(below.shape).astype(np.uint16)
+    mixed = np.ascontiguousarray(tile[..., :3]) * opacity
+    mixed += below * (255 - opacity)
+    mixed += 127
+    # Divided by 255, rounded down: exact for all numbers of 16 bits but the largest, and several times as fast.
+    return ((mixed + (mixed >> 8) + 1) >> 8).astype(np.uint8)
