@@ -23,6 +23,11 @@ python -m studies.where write
 for skew in center top bottom uniform; do python -m studies.tuning run reference:$skew build/reference/$skew-2 build/reference/$skew-3; done
 python -m studies.tuning write
 
+# docs/slots.md
+python -m studies.slots run
+python -m studies.slots write
+python -m studies.slots.pictures
+
 # docs/coverage.md
 python -m studies.coverage run
 python -m studies.coverage write
