@@ -131,7 +131,7 @@ class Reader(Asker):
     def hand_over(self, pixels: list[Pixels], questions: list[list[Question]]) -> Any:
         raise NotImplementedError
 
-    answer = answer_alone = hand_over  # type: ignore[assignment]
+    answer = answer_alone = write_alone = hand_over  # type: ignore[assignment]
 
     def _said(self, canvas: Canvas, question: Question, label: str) -> Answer:
         own = [self.script.seed, canvas.index, canvas.cell, *question.question_id.encode(), *label.encode()]
