@@ -96,10 +96,11 @@ class PromptReader:
     def kinds(self, runs: Layout, ids: Tensor, types: Tensor | None = None) -> list[list[str]]:
         """``video`` or ``image`` for each run of each row; GLM marks frames by token type 2, not by a token."""
         video = getattr(self.config, "video_token_id", getattr(self.config, "video_token_index", None))
-        found = ids == (-1 if video is None else video)
+        found = None if video is None else ids == video
         if types is not None and types.shape == ids.shape:
-            found |= types.cpu() == 2
-        if not bool(found.any()):
+            marked = types.cpu() == 2
+            found = marked if found is None else found | marked
+        if found is None or not bool(found.any()):
             return [["image"] * len(runs.images(row)) for row in range(runs.rows)]
         return [
             ["video" if bool(found[row, image.columns[0]]) else "image" for image in runs.images(row)]

@@ -86,7 +86,7 @@ def carry(layout: Layout, scheme: Scheme, place: Tensor | None = None, begin: Te
             tokens[:, at, torch.cat([columns for columns, _ in moves])] = moved
     if scheme.shift:
         tokens, shift = tokens - scheme.shift, shift - scheme.shift
-    if bool((tokens.abs() > TOLD_APART).any()):
+    if tokens.numel() and max(abs(end.item()) for end in tokens.aminmax()) > TOLD_APART:
         raise SchemeError(
             f"{scheme}: tokens would stand {TOLD_APART} positions away and more; float32 does not tell them"
         )
