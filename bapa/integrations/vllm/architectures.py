@@ -11,6 +11,7 @@ ARCHITECTURES = {
     "LlavaForConditionalGeneration": 1,
     "LlavaNextForConditionalGeneration": 1,
     "LlavaOnevisionForConditionalGeneration": 1,
+    "Mistral3ForConditionalGeneration": 1,
     "Qwen2VLForConditionalGeneration": 3,
     "Qwen2_5_VLForConditionalGeneration": 3,
     "Qwen3VLForConditionalGeneration": 3,

@@ -17,7 +17,7 @@ from tests.tiny import FAMILIES, Family
 PROMPTS = [["t5"], ["image", "t4"], ["t3", "image", "t6", "image", "t2"], ["t2", "image", "image", "t3"]]
 ONE_AXIS = ["bapa", "bapa:distance=62", "bapa:distance=native", "bapa:scope=global", "stride:delta=2", "reverse"]
 CASES = [
-    *((name, ONE_AXIS) for name in ("llava", "llava_next", "llava_onevision", "internvl", "gemma3")),
+    *((name, ONE_AXIS) for name in ("llava", "llava_next", "llava_onevision", "internvl", "gemma3", "mistral3")),
     *((name, [*ONE_AXIS, "concentric", "spatial_reset", "mrope"]) for name in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")),
 ]
 

@@ -9,18 +9,21 @@ pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm d
 from vllm import SamplingParams
 
 from bapa.integrations.vllm.checkpoint import readable
+from tests.integrations.vllm import newest
 from tests.integrations.vllm.checkpoints import CHECKPOINTS, Checkpoint
 from tests.integrations.vllm.reference import Reference
 
 WRITTEN = 12
 
 
-@pytest.fixture(scope="module", params=CHECKPOINTS, ids=lambda checkpoint: checkpoint.name)
+@pytest.fixture(scope="module", params=[*CHECKPOINTS, *newest.CHECKPOINTS], ids=lambda checkpoint: checkpoint.name)
 def case(request, tmp_path_factory):
     checkpoint: Checkpoint = request.param
     folder = checkpoint.save(tmp_path_factory.mktemp(checkpoint.name))
     forbidden = [
-        number for word, number in Reference(folder, ()).processor.tokenizer.get_vocab().items() if "<" in word
+        number
+        for word, number in Reference(folder, ()).processor.tokenizer.get_vocab().items()
+        if "<" in word or "[" in word
     ]
     reference = Reference(folder, forbidden, causal=checkpoint.causal)
     return checkpoint, readable(folder, tmp_path_factory.mktemp("cache")), reference, forbidden
