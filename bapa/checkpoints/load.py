@@ -48,9 +48,16 @@ def _plain(name: str, kwargs: dict[str, Any]) -> Any:
 
     if Path(name).is_dir() and not kwargs.keys() & {"variant", "subfolder", "gguf_file"}:
         weights.check(Path(name))
-    model, told = AutoModelForImageTextToText.from_pretrained(name, **{**kwargs, "output_loading_info": True})
-    lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
-    if lacking:
+    # Transformers names weights of another shape in a table on the screen only, unless it is told to go on.
+    told_to = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    model, told = AutoModelForImageTextToText.from_pretrained(name, **{**kwargs, **told_to})
+    if unlike := sorted(told["mismatched_keys"]):
+        key, held, wanted = unlike[0][0], *(tuple(shape) for shape in unlike[0][1:])
+        raise ModelError(
+            f"{name}: {len(unlike)} weights have another shape than its config.json says: {key} is {held}, by the "
+            f"config {wanted}{', ...' if len(unlike) > 1 else ''}; fetch or save the model again, weights and config"
+        )
+    if lacking := sorted(told["missing_keys"]):
         raise ModelError(
             f"{name}: the checkpoint lacks {len(lacking)} weights of {type(model).__name__}, which would be random: "
             f"{', '.join(lacking[:3])}{', ...' if len(lacking) > 3 else ''}; fetch or save the model again"

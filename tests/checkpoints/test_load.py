@@ -51,10 +51,12 @@ def test_weights_of_another_shape_are_an_error(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["text_config"]["vocab_size"] = 100
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="cannot load"):
-        load(str(folder))
-    with pytest.raises(ModelError, match="lacks 2 weights"):
-        bapa.from_pretrained(folder, ignore_mismatched_sizes=True)
+    said = (
+        r"2 weights have another shape .*: \S*(lm_head|embed_tokens)\S* is \((\d+), (\d+)\), by the config \(100, \3\)"
+    )
+    for open_it in (lambda: load(str(folder)), lambda: bapa.from_pretrained(folder, ignore_mismatched_sizes=True)):
+        with pytest.raises(ModelError, match=said):
+            open_it()
 
 
 def test_tied_weights_are_not_missing(tmp_path: Path) -> None:
