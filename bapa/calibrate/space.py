@@ -27,7 +27,7 @@ def space(layers: int) -> list[str]:
     parts += [{"pairs": pairs, "blend": blend} for pairs in PAIRS for blend in BLENDS]
     parts += [{"delta": delta} for delta in DELTAS]
     parts += [{"layers": f"0-{half - 1}"}, {"layers": f"{half}--1"}] if layers > 1 else []
-    parts += [{"channels": band} for band in ("wave<0.6x", "wave<3.3x", "wave>3.3x")]
+    parts += [{"channels": band} for band in ("wave<0.6x", "0.3x-0.6x", "wave<3.3x", "wave>3.3x")]
     parts += [
         {"pairs": pairs, "channels": f"wave<{low}x+wave>{high}x"}
         for pairs in PAIRS
