@@ -150,7 +150,7 @@ def calibrate(
     judges = split(probe, items, held_out)
     judged = len(judges.judging)
     config = {
-        "model": {"name": model.name, "fingerprint": model.fingerprint},
+        "model": model.identity,
         "probe": {
             **{"fingerprint": probe.fingerprint, "path": str(probe.path), "items": items, "held_out": judged},
             **probe.slots.record,

@@ -47,7 +47,8 @@ class Session:
     def __init__(self, model: Loaded, probe: Probe, folder: Path, batch_size: int) -> None:
         self.model, self.probe, self.folder, self.batch_size = model, probe, folder, batch_size
         self.config = ModelBackend(model).config
-        self.prompts = prompts_of(model.processor, probe)
+        self.at_once: int | None = None  # canvases that fit the memory, where those of a batch did not
+        self.prompts = prompts_of(model, probe)
         self.forward = forward(model.model, self.prompts, probe, self._plan(probe), ["native", "bapa"])
 
     def ask(self, name: str, start: int, stop: int, candidates: Sequence[str]) -> pd.DataFrame:
@@ -58,19 +59,23 @@ class Session:
         """
         probe = part(self.probe, start, stop)
         config: Mapping[str, Any] = {
-            "model": {"fingerprint": self.model.fingerprint},
+            "model": self.model.answering,
             "probe": {"fingerprint": probe.fingerprint},
             "candidates": list(candidates),
             "batch_size": self.batch_size,
         }
         with closing(Store(self.folder / name, config)) as store:
             store.open()
-            ask(self.asker(probe, candidates), store, f"{name}, {len(candidates)} candidates")
+            asker = self.asker(probe, candidates)
+            ask(asker, store, f"{name}, {len(candidates)} candidates")
+            self.at_once = asker.at_once
             return stores.table(store.blocks()).to_pandas()
 
     def asker(self, probe: Probe, candidates: Sequence[str]) -> ModelAsker:
         """What asks about ``probe``, which is a part of this one, under ``candidates``."""
-        return ModelAsker(self.forward, probe, self._plan(probe), candidates, generate=0, audit=0)
+        made = ModelAsker(self.forward, probe, self._plan(probe), candidates, generate=0, audit=0)
+        made.at_once = self.at_once
+        return made
 
     def _plan(self, probe: Probe) -> Plan:
         return fitting_plan(self.model.name, self.config, probe, self.prompts, len(probe.items), self.batch_size)

@@ -24,8 +24,10 @@ from bapa.check.design import alike, shaped
 from bapa.check.estimate import GUARDS, PICK, STEPS, TRACED, WARM, Estimate, WarmUp
 from bapa.check.evidence import Evidence
 from bapa.checkpoints import Loaded
+from bapa.checkpoints.chat import Chat
 from bapa.errors import ConfigError, ProbeError, RunError, UnsupportedModelError
 from bapa.files import RunFolder, command, read_json, write_json
+from bapa.inference.opening import addressed
 from bapa.measure import Run, measure
 from bapa.origin import Options, explain
 from bapa.probe import Columns, Probe, build
@@ -96,12 +98,17 @@ def check(
         RunError: ``out`` holds something else, or another process writes to it.
     """
     config = {
-        "model": {"name": model.name, "fingerprint": model.fingerprint},
+        "model": model.identity,
         "probe": {"source": pictures, "split": split, "columns": asdict(columns or Columns()), "seed": seed},
         "run": {"budget": budget, "items": items, "batch_size": batch_size},
     }
     if until is not None and until not in STEPS_IN_ORDER:
         raise ConfigError(f"until = {until!r}: accepted are {', '.join(STEPS_IN_ORDER)}")
+    if model.chat.thinking:
+        raise ConfigError(
+            "a check reads its answers from the next token, so the model answers without thinking: leave --thinking on "
+            "out; with thoughts: bapa measure MODEL --probe PROBE --thinking on --generate 512 --out RUN"
+        )
     if items is not None and items < LEAST:
         raise ConfigError(f"items = {items}: use {LEAST} or more")
     with RunFolder(out, config, kind="check", record=RECORD, work="run/*", beside=BESIDE) as folder:
@@ -112,7 +119,7 @@ def check(
                 pass
         except UnsupportedModelError as error:
             return _sealed(folder, Evidence(model.name, refusal=str(error)))
-        work = Work(model, folder.path, pictures, columns, split, batch_size, seed)
+        work = Work(model, folder.path, pictures, columns, split, batch_size, seed).addressed()
         found = work.estimate(budget, items)
         tell(found)
         evidence, clock = Evidence(model.name), Clock(folder.progress / "took.json")
@@ -170,25 +177,34 @@ class Work:
     batch_size: int
     seed: int
 
-    def estimate(self, budget: float, items: int | None) -> Estimate:
-        """From a warm-up on this machine, which is timed once for one model and one source."""
+    def addressed(self) -> Work:
+        """The same with the model addressed so that its answer is the next token."""
         there = self.path / "warm-up"
-        kept, asked = there / "pace.json", self.asked()
+        kept, asked = there / "chat.json", self.asked()
         if not kept.is_file() or read_json(kept)["asked"] != asked:
             shutil.rmtree(there, ignore_errors=True)  # of a command that was mistyped, or cut off
             few = self._probe("warm-up/probe", WARM)
             if len(few.items) < WARM:
                 raise self._too_few(len(few.items))
-            found = pacing.warm_up(self.model, few, there / "rounds", self.batch_size)
-            write_json(kept, {"asked": asked, "warm_up": asdict(found)})
-        told = WarmUp.read(read_json(kept)["warm_up"])
+            write_json(kept, {"asked": asked, "chat": asdict(addressed(self.model, few))})
+        return replace(self, model=replace(self.model, chat=Chat(**read_json(kept)["chat"])))
+
+    def estimate(self, budget: float, items: int | None) -> Estimate:
+        """From a warm-up on this machine, which is timed once."""
+        there = self.path / "warm-up"
+        kept = there / "pace.json"
+        if not kept.is_file():
+            shutil.rmtree(there / "rounds", ignore_errors=True)  # of a warm-up that was cut off
+            few = self._probe("warm-up/probe", WARM)
+            write_json(kept, asdict(pacing.warm_up(self.model, few, there / "rounds", self.batch_size)))
+        told = WarmUp.read(read_json(kept))
         return pacing.fitted(told, budget) if items is None else pacing.estimate(told, items)
 
     def asked(self) -> dict[str, Any]:
         """What decides the pace."""
         columns = asdict(self.columns or Columns())
         source = {"source": self.pictures, "split": self.split, "columns": columns, "seed": self.seed}
-        return {"model": self.model.fingerprint, "batch_size": self.batch_size, **source}
+        return {"model": self.model.answering, "batch_size": self.batch_size, **source}
 
     def measure(self, evidence: Evidence, found: Estimate) -> Evidence:
         """Native, the noise floor of the arithmetic, and the paper's rule on the items that judge."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from bapa.attach import record
 from bapa.attach.api import balance
 from bapa.checkpoints import weights
 from bapa.checkpoints.adapter import PEFT_FILE, adapter_base, adapter_scheme, load_adapter
+from bapa.checkpoints.chat import Chat
 from bapa.checkpoints.device import choose_threads, device_of, dtype_of
 from bapa.checkpoints.locate import Place, announce, folder_of, local, locate
+from bapa.checkpoints.options import LoadOptions
 from bapa.errors import ModelError, UnsupportedModelError
 from bapa.families.anatomy import find
 from bapa.schemes import Scheme
@@ -68,17 +71,35 @@ def _plain(name: str, kwargs: dict[str, Any]) -> Any:
 @dataclass(frozen=True)
 class Loaded:
     """``model`` in evaluation mode, its ``processor``, the ``name`` it was asked for by, and a ``fingerprint`` of
-    config, weights and dtype.
+    config, weights and dtype. ``chat``: how it is addressed; ``options``: what else was asked for, by name.
     """
 
     model: nn.Module
     processor: Any
     name: str
     fingerprint: str
+    chat: Chat = field(default_factory=Chat)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides its answers, for records: name and fingerprint, and all that was asked for."""
+        return {"name": self.name, **self.answering}
+
+    @property
+    def answering(self) -> dict[str, Any]:
+        """The same without the name."""
+        return {"fingerprint": self.fingerprint, **self.options, **self.chat.record}
 
 
 def load(
-    name: str, *, device: str = "auto", dtype: torch.dtype | str | None = None, trust_remote_code: bool = False
+    name: str,
+    *,
+    device: str = "auto",
+    dtype: torch.dtype | str | None = None,
+    trust_remote_code: bool = False,
+    chat: Chat | None = None,
+    options: LoadOptions | None = None,
 ) -> Loaded:
     """Load ``name``: a local folder, a hub id, ``reference`` or ``reference:NAME``, or the folder of an adapter.
 
@@ -86,23 +107,28 @@ def load(
     model whose config records a scheme comes back under it.
 
     ``device``: cpu, cuda, cuda:1, mps, or auto: a GPU where there is one. ``dtype``: a torch dtype or its name, also
-    fp32, bf16, fp16, or None: float32 on the CPU, bfloat16 for large models on a GPU that has it.
+    fp32, bf16, fp16, or None: float32 on the CPU, bfloat16 for large models on a GPU that has it. ``chat``: how the
+    model is addressed. ``options``: what else of loading is to differ.
 
     Raises ConfigError for a device that is not here, ModelError where nothing can be loaded under that name.
     """
-    where = device_of(device)
-    place = locate(name)
+    where, wanted, chat = device_of(device), options or LoadOptions(), chat or Chat()
+    place = replace(locate(name), revision=wanted.revision)
     if (Path(place.path) / PEFT_FILE).is_file():
-        return _with_adapter(name, Path(place.path), device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-    options = {"trust_remote_code": trust_remote_code, "local_files_only": place.cached}
+        base: dict[str, Any] = {"device": device, "dtype": dtype, "trust_remote_code": trust_remote_code}
+        return _with_adapter(name, Path(place.path), **base, chat=chat, options=options)
+    given = {"trust_remote_code": trust_remote_code, "local_files_only": place.cached, **wanted.of_hub(place.path)}
     try:
-        processor = _processor(place.path, **options)
+        processor = _processor(place.path, **given, **wanted.of_processor())
+        wanted.check(processor)
         kind = dtype_of(dtype, where, _size(place))
-        model = from_pretrained(place.path, dtype=kind, **options).to(where).eval()
+        model = from_pretrained(place.path, dtype=kind, **given, **wanted.of_model(str(where)))
+        model = (model if wanted.placed else model.to(where)).eval()
     except _UNREADABLE as error:
         raise ModelError(f"cannot load {name!r} as a vision-language model: {_reason(place.path, error)}") from error
     choose_threads(model, where)
-    return Loaded(model, processor, name, f"{weights.fingerprint(folder_of(place))}-{_dtype(model)}")
+    fingerprint = f"{weights.fingerprint(folder_of(place))}-{_dtype(model)}"
+    return Loaded(model, processor, name, fingerprint, chat, wanted.record)
 
 
 def _size(place: Place) -> int:
@@ -136,7 +162,7 @@ def _with_adapter(name: str, folder: Path, **options: Any) -> Loaded:
     processor = _processor(str(folder), **trust) if own else base.processor
     model = _on_base(folder, scheme, base.model).eval()
     fingerprint = weights.fingerprint(folder, base=weights.of_checkpoint(base.fingerprint))
-    return Loaded(model, processor, name, f"{fingerprint}-{_dtype(base.model)}")
+    return Loaded(model, processor, name, f"{fingerprint}-{_dtype(base.model)}", base.chat, base.options)
 
 
 def _on_base(folder: Path, scheme: Scheme, base: nn.Module) -> nn.Module:

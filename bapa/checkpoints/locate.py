@@ -19,11 +19,12 @@ _SECONDS = 10  # that the hub may take to say whether it has a model
 @dataclass(frozen=True)
 class Place:
     """What transformers is to load: a folder or hub ``path``; ``cached``: only from the cache, as the hub cannot be
-    reached.
+    reached; ``revision``: which of the hub's, None for its main one.
     """
 
     path: str
     cached: bool = False
+    revision: str | None = None
 
 
 def locate(name: str) -> Place:
@@ -62,7 +63,7 @@ def folder_of(place: Place) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(place.path, local_files_only=True))
+        return Path(snapshot_download(place.path, revision=place.revision, local_files_only=True))
     except LocalEntryNotFoundError as error:
         raise ModelError(
             f"{place.path} is not in the local cache of the hub; load it once: bapa doctor {place.path}"
@@ -74,7 +75,7 @@ def announce(place: Place) -> int:
     from huggingface_hub import snapshot_download
     from rich.console import Console
 
-    files = snapshot_download(place.path, dry_run=True, allow_patterns="model*.safetensors")
+    files = snapshot_download(place.path, revision=place.revision, dry_run=True, allow_patterns="model*.safetensors")
     missing = sum(file.file_size or 0 for file in files if file.will_download)
     if missing:
         Console(stderr=True).print(f"downloading {place.path}: {missing / 1e9:.1f} GB", highlight=False, markup=False)

@@ -11,6 +11,8 @@ from bapa.errors import ConfigError
 
 if TYPE_CHECKING:
     from bapa.checkpoints import Loaded
+    from bapa.checkpoints.chat import Chat
+    from bapa.checkpoints.options import LoadOptions
     from bapa.inference.vllm import EngineModel
 
 
@@ -21,7 +23,15 @@ class Backend(str, Enum):
     vllm = "vllm"
 
     def load(
-        self, name: str, *, device: str, dtype: str | None, engine: Sequence[str] | None, trust_remote_code: bool
+        self,
+        name: str,
+        *,
+        device: str,
+        dtype: str | None,
+        engine: Sequence[str] | None,
+        trust_remote_code: bool,
+        chat: Chat,
+        options: LoadOptions,
     ) -> Loaded | EngineModel:
         """The model called ``name``. ``engine``: arguments of vLLM's engine, as ``name=value``.
 
@@ -32,12 +42,16 @@ class Backend(str, Enum):
 
             if engine:
                 raise ConfigError(f"--engine {engine[0]} is for --backend vllm")
-            return load(name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+            return load(
+                name, device=device, dtype=dtype, trust_remote_code=trust_remote_code, chat=chat, options=options
+            )
         from bapa.integrations.vllm.loading import load_engine
 
         if device not in ("auto", "cpu"):
             raise ConfigError(f"--device {device}: vLLM runs on the device it was built for; leave the option out")
-        options = dict(assignment("--engine", text, "max_model_len=4096") for text in engine or ())
+        if options.record:
+            raise ConfigError(f"--load {next(iter(options.record))} is for --backend hf; vLLM's are given by --engine")
+        arguments = dict(assignment("--engine", text, "max_model_len=4096") for text in engine or ())
         if dtype is not None:
-            options["dtype"] = dtype
-        return load_engine(name, trust_remote_code=trust_remote_code, **options)
+            arguments["dtype"] = dtype
+        return load_engine(name, trust_remote_code=trust_remote_code, chat=chat, **arguments)

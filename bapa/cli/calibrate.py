@@ -37,6 +37,10 @@ def calibrate(
     seed: common.Seed = 0,
     device: common.Device = common.DEVICE,
     dtype: common.Dtype = None,
+    system: common.System = None,
+    thinking: common.Thinking = None,
+    opening: common.Opening = "",
+    more: common.Load = None,
     trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """Pick how far the text stands from a shared image position, on a few items, without training."""
@@ -49,7 +53,14 @@ def calibrate(
     probe = Probe.load(probe_folder)  # what is mistyped must not wait for a model
     guards = [Probe.load(path) for path in guard or ()]
     found = run(
-        load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code),
+        load(
+            model,
+            device=device,
+            dtype=dtype,
+            trust_remote_code=trust_remote_code,
+            chat=common.chat(system, thinking, opening),
+            options=common.loading(more),
+        ),
         probe,
         folder,
         items=items,

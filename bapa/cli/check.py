@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from bapa.cli import options as common
 from bapa.cli.console import err, out
-from bapa.cli.options import DEVICE, BatchSize, Device, Dtype, Model, TrustRemoteCode
 from bapa.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def check(
-    model: Model,
+    model: common.Model,
     folder: Annotated[
         Path, typer.Option("--out", help="Folder of everything; the same command goes on where it stopped.")
     ] = Path("CHECK"),
@@ -33,14 +33,18 @@ def check(
     until: Annotated[
         str | None, typer.Option(help="The last step to take: estimate, measure, origin or calibrate.")
     ] = None,
-    batch_size: BatchSize = 18,
+    batch_size: common.BatchSize = 18,
     image_column: Annotated[str | None, typer.Option(help="Column of the picture.")] = None,
     caption_column: Annotated[str, typer.Option(help="Column of the caption.")] = "caption",
     split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the probe.")] = 0,
-    device: Device = DEVICE,
-    dtype: Dtype = None,
-    trust_remote_code: TrustRemoteCode = False,
+    device: common.Device = common.DEVICE,
+    dtype: common.Dtype = None,
+    system: common.System = None,
+    thinking: common.Thinking = None,
+    opening: common.Opening = "",
+    more: common.Load = None,
+    trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """From nothing to a decision: is the model biased, why, and what to do about it."""
     from bapa.check import check as run
@@ -50,7 +54,14 @@ def check(
 
     seconds = _seconds(budget)
     found = run(
-        load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code),
+        load(
+            model,
+            device=device,
+            dtype=dtype,
+            trust_remote_code=trust_remote_code,
+            chat=common.chat(system, thinking, opening),
+            options=common.loading(more),
+        ),
         folder,
         pictures=pictures,
         columns=Columns(image_column, caption_column),

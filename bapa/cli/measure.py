@@ -54,6 +54,10 @@ def measure(
     engine: Annotated[
         list[str] | None, typer.Option(help="vllm: an argument of the engine, e.g. max_model_len=4096; repeatable.")
     ] = None,
+    system: common.System = None,
+    thinking: common.Thinking = None,
+    opening: common.Opening = "",
+    more: common.Load = None,
     trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """Ask a model every question of a probe under every scheme, and say how far the place decides."""
@@ -66,7 +70,15 @@ def measure(
         err.print("bapa: --resamples is not used any more: intervals need no bootstrap draws", soft_wrap=True)
     probe = Probe.load(probe_folder)  # first: a mistyped folder must not wait for a model
     run = measure(
-        backend.load(model, device=device, dtype=dtype, engine=engine, trust_remote_code=trust_remote_code),
+        backend.load(
+            model,
+            device=device,
+            dtype=dtype,
+            engine=engine,
+            trust_remote_code=trust_remote_code,
+            chat=common.chat(system, thinking, opening),
+            options=common.loading(more),
+        ),
         probe,
         scheme or None,
         folder,

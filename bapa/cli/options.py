@@ -6,12 +6,25 @@ A default in words stands in ``show_default``, never in brackets in the help tex
 from __future__ import annotations
 
 import json
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bapa.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bapa.checkpoints.chat import Chat
+    from bapa.checkpoints.options import LoadOptions
+
+
+class Switch(str, Enum):
+    """What ``--thinking`` accepts."""
+
+    on = "on"
+    off = "off"
+
 
 DEVICE = "auto"  # where nothing else is said
 Model = Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")]
@@ -29,6 +42,34 @@ Dtype = Annotated[
     ),
 ]
 TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run code of the model.")]
+
+System = Annotated[str | None, typer.Option("--system", help="System prompt.")]
+Thinking = Annotated[
+    Switch | None, typer.Option(help="Whether a model that can think does so first.", show_default="its template's")
+]
+Opening = Annotated[str, typer.Option(help="What the model's turn begins with, before its answer; \\n is a newline.")]
+Load = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--load",
+        help="attention=eager, revision=NAME, min_pixels=N, max_pixels=N, quantization=4bit or 8bit, device_map=auto; "
+        "repeatable.",
+    ),
+]
+
+
+def chat(system: str | None, thinking: Switch | None, opening: str = "") -> Chat:
+    """How a model is to be addressed, from what was typed."""
+    from bapa.checkpoints.chat import Chat
+
+    return Chat(system or None, None if thinking is None else thinking is Switch.on, opening.replace("\\n", "\n"))
+
+
+def loading(given: list[str] | None) -> LoadOptions:
+    """What else of loading is to differ, from what was typed."""
+    from bapa.checkpoints.options import LoadOptions
+
+    return LoadOptions.read(dict(assignment("--load", text, "attention=eager") for text in given or ()))
 
 
 def assignment(option: str, text: str, example: str) -> tuple[str, Any]:

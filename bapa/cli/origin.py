@@ -34,6 +34,10 @@ def origin(
     seed: common.Seed = 0,
     device: common.Device = common.DEVICE,
     dtype: common.Dtype = None,
+    system: common.System = None,
+    thinking: common.Thinking = None,
+    opening: common.Opening = "",
+    more: common.Load = None,
     trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """Say where a model's spatial bias comes from: its encoder, the order of its tokens, or their positions."""
@@ -58,7 +62,14 @@ def origin(
         fill=fill,
         statistics=Settings(resamples=resamples, level=level, seed=seed),
     )
-    loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    loaded = load(
+        model,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        chat=common.chat(system, thinking, opening),
+        options=common.loading(more),
+    )
     found = explain(loaded, probe, folder, options)
     page.write(found, probe)
     out.print(attribution(found.found))

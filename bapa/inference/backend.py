@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
+from bapa.checkpoints.chat import Chat
 from bapa.errors import ConfigError
 from bapa.inference.answers import AnswerSet
 from bapa.inference.block import Asker
@@ -20,10 +21,20 @@ from bapa.probe import Probe
 from bapa.schemes import Scheme
 
 
+class Addressed(Protocol):
+    """What questions are put to: a processor, and how to address the model."""
+
+    @property
+    def processor(self) -> Any: ...
+    @property
+    def chat(self) -> Chat: ...
+
+
 class Backend(Protocol):
     """A model that can be asked.
 
-    ``fingerprint``: of its weights. ``module``: the model in this process, None where it runs in others. ``scheme``:
+    ``fingerprint``: of its weights. ``chat``: how it is addressed. ``identity``: what decides its answers, for the
+    record. ``module``: the model in this process, None where it runs in others. ``scheme``:
     what its config records. ``config``: of transformers. ``numerics``: what may change answers, for the record.
     """
 
@@ -33,6 +44,10 @@ class Backend(Protocol):
     def fingerprint(self) -> str: ...
     @property
     def processor(self) -> Any: ...
+    @property
+    def chat(self) -> Chat: ...
+    @property
+    def identity(self) -> dict[str, Any]: ...
     @property
     def module(self) -> nn.Module | None: ...
     @property
@@ -51,10 +66,11 @@ class Backend(Protocol):
         """What asks the blocks of ``plan`` under the schemes ``labels``; see :class:`~bapa.inference.block.Asker`."""
 
 
-def prompts_of(processor: Any, probe: Probe) -> Prompts:
-    """Prompts for the canvases of ``probe``, question and image in its order."""
+def prompts_of(model: Addressed, probe: Probe) -> Prompts:
+    """Prompts for the canvases of ``probe``, question and image in its order, as ``model`` is to be addressed."""
     first = probe.design.order == "question-first"
-    return Prompts(processor, (probe.height, probe.width), question_first=first, slots=probe.slots)
+    size = (probe.height, probe.width)
+    return Prompts(model.processor, size, question_first=first, slots=probe.slots, chat=model.chat)
 
 
 def check_slots(processor: Any, probe: Probe) -> None:

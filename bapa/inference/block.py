@@ -18,7 +18,7 @@ from bapa.inference.answers import Answer, AnswerSet
 from bapa.inference.plan import Canvas, Plan
 from bapa.inference.pointing import UNITS
 from bapa.inference.prompts import Prompts
-from bapa.inference.reading import from_text
+from bapa.inference.reading import THOUGHT, from_text
 from bapa.inference.store import SCHEMA, Block
 from bapa.probe import Item, Probe, Question
 
@@ -48,6 +48,7 @@ class Asker(ABC):
     prefill: str
     together = 1  # canvases that must not be asked apart
     versions: Mapping[str, str] = {}
+    attention: str | None = None  # how transformers computes it, for the record
 
     def __init__(
         self, prompts: Prompts, probe: Probe, plan: Plan, labels: Sequence[str], *, generate: int, audit: int
@@ -121,6 +122,11 @@ class Asker(ABC):
                 audit += self._audit(canvas, outcome)
         columns = {name: [row[name] for row in rows] for name in SCHEMA.names}
         return {"block": number, "rank": rank, "answers": columns, "audit": audit}
+
+    def said(self, text: str, question: Question) -> Answer:
+        """The answer in what the model wrote; a thought that its prompt opened is one."""
+        written = f"{THOUGHT}{text}" if self.prompts.thinks(question.text) else text
+        return from_text(written, question, self.unit)
 
     def _asked(self, canvas: Canvas) -> tuple[Item, list[Question]]:
         item = self.probe.items[canvas.index]

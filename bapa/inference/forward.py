@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bapa.checkpoints.chat import is_thought
 from bapa.errors import ModelError
 from bapa.families.anatomy import PICTURES, find
 from bapa.inference.prompts import Prompt, Prompts, token_types
@@ -108,12 +109,18 @@ class Forward:
     @torch.inference_mode()
     def texts(self, asked: Asked, tokens: int) -> list[list[str]]:
         """What the model writes to each question, at most ``tokens`` tokens, greedily: for each canvas its answers."""
-        decode = self.prompts.processor.tokenizer.batch_decode
         columns = []
         for inputs in self._whole(asked):
             written = self.model.generate(**inputs, max_new_tokens=tokens, do_sample=False)
-            columns.append(decode(written[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
+            columns.append([self._decoded(row) for row in written[:, inputs["input_ids"].shape[1] :]])
         return [list(row) for row in zip(*columns, strict=True)]
+
+    def _decoded(self, ids: Tensor) -> str:
+        """The text of ``ids`` without special tokens, save those that mark a thought."""
+        tokenizer = self.prompts.processor.tokenizer
+        special = {number for number in tokenizer.all_special_ids if not is_thought(tokenizer.decode([number]))}
+        text: str = tokenizer.decode([number for number in ids.tolist() if number not in special])
+        return text
 
     @torch.inference_mode()
     def alone(self, canvas: NDArray, text: str) -> Tensor:

@@ -13,13 +13,13 @@ from torch import nn
 
 from bapa.attach import balanced, scheme_of
 from bapa.checkpoints import Loaded
+from bapa.checkpoints.chat import Chat
 from bapa.families.anatomy import find
 from bapa.inference.answers import Answer
 from bapa.inference.block import Asker, Outcome, Pixels, Prepared
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.plan import Plan
 from bapa.inference.prompts import Prompts
-from bapa.inference.reading import from_text
 from bapa.probe import Probe, Question
 from bapa.schemes import Scheme
 
@@ -41,6 +41,14 @@ class ModelBackend:
     @property
     def processor(self) -> Any:
         return self.loaded.processor
+
+    @property
+    def chat(self) -> Chat:
+        return self.loaded.chat
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return self.loaded.identity
 
     @property
     def module(self) -> nn.Module:
@@ -97,6 +105,11 @@ class ModelAsker(Asker):
     @property
     def prefill(self) -> str:  # type: ignore[override]
         return "shared" if self.forward.shared else "separate"
+
+    @property
+    def attention(self) -> str | None:  # type: ignore[override]
+        found: str | None = getattr(self.forward.model.config, "_attn_implementation", None)
+        return found
 
     def sharing_holds(self) -> bool:
         """Whether questions that share a prefill get the logits they get alone: tried on the first question about the
@@ -156,7 +169,7 @@ class ModelAsker(Asker):
         if self.generate:
             texts = self.forward.texts(seen, self.generate)
             kept = [text for row, asked in zip(texts, questions, strict=True) for text in row[: len(asked)]]
-            return [from_text(text, question, self.unit) for text, question in zip(kept, flat, strict=True)]
+            return [self.said(text, question) for text, question in zip(kept, flat, strict=True)]
         logits = self.forward.logits(seen)
         return self.answers.read(
             torch.cat([row[: len(asked)] for row, asked in zip(logits, questions, strict=True)]), flat

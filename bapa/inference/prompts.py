@@ -13,11 +13,13 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from transformers.video_utils import VideoMetadata
 
+from bapa.checkpoints.chat import Chat, opens_thought
 from bapa.errors import ModelError
 from bapa.probe.slots import Slots
 
@@ -56,11 +58,18 @@ class Prompts:
 
     ``size``: (height, width) of a canvas in pixels. ``question_first``: the question stands before the image.
     ``slots``: what a canvas is: one picture, or the images or the frames of a clip that stand side by side on it.
+    ``chat``: how the model is addressed.
     ``unknown``: the token that stands for words the tokenizer does not know; -1 where it knows them all.
     """
 
     def __init__(
-        self, processor: Any, size: tuple[int, int], *, question_first: bool = False, slots: Slots | None = None
+        self,
+        processor: Any,
+        size: tuple[int, int],
+        *,
+        question_first: bool = False,
+        slots: Slots | None = None,
+        chat: Chat | None = None,
     ) -> None:
         if getattr(processor, "chat_template", None) is None:
             raise ModelError(
@@ -69,6 +78,7 @@ class Prompts:
         self.processor = processor
         self.question_first = question_first
         self.slots = slots or Slots("grid", 1, 1)
+        self.chat = chat or Chat()
         if self.slots.kind == "frames":
             check_takes_clips(processor)
         unknown: int | None = getattr(processor.tokenizer, "unk_token_id", None)
@@ -115,14 +125,38 @@ class Prompts:
         with self._lock:
             texts = [self._written(text)] * len(canvases)
             special = special_tokens(self.processor.tokenizer, texts[0])
-            return dict(self.processor(**shown, text=texts, return_tensors="pt", **special))
+            made = dict(self.processor(**shown, text=texts, return_tensors="pt", **special))
+            return _longer(made, self._opening(texts[0]))
 
     def unexpanded(self, text: str) -> Ids:
         """The tokens of the prompt with the image's placeholder as the tokenizer writes it."""
         with self._lock:
             written = self._written(text)
-            tokenizer = self.processor.tokenizer
-            return tokenizer(written, **special_tokens(tokenizer, written))["input_ids"]
+            return [*self._ids(written), *self._opening(written)]
+
+    def thinks(self, text: str) -> bool:
+        """Whether the prompt that asks ``text`` ends within a thought."""
+        return opens_thought(self._written(text) + self.chat.opening)
+
+    def opening(self, text: str) -> Ids:
+        """The tokens that the model's turn begins with behind the prompt that asks ``text``."""
+        with self._lock:
+            return self._opening(self._written(text))
+
+    def _ids(self, written: str) -> Ids:
+        tokenizer = self.processor.tokenizer
+        return list(tokenizer(written, **special_tokens(tokenizer, written))["input_ids"])
+
+    def _opening(self, written: str) -> Ids:
+        """The tokens that the model's turn begins with: as behind the prompt where they begin anew there, else as of a
+        text of their own, which is how a model writes them.
+        """
+        if not self.chat.opening:
+            return []
+        before, whole = self._ids(written), self._ids(written + self.chat.opening)
+        if whole[: len(before)] == before:
+            return whole[len(before) :]
+        return list(self.processor.tokenizer(self.chat.opening, add_special_tokens=False)["input_ids"])
 
     def _shown(self, canvases: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
         """Canvases as arguments of the processor."""
@@ -142,8 +176,7 @@ class Prompts:
         count = self.slots.cols if self.slots.kind == "images" else 1
         shown = [{"type": "video" if self.slots.kind == "frames" else "image"}] * count
         parts = [*shown, {"type": "text", "text": text}]
-        chat = [{"role": "user", "content": [parts[-1], *shown] if self.question_first else parts}]
-        return self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        return self.chat.written(self.processor, [parts[-1], *shown] if self.question_first else parts)
 
 
 def clip(canvas: NDArray[np.uint8], count: int, hold: int) -> NDArray[np.uint8]:
@@ -165,6 +198,21 @@ def check_takes_clips(processor: Any) -> None:
             f"{type(processor).__name__} takes no videos, and the slots of this probe are frames of a clip; ask about "
             "images of a prompt: bapa probe SOURCE --slots images:8"
         )
+
+
+def _longer(inputs: dict[str, Any], more: Ids) -> dict[str, Any]:
+    """A processor's inputs, all rows alike, with ``more`` tokens of text behind each row."""
+    if not more:
+        return inputs
+    rows = len(inputs["input_ids"])
+    behind = {name: [0] * len(more) for name in token_types(inputs)} | {"input_ids": more}
+    if "attention_mask" in inputs:
+        behind["attention_mask"] = [1] * len(more)
+    added = {
+        name: torch.cat([inputs[name], torch.tensor(values, dtype=inputs[name].dtype).repeat(rows, 1)], 1)
+        for name, values in behind.items()
+    }
+    return {**inputs, **added}
 
 
 def _marks(processor: Any) -> list[str]:

@@ -17,6 +17,7 @@ from bapa.probe import Question
 from bapa.probe.questions import YES_NO
 from bapa.probe.region import Region
 
+THOUGHT = "<think>"  # how one begins
 _SHOWN = 80  # characters of a text in a message
 
 # Where thoughts end and begin: in tags, or as Gemma and gpt-oss (with and without its special tokens) write it.

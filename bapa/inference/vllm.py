@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from PIL import Image
 
 from bapa.attach import record
+from bapa.checkpoints.chat import Chat
 from bapa.errors import ModelError, RunError
 from bapa.inference.answers import Answer
 from bapa.inference.block import Asker, Outcome, Pixels, Prepared
 from bapa.inference.plan import Plan
 from bapa.inference.prompts import Prompts
-from bapa.inference.reading import from_text
 from bapa.probe import Probe, Question
 from bapa.schemes import Scheme
 
@@ -55,8 +55,13 @@ class EngineModel:
     fingerprint: str
     engines: Engines
     options: Mapping[str, Any] = field(default_factory=dict)
+    chat: Chat = field(default_factory=Chat)
 
     module = None  # it runs in the engine's processes
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"name": self.name, "fingerprint": self.fingerprint, **self.chat.record}
 
     @property
     def scheme(self) -> Scheme | None:
@@ -188,8 +193,7 @@ class EngineAsker(Asker):
         wanted = [self._wanted(question, label) for question, label in zip(questions, labels, strict=True)]
         outputs = self._generate(self.engine, requests, wanted)
         if self.generate:
-            texts = (output.outputs[0].text for output in outputs)
-            return [from_text(text, question, self.unit) for text, question in zip(texts, questions, strict=True)]
+            return [self.said(o.outputs[0].text, question) for o, question in zip(outputs, questions, strict=True)]
         told = [(output.outputs[0].logprobs or [{}])[0] for output in outputs]
         logprobs = [{token: entry.logprob for token, entry in row.items()} for row in told]
         return self.answers.read_logprobs(logprobs, questions)

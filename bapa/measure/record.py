@@ -14,7 +14,13 @@ from bapa.inference.block import Asker
 from bapa.inference.geometry import geometry
 from bapa.inference.store import Block
 
-HOW = ("command", "versions", "prefill", "at_once")  # at_once: canvases that fit the memory, where a batch did not
+HOW = (
+    "command",
+    "versions",
+    "prefill",
+    "attention",
+    "at_once",
+)  # at_once: canvases that fit the memory, where a batch did not
 SHOWN = 5  # unread answers that are told word by word
 TEXT = 120  # characters of them
 
@@ -51,6 +57,7 @@ def told(asker: Asker, blocks: Mapping[int, Block], failed: Sequence[str]) -> di
             **asker.versions,
         },
         "prefill": asker.prefill,
+        **({"attention": asker.attention} if asker.attention else {}),
         **({"at_once": asker.at_once} if asker.at_once else {}),
         "answers": sum(len(block["rank"]) for block in blocks.values()),
         "failed": len(failed),

@@ -83,7 +83,7 @@ def measure(
     settings = statistics or Settings()
     processes = Processes(backend.module)
     config = {
-        "model": {"name": backend.name, "fingerprint": backend.fingerprint},
+        "model": backend.identity,
         "probe": {"fingerprint": probe.fingerprint, "items": items},
         "schemes": labels,
         "run": {"batch_size": batch_size, "generate": generate, "audit": audit, **backend.numerics},
@@ -91,7 +91,12 @@ def measure(
     }
     with closing(Store(out, config, process=processes.index, free=("schemes",))) as store:
         while asked := processes.first(lambda: store.next(labels)):
-            prompts = prompts_of(backend.processor, probe)
+            prompts = prompts_of(backend, probe)
+            if not generate and prompts.thinks(probe.questions(probe.items[0], 0)[0].text):
+                raise ConfigError(
+                    "the prompt ends within a thought, so the next token is no answer; answer without: "
+                    "--thinking off, or let the model write its thought: --generate 512"
+                )
             plan = fitting_plan(backend.name, backend.config, probe, prompts, items, batch_size)
             with backend.asker(prompts, probe, plan, asked, generate=generate, audit=audit) as asker:
                 ask(asker, store, "measuring", processes=processes, fail_on_error=fail_on_error)

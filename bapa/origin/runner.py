@@ -102,7 +102,7 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
             "version": VERSION,
             "level": options.statistics.level,
             "command": command(),
-            "model": {"name": model.name, "fingerprint": model.fingerprint},
+            "model": model.identity,
             "probe": {
                 "fingerprint": probe.fingerprint,
                 "rows": probe.rows,

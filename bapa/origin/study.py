@@ -45,7 +45,7 @@ class Study:
         self.anatomy = find(model.model)
         self.size = (probe.height, probe.width)
         self.question_first = probe.design.order == "question-first"
-        self.prompts = prompts_of(model.processor, probe)
+        self.prompts = prompts_of(model, probe)
         self.text = probe.questions(probe.items[0], 0)[0].text
         self.places: torch.Tensor | None = None  # where each image token looks; None where that is not known
         self.cells = self._cells()
@@ -87,7 +87,7 @@ class Study:
 
     def _asked(self, forward: Forward, planned: Plan, wanted: Sequence[Condition], name: str) -> pd.DataFrame:
         config = {
-            "model": {"name": self.model.name, "fingerprint": self.model.fingerprint},
+            "model": self.model.identity,
             "probe": {"fingerprint": self.probe.fingerprint, "items": self.items},
             "conditions": [condition.label for condition in wanted],
             "run": {"batch_size": self.options.batch_size, "draws": self.options.draws},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,8 @@ class Evaluation(TrainerCallback):
         training = {module: module.training for module in model.modules()}
         model.eval()
         with torch.random.fork_rng():
-            now = Loaded(model, self.model.processor, f"{self.model.name} after {step} steps", weights.of_model(model))
+            name = f"{self.model.name} after {step} steps"
+            now = replace(self.model, model=model, name=name, fingerprint=weights.of_model(model))
             out = self.folder / f"step-{step}"
             ask = partial(measure, now, self.probe, self.schemes, out, items=self.items, audit=0)
             try:

@@ -208,4 +208,4 @@ def test_another_probe_is_refused(tiny, probe, run, tmp_path):
 def test_a_mark_of_the_model_s_own_among_the_words_is_one_line(tiny, probe, mark):
     """A probe of an older version, a question typed into the explorer: whatever was not refused before."""
     with pytest.raises(ModelError, match=rf"contains {mark}, which is no word but a token of .*another --prompt"):
-        prompts_of(tiny.processor, probe)(f"is there an {mark} ?")
+        prompts_of(tiny, probe)(f"is there an {mark} ?")

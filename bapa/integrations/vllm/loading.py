@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from bapa.checkpoints import weights
+from bapa.checkpoints.chat import Chat
 from bapa.checkpoints.locate import folder_of, locate
 from bapa.errors import ModelError
 from bapa.inference.vllm import EngineModel
 from bapa.integrations.vllm import engine as engines
 
 
-def load_engine(name: str, *, trust_remote_code: bool = False, **options: Any) -> EngineModel:
+def load_engine(name: str, *, trust_remote_code: bool = False, chat: Chat | None = None, **options: Any) -> EngineModel:
     """The model called ``name`` (a folder, a hub id, ``reference:NAME``) for vLLM engines; starts none yet.
 
-    ``options``: arguments of :class:`vllm.LLM`, such as ``dtype``, ``max_model_len``, ``tensor_parallel_size``.
+    ``chat``: how it is addressed. ``options``: arguments of :class:`vllm.LLM`, such as ``dtype``, ``max_model_len``,
+    ``tensor_parallel_size``.
 
     Raises IntegrationError where vLLM is not installed, ModelError where there is no such model.
     """
@@ -29,4 +31,4 @@ def load_engine(name: str, *, trust_remote_code: bool = False, **options: Any) -
     if trust_remote_code:
         options["trust_remote_code"] = True
     fingerprint = weights.fingerprint(folder_of(locate(name)))  # of the original, where ``folder`` is a copy for vLLM
-    return EngineModel(name, folder, processor, fingerprint, engines, options)
+    return EngineModel(name, folder, processor, fingerprint, engines, options, chat or Chat())
