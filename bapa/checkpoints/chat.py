@@ -15,6 +15,7 @@ from jinja2 import TemplateError
 
 from bapa.errors import ModelError
 
+_SWITCHES = ("enable_thinking", "thinking")
 _OPEN = re.compile(r"(?P<left><|◁)(?P<name>think|thinking|thought|reasoning)(?P<right>>|▷)\s*$", re.I)
 
 
@@ -50,7 +51,10 @@ class Chat:
         return text
 
     def _rendered(self, processor: Any, messages: Sequence[Mapping[str, Any]], thinking: bool | None) -> str:
-        switch = {} if thinking is None else {"enable_thinking": thinking, "thinking": thinking}
+        template = str(processor.chat_template)  # others take what they do not know for options of the processor
+        switch = (
+            {} if thinking is None else {name: thinking for name in _SWITCHES if re.search(rf"\b{name}\b", template)}
+        )
         try:
             text: str = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **switch)
         except TemplateError as error:
