@@ -193,7 +193,7 @@ class Asker(ABC):
             for index, ((question, batched), alone) in enumerate(zip(pairs, again, strict=True)):
                 entry = {**self._row(item, canvas, question, label, batched), "alone": asdict(alone)}
                 if texts:
-                    read = from_text(texts[index], question, self.unit)
+                    read = self.said(texts[index], question)
                     entry["written"] = {"text": texts[index], "answer": read.answer}
                 entries.append(entry)
         return entries
