@@ -53,11 +53,13 @@ def nulls(found: dict[str, Any]) -> str:
     rows = found["rows"]
     kinds = Counter(row["kind"] for row in rows)
     ranges = [row["range"]["value"] for row in rows]
+    ratios = sorted(sum(row["took"].values()) / sum(row["estimate"][step] for step in row["took"]) for row in rows)
     lines = [
-        f"*Leave it* in {kinds['leave']} of {len(rows)} (seeds {rows[0]['seed']} to {rows[-1]['seed']}, "
-        f"{found['items']} items each, noise {percent(found['noise'])} %). "
-        f"Native range of AUC: {percent(min(ranges), 1)} to "
-        f"{percent(max(ranges), 1)} points; mean AUC {percent(min(row['mean'] for row in rows), 1)} or more."
+        f"*Leave it* in {kinds['leave']} of {len(rows)}, *cannot be told* in {kinds['untold']}, a change in "
+        f"{kinds['balance'] + kinds['tune']} (seeds {rows[0]['seed']} to {rows[-1]['seed']}, "
+        f"{found['items']} items each, noise {percent(found['noise'])} %). Native range of AUC: {percent(min(ranges), 1)} to "
+        f"{percent(max(ranges), 1)} points; mean AUC {percent(min(row['mean'] for row in rows), 1)} or more. "
+        f"Time taken against the estimate: {ratios[0]:.2f} to {ratios[-1]:.2f}, median {ratios[len(ratios) // 2]:.2f}."
     ]
     lines += [
         f"Seed {row['seed']}: *{row['kind']}* ({row['reason']}), range {with_interval(row['range'], 1)}."
