@@ -57,7 +57,8 @@ def nulls(found: dict[str, Any]) -> str:
     lines = [
         f"*Leave it* in {kinds['leave']} of {len(rows)}, *cannot be told* in {kinds['untold']}, a change in "
         f"{kinds['balance'] + kinds['tune']} (seeds {rows[0]['seed']} to {rows[-1]['seed']}, "
-        f"{found['items']} items each, noise {percent(found['noise'])} %). Native range of AUC: {percent(min(ranges), 1)} to "
+        f"{found['items']} items each, noise "
+        f"{percent(found['noise'])} %). Native range of AUC: {percent(min(ranges), 1)} to "
         f"{percent(max(ranges), 1)} points; mean AUC {percent(min(row['mean'] for row in rows), 1)} or more. "
         f"Time taken against the estimate: {ratios[0]:.2f} to {ratios[-1]:.2f}, median {ratios[len(ratios) // 2]:.2f}."
     ]

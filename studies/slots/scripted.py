@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from sklearn.metrics import roc_auc_score
 
+from bapa.checkpoints.chat import Chat
 from bapa.inference.answers import Answer
 from bapa.inference.block import Asker, Outcome, Pixels, Prepared
 from bapa.inference.plan import Canvas, Plan
@@ -84,11 +85,16 @@ class Scripted:
     name = "a script"
     module = None
     scheme = None
+    chat = Chat()
     config = SimpleNamespace(get_text_config=lambda: SimpleNamespace(max_position_embeddings=None))
 
     @property
     def fingerprint(self) -> str:
         return f"script {self.seed}"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"name": self.name, "fingerprint": self.fingerprint}
 
     @property
     def processor(self) -> Processor:

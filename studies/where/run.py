@@ -143,7 +143,7 @@ def times(model: Loaded, probe: Probe, rules: Sequence[str], rounds: int = 5) ->
     """Seconds of the processor for a block of canvases with their questions, as a share of native's: the median of so
     many rounds, each rule once a round.
     """
-    backend, prompts = ModelBackend(model), prompts_of(model.processor, probe)
+    backend, prompts = ModelBackend(model), prompts_of(model, probe)
     plan = fitting_plan(model.name, backend.config, probe, prompts, len(probe.items), 18)
     made = forward(model.model, prompts, probe, plan, rules)
     asker = ModelAsker(made, probe, plan, rules, generate=0, audit=0)
