@@ -33,7 +33,7 @@ def kept(native: pd.DataFrame, rule: pd.DataFrame, cells: int, settings: Setting
     value, errors = sample.values["share"], sample.errors["share"]
     if not np.isfinite(value) or not np.isfinite(errors).all():
         return intervals.estimate(value, np.nan, np.nan)
-    found = intervals.change(value - 1, errors, settings.level)
+    found = intervals.change(value - 1, errors, settings.level, sample.items)
     return {name: None if bound is None else max(0.0, 1 + bound) for name, bound in found.items()}
 
 

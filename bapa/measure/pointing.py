@@ -113,8 +113,8 @@ def _pointing(rows: pd.DataFrame, settings: Settings) -> Pointing:
         return found
 
     sample = intervals.jackknife(means, clusters.clusters(rows, settings.cluster).of)
-    right, across, down = (
-        how(sample.values[name], sample.errors[name], settings.level)
-        for name, how in (("right", intervals.share), ("across", intervals.mean), ("down", intervals.mean))
+    right = intervals.share(sample.values["right"], sample.errors["right"], settings.level, sample.items)
+    across, down = (
+        intervals.mean(sample.values[name], sample.errors[name], settings.level) for name in ("across", "down")
     )
     return Pointing(right, across, down, float(1 - there.mean()))

@@ -123,6 +123,7 @@ def mapped(label: str, scheme: Trials, sample: Sample[Key], over: Clusters) -> d
             np.array([sample.values[key] for key in keys[name]]),
             np.stack([sample.errors[key] for key in keys[name]], -1),
             halved[name].reshape(len(first), 2, -1),
+            scheme.items,
         )
         for name in MAPS
     }
@@ -135,8 +136,13 @@ def figures(
     mine: dict[tuple[str, int], Estimate] = {}
     for (owner, name, cell), value in sample.values.items():
         if owner == label:
-            interval = intervals.share if name.removeprefix("overall.") in _SHARES else intervals.mean
-            mine[name, cell] = interval(value, sample.errors[owner, name, cell], level)
+            errors = sample.errors[owner, name, cell]
+            is_share = name.removeprefix("overall.") in _SHARES
+            mine[name, cell] = (
+                intervals.share(value, errors, level, sample.items)
+                if is_share
+                else intervals.mean(value, errors, level)
+            )
     cells: list[dict[str, Any]] = [
         {
             "cell": cell,

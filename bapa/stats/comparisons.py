@@ -80,13 +80,17 @@ def _against(
     rows: list[dict[str, Any]] = []
     for name in SMOOTH:
         value, errors = sample.minus((a, f"overall.{name}", -1), (b, f"overall.{name}", -1))
-        rows.append(_row(a, b, name, intervals.change(value, errors, level), intervals.p_value(value, errors)))
+        rows.append(
+            _row(a, b, name, intervals.change(value, errors, level, sample.items), intervals.p_value(value, errors))
+        )
     for name, (quantity, picked) in PICKED.items():
         rows.append(_row(a, b, name, *extremes.difference(maps[a][quantity], maps[b][quantity], picked, level)))
     for name in CELLWISE:
         for cell in range(len(schemes[a]["cells"])):
             value, errors = sample.minus((a, name, cell), (b, name, cell))
-            row = _row(a, b, name, intervals.change(value, errors, level), intervals.p_value(value, errors))
+            row = _row(
+                a, b, name, intervals.change(value, errors, level, sample.items), intervals.p_value(value, errors)
+            )
             rows.append({**row, "cell": cell})
     return rows
 

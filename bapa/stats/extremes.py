@@ -35,12 +35,13 @@ _RANGE, _WORST, _VARIANCE = (0.05, 0.025), (0.04, 0.04), (0.04, 0.02)
 class Map:
     """A quantity over the cells. ``values``: (cells,); ``errors``: (clusters, cells), as of
     :class:`~bapa.stats.intervals.Sample`; ``halves``: its values in one and in the other half of the clusters, for
-    every halving, (halvings, 2, cells).
+    every halving, (halvings, 2, cells); ``items``: how many there are.
     """
 
     values: Array
     errors: Array
     halves: Array
+    items: int
 
     @property
     def whole(self) -> bool:
@@ -87,7 +88,7 @@ def range_(found: Map, level: float = 0.95) -> Estimate:
         noise, shape = _noise(found.errors), (found.values - found.values.mean()) / span
         high = _first(lambda size: (np.ptp(size * shape + noise, axis=-1) <= span + 1e-12).mean() <= above, 1.0)
     if intervals.spread(found.errors.ravel()) == 0:  # every cluster answers alike: as far apart as shares may be
-        sure = intervals.share(float(found.values.min()), found.errors[:, 0] * 0, level)
+        sure = intervals.share(float(found.values.min()), found.errors[:, 0] * 0, level, found.items)
         high = max(high, min(1.0, span + (sure["high"] or 0.0) - (sure["low"] or 0.0)))
     return intervals.estimate(value, min(low, max(value, 0.0)), max(high, value))
 
@@ -102,7 +103,7 @@ def worst(found: Map, level: float = 0.95) -> Estimate:
     low = lowest - float(np.quantile(noise[:, int(found.values.argmin())], 1 - below))
     high = lowest - float(np.quantile(noise.min(1), above))
     if intervals.spread(found.errors.ravel()) == 0:
-        sure = intervals.share(lowest, found.errors[:, 0] * 0, level)
+        sure = intervals.share(lowest, found.errors[:, 0] * 0, level, found.items)
         low, high = sure["low"] or 0.0, sure["high"] or 0.0
     return intervals.estimate(value, max(0.0, min(low, value)), min(1.0, max(high, value)))
 

@@ -37,6 +37,7 @@ class Sample(Generic[Key]):
     values: dict[Key, float]
     errors: dict[Key, Array]
     clusters: int
+    items: int
 
     def minus(self, one: Key, two: Key) -> tuple[float, Array]:
         """``two - one`` with its errors."""
@@ -56,6 +57,7 @@ def jackknife(statistic: Callable[[Array], Mapping[Key, Array]], clusters: NDArr
         {key: float(draws[0]) for key, draws in found.items()},
         {key: scale * (draws[1:] - draws[0]) for key, draws in found.items()},
         count,
+        len(clusters),
     )
 
 
@@ -65,25 +67,26 @@ def mean(value: float, errors: Array, level: float) -> Estimate:
     return estimate(value, value - half, value + half)
 
 
-def change(value: float, errors: Array, level: float) -> Estimate:
+def change(value: float, errors: Array, level: float, items: int) -> Estimate:
     """A difference of shares: :func:`mean`, but not a point where no cluster tells the two apart: there as wide as
     Wilson's interval of what never happened.
     """
     found = mean(value, errors, level)
     if spread(errors) > _EQUAL or len(errors) < 2:
         return found
-    widest = share(0.0, errors, level)["high"] or 0.0
+    widest = share(0.0, errors, level, items)["high"] or 0.0
     return estimate(value, max(-1.0, value - widest), min(1.0, value + widest))
 
 
-def share(value: float, errors: Array, level: float) -> Estimate:
-    """A share with Wilson's interval for as many independent answers as its error stands for (Korn and Graubard 1998,
-    Survey Methodology 24, with Wilson's in place of the exact one); one a cluster where all agree.
+def share(value: float, errors: Array, level: float, items: int) -> Estimate:
+    """A share of ``items`` with Wilson's interval for as many independent answers as its error stands for (Korn and
+    Graubard 1998, Survey Methodology 24, with Wilson's in place of the exact one): all items where all agree, with
+    Student's t of as few clusters as there are.
     """
     error, clusters = spread(errors), len(errors)
     if not np.isfinite([value, error]).all() or clusters < 2:
         return estimate(value, np.nan, np.nan)
-    count = value * (1 - value) / error**2 if error > _EQUAL and 0 < value < 1 else clusters
+    count = value * (1 - value) / error**2 if error > _EQUAL and 0 < value < 1 else items
     alpha = 2 * float(special.ndtr(-quantile(level, clusters)))
     low, high = proportion_confint(value * count, count, alpha=alpha, method="wilson")
     return estimate(

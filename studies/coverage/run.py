@@ -193,6 +193,7 @@ def coverage_work() -> dict[str, Work]:
     more = {
         "flat, 3 wordings, 60 items": World((0.7, 0.7), 60, wordings=3),
         "flat, 10 classes of 20": World((0.7, 0.7), 200, groups=10),
+        "ceiling, 10 classes of 20": World((0.985, 0.985), 200, groups=10),
         "20 points, 20 classes of 10": World((steep(0.56, 0.8),) * 2, 200, groups=20),
     }
     return {name: partial(coverage, world) for name, world in {**worlds(ITEMS), **more}.items()}

@@ -17,6 +17,7 @@ from bapa.families.anatomy import find
 from tests.attach.checks import TWO_IMAGES, close, generate, logits, same, seen, watch
 from tests.schemes.naive import shared_positions
 from tests.tiny import Family
+from tests.tiny.base import OLDER
 
 
 def spelt(family: Family, words: list[str]) -> list[tuple[int, int]]:
@@ -77,12 +78,16 @@ def chunks_of_every_size(family: Family, attn: str, schemes: tuple[str, ...] = (
             same(found, torch.cat([step.expand(len(whole[0]), 1, -1) for step in whole], -1))
     rows = family.inputs([["t5", "image", "t4"], ["t2", "image", "t1"]])  # the first chunks of one are all padding
     kept = torch.nn.functional.pad(rows["attention_mask"].bool(), (0, 1), value=True)
-    with seen(bapa.balance(model)) as whole:
-        generate(model, family, rows, max_new_tokens=2)
-    with seen(model) as chunks:
-        generate(model, family, rows, max_new_tokens=2, prefill_chunk_size=2)
-    parts = (torch.cat([step.expand(-1, len(kept), -1) for step in run], -1)[:, kept] for run in (chunks, whole))
-    same(*parts)
+    for scheme in ("native", schemes[0]):
+        found = []
+        for options in ({}, {"prefill_chunk_size": 2}):
+            with seen(bapa.balance(model, scheme)) as record:
+                generate(model, family, rows, max_new_tokens=2, **options)
+            found.append(torch.cat([step.expand(-1, len(kept), -1) for step in record], -1)[:, kept])
+        if scheme == "native" and not torch.equal(*found):
+            assert OLDER  # transformers 4 numbers the rows of a padded batch in chunks as if they were not padded
+            return
+        same(*found)
 
 
 def touching_pictures_are_two(family: Family, attn: str) -> None:
