@@ -20,7 +20,7 @@ from bapa.origin import Options
 from bapa.origin.study import Study
 from bapa.probe import Probe
 
-ITEMS = (200, 160, 120, 80, 60, 40)  # that judge, whichever fits first
+ITEMS = (200, 160, 120, 80, 60)  # that judge, whichever fits first; fewer cannot call a map without a mistake even
 PICK = 32  # items that pick the rule
 TRACED = 60  # items that the cause is found on, at most
 STEPS = 24  # distances tried

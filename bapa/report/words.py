@@ -40,15 +40,15 @@ def spread(bias: Bias) -> str:
             f"{place(worst, bias)}, {low} % of what is there is found; where it is highest, {place(best, bias)}, "
             f"{high} %."
         )
-    level = f"{what} {percent(overall[mean]['value'])} %"
+    level = f"mean {what} {percent(overall[mean]['value'])} %"
     if reading == "blind":
         return (
             f"Under {scheme} there is no sign that the place matters, but the model cannot tell present from absent "
             f"({'; '.join(claims.lost(bias, scheme))}), so that means nothing."
         )
     if reading == "even":
-        return f"Under {scheme} the map is even: its cells differ by {told} at a {level}."
-    return f"Under {scheme} there is no sign that the place matters; the cells may still differ ({told} at a {level})."
+        return f"Under {scheme} the map is even: its cells differ by {told}; {level}."
+    return f"Under {scheme} there is no sign that the place matters; the cells may still differ ({told}; {level})."
 
 
 def _extremes(bias: Bias) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from bapa.check import Check, check, load_check
 from bapa.checkpoints import Loaded, load
 
 NOISE = 0.01  # standard deviation of what is added to a weight, as a share of its tensor's own
-ITEMS = 40  # the fewest that bapa check takes by itself
+ITEMS = 60  # the fewest that bapa check takes by itself
 
 
 def checked(seed: int, work: Path) -> Check:
