@@ -45,7 +45,6 @@ def calibrate(
 ) -> None:
     """Pick how far the text stands from a shared image position, on a few items, without training."""
     from bapa.calibrate import calibrate as run
-    from bapa.checkpoints import load
     from bapa.probe import Probe
     from bapa.report import calibration as page
     from bapa.stats import Settings
@@ -53,14 +52,7 @@ def calibrate(
     probe = Probe.load(probe_folder)  # what is mistyped must not wait for a model
     guards = [Probe.load(path) for path in guard or ()]
     found = run(
-        load(
-            model,
-            device=device,
-            dtype=dtype,
-            trust_remote_code=trust_remote_code,
-            chat=common.chat(system, thinking, opening),
-            options=common.loading(more),
-        ),
+        common.load(model, device, dtype, trust_remote_code, system, thinking, opening, more),
         probe,
         folder,
         items=items,

@@ -48,20 +48,12 @@ def check(
 ) -> None:
     """From nothing to a decision: is the model biased, why, and what to do about it."""
     from bapa.check import check as run
-    from bapa.checkpoints import load
     from bapa.probe import Columns
     from bapa.report import check as page
 
     seconds = _seconds(budget)
     found = run(
-        load(
-            model,
-            device=device,
-            dtype=dtype,
-            trust_remote_code=trust_remote_code,
-            chat=common.chat(system, thinking, opening),
-            options=common.loading(more),
-        ),
+        common.load(model, device, dtype, trust_remote_code, system, thinking, opening, more),
         folder,
         pictures=pictures,
         columns=Columns(image_column, caption_column),

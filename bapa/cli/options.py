@@ -15,6 +15,7 @@ import typer
 from bapa.errors import ConfigError
 
 if TYPE_CHECKING:
+    from bapa.checkpoints import Loaded
     from bapa.checkpoints.chat import Chat
     from bapa.checkpoints.options import LoadOptions
 
@@ -70,6 +71,29 @@ def loading(given: list[str] | None) -> LoadOptions:
     from bapa.checkpoints.options import LoadOptions
 
     return LoadOptions.read(dict(assignment("--load", text, "attention=eager") for text in given or ()))
+
+
+def load(
+    name: str,
+    device: str,
+    dtype: str | None,
+    trust_remote_code: bool,
+    system: str | None,
+    thinking: Switch | None,
+    opening: str,
+    more: list[str] | None,
+) -> Loaded:
+    """The model that the options of a verb name, loaded as they say."""
+    from bapa.checkpoints import load as run
+
+    return run(
+        name,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+        chat=chat(system, thinking, opening),
+        options=loading(more),
+    )
 
 
 def assignment(option: str, text: str, example: str) -> tuple[str, Any]:

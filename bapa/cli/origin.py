@@ -41,7 +41,6 @@ def origin(
     trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """Say where a model's spatial bias comes from: its encoder, the order of its tokens, or their positions."""
-    from bapa.checkpoints import load
     from bapa.origin import Options, explain
     from bapa.origin.options import PARTS, check_slots
     from bapa.probe import Probe
@@ -62,14 +61,7 @@ def origin(
         fill=fill,
         statistics=Settings(resamples=resamples, level=level, seed=seed),
     )
-    loaded = load(
-        model,
-        device=device,
-        dtype=dtype,
-        trust_remote_code=trust_remote_code,
-        chat=common.chat(system, thinking, opening),
-        options=common.loading(more),
-    )
+    loaded = common.load(model, device, dtype, trust_remote_code, system, thinking, opening, more)
     found = explain(loaded, probe, folder, options)
     page.write(found, probe)
     out.print(attribution(found.found))

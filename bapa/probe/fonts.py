@@ -50,3 +50,15 @@ def lacks(character: str) -> bool:
     """Whether the font has no picture of a character."""
     drawn, unknown = (bytes(font(32).getmask(one)) for one in (character, _NO_CHARACTER))
     return not character.isspace() and drawn == unknown
+
+
+def wrapped(text: str, font: Font, width: int) -> list[str]:
+    """``text`` in lines of at most ``width`` pixels, broken between words."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines

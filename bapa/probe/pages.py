@@ -87,7 +87,7 @@ def _strip(text: str, design: Design, number: int) -> Pixels | str:
         return f"the font {fonts.name()} has no {strange!r}"
     side, pitch = design.cell or 0, _pitch(design)
     font, margin = fonts.font(_letters(design)), round(side * _MARGIN)
-    lines = _wrapped(text, font, side - 2 * margin)
+    lines = fonts.wrapped(text, font, side - 2 * margin)
     room = (design.tall // pitch - 1) | 1  # odd, so that it covers whole lines of filler
     band = max(_BAND, len(lines) | 1)
     if band > room - 2 or any(font.getlength(line) > side - 2 * margin for line in lines):
@@ -128,17 +128,6 @@ def _filler(font: fonts.Font, width: int, rng: np.random.Generator) -> str:
             break
         line = longer
     return line
-
-
-def _wrapped(text: str, font: fonts.Font, width: int) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= width or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
 
 
 def _letters(design: Design) -> int:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from bapa.probe.fonts import wrapped
+
 if TYPE_CHECKING:
     from bapa.probe.item import Item
     from bapa.probe.questions import Question
@@ -107,21 +109,10 @@ def _question(draw: ImageDraw.ImageDraw, question: Question, left: int, top: int
     kind = question.kind.replace("_", " ").upper()
     draw.text((left, baseline), kind, _TONES.get(question.kind, _ACCENT), _font(17), anchor="ls")
     draw.text((left + width, baseline), question.answer[:40], _INK, _font(21), anchor="rs")
-    lines = [line for part in question.text.splitlines() for line in _wrap(part, _font(21), width)][:_LINES]
+    lines = [line for part in question.text.splitlines() for line in wrapped(part, _font(21), width)][:_LINES]
     for number, line in enumerate(lines):
         draw.text((left, top + 28 + 27 * number), line, _SOFT, _font(21))
     return 28 + 27 * len(lines)
-
-
-def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= width or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
 
 
 @cache
