@@ -12,6 +12,7 @@ from bapa.check import Check, check, load_check
 from bapa.checkpoints import Loaded, load
 
 NOISE = 0.01  # standard deviation of what is added to a weight, as a share of its tensor's own
+FIRST = 21  # seeds before it settled the rule of the interval
 ITEMS = 60  # the fewest that bapa check takes by itself
 
 

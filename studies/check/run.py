@@ -19,9 +19,9 @@ def run(folders: list[Path]) -> None:
     STUDY.keep(record | {"models": record.get("models", {}) | rows})
 
 
-def nulls(work: Path = Path("build/check/nulls"), count: int = 20) -> None:
+def nulls(work: Path = Path("build/check/nulls"), count: int = 20, first: int = null.FIRST) -> None:
     """Check COUNT models without a bias, and keep what was decided. Repeated, it goes on where it was."""
-    rows = [null.row(seed, null.checked(seed, work)) for seed in range(1, count + 1)]
+    rows = [null.row(seed, null.checked(seed, work)) for seed in range(first, first + count)]
     STUDY.keep(STUDY.record() | {"nulls": {"items": null.ITEMS, "noise": null.NOISE, "rows": rows}})
 
 
