@@ -20,6 +20,8 @@ PREFIX = ("t3", "image")
 # Natively without a usable cache: found out before a run, and asked separately.
 UNSHAREABLE = {
     "video_llama_3": "wrong with a cache and no position ids",
+    "minicpm_ocr": "linear attention goes on from a cache one token at a time",
+    "minicpmv4_6": "linear attention goes on from a cache one token at a time",
     "granite4_vision": "a plain forward returns no cache",
     "qwen2_5_omni_thinker": "without a mask, positions on a cache go by its length",
     "qwen3_omni_moe_thinker": "without a mask, positions on a cache go by its length",
@@ -50,8 +52,11 @@ class FamilyPrompts:
         inputs = self.family.inputs([PREFIX] * len(canvases))
         for name, value in inputs.items():
             if value.is_floating_point():
-                scale = torch.tensor(canvases).repeat_interleave(len(value) // len(canvases))
-                inputs[name] = value * scale.view(-1, *[1] * (value.dim() - 1))
+                side_by_side = len(value) < len(canvases)  # MiniCPM's pictures are strips of one long one
+                scale = torch.tensor(canvases).repeat_interleave(
+                    value.shape[-1 if side_by_side else 0] // len(canvases)
+                )
+                inputs[name] = value * (scale if side_by_side else scale.view(-1, *[1] * (value.dim() - 1)))
         return self.family.extend(inputs, self.suffix(text).expand(len(canvases), -1))
 
     def __call__(self, text):
