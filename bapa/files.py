@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -21,6 +22,8 @@ from bapa.errors import RunError
 
 # Names of things whose fingerprints are compared; a folder may be called by another name when a command is repeated.
 NAMES = ("model.name", "probe.path")
+# What writers in other languages say of a full disk, in errors that are none of the operating system.
+_FULL = ("os error", "PytorchStreamWriter failed", "inline_container.cc")
 _SHOWN = 12  # characters of a fingerprint in a message
 
 
@@ -217,6 +220,19 @@ def writing(path: Path) -> Iterator[None]:
         raise RunError(
             f"cannot write {path}: {reason}; nothing finished is lost, run the same command again"
         ) from error
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it followed, says that the disk is full or the quota used up."""
+    if error is None:
+        return False
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    signs = (*_FULL, *(os.strerror(code) for code in codes))
+    return (
+        getattr(error, "errno", None) in codes
+        or any(sign in str(error) for sign in signs)
+        or disk_is_full(error.__cause__ or error.__context__)
+    )
 
 
 def sync_folder(folder: Path) -> None:

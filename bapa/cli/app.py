@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import io
-import os
 import sys
 from typing import Annotated
 
@@ -30,7 +28,7 @@ from bapa.cli.schemes import schemes
 from bapa.cli.serve import serve
 from bapa.cli.tune import tune
 from bapa.errors import BapaError
-from bapa.files import command
+from bapa.files import command, disk_is_full
 
 
 class Commands(TyperGroup):
@@ -51,7 +49,7 @@ class Commands(TyperGroup):
             _say(f"stopped; nothing finished is lost. To go on, type the same again: {command()}")
             raise typer.Exit(130) from None
         except Exception as error:
-            if ctx.params["debug"] or not _full(error):
+            if ctx.params["debug"] or not disk_is_full(error):
                 raise
             _say("the disk is full; nothing finished is lost. Make room and type the same again: " + command())
             raise typer.Exit(2) from None
@@ -59,12 +57,6 @@ class Commands(TyperGroup):
 
 def _say(text: str) -> None:
     err.print(f"[bold red]bapa:[/] {escape(' '.join(text.split()))}", soft_wrap=True, highlight=False)
-
-
-def _full(error: Exception) -> bool:
-    """Whether a library says that the disk is full; safetensors does so in an error of its own."""
-    full = os.strerror(errno.ENOSPC)
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or full in str(error)
 
 
 app = typer.Typer(

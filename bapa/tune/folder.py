@@ -20,13 +20,11 @@ from typing import Any
 import bapa
 from bapa.checkpoints.adapter import FILE
 from bapa.errors import RunError
-from bapa.files import RunFolder, command, writing
+from bapa.files import RunFolder, command, disk_is_full, writing
 
 CHECKPOINTS, EVALUATIONS, TUNE = "checkpoints", "evaluations", "tune.json"
 CURVE = ("step", "epoch", "loss", "learning_rate", "grad_norm", "mean_token_accuracy")
 _STATE = "trainer_state.json"  # the last that the trainer writes of a checkpoint
-# What writers in other languages say of a full disk, in errors that are none of the operating system.
-_DISK = ("No space left on device", "os error", "PytorchStreamWriter failed", "Disk quota exceeded")
 
 
 class Folder(RunFolder):
@@ -111,7 +109,7 @@ class Folder(RunFolder):
         except RunError:
             raise
         except Exception as error:
-            if not any(sign in str(error) for sign in _DISK):
+            if not disk_is_full(error):
                 raise
             free = shutil.disk_usage(self.path).free
             raise RunError(
