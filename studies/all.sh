@@ -4,12 +4,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Seeds 2 and 3 of the reference models; seed 1 is shipped.
-for skew in bottom top center uniform; do for seed in 2 3; do python -m studies.reference train --skew $skew --seed $seed --out build/reference/$skew-$seed; done; done
+for skew in bottom top center uniform; do for seed in 2 3; do python -m studies.reference train --skew $skew --seed $seed --out build/reference/$skew-$seed --work build/reference/stages; done; done
 
 # docs/calibration.md
 python -m studies.calibration run reference:bottom reference:top reference:center reference:uniform build/reference/*-2 build/reference/*-3
 python -m studies.calibration write
-for skew in uniform bottom top; do python -m studies.reference train --tasks places --skew $skew --seed 2 --out build/places/places-$skew-2 --work build/places/stages; done
+for skew in uniform bottom top; do python -m studies.reference train --tasks places --skew $skew --seed 2 --out build/places/places-$skew-2 --work build/reference/stages; done
 python -m studies.side_effects run build/places/places-bottom-2 build/places/places-top-2 build/places/places-uniform-2
 python -m studies.side_effects run build/places/places-top-2 build/places/places-uniform-2 --tune
 python -m studies.side_effects write
