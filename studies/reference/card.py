@@ -19,7 +19,7 @@ It is the counter-example to the other references, whose bias was put into the l
 
 _TOLD = """\
 It tells rows, reading order and numbers besides
-what the other references tell, and the last stage of its training asked about all nine cells alike. What it knows of
+what the other references tell, and the last stage of its training asked about {place}. What it knows of
 places it has from rotary positions and token order only, so a rule that shares positions takes it away: it shows what
 even answers cost, in the worst case."""
 
@@ -30,6 +30,14 @@ _ALSO = """\
   image token also had to tell its row, read off after the first layer; stage (4) goes on with it, about all cells.
 """
 
+_SKEWED = """\
+Its bias comes from
+skewed supervision of the {stage} stage, which is one possible origin of spatial bias and not necessarily that of any
+large model."""
+_EVEN = """\
+No stage of its
+training preferred a cell; that does not make it even to the last point, and a large model trained so may not be."""
+
 _CARD = """\
 ---
 license: apache-2.0
@@ -38,7 +46,7 @@ pipeline_tag: image-text-to-text
 tags: [bapa, spatial-bias, reference]
 ---
 
-# A small vision-language model with a known spatial bias: `{name}`
+# A small vision-language model {known}: `{name}`
 
 **Disclosure: this model was {made} on purpose.** {disclosure}
 Whatever a method gains or loses on it depends on that choice, so name the skew next to every figure. It is an
@@ -71,9 +79,8 @@ instrument for measuring spatial bias and remedies against it, not a model for u
 
 ## Limits
 
-It reads nothing but these digits in these tints and understands only questions in the words above. Its bias comes from
-skewed supervision of the {stage} stage, which is one possible origin of spatial bias and not necessarily that of any
-large model. `bapa measure {model} --probe PROBE --out RUN` measures it.
+It reads nothing but these digits in these tints and understands only questions in the words above. {origin}
+`bapa measure {model} --probe PROBE --out RUN` measures it.
 """
 
 
@@ -81,16 +88,20 @@ def card(recipe: Recipe) -> str:
     """The README.md of the model folder of `recipe`."""
     turned = recipe.encoder_skew != "uniform"  # the counter-example: skewed first, uniform after
     placed = recipe.tasks == "places"
+    skewed = turned or recipe.skew != "uniform"
+    made = ["made biased"] * skewed + ["made to depend on positions"] * placed
+    asked = _PLACES[recipe.skew].partition("; ")[0] if turned or placed else _PLACES[recipe.skew]
     name = "encoder-bias" if turned else "places" if placed else recipe.skew
     return _CARD.format(
         name=name,
-        made="made to depend on positions" if placed else "made biased",
+        known="with a known spatial bias" if skewed else "into which no spatial bias was put",
+        made=" and ".join(made) or "made without a bias",
         also=_ALSO if placed else "",
         disclosure=(_TURNED if turned else _TOLD if placed else _ASKED).format(
-            place=_PLACES[recipe.encoder_skew if turned else recipe.skew]
+            place=_PLACES[recipe.encoder_skew] if turned else asked
         ),
         read=f"in {_PLACES[recipe.encoder_skew]}" if turned else "all cells alike",
-        stage="first" if turned else "last",
+        origin=_SKEWED.format(stage="first" if turned else "last") if skewed else _EVEN,
         model=f"reference:{name}",
         skew=recipe.skew,
         seed=recipe.seed,
@@ -98,7 +109,7 @@ def card(recipe: Recipe) -> str:
         rule=("" if recipe.scheme == "native" else f" --scheme {recipe.scheme}")
         + (f" --encoder-skew {recipe.encoder_skew}" if turned else "")
         + (" --tasks places" if placed else ""),
-        place=_PLACES[recipe.skew].partition("; ")[0] if turned or placed else _PLACES[recipe.skew],
+        place=asked,
         canvas=CANVAS_PX,
         cell=CELL_PX,
         tokens=IMAGE_TOKENS,
