@@ -52,8 +52,9 @@ def run(
     """Ask MODELS where evenness sits and where the sense of place, and keep it in the record."""
     for name in models:
         for one in part or PARTS:
-            record = STUDY.record()
-            record.setdefault(one, {})[slug(name)] = _DO[one](load(name), work, work / slug(name))
+            found = _DO[one](load(name), work, work / slug(name))
+            record = STUDY.record()  # read late: another process may have kept its models meanwhile
+            record.setdefault(one, {})[slug(name)] = found
             STUDY.keep(record)
             typer.echo(f"{slug(name)}: {one}")
     draw(STUDY.record().get("search", {}))
