@@ -1,7 +1,6 @@
 """Attention in which some pairs of tokens look from and at other positions than those of the rotary embedding.
 
-Scores that depend on what kind of query looks at what kind of key are one product of longer heads: queries and keys as
-each kind of pair has them, zeros elsewhere, side by side. So the model's own attention function does the rest: masks,
+The model's own attention function does the work, over queries and keys turned as :mod:`bapa.attach.runs` says: masks,
 windows, grouped heads, sinks. Keys stay in the cache as the model put them.
 """
 
@@ -20,10 +19,8 @@ from transformers import AttentionInterface, PretrainedConfig
 from transformers.cache_utils import Cache
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from bapa.attach import turning
+from bapa.attach import runs, turning
 from bapa.attach.call import Attached, Turns, aligned
-from bapa.attach.correction import Correction, numbers
-from bapa.attach.looks import KINDS, Block, blocks
 from bapa.attach.rotary import first_of, sections
 from bapa.attach.turning import Turn
 from bapa.errors import ModelError, SchemeError
@@ -49,7 +46,6 @@ class AttentionHook:
 
     attachment: Attached
     looks: list[tuple[int, Look]]
-    blocks: list[Block]
     bias: Bias | None
     config: PretrainedConfig
     turn: Turn | None = None
@@ -64,7 +60,7 @@ class AttentionHook:
             if call is not None and call.turns and embedding is not None:
                 raise ModelError(f"{type(module).__name__} did not get the rotary embedding it should; use native")
             return
-        if self.turn is None and self.blocks:
+        if self.turn is None and self.looks:
             self.turn = self._try(module, args, kwargs, known)
         self.known[threading.get_ident()] = known
 
@@ -96,41 +92,6 @@ class AttentionHook:
             )
         return turn
 
-    def look(self, query: Tensor, key: Tensor, known: Turns) -> tuple[Tensor, Tensor]:
-        """Longer queries and keys, (rows, heads, tokens, blocks x channels), whose products are the scores."""
-        if self.turn is None:
-            raise ModelError("an attention layer ran before it was looked at; balance the model again")
-        turn = self.turn
-        image = aligned(known.image, key.shape[2])[:, None, :, None]
-        own = known.image[:, -query.shape[2] :][:, None, :, None]
-        there = known.made.setdefault("kinds", (bool((~own).any()), bool(own.any())))
-        asked: dict[int | None, Tensor] = {None: query}
-
-        def brought(parts: dict[int | None, float]) -> Tensor:
-            for look in parts:
-                if look not in asked and look is not None:
-                    asked[look] = turn(query, known.query(look))
-            return sum_of([asked[look] if weight == 1 else weight * asked[look] for look, weight in parts.items()])
-
-        queries, keys = [], []
-        for block in self.blocks:
-            text, pictures = (block.brings.get(kind) if has else None for kind, has in zip(KINDS, there, strict=True))
-            if text is None and pictures is None:
-                continue  # nobody here asks: in decoding all queries are text
-            if text is not None and pictures is not None:
-                queries.append(
-                    brought(text) if text == pictures else torch.where(own, brought(pictures), brought(text))
-                )
-            else:
-                queries.append(brought(text) * ~own if text is not None else brought(pictures or {}) * own)
-            turned = key if block.key is None else turn(key, known.key(block.key, key.shape[2]))
-            keys.append(turned if block.kind is None else turned * (image if block.kind == "image" else ~image))
-        return torch.cat(queries, -1), torch.cat(keys, -1)
-
-    def corrects(self, query: Tensor, options: dict[str, Any]) -> bool:
-        """Whether scores are set right on the mask: in full precision, where longer heads would be much longer."""
-        return len(self.blocks) > 2 and query.dtype.itemsize >= 4 and options.get("softcap") is None
-
     def added(self, mask: Tensor | None, query: Tensor, keys: int, known: Turns, causal: bool) -> Tensor | None:
         """``mask`` as numbers, (rows, heads or 1, queries, keys), with the bias of this module added."""
         if self.bias is None:
@@ -152,6 +113,20 @@ class AttentionHook:
         return torch.where(chosen, bias.amount(cosine), 0)[:, None]
 
 
+def numbers(mask: Tensor | None, queries: int, keys: int, columns: int, causal: bool, like: Tensor) -> Tensor:
+    """``mask`` as numbers to be added, (rows or 1, heads or 1, queries, keys); None is the plain mask.
+
+    The queries are the last of ``columns``. ``keys`` may be fewer (a sliding window) or more (room in a static cache).
+    """
+    if mask is None:
+        mask = torch.ones(queries, keys, dtype=torch.bool, device=like.device)
+        mask = (mask.tril(min(columns, keys) - queries) if causal else mask)[None, None]
+    if mask.dtype == torch.bool:
+        hidden = torch.finfo(like.dtype).min
+        mask = torch.zeros_like(mask, dtype=like.dtype).masked_fill(~mask, hidden)
+    return mask[..., :keys]
+
+
 def sum_of(parts: Sequence[Tensor]) -> Tensor:
     """The sum of one tensor or more."""
     total = parts[0]
@@ -171,25 +146,25 @@ class _Seen(Exception):
 def attend(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Tensor | None]:
-    """The model's own attention function over longer heads; the arguments are those transformers hands to it."""
+    """The model's own attention function as the looks have it; the arguments are those transformers hands to it."""
     hook: Any = module._bapa_attention
     name = hook.config._attn_implementation
     if name not in ATTENTION:
         raise ModelError(_refusal(hook.attachment.scheme, name))
+    own = ALL_ATTENTION_FUNCTIONS[name] if name != "eager" else _globals(module)["eager_attention_forward"]
     known = hook.known.get(thread := threading.get_ident())
     if known is not None:
         if kwargs.get("scaling") is None:
             kwargs["scaling"] = query.shape[-1] ** -0.5  # of the head as it was
         causal = query.shape[2] > 1 and bool(getattr(module, "is_causal", True))
         attention_mask = hook.added(attention_mask, query, key.shape[2], known, causal)
-        if hook.corrects(query, kwargs):
-            correction = Correction(tuple(hook.looks), hook.turn)
-            attention_mask = correction(attention_mask, query, key, known, kwargs["scaling"], causal)
-        elif hook.blocks:
-            query, key = hook.look(query, key, known)
+        if hook.looks:
+            if hook.turn is None:
+                raise ModelError("an attention layer ran before it was looked at; balance the model again")
+            states = query, key, value
+            return runs.attend(own, module, hook.looks, hook.turn, known, states, attention_mask, causal, kwargs)
     elif thread in hook.known:
         raise _Seen(query)
-    own = ALL_ATTENTION_FUNCTIONS[name] if name != "eager" else _globals(module)["eager_attention_forward"]
     return own(module, query, key, value, attention_mask, **kwargs)
 
 
@@ -212,7 +187,7 @@ class Looking:
             if not looks and bias is None:
                 continue
             modules.append(module)
-            hook: Any = AttentionHook(attachment, looks, blocks(looks) if looks else [], bias, module.config)
+            hook: Any = AttentionHook(attachment, looks, bias, module.config)
             module._bapa_attention = hook
             config = copy.copy(hook.config)  # for this module alone, so that masks are made as before
             config._attn_implementation_internal = NAME

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from itertools import product
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from bapa.attach.call import Call, Far, Turns, aligned
 from bapa.attach.plan import Plan
 from bapa.errors import ModelError
 from bapa.layout import Layout
-from bapa.schemes import Look, Tokens, assign
+from bapa.schemes import Tokens, assign
 from bapa.schemes.effects import Where
 from bapa.schemes.part import Kind
 
@@ -75,37 +74,3 @@ def _history(call: Call, native: Tensor, layout: Layout, moved: Sequence[Tensor]
         rows = (max(len(before), len(now)), len(now[0]), -1)
         placed.append(torch.cat([part.expand(rows) for part in (before, text, now)], -1))
     return torch.cat([held, since.expand(len(held), -1, -1), native], -1), placed
-
-
-@dataclass(frozen=True)
-class Block:
-    """A part of a longer head: keys of one ``kind`` (None: all) as one look turns them, and what queries bring.
-
-    ``key``: number of the look that turns the keys, None where they stay. ``brings``: by kind of query, the looks that
-    turn it (None: it stays) with their weights; no entry where it does not see these keys in this block.
-    """
-
-    kind: Kind | None
-    key: int | None
-    brings: dict[Kind, dict[int | None, float]] = field(default_factory=dict)
-
-
-def blocks(looks: Sequence[tuple[int, Look]]) -> list[Block]:
-    """The parts of the longer heads that numbered ``looks`` need."""
-    found: dict[tuple[Kind, int | None], Block] = {}
-    for key, query in product(KINDS, reversed(KINDS)):
-        mine = [(number, look) for number, look in looks if (query, key) in look.pairs]
-        rest = 1 - sum(look.weight for _, look in mine)
-        parts: list[tuple[int | None, int | None, float]] = [(None, None, rest)] if rest > 0 else []
-        parts += [(number if look.key else None, number if look.query else None, look.weight) for number, look in mine]
-        for turned, asked, weight in parts:
-            brings = found.setdefault((key, turned), Block(key, turned)).brings.setdefault(query, {})
-            brings[asked] = brings.get(asked, 0) + weight
-    joined = []
-    for (key, turned), block in found.items():
-        other = found.get(("image" if key == "text" else "text", turned))
-        if other is None or other.brings != block.brings or len(block.brings) < 2:
-            joined.append(block)
-        elif key == "text":
-            joined.append(Block(None, turned, block.brings))
-    return joined

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from bapa.attach.rotary import halved, joined
 
+Angles = tuple[Tensor, Tensor]  # cosine and sine of each rotary pair's angle, (rows, 1, tokens, pairs)
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -31,9 +33,18 @@ class Turn:
         """``states``, (rows, heads, tokens, channels), turned by ``embedding``, what a rotary module gave for the
         distance: cosine and sine (rows, tokens, channels that turn), or one complex tensor of half as many.
         """
+        return self.by(states, self.angles(embedding))
+
+    def angles(self, embedding: Any) -> Angles:
+        """What :meth:`by` turns by, from an embedding."""
+        cosine, sine = angles(embedding, self.sections)
+        return cosine[:, None].float(), sine[:, None].float()
+
+    def by(self, states: Tensor, how: Angles) -> Tensor:
+        """``states``, (rows, heads, tokens, channels), turned by angles of as many tokens, or of one for all."""
         if self.pairs == "none":
             return states
-        cosine, sine = (part[:, None].float() for part in angles(embedding, self.sections))
+        cosine, sine = how
         width = 2 * cosine.shape[-1]
         turned, rest = states[..., :width], states[..., width:]
         if self.place == "back":

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import bapa
-from bapa.attach import looks, rotary
+from bapa.attach import looks, rotary, runs
 from bapa.errors import ModelError, SchemeError
 from bapa.schemes import parse
 from bapa.schemes.part import Channels
@@ -218,10 +218,16 @@ def test_channels_that_a_model_lacks_are_refused() -> None:
 
 
 def forget_the_native_share(patch: pytest.MonkeyPatch) -> None:
-    blocks = looks.blocks
-    from bapa.attach import attention
+    met = runs._met
+    patch.setattr(runs, "_met", lambda shares, *given: met([s for s in shares if s.angles] or shares, *given))
 
-    patch.setattr(attention, "blocks", lambda given: [b for b in blocks(given) if b.key is not None or len(given) == 0])
+
+def take_queries_for_alike(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(runs, "_alike", lambda distances: True)
+
+
+def leave_the_queries_distance(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(runs, "_less", lambda seen, asked: seen)
 
 
 def turn_all_channels(patch: pytest.MonkeyPatch) -> None:
@@ -251,6 +257,8 @@ def double_the_wavelength(patch: pytest.MonkeyPatch) -> None:
 CAUGHT = [
     (forget_the_native_share, "llava", "pairs=text-to-image"),
     (forget_the_native_share, "llava", "blend=0.3"),
+    (take_queries_for_alike, "llava", "pairs=cross"),
+    (leave_the_queries_distance, "llava", "pairs=text-to-image"),
     (turn_all_channels, "llava", "channels=0,2"),
     (turn_all_channels, "qwen2_5_vl", "pairs=cross,layers=0,channels=0-1,blend=0.6"),
     (count_pairs_over_all_axes, "qwen2_5_vl", "channels=0,2"),

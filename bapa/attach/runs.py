@@ -1,0 +1,194 @@
+"""Attention in which some pairs of tokens look from, and at, other positions: asked run by run.
+
+A score depends on how far query and key turn *against each other*. The queries of a run of tokens of one kind often
+turn by one distance, as all text behind an image does; then their keys take it over with the opposite sign and the
+queries stay. Scores are linear in the key, so what mixes several looks is one key too. Either way the model's own
+attention function runs over heads of their own length, once for each run, which is about the work it has natively. Only
+where distances differ within a run (image tokens that share a position look back at text from several distances)
+queries and keys get longer heads: both ways of turning side by side, zeros in the keys that one of them does not meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bapa.attach.call import Far, Turns, aligned
+from bapa.attach.turning import Angles, Turn
+from bapa.schemes import Look
+
+Numbered = Sequence[tuple[int, Look]]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What part of the scores of each key, ``weight`` (rows, 1, keys, 1), comes from keys turned by ``angles``; None is
+    not at all.
+    """
+
+    weight: Tensor
+    angles: Angles | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stretch of a head: queries turned by ``asked``, None as they are, and the keys they meet there."""
+
+    asked: Angles | None
+    keys: tuple[Share, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Queries ``start`` to ``stop`` of a forward and the first ``keys`` keys; in no row do they change their kind.
+
+    ``parts`` make up their heads; without any, the scores are the model's own.
+    """
+
+    start: int
+    stop: int
+    keys: int
+    parts: tuple[Part, ...] = ()
+
+    def heads(self, query: Tensor, key: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
+        """The heads of this run's queries and keys, (rows, heads, tokens, parts x channels)."""
+        query, key = query[:, :, self.start : self.stop], key[:, :, : self.keys]
+        if not self.parts:
+            return query, key
+        queries = [query if part.asked is None else turn.by(query, part.asked) for part in self.parts]
+        return torch.cat(queries, -1), torch.cat([_met(part.keys, key, turn) for part in self.parts], -1)
+
+
+def attend(
+    own: Callable[..., tuple[Tensor, Tensor | None]],
+    module: nn.Module,
+    looks: Numbered,
+    turn: Turn,
+    known: Turns,
+    states: tuple[Tensor, Tensor, Tensor],
+    mask: Tensor | None,
+    causal: bool,
+    kwargs: dict[str, Any],
+) -> tuple[Tensor, Tensor | None]:
+    """What ``own``, an attention function of transformers, gives for ``states`` (query, key, value) under ``looks``."""
+    query, key, value = states
+    channels = value.shape[-1]
+    outputs, weights = [], []
+    for run in runs(looks, known, query, key.shape[2], mask is None and causal, turn):
+        asked, seen = run.heads(query, key, turn)
+        those = value[:, :, : run.keys]
+        if len(run.parts) > 1:  # fast kernels want values as long as keys
+            those = nn.functional.pad(those, (0, max(seen.shape[-1] - channels, 0)))
+        found, weight = own(module, asked, seen, those, _mask(mask, run, causal, query.device), **kwargs)
+        outputs.append(found[..., :channels])
+        weights.append(weight)
+    told = [one for one in weights if one is not None]
+    return torch.cat(outputs, 1), torch.cat(told, 2) if told else None
+
+
+def runs(looks: Numbered, known: Turns, query: Tensor, keys: int, plain: bool, turn: Turn) -> list[Run]:
+    """The runs of this forward's queries, made once for all layers that take the same ``looks``.
+
+    ``plain``: there is no mask but the causal one, so that a run's keys end where it does.
+    """
+    name = (tuple(number for number, _ in looks), keys, plain, turn, query.dtype)
+    if name not in known.made:
+        queries = query.shape[2]
+        kinds = known.image[:, -queries:]
+        changes = (kinds[:, 1:] != kinds[:, :-1]).any(0).nonzero().flatten().tolist() if queries > 1 else []
+        ends = [0, *(change + 1 for change in changes), queries]
+        past = min(known.image.shape[-1], keys) - queries  # a static cache has room behind, a window holds the last
+        known.made[name] = [
+            _run(looks, known, kinds, span, past + span[1] if plain else keys, keys, turn, query.dtype)
+            for span in pairwise(ends)
+        ]
+    found: list[Run] = known.made[name]
+    return found
+
+
+def _run(
+    looks: Numbered,
+    known: Turns,
+    kinds: Tensor,
+    span: tuple[int, int],
+    visible: int,
+    keys: int,
+    turn: Turn,
+    dtype: torch.dtype,
+) -> Run:
+    start, stop = span
+    image, own = aligned(known.image, keys)[:, :visible], kinds[:, start, None]
+    native = torch.ones(image.shape, dtype=torch.float32, device=image.device)
+    taken, parts = [], []
+    for number, look in looks:
+        met = torch.zeros_like(image)
+        for of_query, of_key in look.pairs:
+            met = met | ((own == (of_query == "image")) & (image == (of_key == "image")))
+        if kinds.shape[1] > 1 and not bool(met.any()):
+            continue  # text before the first image; in a decode step it is not worth the wait for the answer
+        native = native - look.weight * met
+        weight = (look.weight * met.to(dtype))[:, None, :, None]
+        asked, seen = (_cut(far, slice(*ends)) for far, ends in _ends(known, number, keys, span, visible))
+        if asked is None or all(one is None or _alike(one) for one in asked):
+            taken.append(Share(weight, _angles(known, number, _less(seen, asked), turn)))
+        else:
+            share = Share(weight, _angles(known, number, seen, turn))
+            parts.append(Part(_angles(known, number, asked, turn), (share,)))
+    if not taken and not parts:
+        return Run(start, stop, visible)
+    if taken or bool(native.any()):
+        parts.insert(0, Part(None, (Share(native.to(dtype)[:, None, :, None], None), *taken)))
+    return Run(start, stop, visible, tuple(parts))
+
+
+def _ends(
+    known: Turns, number: int, keys: int, span: tuple[int, int], visible: int
+) -> tuple[tuple[Far | None, tuple[int, int]], tuple[Far | None, tuple[int, int]]]:
+    far = known.keys[number]
+    held = None if far is None else tuple(None if one is None else aligned(one, keys) for one in far)
+    return (known.queries[number], span), (held, (0, visible))
+
+
+def _cut(far: Far | None, columns: slice) -> Far | None:
+    return None if far is None else tuple(None if one is None else one[..., columns] for one in far)
+
+
+def _alike(distances: Tensor) -> bool:
+    """Whether each row turns by one distance."""
+    return distances.shape[-1] == 1 or bool((distances == distances[..., :1]).all())
+
+
+def _less(seen: Far | None, asked: Far | None) -> Far | None:
+    """How far keys turn against queries that turn by one distance each row."""
+    if asked is None or seen is None:
+        return seen if asked is None else tuple(None if one is None else -one[..., :1] for one in asked)
+    pairs = zip(seen, asked, strict=True)
+    return tuple(None if one is None or other is None else one - other[..., :1] for one, other in pairs)
+
+
+def _angles(known: Turns, number: int, far: Far | None, turn: Turn) -> Angles | None:
+    return None if far is None else turn.angles(known.turned(far, known.tracks[number]))
+
+
+def _met(shares: Sequence[Share], key: Tensor, turn: Turn) -> Tensor:
+    """Keys whose products with a query are the sum of all ``shares``."""
+    parts = [share.weight * (key if share.angles is None else turn.by(key, share.angles)) for share in shares]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def _mask(mask: Tensor | None, run: Run, causal: bool, device: torch.device) -> Tensor | None:
+    """The rows of ``mask`` that ``run`` asks; of the causal one, None as long as that says the same."""
+    if mask is not None:
+        return mask[..., run.start : run.stop, :]
+    asked = run.stop - run.start
+    if not causal or asked == 1 or asked == run.keys:
+        return None
+    return torch.ones(asked, run.keys, dtype=torch.bool, device=device).tril(run.keys - asked)[None, None]
