@@ -59,6 +59,29 @@ def _candidates(config: Any, kind: str, total: int, pictures: int | None, call: 
     return found
 
 
+def frames(lengths: Sequence[int], call: Mapping[str, Any]) -> list[int]:
+    """Token count of every frame of clips of so many tokens, in reading order; what stands behind the last frame counts
+    to it. A clip whose frames are not told counts as one.
+    """
+    count = _frame_count(call)
+    found: list[int] = []
+    for length in lengths:
+        each = length // count
+        found += [length] if each == 0 else [*[each] * (count - 1), length - each * (count - 1)]
+    return found
+
+
+def _frame_count(call: Mapping[str, Any]) -> int:
+    """How many frames each clip of a call has, all alike; 1 where nothing tells."""
+    pixels, clips = call.get(PIXELS["video"][0]), len(encoded("video", call))
+    if isinstance(pixels, Tensor) and pixels.dim() == 5:
+        return pixels.shape[1]
+    towers = getattr((call.get("mm_encoder_outputs") or {}).get("video"), "last_hidden_state", None)
+    if clips and isinstance(towers, Tensor):  # the vision tower sees frame by frame
+        return max(1, len(towers) // clips)
+    return 1
+
+
 def _anyres(config: Any, sizes: Sequence[Sequence[int]], crowds: Any) -> list[list[int]]:
     """All pictures in tiles; or only those that stand alone in their row, where a family says how many a row has."""
     whole = [sum(map(len, tiles.anyres(config, size))) for size in sizes]

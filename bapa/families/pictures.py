@@ -114,7 +114,10 @@ class PromptReader:
         each: dict[str, list[int]] = {kind: [] for kind in dict.fromkeys(kinds)}
         for image, kind in zip(found, kinds, strict=True):
             each[kind].append(len(image))
-        told = {kind: iter(lengths) for kind, lengths in apart.lengths(self.config, each, call).items()}
+        known = apart.lengths(self.config, each, call)
+        if self.scope == "frame" and "video" in known:
+            known["video"] = apart.frames(known["video"], call)
+        told = {kind: iter(lengths) for kind, lengths in known.items()}
         lengths: list[int] = []
         for image, kind in zip(found, kinds, strict=True):
             left = len(image)

@@ -93,9 +93,10 @@ def spans(kind: str, name: str, scope: str, shown: list[bool]) -> list[tuple[int
             (start, stop), each = found[0], (found[0][1] - found[0][0]) // COUNT
             return [(k, k + each) for k in range(start, stop, each)]
         return found
-    if len(found) == 1 and scope == "frame" and name.startswith("qwen"):
+    if len(found) == 1 and scope == "frame":
         (start, stop), each = found[0], (found[0][1] - found[0][0]) // COUNT
-        return [(k, k + each) for k in range(start, stop, each)]
+        begins = [start + k * each for k in range(COUNT)]
+        return list(zip(begins, [*begins[1:], stop], strict=True))  # the last keeps what stands behind it
     return found  # one run: the clip; or each frame behind its own words
 
 
