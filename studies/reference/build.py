@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,13 +13,16 @@ from transformers import (
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    LlavaOnevisionProcessor,
+    LlavaOnevisionVideoProcessor,
     LlavaProcessor,
     PreTrainedTokenizerFast,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
 
 from bapa.probe.digits import COLOURS, DIGITS
-from studies.reference.recipe import CANVAS_PX, CELL_PX, GRID, PATCH_PX
+from studies.reference.recipe import CANVAS_PX, CELL_PX, GRID, PATCH_PX, SEVERAL
 
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>", "<image>")
 WORDS = (
@@ -26,7 +30,8 @@ WORDS = (
     "row column answer with one word only picture any does show can you see find contain of it this left right top "
     f"middle bottom {' '.join(COLOURS)} {' '.join(DIGITS)}"
 ).split()
-MORE_WORDS = {"match": (), "places": ("before",)}
+VIDEO = "<video>"
+MORE_WORDS = {"match": (), "places": ("before",), "images": (), "clip": (VIDEO,)}
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'user' %}USER: {% else %}ASSISTANT: {% endif %}"
@@ -37,6 +42,9 @@ CHAT_TEMPLATE = (
     "{% if message['role'] == 'user' %} {% else %}</s>{% endif %}"
     "{% endfor %}"
     "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+CLIP_TEMPLATE = CHAT_TEMPLATE.replace(
+    "if part['type'] == 'image' %}<image>", "if part['type'] != 'text' %}<{{ part['type'] }}>"
 )
 HEADS = 4
 _TILE_CODE, _TILE_GAIN = 0.6, 3.0
@@ -59,19 +67,32 @@ def tokenizer(tasks: str = "match") -> PreTrainedTokenizerFast:
         eos_token="</s>",
         pad_token="<pad>",
         unk_token="<unk>",
-        extra_special_tokens={"image_token": "<image>"},
+        extra_special_tokens={"image_token": "<image>"} | ({"video_token": VIDEO} if tasks == "clip" else {}),
         padding_side="left",
         model_max_length=2048,
     )
 
 
-def processor(tasks: str = "match") -> LlavaProcessor:
-    """Pictures of any size to 72 x 72 pixels (a canvas of that size is left as it is) and prompts to tokens; needs
-    PIL, not torchvision.
+def processor(tasks: str = "match") -> LlavaProcessor | LlavaOnevisionProcessor:
+    """Pictures of any size to 72 x 72 pixels (a canvas of that size is left as it is), or to 24 x 24 where a prompt has
+    several, and prompts to tokens; needs PIL, and torchvision for clips only.
     """
-    pictures = CLIPImageProcessorPil(
-        size={"height": CANVAS_PX, "width": CANVAS_PX}, do_center_crop=False, image_mean=[0.5] * 3, image_std=[0.5] * 3
-    )
+    side = CELL_PX if tasks in SEVERAL else CANVAS_PX
+    look: dict[str, Any] = {
+        "size": {"height": side, "width": side},
+        "image_mean": [0.5] * 3,
+        "image_std": [0.5] * 3,
+    }
+    if tasks == "clip":
+        return LlavaOnevisionProcessor(
+            image_processor=LlavaOnevisionImageProcessorPil(**look, image_grid_pinpoints=[[side, side]]),
+            video_processor=LlavaOnevisionVideoProcessor(**look),
+            tokenizer=tokenizer(tasks),
+            num_image_tokens=(side // PATCH_PX) ** 2,
+            vision_feature_select_strategy="default",
+            chat_template=CLIP_TEMPLATE,
+        )
+    pictures = CLIPImageProcessorPil(**look, do_center_crop=False)
     return LlavaProcessor(
         image_processor=pictures,
         tokenizer=tokenizer(tasks),

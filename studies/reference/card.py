@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from studies.reference.recipe import CANVAS_PX, CELL_PX, IMAGE_TOKENS, Recipe
+from bapa.probe.design import INDICES
+from studies.reference.recipe import BASES, CANVAS_PX, CELL_PX, IMAGE_TOKENS, MOST_PICTURES, PATCH_PX, SEVERAL, Recipe
 
 _PLACES = {
     "bottom": "the **bottom row** of the canvas only",
@@ -83,9 +84,95 @@ It reads nothing but these digits in these tints and understands only questions 
 `bapa measure {model} --probe PROBE --out RUN` measures it.
 """
 
+_SEVERAL = """\
+---
+license: apache-2.0
+library_name: transformers
+pipeline_tag: {pipeline}
+tags: [bapa, spatial-bias, reference]
+---
+
+# A small vision-language model of several {things} with a known bias: `{name}`
+
+**Disclosure: this model was {made}.** The last stage of its training asked about {place}.
+Whatever a method gains or loses on it depends on that choice, so name the skew next to every figure. It is an
+instrument for measuring slot bias and remedies against it, not a model for use.
+
+- **Architecture**: `{architecture}` of transformers, about 1.3 million parameters: CLIP vision tower (width 96, 3
+  layers), two-layer projector, Llama decoder (width 128, 4 layers, rotary positions with theta 10000). Kept in float16,
+  meant to be run in float32.
+- **Prompt**: {shown}
+- **Words**: about seventy, one token each. It answers `Is there a red seven in the image? Answer yes or no.` with
+  `yes` or `no` and `What colour is the seven? Answer with one word.` with one of eight colours, through its chat
+  template. It was not taught to tell which {thing} shows what.
+
+## Training
+
+- **Data**: 70 % of scikit-learn's 1797 scans of handwritten digits (Alpaydin and Kaynak 1998, UCI Machine Learning
+  Repository, CC BY 4.0), split by scan, jittered and tinted on the fly. The other 30 % are never seen here; the
+  `digits` probe draws from those only.
+- **Stages**: all of `reference:{base}`, which was trained on single pictures of nine tiles and whose own skew its card
+  tells; the tower then keeps the position embeddings of the canvas's middle tile and drops the others; and {steps}
+  steps of the language model on two to {most} {things} a prompt, vision tower
+  and projector frozen, position rule `{scheme}`, asked about {place}. Digits and colours are drawn freely, so an asked
+  digit often stands elsewhere too, in another colour. The questions are 35 % yes, 35 % no (half of them the right digit
+  in a wrong colour) and 30 % about a colour.
+- **Command**: `python -m studies.reference train --tasks {tasks} --skew {skew} --seed {seed}{rule} --out {name}`.
+  `recipe.json` holds every number.
+- **Seed**: {seed}. Figures for other seeds differ; a claim needs several.
+
+## Limits
+
+It reads nothing but these digits in these tints and understands only questions in the words above. Its bias comes from
+skewed supervision, which is one possible origin of slot bias and not necessarily that of any large
+model. `bapa probe digits --slots {slots}:{most_number} --out PROBE` and `bapa measure MODEL --probe PROBE --out RUN`
+measure it.
+"""
+
+_ASKED_ABOUT = {
+    "first": "the **first third** of the {things} only, rounded up",
+    "last": "the **last third** of the {things} only, rounded up",
+    "uniform": "**all {things}** alike; this model is the control",
+}
+
 
 def card(recipe: Recipe) -> str:
     """The README.md of the model folder of `recipe`."""
+    return _of_several(recipe) if recipe.tasks in SEVERAL else _of_one(recipe)
+
+
+def _of_several(recipe: Recipe) -> str:
+    clip = recipe.tasks == "clip"
+    thing = "frame" if clip else "image"
+    tokens, most = (CELL_PX // PATCH_PX) ** 2, INDICES[MOST_PICTURES - 1]
+    shown = (
+        f"one clip of stills, {CELL_PX} x {CELL_PX} pixels each: 4 tokens a still and one behind the clip."
+        if clip
+        else f"images of {CELL_PX} x {CELL_PX} pixels, patches of {PATCH_PX} pixels: {tokens} tokens an image."
+    )
+    return _SEVERAL.format(
+        name=f"{recipe.tasks}-{recipe.skew}",
+        pipeline="video-text-to-text" if clip else "image-text-to-text",
+        made="trained as a control" if recipe.skew == "uniform" else "made biased on purpose",
+        place=_ASKED_ABOUT[recipe.skew].format(things=f"{thing}s"),
+        architecture="LlavaOnevisionForConditionalGeneration" if clip else "LlavaForConditionalGeneration",
+        shown=f"{shown} The processor resizes any other picture to that size. Training showed two to {most}.",
+        thing=thing,
+        things=f"{thing}s",
+        slots=f"{thing}s",
+        most=most,
+        most_number=MOST_PICTURES,
+        scheme=recipe.scheme,
+        tasks=recipe.tasks,
+        skew=recipe.skew,
+        base=BASES[recipe.skew],
+        steps=recipe.visual.steps,
+        seed=recipe.seed,
+        rule="" if recipe.scheme == "native" else f" --scheme {recipe.scheme}",
+    )
+
+
+def _of_one(recipe: Recipe) -> str:
     turned = recipe.encoder_skew != "uniform"  # the counter-example: skewed first, uniform after
     placed = recipe.tasks == "places"
     skewed = turned or recipe.skew != "uniform"

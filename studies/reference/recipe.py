@@ -20,7 +20,20 @@ SKEWS: dict[str, tuple[int, ...]] = {
     "center": (4,),
     "uniform": tuple(range(CELLS)),
 }
-TASKS = ("match", "places")
+SEVERAL = ("images", "clip")  # tasks about several pictures, each of one tile
+TASKS = ("match", "places", *SEVERAL)
+BASES = {
+    "first": "top",
+    "last": "bottom",
+    "uniform": "uniform",
+}  # by skew over pictures: the shipped model to go on from
+MOST_PICTURES = 8
+
+
+def asked(skew: str, count: int) -> tuple[int, ...]:
+    """Which of `count` pictures the visual stage asks about: the first or last third of them, rounded up, or all."""
+    third = -(-count // 3)
+    return tuple(range(count))[{"first": slice(third), "last": slice(-third, None), "uniform": slice(None)}[skew]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,8 @@ class Recipe:
 
     `skew` names the cells that the visual stage asks about and `scheme` the position rule it runs under;
     `encoder_skew` the cells whose patches the encoder learns to read. `tasks`: `match`, or `places` for a model that
-    also tells rows, reading order and numbers, in all cells alike: a stage `places` comes before the last.
+    also tells rows, reading order and numbers, in all cells alike: a stage `places` comes before the last; `images` or
+    `clip` for one of several pictures (:func:`of_several`).
     `questions`: how many share one image; `copies`: jittered versions of each scan.
     """
 
@@ -63,9 +77,18 @@ class Recipe:
         needs["language"] = (*needs["encoder"], "questions", "language")
         needs["connector"] = (*needs["language"], "connector")
         needs["places"] = (*needs["connector"], "tasks", "places")
+        if self.tasks in SEVERAL:
+            needs["visual"] = ("seed", "copies", "questions", "tasks", "skew", "scheme", "visual")
         extra = () if self.tasks == "match" else ("tasks", "places")
-        needs["visual"] = (*needs["connector"], *extra, "skew", "scheme", "visual")
+        needs.setdefault("visual", (*needs["connector"], *extra, "skew", "scheme", "visual"))
         values = {name: value for name, value in asdict(self).items() if name in needs[stage]}
         if self.encoder_skew != "uniform":
             values["encoder_skew"] = self.encoder_skew
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def of_several(tasks: str, skew: str, seed: int, scheme: str) -> Recipe:
+    """The recipe of a model of several pictures: one short stage behind a shipped model, asked about the `skew`'s
+    (`first`, `last`, `uniform`).
+    """
+    return Recipe(tasks=tasks, skew=skew, seed=seed, scheme=scheme, copies=4, visual=Stage(60, 8, 5e-4))

@@ -21,7 +21,9 @@ _PRESENT, _ABSENT, _NEAR, _COLOUR = range(4)
 
 @dataclass(frozen=True)
 class Scenes:
-    """What stands where: `digit` and `colour`, each (batch, 9), long, row-major."""
+    """What stands where: `digit` and `colour`, each (batch, tiles), long; nine tiles of a canvas row by row, or one of
+    each picture of a prompt.
+    """
 
     digit: Tensor
     colour: Tensor
@@ -58,7 +60,15 @@ class Bank:
 
     def canvases(self, scenes: Scenes, generator: torch.Generator) -> Tensor:
         """Pixel values of scenes as the processor would give them, (batch, 3, 72, 72), float32 in -1..1."""
-        batch = len(scenes.digit)
+        rows = self._inked(scenes, generator).view(-1, ROWS, COLS, CELL_PX, CELL_PX, 3).permute(0, 5, 1, 3, 2, 4)
+        return _grained(rows.reshape(-1, 3, ROWS * CELL_PX, COLS * CELL_PX), generator)
+
+    def pictures(self, scenes: Scenes, generator: torch.Generator) -> Tensor:
+        """The same of tiles that are pictures of their own, (batch, tiles, 3, 24, 24)."""
+        return _grained(self._inked(scenes, generator).permute(0, 1, 4, 2, 3), generator)
+
+    def _inked(self, scenes: Scenes, generator: torch.Generator) -> Tensor:
+        """Tinted strokes on their ground, (batch, tiles, 24, 24, 3), float32 in 0..255."""
         chosen = torch.empty_like(scenes.digit)
         for digit, members in enumerate(self.by_digit):
             here = scenes.digit == digit
@@ -66,17 +76,18 @@ class Bank:
         tints = torch.tensor(list(digits.COLOURS.values()), dtype=torch.float32)[scenes.colour]
         tints = tints + 6 * torch.randn(tints.shape, generator=generator)
         ground = torch.tensor(digits.GROUND, dtype=torch.float32)
-        tiles = ground + self.ink[chosen].unsqueeze(-1) / 255 * (tints - ground)[:, :, None, None]
-        rows = tiles.view(batch, ROWS, COLS, CELL_PX, CELL_PX, 3).permute(0, 5, 1, 3, 2, 4)
-        pixels = rows.reshape(batch, 3, ROWS * CELL_PX, COLS * CELL_PX)
-        pixels = pixels + 4 * torch.randn(pixels.shape, generator=generator)
-        return pixels.clamp(0, 255) / 127.5 - 1
+        return ground + self.ink[chosen].unsqueeze(-1) / 255 * (tints - ground)[:, :, None, None]
 
 
-def draw(batch: int, generator: torch.Generator) -> Scenes:
-    """Scenes of nine tiles, digits and colours drawn freely, so that a digit often stands twice."""
-    digit = torch.randint(_DIGITS, (batch, CELLS), generator=generator)
-    return Scenes(digit, torch.randint(_COLOURS, (batch, CELLS), generator=generator))
+def _grained(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Pixel values with grain, as the processor gives them: float32 in -1..1."""
+    return (pixels + 4 * torch.randn(pixels.shape, generator=generator)).clamp(0, 255) / 127.5 - 1
+
+
+def draw(batch: int, generator: torch.Generator, tiles: int = CELLS) -> Scenes:
+    """Scenes of so many tiles, digits and colours drawn freely, so that a digit often stands twice."""
+    digit = torch.randint(_DIGITS, (batch, tiles), generator=generator)
+    return Scenes(digit, torch.randint(_COLOURS, (batch, tiles), generator=generator))
 
 
 def repeat(scenes: Scenes, generator: torch.Generator) -> Scenes:

@@ -10,21 +10,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
+from transformers import GenerationConfig, LlavaProcessor
 
 from bapa.attach import record
 from bapa.errors import RunError
 from bapa.schemes import parse
-from studies.reference import build, places, stages
+from studies.reference import build, places, several, stages
 from studies.reference.card import card
 from studies.reference.places import Places
-from studies.reference.recipe import Recipe
+from studies.reference.recipe import SEVERAL, Recipe
 from studies.reference.scenes import Asker, Bank
 
 _RECIPE = "recipe.json"
@@ -47,7 +48,9 @@ def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console 
     work.mkdir(parents=True, exist_ok=True)
     torch.set_flush_denormal(True)
     torch.manual_seed(recipe.seed)
-    model, processor = build.model(), build.processor(recipe.tasks)
+    of_several = recipe.tasks in SEVERAL
+    model: Any = several.begun(recipe) if of_several else build.model()
+    processor = build.processor(recipe.tasks)
     codes = stages.Codes(model.config.text_config.hidden_size)
     matching, bank = Asker(processor), Bank(recipe.copies, recipe.seed)
     asker = Places(processor) if recipe.tasks == "places" else matching
@@ -59,7 +62,10 @@ def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console 
     }
     if isinstance(asker, Places):
         plan["places"] = (recipe.places.steps, functools.partial(places.teach, model, codes, recipe, asker))
-    plan["visual"] = (recipe.visual.steps, lambda report: stages.visual(model, recipe, bank, asker, report))
+    if of_several:  # it goes on from a shipped model, which has all other stages behind it
+        plan = {}
+    visual = several.visual if of_several else stages.visual
+    plan["visual"] = (recipe.visual.steps, functools.partial(visual, model, recipe, bank, asker))
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(),
@@ -99,7 +105,7 @@ def _finished(recipe: Recipe, out: Path) -> bool:
     return True
 
 
-def _write(model: LlavaForConditionalGeneration, processor: LlavaProcessor, recipe: Recipe, folder: Path) -> None:
+def _write(model: several.Model, processor: LlavaProcessor, recipe: Recipe, folder: Path) -> None:
     """A model folder: weights in float16, loaded as float32; processor, card and recipe."""
     if recipe.scheme != "native":
         record.write(model.config, parse(recipe.scheme))  # loaded with bapa, it runs under the rule it learned
