@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,9 @@ from bapa.errors import IntegrationError
 def explore(
     model: Model = "reference",
     scheme: Annotated[list[str] | None, typer.Option(help="Schemes side by side.", show_default="native, bapa")] = None,
+    probe: Annotated[
+        Path | None, typer.Option(help="Folder of a probe: its items and slots instead of pictures on cells.")
+    ] = None,
     rows: Annotated[int, typer.Option(min=1, max=8, help="Rows of cells.")] = 3,
     cols: Annotated[int, typer.Option(min=1, max=8, help="Columns of cells.")] = 3,
     port: Annotated[
@@ -25,7 +29,10 @@ def explore(
     dtype: Dtype = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
-    """Open a page in the browser: place a picture, ask, and see native and balanced answers side by side."""
+    """Open a page in the browser: place a picture, ask, and see native and balanced answers side by side.
+
+    With a probe its slots are shown: images of a prompt, frames of a clip, regions of a page, places in a scene.
+    """
     if find_spec("gradio") is None:
         raise IntegrationError("gradio is not installed; type: pip install 'bapa[explore]'")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before it is imported
@@ -34,9 +41,11 @@ def explore(
     from bapa.checkpoints import load
     from bapa.integrations.explore.explorer import Explorer
     from bapa.integrations.explore.page import looks, page
+    from bapa.probe import Probe
 
+    shown = None if probe is None else Probe.load(probe)  # first: a mistyped folder must not wait for a model
     loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-    blocks = page(Explorer(loaded, scheme or ["native", "bapa"], rows, cols))
+    blocks = page(Explorer(loaded, scheme or ["native", "bapa"], rows, cols, shown))
     try:
         blocks.launch(server_name=host, server_port=port, ssr_mode=False, **looks())
     except (OSError, ValueError) as error:

@@ -22,10 +22,13 @@ from typer.testing import CliRunner
 import bapa
 from bapa.checkpoints import load
 from bapa.cli.app import app
-from bapa.errors import ModelError, SchemeError
+from bapa.errors import ConfigError, ModelError, SchemeError
 from bapa.integrations.explore.drawing import cards
 from bapa.integrations.explore.explorer import Explorer, Shown
+from bapa.measure import measure
+from bapa.probe import Design, build
 from bapa.probe.records import read_picture
+from bapa.probe.slots import Slots
 from tests.browser import browser
 
 ROOT = Path(__file__).parents[2]
@@ -120,11 +123,38 @@ def test_a_page_that_cannot_be_opened_is_one_line(error: Exception, monkeypatch:
 
 def test_what_a_model_writes_is_escaped() -> None:
     shown = [Shown("native", "<script>no</script>", [-1.0, 2.0], 0.1, None)]
-    drawn = cards(shown, np.zeros((4, 8, 3), np.uint8), 1, 1, 2)
+    drawn = cards(shown, np.zeros((4, 8, 3), np.uint8), 1, Slots("grid", 1, 2))
     assert "<script>" not in drawn
     assert "&lt;script&gt;" in drawn
     assert "ask for" in drawn, "a margin between words the model would not say"
     assert "No overlay" in drawn
+
+
+@pytest.mark.parametrize("kind", ["images:3", "page", "scene"])
+def test_the_slots_of_a_probe_are_shown_as_they_are_measured(kind: str, tmp_path: Path) -> None:
+    probe = build("digits", tmp_path / "probe", Design(slots=kind, items=8))
+    loaded = load("reference")
+    run = measure(loaded, probe, ["native"], tmp_path / "run", items=2, audit=0)
+    explorer = Explorer(loaded, ["native"], probe=probe)
+    shown = explorer.look(explorer.of_item(1, probe), probe.cells - 1, explorer.question(1))[0]
+    answers = run.answers()
+    asked = answers[(answers["item"] == 1) & (answers["kind"] == "present")].sort_values("cell")
+    np.testing.assert_allclose(shown.margins, asked["margin"], atol=1e-3)
+    drawn = cards([shown], explorer.of_item(1, probe)[0], 0, explorer.slots)
+    assert f"range over {probe.slots.words}" in drawn
+    assert f"<title>{probe.slots.name(1)}: margin" in drawn
+    assert shown.attention is not None
+    assert shown.attention.shape == ((9, 27) if kind == "images:3" else (9, 9))
+
+
+def test_a_probe_that_cannot_be_explored_is_one_line(explorer: Explorer, tmp_path: Path) -> None:
+    loaded = load("reference")
+    which = build("digits", tmp_path / "which", Design(slots="images:3", task="where", items=8))
+    with pytest.raises(ConfigError, match=r"asks for where.*build it without --task"):
+        Explorer(loaded, ["native"], probe=which)
+    clips = build("digits", tmp_path / "clips", Design(slots="frames:3", items=8))
+    with pytest.raises(ModelError, match="takes no videos"):
+        Explorer(loaded, ["native"], probe=clips)
 
 
 @pytest.fixture(scope="module")

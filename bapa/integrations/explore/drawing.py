@@ -13,6 +13,7 @@ from PIL import Image
 from bapa.integrations.explore.explorer import Shown
 from bapa.probe.compose import Pixels
 from bapa.probe.questions import YES_NO
+from bapa.probe.slots import Slots
 from bapa.report.scale import Scale
 
 _SIDE = 100  # units of the drawings that a cell takes
@@ -20,23 +21,26 @@ _DARKEST = 0.85  # of the veil over what gets no attention
 _SURE = 0.5  # mass of yes and no below which a margin says little
 
 
-def cards(shown: Sequence[Shown], canvas: Pixels, cell: int, rows: int, cols: int) -> str:
+def cards(shown: Sequence[Shown], canvas: Pixels, cell: int, slots: Slots) -> str:
     """HTML of ``shown``, about ``canvas`` with the picture at ``cell``; whatever the model wrote is escaped."""
     most = max(1e-6, *(abs(margin) for each in shown for margin in each.margins))
     scale = Scale("PuOr", -most, most)
     template = _environment().get_template("cards.html.j2")
     return template.render(
-        cards=[_card(each, cell, rows, cols, scale) for each in shown],
+        cards=[_card(each, cell, slots, scale) for each in shown],
         picture=_data_uri(canvas),
-        width=cols * _SIDE,
-        height=rows * _SIDE,
+        width=slots.cols * _SIDE,
+        height=slots.rows * _SIDE,
+        words=slots.words,
+        word=slots.word,
         stops=scale.stops(),
         most=most,
         sure=_SURE,
     )
 
 
-def _card(shown: Shown, cell: int, rows: int, cols: int, scale: Scale) -> dict[str, object]:
+def _card(shown: Shown, cell: int, slots: Slots, scale: Scale) -> dict[str, object]:
+    rows, cols = slots.rows, slots.cols
     cells = [
         {
             "x": place % cols * _SIDE,
@@ -45,7 +49,7 @@ def _card(shown: Shown, cell: int, rows: int, cols: int, scale: Scale) -> dict[s
             "fill": scale.fill(margin),
             "ink": scale.ink(margin),
             "here": place == cell,
-            "name": f"row {place // cols + 1}, column {place % cols + 1}: margin {_signed(margin, 2)}",
+            "name": f"{slots.name(place)}: margin {_signed(margin, 2)}",
         }
         for place, margin in enumerate(shown.margins)
     ]

@@ -15,20 +15,22 @@ from PIL import Image
 from bapa import positions
 from bapa.attach import balanced
 from bapa.checkpoints import Loaded
-from bapa.errors import ModelError
+from bapa.errors import ConfigError, ModelError
 from bapa.families.anatomy import find
 from bapa.families.pictures import Reader
 from bapa.inference.answers import AnswerSet
+from bapa.inference.backend import check_slots
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.prompts import Prompts
 from bapa.origin.attention import of_last_token
-from bapa.probe import Question, Tile, digits
+from bapa.probe import Probe, Question, Tile, digits
 from bapa.probe.compose import Pixels, compose, ground
 from bapa.probe.picture import plain
 from bapa.probe.questions import YES_NO
+from bapa.probe.slots import Slots
 from bapa.schemes import parse
 
-TILES = 12  # built-in pictures
+TILES = 12  # built-in pictures, or items of a probe
 _WRITTEN = 16  # tokens of an answer
 _DEFAULT_SIDE = 336  # pixels of a canvas for a model whose config names no image size
 
@@ -51,27 +53,41 @@ class Shown:
 
 
 class Explorer:
-    """Asks one model about canvases of ``rows`` x ``cols`` cells under several schemes."""
+    """Asks one model about canvases under several schemes: of ``rows`` x ``cols`` cells, or those of the first items of
+    ``probe``, whatever its slots.
 
-    def __init__(self, loaded: Loaded, schemes: Sequence[str], rows: int = 3, cols: int = 3) -> None:
+    Raises ModelError where the model takes no clips and the slots of the probe are frames; ConfigError where the probe
+    asks nothing by yes and no.
+    """
+
+    def __init__(
+        self, loaded: Loaded, schemes: Sequence[str], rows: int = 3, cols: int = 3, probe: Probe | None = None
+    ) -> None:
         self.name = loaded.name
         self.model: Any = loaded.model
         self.labels = [parse(scheme).label for scheme in schemes]
         for label in self.labels:
             with balanced(self.model, label):  # an error now rather than on the page
                 pass
-        self.rows, self.cols = rows, cols
+        self.probe, self.slots = probe, probe.slots if probe else Slots("grid", rows, cols)
+        self.rows, self.cols = self.slots.rows, self.slots.cols
         side = getattr(getattr(self.model.config, "vision_config", None), "image_size", _DEFAULT_SIDE)
         self.cell = max(8, (max(side) if isinstance(side, list | tuple) else side) // max(rows, cols))
-        self.prompts = Prompts(loaded.processor, (rows * self.cell, cols * self.cell))
+        if probe is not None:
+            check_slots(loaded.processor, probe)
+            _check_asks(probe)
+        self.size = (probe.height, probe.width) if probe else (rows * self.cell, cols * self.cell)
+        self.prompts = Prompts(loaded.processor, self.size, slots=self.slots)
         self.forward = Forward(self.model, self.prompts, shared=0)
         self.answers = AnswerSet(loaded.processor.tokenizer)
-        self.tiles: list[Tile] = list(digits.source(tiles=TILES, size=self.cell, seed=7))
+        self.tiles = _targets(probe) if probe else list(digits.source(tiles=TILES, size=self.cell, seed=7))
         self._lock = Lock()  # a scheme is put on the model for a while; one question at a time
         self._margins: dict[tuple[Any, ...], tuple[list[float], list[float]]] = {}
 
     def question(self, tile: int) -> str:
-        """The question that a built-in picture answers with yes."""
+        """The question that a built-in picture, or the target of an item, answers with yes."""
+        if self.probe is not None:
+            return self.probe.questions(self.probe.items[tile], 0)[0].text
         return digits.QUESTION.format(caption=self.tiles[tile].caption)
 
     def canvas(self, picture: Image.Image, cell: int, crowded: bool) -> Pixels:
@@ -85,11 +101,18 @@ class Explorer:
         blank = ground(self.rows * self.cell, self.cols * self.cell, digits.GROUND)
         return compose(blank, tiles, self.cols, self.cell)
 
+    def of_item(self, number: int, probe: Probe) -> list[Pixels]:
+        """The canvases of an item, with its target in each slot."""
+        return [probe.compose(probe.items[number], slot) for slot in range(probe.cells)]
+
     def ask(self, picture: Image.Image, cell: int, question: str, crowded: bool) -> list[Shown]:
-        """What each scheme makes of ``question`` about the canvas. Margins are remembered, so that moving the picture
-        costs one answer.
+        """What each scheme makes of ``question`` about the canvas with ``picture`` at ``cell``."""
+        return self.look([self.canvas(picture, place, crowded) for place in range(self.slots.count)], cell, question)
+
+    def look(self, canvases: list[Pixels], cell: int, question: str) -> list[Shown]:
+        """What each scheme makes of ``question`` about the canvas of one slot, and how the margin differs between all.
+        Margins are remembered, so that moving the picture costs one answer.
         """
-        canvases = [self.canvas(picture, place, crowded) for place in range(self.rows * self.cols)]
         shown = []
         with self._lock:
             for label in self.labels:
@@ -125,8 +148,26 @@ class Explorer:
         with balanced(self.model, "native"):  # whose positions tell the grid where there are three axes
             layout = layout and layout.told(positions(self.model, **self.forward.see(asked).inputs).cpu())
         images = layout.images(0) if layout else []
-        if len(images) != 1 or images[0].grid is None:
+        wanted = self.slots.count if self.slots.line else 1
+        if len(images) != wanted or any(image.grid is None or image.grid != images[0].grid for image in images):
             return None
-        last = of_last_token(self.model, inputs)[0]
-        grid = images[0].grid
-        return last[images[0].columns.to(last.device)].reshape(grid.rows, grid.cols).cpu().numpy()
+        last = of_last_token(self.model, inputs)[0].cpu().numpy()
+        return np.concatenate(
+            [last[image.columns.numpy()].reshape(image.grid.rows, image.grid.cols) for image in images if image.grid], 1
+        )
+
+
+def _targets(probe: Probe) -> list[Tile]:
+    """The targets of the first items, without their opacity."""
+    return [
+        Tile(probe.tile(item.target)[..., :3], item.caption, f"item {item.item}")
+        for item in (probe.items[number] for number in range(min(TILES, len(probe.items))))
+    ]
+
+
+def _check_asks(probe: Probe) -> None:
+    if not probe.design.matches:
+        raise ConfigError(
+            f"the probe in {probe.path} asks for {probe.design.task}, and the explorer shows how sure a model is of "
+            "yes and no; build it without --task"
+        )

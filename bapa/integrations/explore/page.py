@@ -24,30 +24,33 @@ _MONO = ("ui-monospace", "SF Mono", "Menlo", "Consolas", "monospace")
 def page(explorer: Explorer) -> gr.Blocks:
     """The page, to be launched with :func:`looks`."""
     tiles = [_large(tile.image) for tile in explorer.tiles[:_PICKED]]
-    first = explorer.rows * explorer.cols - 1
-    places = [
-        (f"row {row + 1}, column {col + 1}", row * explorer.cols + col)
-        for row in range(explorer.rows)
-        for col in range(explorer.cols)
-    ]
+    probe, slots = explorer.probe, explorer.slots
+    thing = "picture" if probe is None else "target"
+    first = slots.count - 1
+    places = [(slots.name(slot), slot) for slot in range(slots.count)]
 
-    def look(picture: Image.Image | None, cell: int, question: str, crowded: bool) -> tuple[Image.Image, str]:
+    def look(
+        picture: Image.Image | None, cell: int, question: str, crowded: bool, item: int
+    ) -> tuple[Image.Image, str]:
         if picture is None or not question.strip():
             raise gr.Error("Pick or upload a picture, and ask something.")
-        canvas = explorer.canvas(picture, cell, crowded)
         try:
-            shown = explorer.ask(picture, cell, question, crowded)
+            if probe is None:
+                canvas, shown = explorer.canvas(picture, cell, crowded), explorer.ask(picture, cell, question, crowded)
+            else:
+                canvases = explorer.of_item(item, probe)
+                canvas, shown = canvases[cell], explorer.look(canvases, cell, question)
         except BapaError as error:
             raise gr.Error(str(error)) from error
-        return _large(canvas), cards(shown, canvas, cell, explorer.rows, explorer.cols)
+        return _large(canvas), cards(shown, canvas, cell, slots)
 
-    def pick(event: gr.SelectData) -> tuple[Image.Image, str]:
-        return Image.fromarray(explorer.tiles[event.index].image), explorer.question(event.index)
+    def pick(event: gr.SelectData) -> tuple[Image.Image, str, int]:
+        return Image.fromarray(explorer.tiles[event.index].image), explorer.question(event.index), event.index
 
     def place(event: gr.SelectData) -> int:
         x, y = event.index
-        side = _large(np.zeros((explorer.rows * explorer.cell, explorer.cols * explorer.cell, 3), np.uint8)).width
-        return int(y * explorer.cols / side) * explorer.cols + int(x * explorer.cols / side)
+        wide, high = _large(np.zeros((*explorer.size, 3), np.uint8)).size
+        return int(y * slots.rows / high) * slots.cols + int(x * slots.cols / wide)
 
     with gr.Blocks(title="bapa explore", analytics_enabled=False) as blocks:
         gr.HTML(
@@ -66,13 +69,20 @@ def page(explorer: Explorer) -> gr.Blocks:
                     elem_id="canvas",
                     type="pil",
                 )
-                gr.HTML("<p class='bapa-hint'>Click a cell: the picture moves there.</p>")
+                gr.HTML(f"<p class='bapa-hint'>Click a {slots.word}: the {thing} moves there.</p>")
                 question = gr.Textbox(explorer.question(0), label="Question", elem_id="question", lines=1, max_lines=4)
                 with gr.Row():
                     cell = gr.Dropdown(places, value=first, label="Place", elem_id="place")
-                    crowded = gr.Checkbox(True, label="Digits in the other cells", elem_id="crowded")
+                    crowded = gr.Checkbox(
+                        True, label="Digits in the other cells", elem_id="crowded", visible=probe is None
+                    )
                 ask = gr.Button("Ask", variant="primary", elem_id="ask")
-                gr.HTML("<p class='bapa-hint'>Pictures to place; below the one in use: drop your own on it.</p>")
+                gr.HTML(
+                    "<p class='bapa-hint'>Pictures to place; below the one in use: drop your own on it.</p>"
+                    if probe is None
+                    else "<p class='bapa-hint'>The targets of the probe's first items.</p>"
+                )
+                item = gr.State(0)
                 gallery = gr.Gallery(
                     tiles,
                     label="Built-in pictures",
@@ -97,14 +107,16 @@ def page(explorer: Explorer) -> gr.Blocks:
                     buttons=[],
                     elem_classes="bapa-tiles",
                     elem_id="picture",
+                    visible=probe is None,
                 )
             with gr.Column(scale=7, min_width=320):
                 answers = gr.HTML(elem_id="answers")
 
-        given, made = [picture, cell, question, crowded], [canvas, answers]
-        gallery.select(pick, None, [picture, question])
+        given, made = [picture, cell, question, crowded, item], [canvas, answers]
+        gallery.select(pick, None, [picture, question, item])
         canvas.select(place, None, cell)
-        for changed in (picture.change, cell.change, crowded.change, ask.click, question.submit, blocks.load):
+        picked = picture.change if probe is None else item.change
+        for changed in (picked, cell.change, crowded.change, ask.click, question.submit, blocks.load):
             changed(look, given, made, show_progress="minimal", trigger_mode="always_last")
     return blocks
 
