@@ -22,6 +22,7 @@ from bapa.attach.call import Far, Turns, aligned
 from bapa.attach.turning import Angles, Turn
 from bapa.schemes import Look
 
+MORE = 8  # times as many queries as stand before them: then these are asked too
 Numbered = Sequence[tuple[int, Look]]
 
 
@@ -37,19 +38,36 @@ class Share:
 
 @dataclass(frozen=True)
 class Part:
-    """One stretch of a head: queries turned by ``asked``, None as they are, and the keys they meet there."""
+    """One stretch of a head: queries turned by ``asked``, None as they are, and the keys they meet there.
+
+    ``either``: BoolTensor shaped as weights, where each key is the last of ``keys`` or stays; None where they mix.
+    """
 
     asked: Angles | None
     keys: tuple[Share, ...]
+    either: Tensor | None = None
+
+    def met(self, key: Tensor, turn: Turn) -> Tensor:
+        """Keys whose products with a query are the sum of all shares."""
+        last = self.keys[-1]
+        if self.either is not None and last.angles is not None:
+            return torch.where(self.either, turn.by(key, last.angles), key)
+        parts = [one.weight * (key if one.angles is None else turn.by(key, one.angles)) for one in self.keys]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
 
 
 @dataclass(frozen=True)
 class Run:
     """Queries ``start`` to ``stop`` of a forward and the first ``keys`` keys; in no row do they change their kind.
 
-    ``parts`` make up their heads; without any, the scores are the model's own.
+    ``parts`` make up their heads; without any, the scores are the model's own. Queries from ``first`` on are asked, and
+    what is said of those before ``start`` is dropped: asking a few more is cheaper than a mask.
     """
 
+    first: int
     start: int
     stop: int
     keys: int
@@ -57,11 +75,11 @@ class Run:
 
     def heads(self, query: Tensor, key: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
         """The heads of this run's queries and keys, (rows, heads, tokens, parts x channels)."""
-        query, key = query[:, :, self.start : self.stop], key[:, :, : self.keys]
+        query, key = query[:, :, self.first : self.stop], key[:, :, : self.keys]
         if not self.parts:
             return query, key
         queries = [query if part.asked is None else turn.by(query, part.asked) for part in self.parts]
-        return torch.cat(queries, -1), torch.cat([_met(part.keys, key, turn) for part in self.parts], -1)
+        return torch.cat(queries, -1), torch.cat([part.met(key, turn) for part in self.parts], -1)
 
 
 def attend(
@@ -85,8 +103,9 @@ def attend(
         if len(run.parts) > 1:  # fast kernels want values as long as keys
             those = nn.functional.pad(those, (0, max(seen.shape[-1] - channels, 0)))
         found, weight = own(module, asked, seen, those, _mask(mask, run, causal, query.device), **kwargs)
-        outputs.append(found[..., :channels])
-        weights.append(weight)
+        few = run.start - run.first
+        outputs.append(found[:, few:, :, :channels])
+        weights.append(None if weight is None else weight[:, :, few:])
     told = [one for one in weights if one is not None]
     return torch.cat(outputs, 1), torch.cat(told, 2) if told else None
 
@@ -122,9 +141,10 @@ def _run(
     dtype: torch.dtype,
 ) -> Run:
     start, stop = span
+    first = 0 if visible == stop and MORE * start < stop - start else start
     image, own = aligned(known.image, keys)[:, :visible], kinds[:, start, None]
     native = torch.ones(image.shape, dtype=torch.float32, device=image.device)
-    taken, parts = [], []
+    taken, parts, either = [], [], None
     for number, look in looks:
         met = torch.zeros_like(image)
         for of_query, of_key in look.pairs:
@@ -133,29 +153,27 @@ def _run(
             continue  # text before the first image; in a decode step it is not worth the wait for the answer
         native = native - look.weight * met
         weight = (look.weight * met.to(dtype))[:, None, :, None]
-        asked, seen = (_cut(far, slice(*ends)) for far, ends in _ends(known, number, keys, span, visible))
+        asked, seen = _cut(known.queries[number], start, stop), _cut(_held(known.keys[number], keys), 0, visible)
         if asked is None or all(one is None or _alike(one) for one in asked):
             taken.append(Share(weight, _angles(known, number, _less(seen, asked), turn)))
+            either = met[:, None, :, None] if look.weight == 1 else None
         else:
             share = Share(weight, _angles(known, number, seen, turn))
-            parts.append(Part(_angles(known, number, asked, turn), (share,)))
+            parts.append(Part(_angles(known, number, _cut(known.queries[number], first, stop), turn), (share,)))
     if not taken and not parts:
-        return Run(start, stop, visible)
+        return Run(first, start, stop, visible)
     if taken or bool(native.any()):
-        parts.insert(0, Part(None, (Share(native.to(dtype)[:, None, :, None], None), *taken)))
-    return Run(start, stop, visible, tuple(parts))
+        kept = Share(native.to(dtype)[:, None, :, None], None)
+        parts.insert(0, Part(None, (kept, *taken), either if len(taken) == 1 and not parts else None))
+    return Run(first, start, stop, visible, tuple(parts))
 
 
-def _ends(
-    known: Turns, number: int, keys: int, span: tuple[int, int], visible: int
-) -> tuple[tuple[Far | None, tuple[int, int]], tuple[Far | None, tuple[int, int]]]:
-    far = known.keys[number]
-    held = None if far is None else tuple(None if one is None else aligned(one, keys) for one in far)
-    return (known.queries[number], span), (held, (0, visible))
+def _held(far: Far | None, keys: int) -> Far | None:
+    return None if far is None else tuple(None if one is None else aligned(one, keys) for one in far)
 
 
-def _cut(far: Far | None, columns: slice) -> Far | None:
-    return None if far is None else tuple(None if one is None else one[..., columns] for one in far)
+def _cut(far: Far | None, start: int, stop: int) -> Far | None:
+    return None if far is None else tuple(None if one is None else one[..., start:stop] for one in far)
 
 
 def _alike(distances: Tensor) -> bool:
@@ -175,20 +193,11 @@ def _angles(known: Turns, number: int, far: Far | None, turn: Turn) -> Angles | 
     return None if far is None else turn.angles(known.turned(far, known.tracks[number]))
 
 
-def _met(shares: Sequence[Share], key: Tensor, turn: Turn) -> Tensor:
-    """Keys whose products with a query are the sum of all ``shares``."""
-    parts = [share.weight * (key if share.angles is None else turn.by(key, share.angles)) for share in shares]
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
-
-
 def _mask(mask: Tensor | None, run: Run, causal: bool, device: torch.device) -> Tensor | None:
     """The rows of ``mask`` that ``run`` asks; of the causal one, None as long as that says the same."""
     if mask is not None:
-        return mask[..., run.start : run.stop, :]
-    asked = run.stop - run.start
+        return mask[..., run.first : run.stop, :]
+    asked = run.stop - run.first
     if not causal or asked == 1 or asked == run.keys:
         return None
     return torch.ones(asked, run.keys, dtype=torch.bool, device=device).tril(run.keys - asked)[None, None]

@@ -54,6 +54,8 @@ class Turn:
         new = torch.stack(
             [one * cosine - two * sine, two * cosine + one * sine], -2 if self.pairs == "halves" else -1
         ).flatten(-2)
+        if not rest.shape[-1]:
+            return new.to(states.dtype)
         parts = [new.to(states.dtype), rest]
         return torch.cat(parts if self.place == "front" else parts[::-1], -1)
 

@@ -218,8 +218,13 @@ def test_channels_that_a_model_lacks_are_refused() -> None:
 
 
 def forget_the_native_share(patch: pytest.MonkeyPatch) -> None:
-    met = runs._met
-    patch.setattr(runs, "_met", lambda shares, *given: met([s for s in shares if s.angles] or shares, *given))
+    met = runs.Part.met
+
+    def only_turned(self: runs.Part, *given: Any) -> torch.Tensor:
+        turned = tuple(share for share in self.keys if share.angles)
+        return met(runs.Part(self.asked, turned or self.keys), *given)
+
+    patch.setattr(runs.Part, "met", only_turned)
 
 
 def take_queries_for_alike(patch: pytest.MonkeyPatch) -> None:
