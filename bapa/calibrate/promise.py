@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from bapa.calibrate import curve, promised
 from bapa.calibrate.cost import Cost, cost
 from bapa.calibrate.criteria import accuracy
 from bapa.calibrate.frontier import Frontier
-from bapa.calibrate.pace import Pace, pace
+from bapa.calibrate.pace import Pace, pace, timed
 from bapa.calibrate.promised import Answers, PromisedSearch
 from bapa.calibrate.session import Session, part
 from bapa.calibrate.space import NAMED, near, space
@@ -24,8 +24,8 @@ from bapa.measure import Run
 from bapa.probe import Probe
 from bapa.stats import Settings, bias
 
-_WARM = ("native", "calibrated:pairs=cross,distance=1x", "bapa")  # scores of some pairs take longer than positions
 _PACED = 6  # items
+_SLOW = "calibrated:pairs=cross,distance=1x"  # scores of some pairs take longer than positions
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,30 @@ def search(
     ``folder``: where answers are kept, so that the same call goes on where it was. ``tell``: gets the cost, in pairs
     and in seconds on this machine, before the search starts.
     """
-    layers = len(find(model.model).layers)
-    candidates, refused = _possible(model, space(layers))
+    candidates, refused = _possible(model)
     sessions = {_name(guards, n): _session(model, one, items, folder, batch_size) for n, one in enumerate(guards)}
     telling = {task: session for task, session in sessions.items() if _tells(task, session, items, settings)}
     match = _session(model, probe, items, folder, batch_size)
-    starts = (len(candidates), promised.AROUND * max(len(near(one, layers)) for one in candidates))
-    told = cost(_pace(model, probe, folder, batch_size), starts, len(NAMED), promised.LEAST, items, 1 + len(telling))
+    told = _cost(model, candidates, _pace(model, probe, folder, batch_size), items, 1 + len(telling))
     tell(told)
     looking = PromisedSearch(match, telling, items, keep, settings)
-    frontier = looking.run(candidates, layers)
+    frontier = looking.run(candidates, _layers(model))
     silent = tuple(task for task in sessions if task not in telling)
     return Promised(frontier, looking.answers["match"], tuple(telling), silent, refused, told)
+
+
+def expected(
+    model: Loaded, probe: Probe, asking: Pace, folder: Path, *, items: int, guards: int, batch_size: int
+) -> Cost:
+    """What a search with so many ``guards`` will cost at most. ``asking``: the pace of plain rules, which two items of
+    ``probe`` under this search's correct.
+    """
+    candidates, _ = _possible(model)
+    rules = _paced(model)
+    session = _session(model, probe, 2, folder, batch_size)
+    both = timed(lambda: session.ask("search", 0, 2, rules)) / 2
+    pace = replace(asking, rule=max((both - asking.once) / len(rules), asking.rule))
+    return _cost(model, candidates, pace, items, 1 + guards)
 
 
 def judged(run: Run, chosen: str) -> dict[str, Any]:
@@ -97,16 +109,38 @@ def judged(run: Run, chosen: str) -> dict[str, Any]:
     return {"rules": rules, "change": change}
 
 
-def _possible(model: Loaded, candidates: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Those that the model can run under, and why it cannot under the others."""
+def _paced(model: Loaded) -> tuple[str, str, str]:
+    """Rules that stand for those of the search."""
+    return "native", _SLOW if _runs(model, _SLOW) is None else "null", "bapa"
+
+
+def _layers(model: Loaded) -> int:
+    return len(find(model.model).layers)
+
+
+def _cost(model: Loaded, candidates: Sequence[str], pace: Pace, items: int, probes: int) -> Cost:
+    around = promised.AROUND * max(len(near(one, _layers(model))) for one in candidates)
+    return cost(pace, (len(candidates), around), len(NAMED), promised.LEAST, items, probes)
+
+
+def _possible(model: Loaded) -> tuple[list[str], dict[str, str]]:
+    """The candidates that the model can run under, and why it cannot under the others."""
     there, refused = [], {}
-    for candidate in candidates:
-        try:
-            with balanced(model.model, candidate):
-                there.append(candidate)
-        except (SchemeError, UnsupportedModelError) as error:
-            refused[candidate] = str(error)
+    for candidate in space(_layers(model)):
+        if why := _runs(model, candidate):
+            refused[candidate] = why
+        else:
+            there.append(candidate)
     return there, refused
+
+
+def _runs(model: Loaded, rule: str) -> str | None:
+    """Why ``model`` cannot run under ``rule``; None where it can."""
+    try:
+        with balanced(model.model, rule):
+            return None
+    except (SchemeError, UnsupportedModelError) as error:
+        return str(error)
 
 
 def _name(guards: Sequence[Probe], number: int) -> str:
@@ -131,5 +165,5 @@ def _pace(model: Loaded, probe: Probe, folder: Path, batch_size: int) -> Pace:
     """Timed once: what is on disk by then would not be asked again."""
     kept = folder / "pace.json"
     if not kept.is_file():
-        write_json(kept, asdict(pace(model, part(probe, 0, _PACED), folder / "pace", batch_size, _WARM)))
+        write_json(kept, asdict(pace(model, part(probe, 0, _PACED), folder / "pace", batch_size, _paced(model))))
     return Pace(**read_json(kept))

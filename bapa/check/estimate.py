@@ -8,11 +8,12 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from bapa.calibrate import halving
+from bapa.calibrate import halving, promise
 from bapa.calibrate.candidates import STRIDES
 from bapa.calibrate.pace import WARM as MEASURED
 from bapa.calibrate.pace import Pace, pace, peak, timed
 from bapa.calibrate.session import Session, part
+from bapa.check import pointing
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError
 from bapa.inference.progress import duration
@@ -32,17 +33,20 @@ GUARDS = ("where", "order")  # tasks of the side-effect probes
 @dataclass(frozen=True)
 class WarmUp:
     """``pace``: of asking. ``moves``: seconds that one item takes under all moves of the attribution. ``alone``: that
-    one canvas takes under one rule, asked one question at a time.
+    one canvas takes under one rule, asked one question at a time. ``keep``: that the search for a rule that keeps
+    places takes. ``points``: that one item takes to be pointed at under one rule; 0 where the model does not point.
     """
 
     pace: Pace
     moves: float
     alone: float
+    keep: float = 0.0
+    points: float = 0.0
 
     @classmethod
     def read(cls, found: Mapping[str, Any]) -> WarmUp:
         """As ``asdict`` wrote it."""
-        return cls(Pace(**found["pace"]), found["moves"], found["alone"])
+        return cls(**{**found, "pace": Pace(**found["pace"])})
 
     def run(self, items: float, rules: float) -> float:
         """Seconds of measuring so many items under so many rules, the audit included."""
@@ -51,21 +55,30 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of each step, for ``items`` that judge. The last two are needed only where the map is uneven."""
+    """Seconds of each step, for ``items`` that judge. The last three are needed only where the map is uneven.
+
+    ``keep``: of the search for a rule that keeps places; None where it does not fit the budget. ``points``: whether
+    the model is asked to point.
+    """
 
     items: int
     measure: float
     origin: float
     calibrate: float
     memory: int
+    keep: float | None = None
+    points: bool = False
 
     @property
     def total(self) -> float:
-        return self.measure + self.origin + self.calibrate
+        return self.measure + self.origin + self.calibrate + (self.keep or 0.0)
 
 
-def warm_up(model: Loaded, probe: Probe, folder: Path, batch_size: int) -> WarmUp:
-    """How fast ``model`` is on :data:`WARM` items of ``probe``: every way of asking that a check takes is timed."""
+def warm_up(model: Loaded, probe: Probe, points: Probe | None, folder: Path, batch_size: int) -> WarmUp:
+    """How fast ``model`` is on :data:`WARM` items of ``probe``: every way of asking that a check takes is timed.
+
+    ``points``: a probe of task ``point``; None where there is none.
+    """
     asking = pace(model, part(probe, 0, 6), folder, batch_size)
     two = part(probe, 6, 8)
     asker = Session(model, two, folder, batch_size).asker(two, MEASURED[:1])
@@ -73,7 +86,9 @@ def warm_up(model: Loaded, probe: Probe, folder: Path, batch_size: int) -> WarmU
     alone = timed(lambda: asker.answer_alone(canvas, questions, MEASURED[0]))
     study = Study(model, two, folder, Options(batch_size=batch_size, rules=MEASURED[:1], parts=()))
     moves = timed(study.ask) / 2
-    return WarmUp(replace(asking, memory=peak()), moves, alone)
+    search = promise.expected(model, probe, asking, folder, items=PICK, guards=len(GUARDS), batch_size=batch_size)
+    pointed = pointing.tried(model, points, folder / "point", batch_size) if points else 0.0
+    return WarmUp(replace(asking, memory=peak()), moves, alone, search.seconds, pointed)
 
 
 def estimate(found: WarmUp, items: int) -> Estimate:
@@ -81,23 +96,29 @@ def estimate(found: WarmUp, items: int) -> Estimate:
     ask = found.pace.seconds
     search = sum(ask(stop - start, rules) for start, stop, rules in _rounds(PICK, STEPS + 1, 2))
     finer = sum(ask(stop - start, rules) for start, stop, rules in _rounds(PICK, 2 + len(STRIDES), 1))
-    traced = min(items, TRACED)
+    traced, pointed = min(items, TRACED), pointing.ITEMS * found.points
     return Estimate(
         items=items,
         measure=found.run(items, len(MEASURED)),
         origin=traced * found.moves + ask(traced, 1),
-        calibrate=search + finer + found.run(items, 1) + len(GUARDS) * ask(PICK, 3),
+        calibrate=search + finer + found.run(items, 1) + len(GUARDS) * ask(PICK, 3) + 3 * pointed,
         memory=found.pace.memory,
+        keep=found.keep + found.run(items, 1) + len(GUARDS) * ask(PICK, 3) + pointed,
+        points=found.points > 0,
     )
 
 
 def fitted(found: WarmUp, budget: float) -> Estimate:
-    """The estimate with the most items that fit ``budget``, in seconds.
+    """The estimate with the most items that fit ``budget``, in seconds. Where not even the least number does, the
+    search for a rule that keeps places is left out.
 
-    Raises ConfigError where the least number does not.
+    Raises ConfigError where the least number does not fit without it.
     """
     for items in ITEMS:
         if (whole := estimate(found, items)).total <= budget:
+            return whole
+    for items in ITEMS:
+        if (whole := replace(estimate(found, items), keep=None)).total <= budget:
             return whole
     raise ConfigError(
         f"a check of {ITEMS[-1]} items would take about {ceil(whole.total / 60)} min on this machine, the budget is "

@@ -64,14 +64,25 @@ class Guard:
 
 
 @dataclass(frozen=True)
+class Search:
+    """The search for a rule that keeps what the guards tell, among ``candidates`` rules. ``rule``: the evenest one that
+    does; None where none does. ``left_out``: why there was no search, where there was none.
+    """
+
+    candidates: int = 0
+    rule: str | None = None
+    left_out: str | None = None
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that was found out about a model.
 
     ``refusal``: why it cannot be balanced. ``mass``: probability that the next token is one of the answers, median over
     questions; ``wanted``: what the model would rather say. ``p``: of the test that the cells of the native map differ.
     ``unasked``: names of guards that the pictures do not allow, with the reason. ``arms``: rules on the judged items,
-    native first. ``cause``: of the verdict of :mod:`bapa.origin`. ``items``: how
-    many judged.
+    native first. ``cause``: of the verdict of :mod:`bapa.origin`. ``search``: None where nothing had to be kept.
+    ``items``: how many judged.
     """
 
     model: str
@@ -83,8 +94,14 @@ class Evidence:
     cause: Cause | None = None
     guards: tuple[Guard, ...] = ()
     unasked: Mapping[str, str] = field(default_factory=dict)
+    search: Search | None = None
     items: int = 0
 
     @property
     def native(self) -> Arm:
         return self.arms[0]
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the calibration, which asks every guard that the pictures allow, is behind this."""
+        return bool(self.guards or self.unasked)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from bapa.check.evidence import Arm, Cause, Evidence, Figure, Guard
+from bapa.check.evidence import Arm, Cause, Evidence, Figure, Guard, Search
 
 _OVERALL = {"mean": "auc", "worst": "auc_worst_cell", "range": "auc_range"}
 
@@ -54,15 +55,16 @@ def cause(verdict: Mapping[str, Any]) -> Cause:
 
 def guards(found: Sequence[Mapping[str, Any]]) -> tuple[Guard, ...]:
     """The guards of a calibration."""
-    return tuple(
-        Guard(
-            one["probe"]["task"],
-            one["chance"],
-            figure(next(rule["hit"] for rule in one["rules"] if rule["candidate"] == "native")),
-            {rule["candidate"]: figure(rule["hit"]) for rule in one["rules"] if rule["candidate"] != "native"},
-        )
-        for one in found
-    )
+    told = []
+    for one in found:
+        rules = {rule["candidate"]: figure(rule["hit"]) for rule in one["rules"]}
+        told.append(Guard(one["probe"]["task"], one["chance"], rules.pop("native"), rules))
+    return tuple(told)
+
+
+def only(guards: Iterable[Guard], label: str) -> tuple[Guard, ...]:
+    """What ``guards`` say of one rule: others were asked about other items."""
+    return tuple(replace(guard, rules={label: guard.rules[label]}) for guard in guards)
 
 
 def evidence(found: Mapping[str, Any]) -> Evidence:
@@ -81,7 +83,8 @@ def evidence(found: Mapping[str, Any]) -> Evidence:
         )
         for guard in found["guards"]
     ]
-    return Evidence(**{**found, "arms": tuple(told), "guards": tuple(asked)})
+    search = Search(**found["search"]) if found.get("search") else None
+    return Evidence(**{**found, "arms": tuple(told), "guards": tuple(asked), "search": search})
 
 
 def _figures(arm: Mapping[str, Any]) -> dict[str, Figure]:

@@ -31,7 +31,7 @@ def check(
     budget: Annotated[str, typer.Option(help="Time it may take, e.g. 90s, 20m, 2h.")] = "20m",
     items: Annotated[int | None, typer.Option(help="Items that judge.", show_default="what fits the budget")] = None,
     until: Annotated[
-        str | None, typer.Option(help="The last step to take: estimate, measure, origin or calibrate.")
+        str | None, typer.Option(help="The last step to take: estimate, measure, origin, calibrate or keep.")
     ] = None,
     batch_size: common.BatchSize = 18,
     image_column: Annotated[str | None, typer.Option(help="Column of the picture.")] = None,
@@ -66,6 +66,7 @@ def check(
         tell=tell,
     )
     show(found)
+    page.beneath(found)
     out.print(link(page.write([found], folder / page.PAGE)), highlight=False)
 
 

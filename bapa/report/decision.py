@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bapa.check.decide import MARGIN, Decision
+from bapa.check.decide import KEEP, MARGIN, Decision, failed, helps
 from bapa.check.evidence import Arm, Evidence, Figure, Guard
-from bapa.stats.text import interval, p_value, percent, signed
+from bapa.stats.text import interval, p_value, percent, points, signed
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def _even(evidence: Evidence, decision: Decision) -> Told:
         "Leave it: no dependence on where the content stands was found.",
         (
             _native(evidence),
-            f"A range of up to {percent(evidence.native.range.most, 1)} points is not excluded; one below "
-            f"{percent(MARGIN)} does not count.",
+            f"A range of up to {points(evidence.native.range.most, 1)} is not excluded; one below "
+            f"{points(MARGIN)} does not count.",
         ),
         change=("Other content, more cells or more items may show a bias that this probe does not.",),
     )
@@ -102,9 +102,9 @@ def _loses(evidence: Evidence, decision: Decision) -> Told:
     return Told(
         f"Do not balance it: {arm.label} evens the answers and costs too much elsewhere "
         f"({', '.join(_task(name).lower() for name in decision.lost)}).",
-        (_native(evidence), _changes(arm)),
+        (_native(evidence), _changes(arm), *_sought(evidence)),
         _costs(evidence, arm),
-        ("If your use never asks where things stand, this cost does not concern you: balance it.",),
+        (f"A use that never asks where things stand: then this cost does not concern you, and {arm.label} helps.",),
     )
 
 
@@ -112,10 +112,35 @@ def _helps(evidence: Evidence, decision: Decision) -> Told:
     arm = _arm(decision)
     return Told(
         f"Balance it with {arm.label}.",
-        (_native(evidence), _changes(arm), f"Judged on {evidence.items} items that picked nothing."),
+        (
+            _native(evidence),
+            _changes(arm),
+            *_sought(evidence),
+            f"Judged on {evidence.items} items that picked nothing.",
+        ),
         _costs(evidence, arm) or ("What it costs elsewhere was not measured: no side-effect probe was asked.",),
         ("A side-effect probe of your own use (bapa calibrate --guard), if it depends on where things stand.",),
     )
+
+
+def _sought(evidence: Evidence) -> tuple[str, ...]:
+    """What became of the search for a rule that keeps places, where there was reason for one."""
+    search = evidence.search
+    if search is None:
+        return ()
+    if search.left_out:
+        return (f"No rule that keeps both was searched for: {search.left_out}.",)
+    of = f"Of {search.candidates} rules tried for it"
+    if search.rule is None:
+        return (f"{of}, none is evener than native and keeps {percent(KEEP)} % of what the side-effect probes ask.",)
+    arm = next(arm for arm in evidence.arms if arm.label == search.rule)
+    if failed(evidence.guards, arm.label):
+        return (f"{of}, {arm.label} kept it on the items that picked it, and not on others.", *_costs(evidence, arm))
+    if not helps(arm):
+        return (f"{of}, {arm.label} keeps it, and does not surely help. {_changes(arm)}",)
+    others = [other for other in evidence.arms[1:] if failed(evidence.guards, other.label)]
+    lose = " and ".join(other.label for other in others)
+    return (f"{of}, {arm.label} is the evenest that keeps it; {lose} {'lose' if len(others) > 1 else 'loses'} it.",)
 
 
 def _arm(decision: Decision) -> Arm:
@@ -161,7 +186,7 @@ def _cost(guard: Guard, label: str) -> str:
 
 def _task(name: str) -> str:
     """What a side-effect probe asks, in words."""
-    return {"where": "Telling row and column", "order": "Telling what comes first"}.get(name, name)
+    return {"where": "Telling row and column", "order": "Telling what comes first", "point": "Pointing"}.get(name, name)
 
 
 def _figure(figure: Figure) -> str:

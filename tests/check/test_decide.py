@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bapa.check.decide import decide
-from bapa.check.evidence import Arm, Evidence, Figure, Guard
+from bapa.check.decide import decide, settled
+from bapa.check.evidence import Arm, Evidence, Figure, Guard, Search
 from bapa.report.decision import Told
 from bapa.report.decision import told as say
 
@@ -88,6 +88,41 @@ def test_a_rule_that_keeps_places_goes_before_a_more_even_one_that_does_not():
     kept = Guard("rows", 1 / 3, Figure(0.97, 0.94, 0.99), {"bapa": Figure(0.33), "kept": Figure(0.95)})
     found = decide(replace(BIASED, arms=(NATIVE, arm("bapa", 0.17), arm("kept", 0.12)), guards=(kept,)))
     assert found.rule == "kept"
+
+
+KEPT = replace(
+    BIASED,
+    arms=(NATIVE, arm("bapa", 0.17), arm("kept", 0.12)),
+    guards=(guard(0.33), Guard("rows", 1 / 3, Figure(0.97, 0.94, 0.99), {"kept": Figure(0.96)})),
+    search=Search(76, "kept"),
+)
+
+
+def test_a_rule_that_was_searched_for_is_judged_on_its_own_items_and_says_what_others_lose():
+    assert decide(KEPT).rule == "kept"
+    assert "Of 76 rules tried for it, kept is the evenest that keeps it; bapa loses it." in told(KEPT).because
+    assert [cost for cost in told(KEPT).costs if "under bapa" in cost] == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"search": Search(76), "arms": KEPT.arms[:2], "guards": KEPT.guards[:1]}, "none is evener than native"),
+        ({"search": Search(left_out="it did not fit"), "arms": KEPT.arms[:2]}, "it did not fit"),
+        ({"guards": (guard(0.33), replace(KEPT.guards[1], rules={"kept": Figure(0.5)}))}, "and not on others"),
+        ({"arms": (*KEPT.arms[:2], arm("kept", 0.01))}, "does not surely help"),
+    ],
+)
+def test_why_a_search_changed_nothing_is_said(changed, said):
+    evidence = replace(KEPT, **changed)
+    assert (decide(evidence).reason, decide(evidence).arm.label) == ("loses", "bapa")
+    assert any(said in sentence for sentence in told(evidence).because)
+
+
+def test_only_a_rule_that_loses_something_is_worth_a_search():
+    assert settled(BIASED) is False  # the calibration is still to come
+    assert settled(replace(BIASED, guards=(guard(0.95),)))
+    assert not settled(replace(BIASED, guards=(guard(0.33),)))
 
 
 def test_a_guard_that_the_model_cannot_do_natively_keeps_nothing_back():

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bapa.calibrate import promise, promised
 from bapa.calibrate.pace import Pace
 from bapa.check import check, estimate, load_check, runner
+from bapa.check import work as steps
 from bapa.check.estimate import WarmUp
 from bapa.checkpoints import Loaded
 from bapa.inference.store import Block, Store
@@ -21,7 +23,7 @@ FEWER = {"STEPS": 2, "PICK": 4, "TRACED": 2, "LEAST": 4}
 ITEMS, SEED = 4, 0
 # Where a command is killed: behind the n-th block that it asks, or behind a step.
 FEW = (1, "measure", 3)
-ALL = (1, "measure", 1, "origin", 1, 4, "calibrate")
+ALL = (1, "measure", 1, "origin", 1, 4, "calibrate", 1, 3, "keep")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes that are forked after torch is loaded")
 
@@ -29,11 +31,13 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes that 
 @pytest.fixture(autouse=True)
 def all_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small check that takes every step, whatever the answers of a model with random weights say."""
-    for module in (runner, estimate):
+    for module in (runner, steps, estimate):
         for name, value in FEWER.items():
             monkeypatch.setattr(module, name, value, raising=False)
     monkeypatch.setattr(runner, "settled", lambda evidence: False)
     monkeypatch.setattr(estimate, "warm_up", lambda *given: WarmUp(Pace(0.1, 0.1, 0), 1.0, 0.1))
+    monkeypatch.setattr(promise, "space", lambda layers: ["native", "bapa", "calibrated:distance=1x"])
+    monkeypatch.setattr(promised, "near", lambda candidate, layers: [])
 
 
 def work(tiny: Loaded, out: Path, log: Path, kill: int | str | None) -> None:
@@ -56,13 +60,13 @@ def work(tiny: Loaded, out: Path, log: Path, kill: int | str | None) -> None:
             killed()
 
     def behind(step: str) -> None:
-        taken = getattr(runner.Work, step)
+        taken = getattr(steps.Work, step)
 
         def and_then(self: runner.Work, *given: object) -> object:
             taken(self, *given)
             return killed()
 
-        setattr(runner.Work, step, and_then)
+        setattr(steps.Work, step, and_then)
 
     Store.append = logged  # type: ignore[method-assign]
     if isinstance(kill, str):
@@ -73,7 +77,7 @@ def work(tiny: Loaded, out: Path, log: Path, kill: int | str | None) -> None:
 def run(tiny: Loaded, out: Path, log: Path, kill: int | str | None) -> int | None:
     process = get_context("fork").Process(target=work, args=(tiny, out, log, kill))
     process.start()
-    process.join(120)
+    process.join(900)
     return process.exitcode
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ import pytest
 from PIL import Image
 
 from bapa.calibrate.pace import Pace
-from bapa.check import check, load_check
+from bapa.check import check, load_check, pointing
 from bapa.check.estimate import ITEMS, PICK, WarmUp, estimate, fitted
 from bapa.checkpoints import Loaded, load
 from bapa.errors import BapaError, ConfigError, RunError
+from bapa.inference import reading
+from bapa.inference.pointing import Pointed
+from bapa.probe import Design, build
 from bapa.report import check as page
 from tests.tiny.unsupported import UNSUPPORTED
 
@@ -79,6 +83,32 @@ def test_as_many_items_as_fit_the_budget():
     assert fitted(pace, whole - 1).items == ITEMS[1]
     with pytest.raises(ConfigError, match="--budget"):
         fitted(pace, 1)
+
+
+def test_the_search_for_a_rule_that_keeps_places_is_in_the_estimate_and_the_first_to_go():
+    pace = WarmUp(Pace(once=0.1, rule=0.1, memory=0), moves=0.9, alone=0.01)
+    longer = replace(pace, keep=300.0)
+    assert estimate(longer, 60).total == pytest.approx(estimate(pace, 60).total + 300)
+    least = estimate(longer, ITEMS[-1]).total
+    assert fitted(longer, least).keep is not None
+    without = fitted(longer, least - 1)
+    assert without.keep is None
+    assert without.total <= least - 1
+
+
+def test_a_model_that_writes_no_places_is_not_asked_to_point(tiny: Loaded, tmp_path: Path):
+    points = build("digits", tmp_path / "probe", Design(task="point", items=1))
+    assert pointing.tried(tiny, points, tmp_path / "run", 9) == 0
+
+
+def test_a_model_that_writes_places_is_a_guard_of_its_own(tiny: Loaded, tmp_path: Path, monkeypatch):
+    """Each reply names the middle of the picture, so one cell of nine is right."""
+    monkeypatch.setattr(reading, "pointed", lambda *given: Pointed((0.5, 0.5, 0.5, 0.5), "two numbers"))
+    points = build("digits", tmp_path / "probe", Design(task="point", items=1))
+    assert pointing.tried(tiny, points, tmp_path / "tried", 9) > 0
+    found = pointing.guard(pointing.asked(tiny, points, ["native", "bapa"], tmp_path / "run", 9), points)
+    assert (found.native.value, found.rules["bapa"].value) == (pytest.approx(1 / 9), pytest.approx(1 / 9))
+    assert found.chance == pytest.approx(1 / 9)
 
 
 def test_the_page_says_the_decision_first_and_escapes_names(tiny: Loaded, folder: Path):
