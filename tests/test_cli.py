@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -12,12 +13,13 @@ from typing import Annotated
 
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 import bapa
 from bapa.checkpoints import load
 from bapa.cli.app import app
-from bapa.errors import BapaError, ProbeError
+from bapa.errors import BapaError, ModelError, ProbeError
 
 VERBS = {
     "check",
@@ -200,6 +202,35 @@ def test_doctor_tells_the_scheme_a_folder_records(tmp_path: Path) -> None:
     assert said["recorded scheme"].startswith("bapa:distance=2; plain transformers ignores it")
     assert said["can be balanced"] == "yes"
     assert "recorded scheme" not in dict(examine("reference"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("doctor", []),
+        ("explore", []),
+        ("bench", ["--tasks", "pope", "--scheme", "native", "--out", "out"]),
+        ("tune", ["--data", "chats.json", "--out", "out"]),
+    ],
+)
+def test_verbs_that_load_a_model_take_the_options_of_loading(verb: str, options: list[str], tmp_path: Path) -> None:
+    """A name that is none of them is refused before anything is loaded; a model takes those that are."""
+    pytest.importorskip({"explore": "gradio", "tune": "trl", "bench": "lmms_eval"}.get(verb, "torch"))
+    chat = {"image": "a.png", "conversations": [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "yes"}]}
+    (tmp_path / "chats.json").write_text(json.dumps([chat]))
+    Image.new("RGB", (24, 24)).save(tmp_path / "a.png")
+    options = [str(tmp_path / text) if text in ("out", "chats.json") else text for text in options]
+    failed = CliRunner().invoke(app, [verb, "reference", *options, "--load", "pixels=3"])
+    assert failed.exit_code == 2
+    assert "--load pixels: accepted are attention, revision" in " ".join(failed.output.split())
+
+
+def test_doctor_loads_as_it_is_told() -> None:
+    from bapa.checkpoints.examine import examine
+    from bapa.checkpoints.options import LoadOptions
+
+    with pytest.raises(ModelError, match="keeps no max_pixels"):
+        dict(examine("reference", options=LoadOptions(max_pixels=9)))
 
 
 def test_of_several_processes_one_reports(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from itertools import groupby
+from typing import Any
 
 from bapa import __version__
 from bapa.errors import ModelError, UnsupportedModelError
@@ -34,8 +35,10 @@ def _version(part: str) -> str:
         return ", ".join(f"{version(other)} ({other})" for other in dict.fromkeys(others)) or "not installed"
 
 
-def examine(name: str) -> Iterator[tuple[str, str]]:
+def examine(name: str, **loading: Any) -> Iterator[tuple[str, str]]:
     """How the model called ``name`` takes a blank picture: can it be balanced, and which positions before and after.
+
+    ``loading``: as for :func:`bapa.checkpoints.load`.
 
     Raises:
         ModelError: no such model.
@@ -45,7 +48,7 @@ def examine(name: str) -> Iterator[tuple[str, str]]:
     from bapa.attach import balanced, positions, scheme_of
     from bapa.checkpoints import load
 
-    loaded = load(name)
+    loaded = load(name, **loading)
     yield "model", f"{name}: {type(loaded.model).__name__}, weights {loaded.fingerprint[:12]}"
     if recorded := scheme_of(loaded.model):
         yield "recorded scheme", f"{recorded}; plain transformers ignores it: load with bapa.from_pretrained"

@@ -26,6 +26,7 @@ def bench(
     resamples: common.Resamples = 1000,
     level: common.Level = 0.95,
     seed: common.Seed = 0,
+    more: common.Load = None,
     trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """Run benchmarks of lmms-eval under several schemes and show what each changes, document by document."""
@@ -44,5 +45,6 @@ def bench(
         device=device,
         dtype=dtype,
         trust_remote_code=trust_remote_code,
+        **common.loading(more).record,
     )
     out.print(table(rows))

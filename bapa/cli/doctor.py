@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from bapa.cli import options as common
 from bapa.cli.console import err, out
 from bapa.errors import ConfigError
 
@@ -30,15 +31,25 @@ def doctor(
     seed: Annotated[int, typer.Option(help="Seed of the pictures.")] = 0,
     extra: Annotated[str, typer.Option(help="JSON: further fields of every request.")] = "{}",
     at_once: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 4,
+    device: common.Device = common.DEVICE,
+    dtype: common.Dtype = None,
+    more: common.Load = None,
+    trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """Show what is installed; with MODEL, whether it can be balanced; with --server, whether it uses its positions.
 
     A server wants a key? Set OPENAI_API_KEY. Exit code 1: its positions are wrong.
     """
+    loading = {
+        "device": device,
+        "dtype": dtype,
+        "trust_remote_code": trust_remote_code,
+        "options": common.loading(more),
+    }
     if server is None:
         if against or name:
             raise ConfigError("--against and --model go with --server URL; to look at a model: bapa doctor MODEL")
-        _models(model)
+        _models(model, loading)
         return
     if model is not None:
         raise ConfigError(f"{model} and --server: name the served model with --against {model}")
@@ -54,7 +65,7 @@ def doctor(
     if against:
         from bapa.doctor.local import Local
 
-        local = Local(against, sheet)
+        local = Local(against, sheet, **loading)
     with err.status("looking") as status:
         found = examine_server(client, sheet, local, at_once=at_once, note=lambda text: status.update(escape(text)))
     _show(rows(found))
@@ -72,10 +83,10 @@ def _object(text: str) -> dict[str, Any]:
     return read
 
 
-def _models(model: str | None) -> None:
+def _models(model: str | None, loading: Mapping[str, Any]) -> None:
     from bapa.checkpoints.examine import examine, installed
 
-    _show((*installed(), *(examine(model) if model else ())))
+    _show((*installed(), *(examine(model, **loading) if model else ())))
 
 
 def _show(rows: Iterable[tuple[str, str]]) -> None:

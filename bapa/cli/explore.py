@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bapa.cli.options import DEVICE, Device, Dtype, Model, TrustRemoteCode
+from bapa.cli.options import DEVICE, Device, Dtype, Load, Model, TrustRemoteCode, load
 from bapa.errors import IntegrationError
 
 
@@ -27,6 +27,7 @@ def explore(
     host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
     device: Device = DEVICE,
     dtype: Dtype = None,
+    more: Load = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Open a page in the browser: place a picture, ask, and see native and balanced answers side by side.
@@ -38,13 +39,12 @@ def explore(
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before it is imported
     for name in ("NO_PROXY", "no_proxy"):  # gradio asks its own page whether it is there, which no proxy can tell
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost", "127.0.0.1", host]))
-    from bapa.checkpoints import load
     from bapa.integrations.explore.explorer import Explorer
     from bapa.integrations.explore.page import looks, page
     from bapa.probe import Probe
 
     shown = None if probe is None else Probe.load(probe)  # first: a mistyped folder must not wait for a model
-    loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    loaded = load(model, device, dtype, trust_remote_code, more=more)
     blocks = page(Explorer(loaded, scheme or ["native", "bapa"], rows, cols, shown))
     try:
         blocks.launch(server_name=host, server_port=port, ssr_mode=False, **looks())

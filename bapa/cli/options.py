@@ -78,10 +78,10 @@ def load(
     device: str,
     dtype: str | None,
     trust_remote_code: bool,
-    system: str | None,
-    thinking: Switch | None,
-    opening: str,
-    more: list[str] | None,
+    system: str | None = None,
+    thinking: Switch | None = None,
+    opening: str = "",
+    more: list[str] | None = None,
 ) -> Loaded:
     """The model that the options of a verb name, loaded as they say."""
     from bapa.checkpoints import load as run

@@ -46,10 +46,10 @@ def tune(
     options: Annotated[list[str] | None, typer.Option("--trl", help="A field of trl.SFTConfig: NAME=VALUE.")] = None,
     device: common.Device = common.DEVICE,
     dtype: common.Dtype = None,
+    more: common.Load = None,
     trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
     """Train a model, or an adapter on it, while it runs under a scheme."""
-    from bapa.checkpoints import load
     from bapa.probe import Probe
 
     try:
@@ -78,7 +78,7 @@ def tune(
         err.print(f"left out: {escape(reason)}", highlight=False, soft_wrap=True)
     told = len(data.left_out)
     result = train(
-        load(model, device=_own(device), dtype=dtype, trust_remote_code=trust_remote_code),
+        common.load(model, _own(device), dtype, trust_remote_code, more=more),
         data,
         folder,
         scheme=scheme,
@@ -94,6 +94,8 @@ def tune(
 
         for reason in read_json(result / "tune.json")["left_out"][told:]:
             err.print(f"left out: {escape(reason)}", highlight=False, soft_wrap=True)
+        for line in tuning.lines(result):
+            out.print(escape(line), highlight=False)
         out.print(escape(str(tuning.write(result))), highlight=False)
 
 

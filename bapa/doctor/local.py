@@ -19,7 +19,7 @@ from bapa.inference.prompts import Prompts, special_tokens
 
 
 class Local:
-    """The model called ``name``, natively.
+    """The model called ``name``, natively. ``loading``: as for :func:`bapa.checkpoints.load`.
 
     ``extra``: what a chat request must say so that the server writes the same tokens (vLLM leaves the first token out
     where the template does).
@@ -27,9 +27,9 @@ class Local:
     Raises ModelError where there is no such model, or its tokenizer has no single token for an answer.
     """
 
-    def __init__(self, name: str, sheet: Sheet) -> None:
+    def __init__(self, name: str, sheet: Sheet, **loading: Any) -> None:
         self.sheet = sheet
-        self.loaded = load(name)
+        self.loaded = load(name, **loading)
         processor = self.loaded.processor
         prompts = Prompts(processor, sheet.canvases[0].shape[:2])
         self.forward = Forward(self.loaded.model, prompts, 0)

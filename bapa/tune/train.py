@@ -67,12 +67,17 @@ def tune(
     settings, scheme = settings or Settings(), parse(scheme)
     if hasattr(model.model, "peft_config"):
         raise ConfigError(f"{model.name} is an adapter already; bapa export it, and tune what comes out")
+    if "quantization" in model.options:
+        raise ConfigError(
+            f"quantization = {model.options['quantization']}: training on weights of a few bits was not tried here; "
+            "leave it out, and save memory with --bf16 --gradient-checkpointing"
+        )
     collator = Collator(model.processor, data.open)
     labels = list(dict.fromkeys([scheme.label, *(parse(other).label for other in also)]))
     if probe:
         check(model, probe, labels, evaluate_items)
     config = {
-        "model": {"name": model.name, "fingerprint": model.fingerprint},
+        "model": {"name": model.name, "fingerprint": model.fingerprint, **model.options},
         "scheme": scheme.label,
         "data": {"name": data.name, "rows": len(data.rows), "fingerprint": data.fingerprint},
         "settings": asdict(settings),

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from bapa.attach import balance
 from bapa.checkpoints import load
+from bapa.checkpoints.options import LoadOptions
 from bapa.errors import IntegrationError, ModelError
 from bapa.integrations.lmms_eval.asking import Asking, Prompt
 from bapa.probe.picture import plain
@@ -27,7 +28,8 @@ class Bapa(lmms):
 
     ``pretrained``: a folder, a hub id or ``reference:NAME``. ``scheme``: in text form; it stands among the model
     arguments because lmms-eval's caches look at nothing else. Options of a scheme that hold a comma are quoted:
-    ``scheme="bapa:distance=native,scope=tile"``.
+    ``scheme="bapa:distance=native,scope=tile"``. ``loading``: further options of loading, as
+    :class:`~bapa.checkpoints.options.LoadOptions` names them.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Bapa(lmms):
         batch_size: int | str = 1,
         max_batch_size: int | None = None,
         trust_remote_code: bool = False,
+        **loading: Any,
     ) -> None:
         super().__init__()
         if not str(batch_size).isdigit() or int(batch_size) < 1:
@@ -48,7 +51,8 @@ class Bapa(lmms):
         if self.accelerator is not None:
             self._rank, self._world_size = self.accelerator.process_index, self.accelerator.num_processes
             device = str(self.accelerator.device)
-        loaded = load(pretrained, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+        options = LoadOptions.read(loading)
+        loaded = load(pretrained, device=device, dtype=dtype, trust_remote_code=trust_remote_code, options=options)
         self.model = balance(loaded.model, scheme.strip("\"'"))
         self.asking = Asking(self.model, loaded.processor)
 
