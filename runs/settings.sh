@@ -13,6 +13,10 @@ case $MODEL in
 esac
 ON=(--device "$DEVICE" --dtype "$DTYPE")
 
-# One probe for all scripts of a model; made once.
+# One probe for all scripts of a model; made once, of cells that hold whole image tokens.
 PROBE=$OUT/probe
-probe() { test -e "$PROBE/probe.json" || $BAPA probe "$PICTURES" --items "$ITEMS" --out "$PROBE"; }
+case $MODEL in reference*) ALIGN=() ;; *) ALIGN=(--align "$MODEL") ;; esac
+probe() {
+  [[ $PICTURES != digits ]] || echo "PICTURES=digits: figures of digits are not to be compared with the published ones, which are of photographs" >&2
+  test -e "$PROBE/probe.json" || $BAPA probe "$PICTURES" --items "$ITEMS" ${ALIGN[@]+"${ALIGN[@]}"} --out "$PROBE"
+}

@@ -1,7 +1,7 @@
 """What a candidate is picked by: one score per item, from its answers under that candidate.
 
 ``accuracy`` needs to know the right answers. The others do not, and are there to be compared with it: which of them
-can be trusted, and where they fail, is told in docs/calibration.md.
+can be trusted, and where they fail, is told in docs/studies/calibration.md.
 """
 
 from __future__ import annotations

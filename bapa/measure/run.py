@@ -11,15 +11,29 @@ import pandas as pd
 from bapa.errors import RunError
 from bapa.files import read_json
 from bapa.inference.store import ANSWERS, BIAS, RUN
+from bapa.stats.text import with_interval
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished run. ``config``: what ``run.json`` holds; ``bias``: what ``bias.json`` holds."""
 
     path: Path
     config: dict[str, Any]
     bias: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """What it is in a line, and one for each scheme."""
+        about = self.bias["probe"]
+        lines = [f"{self.bias['model']['name']} on {about['source']}, {about['items']} items: {self.path}"]
+        for label, scheme in self.bias["schemes"].items():
+            told = [
+                f"{name} {with_interval(scheme['overall'][key], 1)}"
+                for key, name in (("auc", "AUC"), ("auc_range", "its range"), ("hit", "hits"), ("range", "their range"))
+                if scheme["overall"][key]["value"] is not None
+            ]
+            lines.append(f"  {label}: {', '.join(told)}")
+        return "\n".join(lines)
 
     def answers(self) -> pd.DataFrame:
         """All answers, one row per item, cell, question and scheme: the columns of ``answers.parquet``."""

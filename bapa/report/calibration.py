@@ -17,7 +17,7 @@ from bapa.report.calibration_figure import draw
 from bapa.report.environment import page
 from bapa.report.frontier import cost as cost
 from bapa.stats.quantities import spoken
-from bapa.stats.text import percent, signed, with_interval
+from bapa.stats.text import percent, points, signed, with_interval
 
 TITLES = spoken(SHOWN)
 
@@ -93,7 +93,7 @@ def _compared(found: Mapping[str, Any]) -> Iterator[str]:
         return
     told = found["against_native"]
     change = f"balanced accuracy {signed(told['difference'], 1)} points against native"
-    margin = f"{percent(told['margin'])} points"
+    margin = points(told["margin"])
     says = {
         "better": f"On the judging items the choice is better: {change}.",
         "worse": f"On the judging items the choice is worse: {change}. Keep native positions.",
@@ -123,7 +123,7 @@ def _price(native: Mapping[str, float], its: Mapping[str, float]) -> str:
     """What the choice costs on a side-effect probe, where the intervals do not overlap."""
     if its["high"] >= native["low"]:
         return ""
-    return f" The choice costs {percent(native['value'] - its['value'])} points."
+    return f" The choice costs {points(native['value'] - its['value'])}."
 
 
 def _render(found: Mapping[str, Any], pictures: Mapping[str, str]) -> str:

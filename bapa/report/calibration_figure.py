@@ -1,4 +1,4 @@
-"""The dose-response curve as a picture: what the model does as the text moves away from a shared position."""
+"""The dose-response curve in points as a picture: what the model does as the text moves away from a shared position."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from bapa.calibrate.candidates import NATIVE
 from bapa.report.figures import PAPER
 
-_LINES = {  # name in the record: (what it is called, colour on light, colour on dark, line)
-    "hit": ("hits", "#1f4e8c", "#8fb8f2", "-"),
-    "balanced_accuracy": ("balanced accuracy", "#0b6e5f", "#5fd0bb", "-"),
-    "consistency": ("same answer in all cells", "#8a5a00", "#e3b04b", "--"),
-    "range": ("range over cells", "#8e2a6b", "#e58cc4", "-"),
-    "false_alarm": ("false alarms", "#b3261e", "#ff8a80", "--"),
+_LINES = {  # name in the record: (what it is called, colour on light, colour on dark, mark)
+    "hit": ("hits", "#1f4e8c", "#8fb8f2", "o"),
+    "balanced_accuracy": ("balanced accuracy", "#0b6e5f", "#5fd0bb", "s"),
+    "consistency": ("same answer in all cells", "#8a5a00", "#e3b04b", "D"),
+    "range": ("range over cells", "#8e2a6b", "#e58cc4", "o"),
+    "false_alarm": ("false alarms", "#b3261e", "#ff8a80", "^"),
 }
 _PANELS = (("hit", "balanced_accuracy"), ("range", "consistency", "false_alarm"))
 _GUARDS = (("hit", "o"), ("consistency", "s"), ("range", "^"))  # whose colour a side-effect probe takes, and its mark
@@ -27,8 +28,9 @@ def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mappi
     """Shared positions against the distance of the text, in native ones; below them the guards that tell something,
     each with what the model does natively as a dotted line: a rule that blinds stands far under it.
 
-    ``curve``: points as :func:`bapa.calibrate.curve.points` gives them. Marks grow with the items a candidate was asked
-    about; intervals stand at those that stayed to the end.
+    ``curve``: points as :func:`bapa.calibrate.curve.points` gives them, native positions among them or not: they have
+    no distance, so they are lines across. Marks grow with the items a candidate was asked about, which the key says;
+    intervals stand at those that stayed to the end.
     """
     ground, ink, soft = PAPER[dark]
     telling = [guard for guard in guards if guard["tells"] and _shared(guard)]
@@ -37,12 +39,17 @@ def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mappi
     figure = Figure(figsize=size, facecolor=ground, layout=ConstrainedLayoutEngine(h_pad=0.08))
     panels = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
     upper, lower = panels[:2]
-    shared = [point for point in curve if point["delta"] == 0]
+    shared = [point for point in curve if point["delta"] == 0 and point["candidate"] != NATIVE]
+    native = next((point for point in curve if point["candidate"] == NATIVE), None)
+    most = max((point["items"] for point in shared), default=0)
     for ax, names in zip((upper, lower), _PANELS, strict=True):
         _dress(ax, ground, soft)
         for name in names:
-            title, light, glow, style = _LINES[name]
-            _line(ax, shared, name, title, glow if dark else light, style)
+            title, light, glow, mark = _LINES[name]
+            colour = glow if dark else light
+            _points(ax, shared, name, title, colour, mark, most)
+            if native and native[name]["value"] is not None:
+                ax.axhline(100 * native[name]["value"], color=colour, lw=1.2, ls="--", zorder=1)
         pick = next((point for point in curve if point["candidate"] == chosen), None)
         if pick:
             ax.axvline(pick["distance"], color=ink, lw=1, ls=":", zorder=0)
@@ -50,8 +57,8 @@ def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mappi
         colour, ax, rules = _LINES[like][2 if dark else 1], panels[-1], _shared(guard)
         x, y = [rule["distance"] for rule in rules], [100 * rule["hit"]["value"] for rule in rules]
         ax.plot(x, y, color=colour, lw=1, marker=mark, ms=4, label=f"side effect: {guard['probe']['task']}")
-        native = next(rule for rule in guard["rules"] if rule["candidate"] == "native")
-        ax.axhline(100 * native["hit"]["value"], color=colour, lw=1.2, ls=":", label="the same, natively")
+        before = next(rule for rule in guard["rules"] if rule["candidate"] == NATIVE)
+        ax.axhline(100 * before["hit"]["value"], color=colour, lw=1.2, ls="--", label="the same, natively")
     if telling:
         _dress(panels[-1], ground, soft)
         panels[-1].set(ylim=(-3, 103))
@@ -62,6 +69,10 @@ def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mappi
     panels[-1].set_xlabel(
         "distance from the shared position to the text, in native distances (0: the paper's)", color=soft
     )
+    if native:
+        upper.plot([], [], color=soft, lw=1.2, ls="--", label="native positions")
+    for items in sorted({point["items"] for point in shared}):
+        lower.scatter([], [], s=_size(items, most), color=soft, lw=0, label=f"asked about {items} items")
     for ax in panels:
         ax.legend(frameon=False, fontsize=8, labelcolor=ink, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -69,18 +80,24 @@ def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mappi
 
 def _shared(guard: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What a side-effect probe found under shared positions, near ones first."""
-    return [rule for rule in guard["rules"] if rule["delta"] == 0 and rule["candidate"] != "native"]
+    return [rule for rule in guard["rules"] if rule["delta"] == 0 and rule["candidate"] != NATIVE]
 
 
-def _line(ax: Axes, points: Sequence[Mapping[str, Any]], name: str, title: str, colour: str, style: str) -> None:
+def _points(
+    ax: Axes, points: Sequence[Mapping[str, Any]], name: str, title: str, colour: str, mark: str, most: int
+) -> None:
     there = [point for point in points if point[name]["value"] is not None]
     x, y = [point["distance"] for point in there], [100 * point[name]["value"] for point in there]
-    most = max((point["items"] for point in there), default=0)
-    ax.plot(x, y, color=colour, ls=style, lw=1.2, alpha=0.55, label=title)
-    ax.scatter(x, y, s=[4 + 32 * point["items"] / most for point in there], color=colour, lw=0, zorder=3)
+    sizes = [_size(point["items"], most) for point in there]
+    ax.scatter(x, y, s=sizes, color=colour, marker=mark, lw=0, zorder=3, label=title)
     for point in there:
         if point["items"] == most and point[name]["low"] is not None:
             ax.vlines(point["distance"], 100 * point[name]["low"], 100 * point[name]["high"], color=colour, lw=1.2)
+
+
+def _size(items: int, most: int) -> float:
+    """Area of a mark, in points squared."""
+    return 6 + 42 * items / most
 
 
 def _dress(ax: Axes, ground: str, soft: str) -> None:

@@ -66,6 +66,13 @@ def _command(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
             yield from (f"--{name}", str(value))
 
 
+def _numbered(found: Mapping[str, Any]) -> str:
+    """What the numbers of cells in figures mean."""
+    rows, cols = found["probe"]["rows"], found["probe"]["cols"]
+    ends = f"1 is at the top left, {cols} at the top right, {rows * cols} at the bottom right"
+    return f"Cells are numbered row by row: {ends}."
+
+
 def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
     from bapa.origin.options import FOLDER
     from bapa.report import origin_figures as figures
@@ -119,7 +126,8 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
     if found["flow"]:
         yield (
             "Attention of the answer to the image, for what it is worth: a head may look without using what it sees, "
-            "so this is weak evidence and no part of the verdict above, which rests on interventions."
+            "so this is weak evidence and no part of the verdict above, which rests on interventions. "
+            + _numbered(found)
         )
         yield picture(
             lambda dark: figures.flow(found, dark=dark), "Share of the attention each cell gets, by the target's cell."
@@ -129,7 +137,7 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
             light, dark = (overlay.read_bytes() for overlay in overlays)
             yield (
                 "The same over one picture, the target in the last cell, framed: the more orange, the more attention, "
-                "on one scale."
+                "on one scale. The numbers are those of the cells above."
             )
             yield vector(light, dark, "One canvas of the probe, and over it the attention of the answer by scheme.")
     for what, why in found["not_done"].items():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from bapa.report.figures import PAPER
@@ -39,9 +41,11 @@ def overlay(
     *,
     dark: bool = False,
 ) -> Figure:
-    """The canvas, then for each scheme the answer's attention over it: the more orange, the more, on one scale.
+    """The canvas with the numbers of its cells, then for each scheme the answer's attention over it: the more orange,
+    the more, on one scale.
 
-    ``shown``: by scheme, attention of each image token; ``target``: the target's cell, framed.
+    ``shown``: by scheme, attention of each image token; ``target``: the target's cell, framed. Frame and numbers are
+    white with a dark edge, so they stand out on any picture.
     """
     ground, ink, _ = PAPER[dark]
     height, width = canvas.shape[:2]
@@ -49,6 +53,7 @@ def overlay(
     axes = figure.subplots(1, len(shown) + 1, squeeze=False).ravel()
     painted = {scheme: heat(np.asarray(values), places, height, width) for scheme, values in shown.items()}
     top = max(float(one.max()) for one in painted.values())
+    edged: dict[str, Any] = {"path_effects": [withStroke(linewidth=3.2, foreground="black")]}
     grey = np.repeat(canvas.mean(-1, keepdims=True) / 2, 3, -1).astype(np.uint8)
     for ax, title in zip(axes, ("canvas", *shown), strict=True):
         ax.imshow(canvas if title == "canvas" else grey)
@@ -56,7 +61,11 @@ def overlay(
             ax.imshow(np.broadcast_to(_ORANGE, (height, width, 3)), alpha=painted[title] / top)
         row, col = divmod(target, cols)
         corners = np.array([[col, row], [col + 1, row], [col + 1, row + 1], [col, row + 1], [col, row]])
-        ax.plot(*(corners * [width / cols, height / rows] - 0.5).T, color="white", lw=1.6, clip_on=False)
+        ax.plot(*(corners * [width / cols, height / rows] - 0.5).T, color="white", lw=1.6, clip_on=False, **edged)
+        if title == "canvas":
+            for cell in range(rows * cols):
+                at = ((cell % cols + 0.08) * width / cols, (cell // cols + 0.06) * height / rows)
+                ax.text(*at, str(cell + 1), color="white", fontsize=8, va="top", fontweight="bold", **edged)
         ax.set_title(title, color=ink, fontsize=8, loc="left", family="monospace")
         ax.axis("off")
     return figure

@@ -8,6 +8,7 @@ from typing import Any
 import bapa
 from bapa.probe.slots import Slots
 from bapa.report import chance, view, words
+from bapa.report.between import Between
 from bapa.report.compare import base
 from bapa.report.environment import page
 from bapa.report.examples import RULE, Example
@@ -19,8 +20,10 @@ from bapa.stats.quantities import CELLS
 from bapa.stats.text import percent
 
 
-def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:
-    """The page over ``runs``, each as :func:`section` gives it. ``command``: the one that writes the page again."""
+def render(runs: Sequence[Mapping[str, Any]], command: str, between: Sequence[Between] = ()) -> str:
+    """The page over ``runs``, each as :func:`section` gives it. ``command``: the one that writes the page again;
+    ``between``: runs of one probe against each other.
+    """
     shown = {
         quantity.key for run in runs for scheme in run["schemes"] for quantity in (m.quantity for m in scheme["maps"])
     }
@@ -35,6 +38,7 @@ def render(runs: Sequence[Mapping[str, Any]], command: str) -> str:
         quantities=[quantity for quantity in CELLS if quantity.key in shown],
         has_differences=any(len(run["schemes"]) > 1 for run in runs),
         runs=runs,
+        between=between,
         provenance=list(_together([run["provenance"] for run in runs])),
         margin=percent(MARGIN),
         rate_scale=RATE,
@@ -77,6 +81,7 @@ def section(
         "classes": list(_by_class(bias)),
         "parts": parts,
         "examples": examples,
+        "items": "",
         "examples_rule": RULE.format(base=start),
         "commands": [*commands, *(command for part in parts for command in part.commands)],
         "provenance": dict(_flat(config)),

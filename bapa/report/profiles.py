@@ -70,20 +70,22 @@ def distances(lines: Sequence[Shown], grid: str) -> RenderableType:
 
 
 def draw(lines: list[Shown], *, dark: bool = False) -> Figure:
-    """One map per scheme, each on its own scale: dark patches are near to the text, light ones far."""
+    """One map per scheme, all on one scale, with its bar: dark patches are near to the text, light ones far."""
     ground, ink, soft = PAPER[dark]
     rows = math.ceil(len(lines) / _COLUMNS)
     figure = Figure(figsize=(_COLUMNS * 1.9, rows * 2.3), facecolor=ground, layout=ConstrainedLayoutEngine(hspace=0.08))
     FigureCanvasAgg(figure)
-    for ax in figure.subplots(rows, _COLUMNS, squeeze=False).flat:
+    axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel().tolist()
+    for ax in axes:
         ax.axis("off")
-    for ax, line in zip(figure.axes, lines, strict=False):
-        near = float(line.profile.distances.min())
-        flat = line.profile.max - near < 1e-6  # rounding alone must not look like a pattern
-        ax.imshow(
-            line.profile.distances.numpy(), cmap="cividis", vmin=near, vmax=near + 1 if flat else line.profile.max
-        )
+    far = max(line.profile.max for line in lines)
+    for ax, line in zip(axes, lines, strict=False):
+        drawn = ax.imshow(line.profile.distances.numpy(), cmap="cividis", vmin=0, vmax=far)
         ax.set_title(line.scheme.label, color=ink, fontsize=9, loc="left", family="monospace")
         note = f"{line.profile.mean:.1f} ± {line.profile.sd:.1f} · PTD {line.ptd:.2f}"
         ax.text(0, -0.05, note, transform=ax.transAxes, color=soft, fontsize=8, va="top")
+    bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.4, aspect=40, location="bottom")
+    bar.set_label("positions from a patch to the first text token", color=soft, fontsize=8.5)
+    bar.ax.tick_params(colors=soft, labelsize=8)
+    bar.outline.set_visible(False)
     return figure

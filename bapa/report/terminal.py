@@ -124,7 +124,7 @@ def _grid(cells: list[Mapping[str, Any]], quantity: str, cols: int) -> Text:
     grid = Text()
     for cell in cells:
         rate = cell[quantity]["value"]
-        grid.append("   –" if rate is None else f"{100 * rate:4.0f}", style="" if rate is None else _colour(rate))
+        grid.append("   –" if rate is None else f"{percent(rate):>4}", style="" if rate is None else _colour(rate))
         if cell["col"] == cols - 1 and cell is not cells[-1]:
             grid.append("\n")
     return grid

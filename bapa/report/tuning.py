@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from bapa.report.environment import page
 from bapa.report.figures import PAPER
 from bapa.report.parts import Part, picture
 from bapa.stats.quantities import spoken
+from bapa.stats.text import percent
 
 PAGE, RECORD = "tuning.html", "tune.json"
 CURVES = spoken(("hit", "range", "consistency", "false_alarm"))
@@ -42,6 +43,23 @@ def write(folder: Path) -> Path:
     with replacing(folder / PAGE) as part:
         part.write_text(text, "utf-8")
     return folder / PAGE
+
+
+def lines(folder: Path) -> Iterator[str]:
+    """What came out of the tuning run in ``folder``, for a terminal: the loss, and the probe before and after."""
+    record = read_json(folder / RECORD)
+    if record["loss"]:
+        first, last = record["loss"][0], record["loss"][-1]
+        yield f"loss {first['loss']:.3f} at step {first['step']}, {last['loss']:.3f} at step {last['step']}"
+    if len(record["evaluations"]) > 1:
+        before, after = (record["evaluations"][at]["schemes"] for at in (0, -1))
+        for label, its in after.items():
+            told = [
+                f"{title} {percent(before[label]['overall'][name]['value'], 1)} to "
+                f"{percent(its['overall'][name]['value'], 1)}"
+                for name, title in CURVES.items()
+            ]
+            yield f"{label}: {', '.join(told)}, before to after, per cent"
 
 
 def part(run: Run) -> Part | None:

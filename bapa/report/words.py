@@ -10,7 +10,7 @@ from bapa.report import claims
 from bapa.report.compare import Bias, base, others
 from bapa.stats.comparisons import MARGIN
 from bapa.stats.floors import SeedNoise, Spread, is_null
-from bapa.stats.text import interval, percent, signed
+from bapa.stats.text import interval, percent, points, signed
 
 
 def remedies(bias: Bias) -> list[str]:
@@ -28,7 +28,7 @@ def spread(bias: Bias) -> str:
     """How far the place decides under the base scheme."""
     scheme, (mean, span) = base(bias), claims.main(bias)
     overall, what = bias["schemes"][scheme]["overall"], claims.name(bias)
-    told = f"{percent(overall[span]['value'])} points {interval(overall[span])}"
+    told = f"{points(overall[span]['value'])} {interval(overall[span])}".rstrip()
     reading = claims.reading(bias, scheme)
     if reading == "no answers":
         return claims.wanted(bias, scheme)
@@ -68,9 +68,9 @@ def effect(bias: Bias, scheme: str) -> str:
     start, (mean, span), what = base(bias), claims.main(bias), claims.name(bias)
     flat, level = claims.changed(bias, scheme, span), claims.changed(bias, scheme, mean)
     why = claims.lost(bias, scheme)
-    before, after = (percent(value(bias, label, span)) for label in (start, scheme))
+    before, after = percent(value(bias, start, span)), points(value(bias, scheme, span))
     low, high = (percent(value(bias, label, mean)) for label in (start, scheme))
-    figures = f"range of the {what} {before} → {after} points, mean {low} → {high} %"
+    figures = f"range of the {what} {before} → {after}, mean {low} → {high} %"
     if why and (flat < 0 or reading == "blind"):
         more = "more even" if flat < 0 else "even"
         still = (
@@ -90,7 +90,7 @@ def effect(bias: Bias, scheme: str) -> str:
             0: "no clear change of the mean hit rate",
         }
     link = "and" if level else "with"
-    lost = f" By {why[0]} it has lost more than {percent(MARGIN)} points." if why else ""
+    lost = f" By {why[0]} it has lost more than {points(MARGIN)}." if why else ""
     return f"{scheme} {evenness[flat]} {link} {telling[level]} ({figures}).{lost}"
 
 
@@ -235,7 +235,7 @@ def in_brief(name: str, bias: Bias) -> str:
     if not claims.answers(bias, start):
         return f"{name}: {claims.wanted(bias, start)}"
     each = ", ".join(
-        f"{percent(value(bias, scheme, span))} points and {percent(value(bias, scheme, mean))} % under {scheme}"
+        f"{points(value(bias, scheme, span))} and {percent(value(bias, scheme, mean))} % under {scheme}"
         for scheme in (start, *others(bias))
     )
     lead = {

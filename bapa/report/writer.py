@@ -12,8 +12,9 @@ from bapa.errors import ProbeError, RunError
 from bapa.files import alone, replacing
 from bapa.measure import Run, load_run
 from bapa.probe import Probe
-from bapa.report import figures, tables
+from bapa.report import figures, items, tables
 from bapa.report.again import commands
+from bapa.report.between import between
 from bapa.report.compare import base
 from bapa.report.examples import examples
 from bapa.report.page import render, section
@@ -26,9 +27,10 @@ def write(
 ) -> Path:
     """Write the report over the runs in ``folders`` and return where it is.
 
-    ``page``: the HTML file, ``report.html`` in the first folder by default; ``heatmaps.png`` and ``heatmaps.svg`` go
-    beside it. ``paper``: a folder for every table and figure as files (CSV, LaTeX, SVG, PDF). ``seeds``: runs of the
-    first run's model trained with other seeds; their spread, the noise floor of training, is shown beside its figures.
+    ``page``: the HTML file, ``report.html`` in the first folder by default; beside it go ``heatmaps.png``,
+    ``heatmaps.svg`` and a page of every item of each run. ``paper``: a folder for every table and figure as files (CSV,
+    LaTeX, SVG, PDF). ``seeds``: runs of the first run's model trained with other seeds; their spread, the noise floor
+    of training, is shown beside its figures.
 
     Raises:
         RunError: a folder holds no finished run, the page cannot be written, or ``seeds`` are not what they must be.
@@ -47,11 +49,14 @@ def write(
     command = shlex.join(["bapa", "report", *map(str, folders), *floor, "--out", str(page)])
     with _writing(page, "--out FILE"), alone(page):
         page.parent.mkdir(parents=True, exist_ok=True)
+        for number, (name, run) in enumerate(zip(names, runs, strict=True), start=1):
+            beside = page.with_name(f"{page.stem}-items{f'-{number}' if len(runs) > 1 else ''}.html")
+            sections[number - 1]["items"] = items.write(name, run, _probe(run), beside, page.name).name
         for kind in ("png", "svg"):
             with replacing(page.with_name(f"heatmaps.{kind}")) as part:
                 figures.save(maps, part, kind)
         with replacing(page) as part:
-            part.write_text(render(sections, command), "utf-8")
+            part.write_text(render(sections, command, list(between(list(zip(names, runs, strict=True))))), "utf-8")
     if paper:
         with _writing(paper, "--paper FOLDER"):
             tables.save(named, paper)

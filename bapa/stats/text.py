@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Decimal
 
 Estimated = Mapping[str, float | None]  # value, low, high
 
 
+def rounded(number: float, digits: int = 0) -> str:
+    """``number`` with so many decimals: halves go away from zero, ``2.5`` -> ``3``; a true minus, and no minus zero."""
+    exact = Decimal(f"{number:.9f}")  # of what is a half but for the arithmetic
+    text = str(exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
+    return text.replace("-", "−") if text.strip("-0.") else text.lstrip("-")
+
+
 def percent(number: float | None, digits: int = 0) -> str:
     """A fraction in per cent, without the sign: ``0.983`` -> ``98``; an en dash where there is none."""
-    if number is None:
-        return "–"
-    return f"{round(100 * number, digits) + 0.0:.{digits}f}".replace("-", "−")  # + 0.0: no minus zero
+    return "–" if number is None else rounded(100 * number, digits)
+
+
+def points(number: float | None, digits: int = 0) -> str:
+    """The same as a difference without its sign: ``1 point``, ``0 points``, ``2.5 points``."""
+    text = percent(number, digits)
+    return f"{text} {'point' if text in ('1', '−1') else 'points'}"
 
 
 def signed(number: float | None, digits: int = 0) -> str:

@@ -182,3 +182,9 @@ def test_a_record_of_version_1_is_read(tmp_path: Path) -> None:
     assert "dial" not in json.dumps(found.found)
     with pytest.raises(RunError, match="no finished calibration"):
         load_calibration(tmp_path / "elsewhere")
+
+
+def test_the_card_of_a_calibrated_folder_names_its_rule(tmp_path: Path) -> None:
+    folder.write("reference:top", parse("calibrated:distance=1.5x"), tmp_path / "out")
+    told = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert told.startswith("# reference:top under `calibrated:distance=1.5x`")

@@ -70,15 +70,27 @@ def test_a_guard_the_model_fails_natively_tells_nothing(probe: Probe) -> None:
     assert not curve.guard(probe, points({"native": 0.33, "bapa": 0.33}))["tells"]
 
 
+def test_native_positions_have_no_distance_and_are_a_line() -> None:
+    drawn = figure.draw(points({"native": 0.6, "bapa": 0.3, FAR: 0.9}), FAR, [], dark=False)
+    upper = drawn.axes[0]
+    (hits,) = (marks.get_offsets().T for marks in upper.collections if marks.get_label() == "hits")
+    assert list(hits[0]) == [0, 1.5]
+    levels = [line.get_ydata()[0] for line in upper.lines if line.get_linestyle() == "--" and len(line.get_ydata())]
+    assert levels[0] == pytest.approx(60, abs=6)
+    assert "native positions" in [text.get_text() for text in upper.get_legend().get_texts()]
+
+
 def test_pictures_and_table_hold_every_distance(tmp_path: Path, probe: Probe) -> None:
     rates = {"bapa": 0.3, "calibrated:distance=0.5x": 0.5, "calibrated:distance=1x": 0.7, FAR: 0.9}
     found = points(rates)
     guard = curve.guard(probe, points({"native": 0.9, **rates}))
     drawn = figure.draw(found, FAR, [guard], dark=False)
     upper = drawn.axes[0]
-    lines = {line.get_label(): line for line in upper.lines}
-    assert list(lines["hits"].get_xdata()) == [0, 0.5, 1, 1.5]
-    assert list(lines["hits"].get_ydata()) == pytest.approx([100 * point["hit"]["value"] for point in found])
+    marks = {drawn.get_label(): drawn.get_offsets().T for drawn in upper.collections}
+    assert list(marks["hits"][0]) == [0, 0.5, 1, 1.5]
+    assert list(marks["hits"][1]) == pytest.approx([100 * point["hit"]["value"] for point in found])
+    told = [text.get_text() for text in drawn.axes[1].get_legend().get_texts()]
+    assert "asked about 60 items" in told
     (native,) = (line for line in drawn.axes[2].lines if line.get_label() == "the same, natively")
     assert list(native.get_ydata()) == pytest.approx([90, 90], abs=6)
     told = next(line for line in drawn.axes[2].lines if line.get_label() == "side effect: where")

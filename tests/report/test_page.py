@@ -9,6 +9,7 @@ import pytest
 from bapa.probe.slots import Slots
 from bapa.report.examples import Example, Grid, _png, _thumbnail
 from bapa.report.page import render, section
+from bapa.stats.text import percent
 from tests.report.fakes import FLAT, LOW, SKEWED, fake_bias
 
 SCHEMES = ("native", "bapa", "bapa:distance=native")
@@ -98,7 +99,7 @@ def test_every_cell_of_every_scheme_is_on_the_page(html: str, biases: list[dict]
     for bias in biases:
         for scheme in bias["schemes"].values():
             for cell in scheme["cells"]:
-                start = f"Row {cell['row'] + 1}, column {cell['col'] + 1}: hit rate {100 * cell['hit']['value']:.0f} "
+                start = f"Row {cell['row'] + 1}, column {cell['col'] + 1}: hit rate {percent(cell['hit']['value'])} "
                 assert any(label and label.startswith(start) for label in cells)
 
 

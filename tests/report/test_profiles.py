@@ -27,6 +27,13 @@ def test_rules_that_are_flat_are_drawn_flat() -> None:
     assert [bool(shade.max() - shade.min() < 1e-3) for shade in shades] == [True, True, False]
 
 
+def test_all_rules_are_drawn_on_one_scale_that_has_a_bar() -> None:
+    drawn = profiles.draw(list(profiles.shown([make("bapa"), make("native")], Grid(6, 6))))
+    scales = {ax.images[0].get_clim() for ax in drawn.axes if ax.images}
+    assert scales == {(0, 36)}
+    assert any("positions" in ax.get_xlabel() for ax in drawn.axes)
+
+
 def test_a_rule_that_a_grid_cannot_carry_is_left_out() -> None:
     found = [line.scheme.name for line in profiles.shown([make("circle"), make("bapa")], Grid(1, 1))]
     assert found == ["bapa"]

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bapa.measure import Run
 from bapa.report.terminal import table
+from bapa.stats.text import percent
 from tests.report.fakes import fake_bias
 
 LARGE = np.linspace(0.05, 0.95, 64).reshape(8, 8).tolist()
@@ -27,6 +28,6 @@ def test_no_figure_is_cut_and_rows_can_be_told_apart(width: int, tmp_path: Path)
     for label, scheme in bias["schemes"].items():
         assert any(line.startswith(label) for line in text.splitlines())
         found = scheme["overall"]["auc"]["value"]
-        assert f"{100 * found:.1f}" in text
-        first_row = [f"{100 * cell['auc']['value']:.0f}" for cell in scheme["cells"][:8]]
+        assert percent(found, 1) in text
+        first_row = [percent(cell["auc"]["value"]) for cell in scheme["cells"][:8]]
         assert any(line.split()[-8:] == first_row or first_row == line.split()[1:9] for line in text.splitlines())

@@ -33,6 +33,19 @@ def record(*steps: int, name: str = "model") -> dict[str, Any]:
     }
 
 
+def test_the_terminal_says_the_loss_and_the_probe_before_and_after(tmp_path: Path) -> None:
+    found = record(0, 4)
+    found["evaluations"][1]["schemes"]["native"] = {
+        "overall": {key: {"value": 0.625, "low": 0.6, "high": 0.65} for key in tuning.CURVES}
+    }
+    write(tmp_path, found)
+    loss, bapa, native = tuning.lines(tmp_path)
+    assert loss == "loss 2.000 at step 1, 0.500 at step 4"
+    assert bapa.startswith("bapa: ")
+    assert "40.0 to 40.0" in bapa
+    assert "40.0 to 62.5" in native
+
+
 def write(folder: Path, found: dict[str, Any]) -> Path:
     (folder / "tune.json").write_text(json.dumps(found), "utf-8")
     return tuning.write(folder)

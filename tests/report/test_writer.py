@@ -17,6 +17,7 @@ from bapa.files import alone
 from bapa.measure import load_run
 from bapa.probe import Design, Probe, build
 from bapa.report import again, write
+from bapa.report.between import between
 from bapa.report.examples import choose
 from tests.report.fakes import FLAT, SKEWED, fake_answers, fake_bias, fake_run
 
@@ -37,7 +38,9 @@ def run(tmp_path: Path, probe: Probe) -> Path:
 def test_page_and_heat_maps_and_nothing_else(run: Path) -> None:
     before = {path.name for path in run.iterdir()}
     assert write([run]) == run / "report.html"
-    assert {path.name for path in run.iterdir()} - before == {"report.html", "heatmaps.png", "heatmaps.svg"}
+    assert {path.name for path in run.iterdir()} - before == {
+        *("report.html", "report-items.html", "heatmaps.png", "heatmaps.svg")
+    }
 
 
 def test_files_for_a_paper_where_they_are_wanted(run: Path, tmp_path: Path) -> None:
@@ -203,3 +206,21 @@ def test_one_page_is_written_by_one_process_at_a_time(run: Path) -> None:
     with alone(run / "report.html"), pytest.raises(RunError, match="another process writes"):
         write([run])
     assert write([run]).is_file()
+
+
+def test_runs_of_one_probe_are_compared_item_by_item(tmp_path: Path) -> None:
+    probe = build("digits", tmp_path / "probe", Design(items=20, seed=3))
+    tables = {"one": {"native": SKEWED}, "two": {"native": FLAT, "bapa": FLAT}}
+    folders = [
+        fake_run(tmp_path / name, fake_bias(table, model=name, items=20), fake_answers(table, 20), probe)
+        for name, table in tables.items()
+    ]
+    (pair,) = between([(folder.name, load_run(folder)) for folder in folders])
+    assert (pair.first, pair.second, pair.items) == ("one", "two", 20)
+    assert {row.scheme for row in pair.rows} == {"native"}  # what both were asked under
+    hits = next(row for row in pair.rows if row.quantity == "Mean hit rate")
+    assert float(hits.size) == pytest.approx(100 * (np.mean(FLAT) - np.mean(SKEWED)), abs=6)
+    other = fake_run(
+        tmp_path / "three", fake_bias(tables["one"], model="three", items=20), fake_answers(tables["one"], 20)
+    )
+    assert list(between([("one", load_run(folders[0])), ("three", load_run(other))])) == []

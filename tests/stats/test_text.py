@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bapa.stats.quantities import CELLS, OVERALL, overall, spoken
-from bapa.stats.text import with_interval
+from bapa.stats.text import percent, points, rounded, signed, with_interval
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,28 @@ from bapa.stats.text import with_interval
 )
 def test_an_estimate_as_text(estimate: tuple[float | None, ...], unit: str, text: str) -> None:
     assert with_interval(dict(zip(("value", "low", "high"), estimate, strict=True)), 1, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "digits", "text"),
+    [(2.5, 0, "3"), (0.5, 0, "1"), (-2.5, 0, "−3"), (-0.4, 0, "0"), (28.49, 0, "28"), (1.005, 2, "1.01")],
+)
+def test_halves_go_away_from_zero(number: float, digits: int, text: str) -> None:
+    assert rounded(number, digits) == text
+
+
+def test_a_half_is_one_whatever_the_arithmetic_made_of_it() -> None:
+    """A rate, its per cent and its change go the same way; 0.285 is 28.499999999999996 per cent in binary."""
+    assert [percent(0.285), percent(0.025), signed(0.025), signed(-0.025)] == ["29", "3", "+3", "−3"]
+
+
+def test_one_point_is_one_point() -> None:
+    assert [points(0.01), points(0.0), points(0.025, 1), points(-0.01)] == [
+        "1 point",
+        "0 points",
+        "2.5 points",
+        "−1 point",
+    ]
 
 
 def test_every_quantity_has_one_entry_and_a_meaning() -> None:
