@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 # Seeds 2 and 3 of the reference models; seed 1 is shipped.
 for skew in bottom top center uniform; do for seed in 2 3; do python -m studies.reference train --skew $skew --seed $seed --out build/reference/$skew-$seed --work build/reference/stages; done; done
 
-# docs/calibration.md
+# docs/studies/calibration.md
 python -m studies.calibration run reference:bottom reference:top reference:center reference:uniform build/reference/*-2 build/reference/*-3
 python -m studies.calibration write
 for skew in uniform bottom top; do python -m studies.reference train --tasks places --skew $skew --seed 2 --out build/places/places-$skew-2 --work build/reference/stages; done
@@ -19,7 +19,7 @@ python -m studies.where run reference:places --part search --part maps
 for name in bottom top center; do python -m studies.where run reference:$name --part rules; done
 python -m studies.where write
 
-# docs/tuning.md
+# docs/studies/tuning.md
 for skew in center top bottom uniform; do python -m studies.tuning run reference:$skew build/reference/$skew-2 build/reference/$skew-3; done
 python -m studies.tuning write
 
@@ -28,7 +28,7 @@ python -m studies.slots run
 python -m studies.slots write
 python -m studies.slots.pictures
 
-# docs/coverage.md
+# docs/studies/coverage.md
 python -m studies.coverage run
 python -m studies.coverage write
 

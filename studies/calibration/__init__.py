@@ -1,1 +1,1 @@
-"""Which distance suits which model: the figures of docs/calibration.md."""
+"""Which distance suits which model: the figures of docs/studies/calibration.md."""

@@ -1,4 +1,4 @@
-"""The tables of docs/calibration.md, from the record.
+"""The tables of docs/calibration.md and of the study behind it, from the record.
 
 The record holds ``models``, by name: the ``chosen`` rule; ``fresh``: rule -> measure -> estimate on fresh items;
 ``judging``: rule -> measures on the items that judge; ``scan``: distance -> balanced accuracy; ``label_free``: what
@@ -15,7 +15,7 @@ from studies.reference.recipe import SKEWS
 from studies.study import Blocks, Study, missing, table
 from studies.text import MEASURES, bounded, four, share
 
-PAGE = "docs/calibration.md"
+PAGE, STUDIED = "docs/calibration.md", "docs/studies/calibration.md"
 PAPER = "bapa"
 HEADLINE = ("auc", "auc_range")
 DISTANCES = (PAPER, *(f"calibrated:distance={step / 12:.4g}x" for step in range(1, 25)))  # of the full scan
@@ -24,21 +24,21 @@ NAMES = [f"{skew}-{seed}" for skew in SKEWS for seed in (1, 2, 3)]
 
 
 def blocks(record: dict[str, Any]) -> Blocks:
-    """The texts of the page."""
+    """The texts of the pages."""
     models = {name: record["models"][name] for name in NAMES if name in record["models"]}
 
     def lacking(part: str, wanted: list[str]) -> str:
         return missing(wanted, [name for name, found in models.items() if part in found])
 
     return {
-        PAGE: {
-            "native": against_native(record.get("native", {})) + missing(NAMES, list(record.get("native", {}))),
+        PAGE: {"native": against_native(record.get("native", {})) + missing(NAMES, list(record.get("native", {})))},
+        STUDIED: {
             "verdict": fresh(models) + lacking("fresh", NAMES),
             "rivals": rivals(models) + lacking("judging", NAMES),
             "scan": scan(models) + lacking("scan", NAMES),
             "free": label_free(models, record["lost"]) + lacking("label_free", NAMES),
             "transfer": transfer(models) + lacking("transfer", [name for name in NAMES if name.endswith("-1")]),
-        }
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""The picture of docs/calibration.md: mean hits against the distance."""
+"""The picture of docs/studies/calibration.md: mean hits against the distance."""
 
 from __future__ import annotations
 

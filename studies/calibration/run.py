@@ -1,4 +1,4 @@
-"""Measures models for docs/calibration.md; every step resumes.
+"""Measures models for docs/studies/calibration.md; every step resumes.
 
 Each model is calibrated on the first items of a probe; then the choice is asked about fresh items, beside rival rules,
 on other canvases and in other words, and every distance is asked about some of the items that judge.

@@ -1,4 +1,4 @@
-"""The tables of docs/coverage.md, from the record.
+"""The tables of docs/studies/coverage.md, from the record.
 
 The record, by part: ``runs`` and what was ``found``. Of ``coverage``: truth -> quantity -> how often its interval holds
 it; of ``type I``, ``equal ranges`` and ``power``: truth -> test -> how often it rejects at 5 %; of ``reports``: what
@@ -34,7 +34,7 @@ SLACK = 2  # standard errors of a simulated share, by which it may lie outside
 def blocks(record: dict[str, Any]) -> Blocks:
     """The texts of the page."""
     return {
-        "docs/coverage.md": {
+        "docs/studies/coverage.md": {
             "intervals": intervals(record.get("coverage")),
             "outside": outside(record.get("coverage")),
             "type I": tests(record.get("type I")),

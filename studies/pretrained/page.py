@@ -1,4 +1,4 @@
-"""Collects what judging left, and writes the tables of docs/pretrained.md from studies/pretrained/record.json.
+"""Collects what judging left, and writes the tables of docs/studies/pretrained.md from studies/pretrained/record.json.
 
 python -m studies.pretrained.page collect WORK      # answers and training records of a work folder into the repository
 python -m studies.pretrained.page write             # figures from the answers, tables from the figures
@@ -18,7 +18,7 @@ from studies.pretrained.figures import compare, models
 
 HERE = Path(__file__).parent
 ANSWERS, TRAINING, RECORD = HERE / "answers.parquet", HERE / "training.json", HERE / "record.json"
-PAGE = HERE.parent.parent / "docs" / "pretrained.md"
+PAGE = HERE.parent.parent / "docs" / "studies" / "pretrained.md"
 SETS = {"planned": False, "trained things": True}
 
 

@@ -1,4 +1,4 @@
-"""Tables about the side effects of sharing positions in docs/calibration.md, from the record.
+"""Tables about the side effects of sharing positions in docs/studies/calibration.md, from the record.
 
 The record, by model: ``chosen`` rule; ``chance``: task -> share of right answers of the best answer that never looks;
 ``rules``: rule -> what it does, ``match`` with :data:`MATCHING` and an estimate for each of :data:`TASKS`; ``tuned``:
@@ -25,7 +25,7 @@ HEAD = ["match: hits", "its false alarms", "its range", "row", "order", "number"
 def blocks(record: dict[str, Any]) -> Blocks:
     """The texts of the page."""
     return {
-        "docs/calibration.md": {
+        "docs/studies/calibration.md": {
             "places native": against_native(
                 {name: {"chosen": its["chosen"], **its["native"]} for name, its in record.items() if "native" in its}
             ),

@@ -40,7 +40,7 @@ def run(
 ) -> None:
     """Calibrate MODELS, ask them about places under every rule, and keep it in the record.
 
-    Tuning asks about matches and places in all cells: 40 steps of 32 questions, as in docs/tuning.md.
+    Tuning asks about matches and places in all cells: 40 steps of 32 questions, as in docs/studies/tuning.md.
     """
     record = STUDY.record()
     whole = build("digits", work / "probe", Design(items=POOL, seed=SEED))

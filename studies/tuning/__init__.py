@@ -1,1 +1,1 @@
-"""Every rule before and after the same short tuning: the figures of docs/tuning.md."""
+"""Every rule before and after the same short tuning: the figures of docs/studies/tuning.md."""

@@ -1,4 +1,4 @@
-"""The tables of docs/tuning.md, from the record.
+"""The tables of docs/studies/tuning.md, from the record.
 
 The record, by skew: ``seeds`` measured training-free; ``tuned``: rule -> seeds; ``rules``: rule -> moment -> number of
 ``seeds`` and, for hits and each of :data:`OVERALL`, the ``mean`` over them with the ``half`` of Student's 95 % interval
@@ -23,7 +23,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
     """The texts of the page."""
     found = {skew: record[skew] for skew in ORDER if skew in record}
     return {
-        "docs/tuning.md": {
+        "docs/studies/tuning.md": {
             "extent": extent(found),
             "verdicts": verdicts(found),
             "figures": "\n\n".join(part for skew, its in found.items() for part in details(skew, its)),

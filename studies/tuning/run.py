@@ -1,4 +1,4 @@
-"""Every rule on reference models, training-free and after the same short tuning, for docs/tuning.md.
+"""Every rule on reference models, training-free and after the same short tuning, for docs/studies/tuning.md.
 
 Everything goes to ``build/tuning``, by skew, seed and rule; stopped, the same command goes on where it was.
 """

@@ -62,4 +62,4 @@ def test_side_effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = record().values()
     assert {"native", "bapa"} <= set(found["rules"])
     assert set(found["rules"]["native"]) == {"match", "where", "order", "count"}
-    assert "*never looks*" in side_effects.blocks(record())["docs/calibration.md"]["guards"]
+    assert "*never looks*" in side_effects.blocks(record())["docs/studies/calibration.md"]["guards"]

@@ -93,11 +93,11 @@ def test_the_paper_page_says_what_the_verdicts_say() -> None:
 
 def test_calibrated_and_tuned_figures_are_those_of_their_studies() -> None:
     readme = page("README.md")
-    rows = [row for row in marked("docs/calibration.md", "verdict") if row["model"].startswith("center")]
+    rows = [row for row in marked("docs/studies/calibration.md", "verdict") if row["model"].startswith("center")]
     for rule, start in (("native", "natively"), ("bapa", "under the paper's rule"), ("calibrated", "calibrated")):
         three = [row for row in rows if row["rule"].startswith(rule)]
         assert f"{start} {', '.join(row['mean hit'] for row in three)} %" in readme
-    rows = marked("docs/tuning.md", "figures", "### `center`")
+    rows = marked("docs/studies/tuning.md", "figures", "### `center`")
     tuned = {row["rule"]: row for row in rows if row[""] == "tuned"}
     balanced, native = tuned["bapa"], tuned["native"]
     told = f"{balanced['hits']} % under BaPA and {native['hits']} % natively"

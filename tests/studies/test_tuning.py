@@ -40,7 +40,7 @@ def record() -> dict[str, Any]:
 
 
 def test_the_page_shows_what_is_there(record: dict[str, Any]) -> None:
-    text = "\n".join(page.blocks(record)["docs/tuning.md"].values())
+    text = "\n".join(page.blocks(record)["docs/studies/tuning.md"].values())
     assert "| center | 1, 2 | 3 | 1, 2: `native` `bapa` |" in text
     assert "| uniform | 1 | 1 | 1: `shuffle` |" in text
     # Hits over the eight unseen cells: 9 of 10 against 3 of 10, and 3 against 3.
