@@ -172,6 +172,7 @@ def calibrate(
             search = Search(Session(model, part(probe, 0, items), rounds, batch_size), items, criterion, full=full)
             chosen, picking = search.run(steps), search.answers
             points = curve.points(search.shared(), search.values(), probe.cells, settings)
+            told = {"native": curve.points({NATIVE: search.answers[NATIVE]}, search.values(), probe.cells, settings)}
         else:
             looked = promise.search(
                 model,

@@ -35,7 +35,8 @@ def write(found: Mapping[str, Any], folder: Path) -> Path:
         if "promise" in found:
             figure = frontier.draw(found["promise"], found["chosen"], dark=dark)
         else:
-            figure = draw(found["curve"], found["chosen"], found["guards"], dark=dark)
+            points = [*found["curve"], *found.get("native", [])]
+            figure = draw(points, found["chosen"], found["guards"], dark=dark)
         with replacing(folder / f"{name}-{theme}.svg") as part:
             figures.save(figure, part, "svg")
         pictures[theme] = base64.b64encode((folder / f"{name}-{theme}.svg").read_bytes()).decode("ascii")

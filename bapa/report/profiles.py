@@ -73,7 +73,11 @@ def draw(lines: list[Shown], *, dark: bool = False) -> Figure:
     """One map per scheme, all on one scale, with its bar: dark patches are near to the text, light ones far."""
     ground, ink, soft = PAPER[dark]
     rows = math.ceil(len(lines) / _COLUMNS)
-    figure = Figure(figsize=(_COLUMNS * 1.9, rows * 2.3), facecolor=ground, layout=ConstrainedLayoutEngine(hspace=0.08))
+    figure = Figure(
+        figsize=(_COLUMNS * 1.9, rows * 2.3),
+        facecolor=ground,
+        layout=ConstrainedLayoutEngine(hspace=0.08, rect=(0.01, 0.0, 0.96, 0.98)),
+    )
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel().tolist()
     for ax in axes:

@@ -65,6 +65,12 @@ def bapa_answers(out: Path) -> Any:
     return load_run(out / "calibration" / "held-out").answers()
 
 
+def test_native_positions_are_told_beside_the_curve(done: Path) -> None:
+    (native,) = record(done)["native"]
+    assert (native["candidate"], native["items"]) == ("native", max(point["items"] for point in record(done)["curve"]))
+    assert "native" not in {point["candidate"] for point in record(done)["curve"]}
+
+
 def test_dials_leave_early_but_the_papers_stays(done: Path) -> None:
     items = {point["candidate"]: point["items"] for point in record(done)["curve"]}
     assert items["bapa"] == items[record(done)["chosen"]] == 4

@@ -77,7 +77,7 @@ def work(tiny: Loaded, out: Path, log: Path, kill: int | str | None) -> None:
 def run(tiny: Loaded, out: Path, log: Path, kill: int | str | None) -> int | None:
     process = get_context("fork").Process(target=work, args=(tiny, out, log, kill))
     process.start()
-    process.join(900)
+    process.join(280)
     return process.exitcode
 
 
