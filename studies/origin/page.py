@@ -1,8 +1,8 @@
 """The table of verdicts in docs/origin.md, from the record.
 
 The record, by model and seed: ``hits``: range of the hit rate over cells and ``p`` of the permutation test;
-``verdict``; ``alone``: whether no other factor carries a part, and ``opposing``: factors that work against the map,
-both missing of runs under an older rule; ``shares``: factor -> estimate, None where no cause was found; ``shuffled``:
+``verdict``; ``alone``: whether no other factor carries a part, and ``opposing``: factors that work against the map;
+``shares``: factor -> estimate, None where no cause was found; ``shuffled``:
 in how many of how many analyses with cells shuffled a cause was found; ``followed``: in how many of how many
 relabellings of the factors the shares went with their names.
 """
@@ -27,7 +27,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
             told = [f"{percent(its['value'])} % {interval(its)}" for its in shares]
         span = f"{percent(found['hits']['range'])} (p = {found['hits']['p']:.2g})"
         shuffled = "{} of {}".format(*found["shuffled"])
-        followed = "{} of {}".format(*found["followed"]) if "followed" in found else "–"
+        followed = "{} of {}".format(*found["followed"])
         rows.append([f"`{model}`", span, f"**{found['verdict']}**", how(found), *told, shuffled, followed])
     head = ["model and seed", "range of the hit rate over cells", "verdict", "how much of it", *FACTORS.values()]
     controls = ["causes found with cells shuffled", "shares that follow relabelled factors"]
@@ -36,8 +36,6 @@ def blocks(record: dict[str, Any]) -> Blocks:
 
 def how(found: dict[str, Any]) -> str:
     """Whether the cause stands alone, and what works against it; a dash where there is none."""
-    if "alone" not in found:
-        return "older rule"
     if found["alone"] is None:
         return "–"
     against = f", against it {', '.join(found['opposing'])}" if found["opposing"] else ""
