@@ -213,6 +213,9 @@ def test_a_placed_picture_changes_the_margins(chromium: Any, address: str, schem
     light = sum(map(int, re.findall(r"\d+", shade)[:3])) > 3 * 128
     assert light == (scheme == "light")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size({"width": 1280, "height": 900})
     page.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == [], "the page works offline"
     page.close()
