@@ -1,43 +1,104 @@
-"""The table of docs/slots.md, from the record: by kind and truth what was planted, measured and said."""
+"""The tables of docs/slots.md, from the record: what was planted, measured and said; and the trained models."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from bapa.stats.text import percent
+from statsmodels.stats.proportion import proportion_confint
+
+from bapa.stats.text import percent, with_interval
 from studies.study import Blocks, Study, table
 
 TRUTHS = {"steep": "uneven", "even": "even"}
-HEAD = [
-    "slots",
-    "planted",
-    "range of the AUC, points",
-    "mean of the measured ones",
-    "interval holds it, %",
-    "called uneven, %",
-    "evened by the even scheme, %",
-]
+NINE = ("grid", "page", "scene")  # kinds of three by three slots, whose scripted answers differ by their draws only
+HEAD = ["slots", "planted", "range of the AUC", "mean measured", "interval holds it", "called uneven", "evened"]
+COUNTS = ("holds", "uneven", "evened")
 
 
 def blocks(record: dict[str, Any]) -> Blocks:
     """The texts of the page."""
-    return {"docs/slots.md": {"planted": planted(record), "sentences": sentences(record)}}
+    told = record["trained"]
+    return {
+        "docs/slots.md": {
+            "planted": planted(record),
+            "sentences": sentences(record),
+            "trained": trained(told),
+            "slots": by_slot(told),
+            "shared": shared(told),
+        }
+    }
 
 
 def planted(record: dict[str, Any]) -> str:
-    """What was found of each planted truth."""
+    """What was found of each planted truth, by kind, and of the kinds of nine slots together."""
     rows = []
-    for kind, truths in record["kinds"].items():
+    for kind, truths in _with_nine(record["kinds"]):
         for truth, found in truths.items():
-            shares = (percent(found[name], 1) for name in ("true", "mean", "holds", "uneven", "evened"))
-            rows.append([f"`{kind}`", TRUTHS[truth], *shares])
-    runs = next(iter(record["kinds"].values()))["steep"]["runs"]
-    return f"{runs} runs of each, {record['items']} items.\n\n{table(HEAD, rows)}"
+            counts = [_count(found[name], found["runs"]) for name in COUNTS]
+            rows.append([kind, TRUTHS[truth], percent(found["true"], 1), percent(found["mean"], 1), *counts])
+    return (
+        f"Probes of {record['items']} items; ranges in points; counts of runs, with 95 % intervals of their share in "
+        f"per cent.\n\n{table(HEAD, rows)}"
+    )
+
+
+def _with_nine(kinds: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for kind, truths in kinds.items():
+        yield f"`{kind}`", truths
+    if set(NINE) <= kinds.keys():
+        yield "the three of nine slots", {truth: _together([kinds[kind][truth] for kind in NINE]) for truth in TRUTHS}
+
+
+def _together(found: list[dict[str, Any]]) -> dict[str, Any]:
+    runs = sum(one["runs"] for one in found)
+    mean = sum(one["runs"] * one["mean"] for one in found) / runs
+    return {"runs": runs, "true": found[0]["true"], "mean": mean, **{n: sum(one[n] for one in found) for n in COUNTS}}
+
+
+def _count(count: int, runs: int) -> str:
+    low, high = proportion_confint(count, runs, method="beta")
+    return f"{count} of {runs} [{percent(low)}, {percent(high)}]"
 
 
 def sentences(record: dict[str, Any]) -> str:
     """What the report of the first uneven run of each kind says."""
     return "\n".join(f"- `{kind}`: {truths['steep']['sentence']}" for kind, truths in record["kinds"].items())
+
+
+def trained(models: dict[str, Any]) -> str:
+    """Size and reading of the native bias of each trained model, and what small runs find of it."""
+    rows = []
+    for name, found in models.items():
+        part = found["parts"]
+        holds, uneven = (_count(part[name], part["runs"]) for name in ("holds", "uneven"))
+        rows.append([f"`{name}`", with_interval(part["whole"]), part["called"], holds, uneven])
+    return table(["model", "range of the AUC", "called", "intervals of parts hold it", "parts called uneven"], rows)
+
+
+def by_slot(models: dict[str, Any]) -> str:
+    """Hit rate in each slot under every rule."""
+    rows = [
+        [f"`{name}`", f"`{label}`", *(percent(value) for value in its["slots"]), its["reading"]]
+        for name, found in models.items()
+        for label, its in found["rules"].items()
+    ]
+    count = max(len(its["slots"]) for found in models.values() for its in found["rules"].values())
+    return table(["model", "rule", *map(str, range(1, count + 1)), "called"], rows)
+
+
+def shared(models: dict[str, Any]) -> str:
+    """One position for all pictures minus a position for each."""
+    rows = [
+        [
+            f"`{name}`",
+            f"`{one}` − `{its['own']}`",
+            *(with_interval(its[key]) for key in ("range", "hit", "auc_range", "auc")),
+        ]
+        for name, found in models.items()
+        for one, its in found["shared"].items()
+    ]
+    return table(["model", "difference", "range of hits", "mean hit rate", "range of the AUC", "mean AUC"], rows)
 
 
 STUDY = Study("slots", blocks)

@@ -1,7 +1,7 @@
 """Plants slot bias in every kind of slots, measures it as any model is measured, and writes record.json.
 
-python -m studies.slots run                # the record, six minutes on one core
-python -m studies.slots run --runs 2       # a miniature
+python -m studies.slots run                # the record, three minutes on one core
+python -m studies.slots run --runs 20      # a miniature
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from bapa.measure import measure
 from bapa.probe import Design, Probe, build
 from bapa.report import claims, words
 from bapa.stats import Settings
+from bapa.stats.bias import bias
 from studies.slots.page import STUDY
-from studies.slots.scripted import Scripted, true_auc
+from studies.slots.scripted import Scripted, redrawn, true_auc
+from studies.slots.trained import MODELS, trained
 
 KINDS = ("grid", "images:8", "frames:10", "page", "scene")
 ITEMS = 100
@@ -38,47 +40,47 @@ def planted(count: int, truth: str) -> dict[str, NDArray[np.float64]]:
     return {"native": np.linspace(LOW, HIGH, count) if truth == "steep" else even, "bapa": even}
 
 
-def outcome(bias: dict[str, Any], true: float) -> dict[str, Any]:
+def outcome(told: dict[str, Any], true: float) -> dict[str, Any]:
     """What a run measured and its report says. ``true``: the native range of the AUC."""
-    found = bias["schemes"]["native"]["overall"]["auc_range"]
+    found = told["schemes"]["native"]["overall"]["auc_range"]
     return {
         "value": found["value"],
         "holds": found["low"] <= true + 1e-9 and true <= found["high"] + 1e-9,
-        "reading": claims.reading(bias, "native"),
-        "evened": claims.changed(bias, "bapa", "auc_range") < 0,
-        "sentence": words.findings(bias)[0],
+        "reading": claims.reading(told, "native"),
+        "evened": claims.changed(told, "bapa", "auc_range") < 0,
+        "sentence": words.findings(told)[0],
     }
 
 
 def told(runs: list[dict[str, Any]], true: float) -> dict[str, Any]:
-    """The runs of one truth together: shares, and the mean of the measured range."""
+    """The runs of one truth together: how many of them, and the mean of the measured range."""
     return {
         "runs": len(runs),
         "true": round(true, 4),
         "mean": round(float(np.mean([run["value"] for run in runs])), 4),
-        "holds": float(np.mean([run["holds"] for run in runs])),
-        "uneven": float(np.mean([run["reading"] == "uneven" for run in runs])),
-        "evened": float(np.mean([run["evened"] for run in runs])),
+        "holds": sum(run["holds"] for run in runs),
+        "uneven": sum(run["reading"] == "uneven" for run in runs),
+        "evened": sum(run["evened"] for run in runs),
         "sentence": runs[0]["sentence"],
     }
 
 
-def measured(probe: Probe, truth: str, runs: int, folder: Path) -> dict[str, Any]:
-    """``runs`` runs over one probe, each with draws of its own."""
+def simulated(probe: Probe, truth: str, runs: int, folder: Path) -> dict[str, Any]:
+    """One run over a probe as of any model, then its answers drawn anew, so that there are ``runs`` of them."""
     rates = planted(probe.cells, truth)
     true = float(np.ptp(true_auc(rates["native"][[0, -1]]))) if truth == "steep" else 0.0
-    found = []
-    for number in range(runs):
-        seed = zlib.crc32(f"{probe.slots.kind} {truth} {number}".encode())
-        script = Scripted(rates, seed)
-        out = folder / f"{truth}-{number}"
-        run = measure(script, probe, SCHEMES, out, audit=0, batch_size=90, statistics=Settings(seed=seed))
-        found.append(outcome(run.bias, true))
+    first = zlib.crc32(f"{probe.slots.kind} {truth}".encode())
+    run = measure(Scripted(rates, first), probe, SCHEMES, folder / truth, audit=0, batch_size=90)
+    answers, found = run.answers(), [outcome(run.bias, true)]
+    for seed in range(1, runs):
+        drawn = redrawn(answers, rates, first + seed)
+        again = bias(drawn, rows=probe.rows, cols=probe.cols, settings=Settings(seed=seed))
+        found.append(outcome({**run.bias, **again}, true))
     return told(found, true)
 
 
 def run(
-    runs: Annotated[int, typer.Option(min=1, help="Runs of each kind and truth.")] = 16,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each kind and truth.")] = 60,
     items: Annotated[int, typer.Option(min=8, help="Items of each probe.")] = ITEMS,
     kind: Annotated[list[str] | None, typer.Option(help="Only these kinds; the record keeps the others.")] = None,
 ) -> None:
@@ -89,6 +91,23 @@ def run(
         for name in kind or KINDS:
             folder = Path(temporary) / name.replace(":", "-")
             probe = build("digits", folder / "probe", Design(slots=name, items=items))
-            kept[name] = {truth: measured(probe, truth, runs, folder) for truth in ("steep", "even")}
-            STUDY.keep({"items": items, "kinds": {name: kept[name] for name in KINDS if name in kept}})
+            kept[name] = {truth: simulated(probe, truth, runs, folder) for truth in ("steep", "even")}
+            STUDY.keep({**before, "items": items, "kinds": {name: kept[name] for name in KINDS if name in kept}})
             typer.echo(f"{name}: {kept[name]}")
+
+
+def run_trained(
+    models: Annotated[Path, typer.Argument(help=f"Folder that holds {', '.join(MODELS)}, as trained.")],
+    items: Annotated[int, typer.Option(min=8, help="Items asked under every rule.")] = 30,
+    large: Annotated[int, typer.Option(min=8, help="Items asked natively, for the true size.")] = 60,
+    runs: Annotated[int, typer.Option(min=1, help="Runs drawn of these.")] = 40,
+    only: Annotated[list[str] | None, typer.Option("--model", help="Only these; the record keeps the others.")] = None,
+) -> None:
+    """Measure the trained models of several pictures under every scope and write the record."""
+    for name in only or MODELS:
+        with tempfile.TemporaryDirectory() as folder:
+            found = trained(models / name, MODELS[name], Path(folder), items, large, runs)
+        record = STUDY.record()
+        kept = {**record.get("trained", {}), name: found}
+        STUDY.keep({**record, "trained": {name: kept[name] for name in MODELS if name in kept}})
+        typer.echo(f"{name}: {found}")

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.special import logit
@@ -27,6 +28,7 @@ from bapa.probe.questions import YES_NO
 
 ALARM = 0.05  # rate of yes to what is not there
 SPREAD = 1.0  # standard deviation of an item's ease, in logits
+NOT_THERE = ("absent", "lure", "near_miss")
 _ANSWERS = (*YES_NO, *DIGITS, *INDICES, *"ABCDEFGHIJKL", "top", "middle", "bottom", "left", "right", *"123456789")
 _WORDS = 1000  # further words of the tokenizer
 _PICTURE, _TOKENS = "<picture>", 4  # what stands for a picture or clip in a prompt, and its tokens
@@ -141,8 +143,7 @@ class Reader(Asker):
 
     def _said(self, canvas: Canvas, question: Question, label: str) -> Answer:
         own = [self.script.seed, canvas.index, canvas.cell, *question.question_id.encode(), *label.encode()]
-        there = question.kind not in ("absent", "lure", "near_miss")
-        rate = self.script.rates[label][canvas.cell] if there else ALARM
+        rate = ALARM if question.kind in NOT_THERE else self.script.rates[label][canvas.cell]
         ease = np.random.default_rng([self.script.seed, canvas.index]).normal(0, SPREAD)
         margin = float(logit(rate) + ease + np.random.default_rng(own).logistic())
         if question.choices == YES_NO:
@@ -151,6 +152,17 @@ class Reader(Asker):
             others = [choice for choice in question.choices if choice != question.answer]
             given = question.answer if margin > 0 else others[0]
         return Answer(given, given == question.answer, margin, 1.0)
+
+
+def redrawn(answers: pd.DataFrame, rates: Mapping[str, NDArray[np.float64]], seed: int) -> pd.DataFrame:
+    """The questions of a run by yes and no with answers drawn anew by the rule of :class:`Scripted`."""
+    rng = np.random.default_rng([*b"redrawn", seed])
+    ease = rng.normal(0, SPREAD, answers["item"].max() + 1)[answers["item"]]
+    asked = [rates[label][cell] for label, cell in zip(answers["scheme"], answers["cell"], strict=True)]
+    there = ~answers["kind"].isin(NOT_THERE)
+    margin = logit(np.where(there, asked, ALARM)) + ease + rng.logistic(size=len(answers))
+    given = np.where(margin > 0, *YES_NO)
+    return answers.assign(answer=given, correct=(margin > 0) == there, margin=margin)
 
 
 def true_auc(rates: NDArray[np.float64], items: int = 200_000) -> NDArray[np.float64]:
