@@ -24,6 +24,7 @@ from bapa.attach import state as states
 from bapa.attach.attention import Looking
 from bapa.attach.call import Call
 from bapa.attach.layers import LayerHook
+from bapa.attach.methods import Batching, Instead
 from bapa.attach.plan import Plan
 from bapa.attach.prompt import announced, covered, padded
 from bapa.attach.rotary import Mixer, Rotary, first_of, ids_of, sections, shaped, with_ids
@@ -80,8 +81,8 @@ class Attachment:
                 self.handles.append(layer.register_forward_pre_hook(hook.enter, with_kwargs=True))
         if anatomy.decoder is not anatomy.outer:
             self.handles.append(anatomy.decoder.register_forward_pre_hook(self.alone, with_kwargs=True))
-        self.generates = anatomy.model.generate
-        anatomy.model.generate = self.generate
+        self.instead = Instead(self.model, generate=self.generate)
+        self.batching = Batching(self.model, self.tie, self.reader)
         if effects.features:
             self.handles.append(anatomy.decoder.register_forward_pre_hook(self.enrich, with_kwargs=True))
 
@@ -109,7 +110,7 @@ class Attachment:
         before = getattr(self.thread, "prompt", None)
         self.thread.prompt = announced(self.reader, args, kwargs)
         try:
-            return self.generates(*args, **kwargs)
+            return self.instead.own["generate"](*args, **kwargs)
         finally:
             self.thread.prompt = before
 
@@ -139,10 +140,8 @@ class Attachment:
     def detach(self) -> None:
         """Take every hook off again. Caches that were filled cannot be gone on with."""
         self.tie.attached = False
-        if vars(self.model).get("generate") == self.generate:
-            del self.model.generate
-            if self.generates != self.model.generate:
-                self.model.generate = self.generates
+        self.instead.undo()
+        self.batching.instead.undo()
         for handle in self.handles:
             handle.remove()
         if self.looking:

@@ -7,10 +7,13 @@ import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bapa import __version__
 from bapa.errors import ModelError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from bapa.checkpoints.load import Loaded
 
 _PARTS = ("torch", "torchvision", "transformers", "datasets", "peft", "trl", "vllm", "lmms-eval")
 _SIDE = 336  # pixels of the blank picture shown to a model; processors resize it to their own
@@ -43,8 +46,6 @@ def examine(name: str, **loading: Any) -> Iterator[tuple[str, str]]:
     Raises:
         ModelError: no such model.
     """
-    from PIL import Image
-
     from bapa.attach import balanced, positions, scheme_of
     from bapa.checkpoints import load
 
@@ -52,14 +53,7 @@ def examine(name: str, **loading: Any) -> Iterator[tuple[str, str]]:
     yield "model", f"{name}: {type(loaded.model).__name__}, weights {loaded.fingerprint[:12]}"
     if recorded := scheme_of(loaded.model):
         yield "recorded scheme", f"{recorded}; plain transformers ignores it: load with bapa.from_pretrained"
-    question = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is this?"}]}
-    try:
-        text = loaded.processor.apply_chat_template([question], add_generation_prompt=True)
-    except (AttributeError, ValueError) as error:
-        raise ModelError(
-            f"{name}: its processor has no chat template to put a picture into a prompt ({error})"
-        ) from error
-    inputs = loaded.processor(text=text, images=Image.new("RGB", (_SIDE, _SIDE), "grey"), return_tensors="pt")
+    inputs = shown(loaded)
     yield "prompt", f"{inputs['input_ids'].shape[1]} tokens with one picture of {_SIDE} x {_SIDE} pixels"
     for scheme in ("native", "bapa"):
         try:
@@ -70,6 +64,23 @@ def examine(name: str, **loading: Any) -> Iterator[tuple[str, str]]:
             return
         yield f"positions, {scheme}", "; ".join(dict.fromkeys(spell(axis.tolist()) for axis in found[:, 0]))
     yield "can be balanced", "yes"
+
+
+def shown(loaded: Loaded) -> Any:
+    """A question about a blank picture, as a model takes it.
+
+    Raises ModelError where its processor has no chat template.
+    """
+    from PIL import Image
+
+    question = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is this?"}]}
+    try:
+        text = loaded.processor.apply_chat_template([question], add_generation_prompt=True)
+    except (AttributeError, ValueError) as error:
+        raise ModelError(
+            f"{loaded.name}: its processor has no chat template to put a picture into a prompt ({error})"
+        ) from error
+    return loaded.processor(text=text, images=Image.new("RGB", (_SIDE, _SIDE), "grey"), return_tensors="pt")
 
 
 def spell(ids: list[int] | list[float], parts: int = 12) -> str:

@@ -131,6 +131,14 @@ def load(
     return Loaded(model, processor, name, fingerprint, chat, wanted.record)
 
 
+def size_of(name: str) -> int:
+    """Bytes of the weights of the model called ``name``; of one of the hub that is not here, as the hub tells them.
+
+    Raises ModelError where there is no such model.
+    """
+    return _size(locate(name))
+
+
 def _size(place: Place) -> int:
     known = place.cached or Path(place.path).is_dir()
     return weights.size(folder_of(place)) if known else announce(place)

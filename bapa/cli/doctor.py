@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +32,13 @@ def doctor(
     seed: Annotated[int, typer.Option(help="Seed of the pictures.")] = 0,
     extra: Annotated[str, typer.Option(help="JSON: further fields of every request.")] = "{}",
     at_once: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 4,
+    every: Annotated[
+        bool, typer.Option("--all", help="Read configs alone: of MODEL, a folder of them, or much used hub models.")
+    ] = False,
+    verify: Annotated[
+        Path | None, typer.Option(help="Load weights, check them, and write a dated record of each into this folder.")
+    ] = None,
+    memory: Annotated[float | None, typer.Option(min=0, help="With --verify: most GiB of weights to load.")] = None,
     device: common.Device = common.DEVICE,
     dtype: common.Dtype = None,
     more: common.Load = None,
@@ -40,6 +48,8 @@ def doctor(
 
     A server wants a key? Set OPENAI_API_KEY. Exit code 1: its positions are wrong.
     """
+    if memory is not None and verify is None:
+        raise ConfigError("--memory goes with --verify FOLDER")
     loading = {
         "device": device,
         "dtype": dtype,
@@ -49,8 +59,13 @@ def doctor(
     if server is None:
         if against or name:
             raise ConfigError("--against and --model go with --server URL; to look at a model: bapa doctor MODEL")
+        if every or verify:
+            _configs([model] if model else None, verify, memory, loading)
+            return
         _models(model, loading)
         return
+    if every or verify:
+        raise ConfigError("--all and --verify look at models, not at a server; leave --server out")
     if model is not None:
         raise ConfigError(f"{model} and --server: name the served model with --against {model}")
     from bapa.doctor.client import Client
@@ -87,6 +102,32 @@ def _models(model: str | None, loading: Mapping[str, Any]) -> None:
     from bapa.checkpoints.examine import examine, installed
 
     _show((*installed(), *(examine(model, **loading) if model else ())))
+
+
+def _configs(
+    names: list[str] | None, verify: Path | None, memory: float | None, loading: Mapping[str, Any]
+) -> None:
+    from bapa.checkpoints import catalog
+    from bapa.report.catalog import cells, heads
+
+    if verify:
+        from bapa.checkpoints.verify import verify as check
+
+        failed = False
+        for name, outcome in check(names or catalog.MUCH_USED, verify, memory, loading):
+            out.print(f"{name}: {outcome}", markup=False, soft_wrap=True)
+            failed |= outcome.startswith("FAILED")
+        if failed:
+            raise typer.Exit(1)
+        return
+    from rich.table import Table
+
+    found = list(catalog.places(names or catalog.MUCH_USED))
+    table = Table(*heads(), box=None, pad_edge=False, header_style="dim")
+    with err.status("reading configs"):
+        for name, place in found:
+            table.add_row(*map(escape, cells(catalog.read(name, place))))
+    out.print(table)
 
 
 def _show(rows: Iterable[tuple[str, str]]) -> None:

@@ -272,6 +272,11 @@ class Reader(PromptReader):
         """Whether a call brings ids and no pictures."""
         return call.get("input_ids") is not None and not self.brings(call)
 
+    def shows(self, ids: Sequence[int]) -> bool:
+        """Whether image tokens are among a prompt's ids."""
+        self._look_again()
+        return not set(self.tokens.tolist()).isdisjoint(ids)
+
     def brings(self, call: Mapping[str, Any]) -> bool:
         """Whether a call brings pictures or their features."""
         return any(_given(call.get(name)) for name in self.pictures)

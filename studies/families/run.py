@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import transformers
+import typer
 from rich.progress import track
 
 import bapa
@@ -22,24 +23,32 @@ from tests.tiny.unsupported import UNSUPPORTED
 Check = Callable[..., None]
 
 
-def run() -> None:
+def run(
+    names: Annotated[list[str] | None, typer.Argument(help="Families to run; the others keep their marks.")] = None,
+) -> None:
     """Run every check on every family under the installed transformers, and keep the marks in the record."""
     every: list[Check] = [*CHECKS, checks.eager_equals_sdpa]
+    release = "4.57" if OLDER else "5"
+    kept = STUDY.record()[release] if names else {"matrix": {}, "others": {}}
+    if names and kept["transformers"] != transformers.__version__:
+        raise typer.BadParameter(f"the record is of transformers {kept['transformers']}; run all families")
     found = {
         "transformers": transformers.__version__,
         "checks": [words(check) for check in every],
-        "matrix": {
+        "matrix": kept["matrix"]
+        | {
             name: {"axes": find(family.build()).axes, "marks": [mark(check, family) for check in every]}
             for name, family in track(FAMILIES.items(), "families")
+            if not names or name in names
         },
         "native": [
             [name, check.replace("_", " "), reason]
             for name, family in FAMILIES.items()
             for check, reason in family.skip.items()
         ],
-        "others": dict(LEFT_OUT) if OLDER else refused(),
+        "others": kept["others"] if names else dict(LEFT_OUT) if OLDER else refused(),
     }
-    STUDY.keep(STUDY.record() | {"4.57" if OLDER else "5": found})
+    STUDY.keep(STUDY.record() | {release: found})
 
 
 def mark(check: Check, family: Family) -> str:

@@ -229,7 +229,9 @@ def checkpointing_gives_the_same_gradients(family: Family, attn: str, scheme: st
         model(**inputs, use_cache=False).logits.square().mean().backward()
         gradients.append(
             next(
-                p.grad for n, p in model.named_parameters() if ("q_proj" in n or "query_key" in n) and _decoder(n)
+                p.grad
+                for n, p in model.named_parameters()
+                if any(part in n for part in ("q_proj", "q_b_proj", "qkv_proj", "query_key")) and _decoder(n)
             ).clone()
         )
     assert gradients[0].abs().max() > 0
@@ -237,7 +239,7 @@ def checkpointing_gives_the_same_gradients(family: Family, attn: str, scheme: st
 
 
 def _decoder(name: str) -> bool:
-    return not any(part in name for part in ("vision", "visual", "tower", "encoder"))
+    return not any(part in name for part in ("vision", "visual", "tower", "encoder", "image_embed", "audio_embed"))
 
 
 def eager_equals_sdpa(family: Family) -> None:

@@ -7,7 +7,7 @@ from typing import NoReturn
 import pytest
 import transformers
 
-from tests.tiny import more, mrope, newest, older, one_dim, relatives, single, tiles, towers
+from tests.tiny import latest, more, mrope, newest, older, one_dim, relatives, single, tiles, towers
 from tests.tiny.base import OLDER, Family
 
 
@@ -20,7 +20,7 @@ class Known(dict[str, Family]):
 
 FAMILIES: dict[str, Family] = {
     family.name: family
-    for module in (one_dim, single, tiles, mrope, more, relatives, towers, newest)
+    for module in (one_dim, single, tiles, mrope, more, relatives, towers, newest, latest)
     for family in module.FAMILIES
     if hasattr(transformers, family.config_class or family.model_class)  # each release knows some
 }

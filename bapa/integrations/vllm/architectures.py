@@ -12,8 +12,10 @@ ARCHITECTURES = {
     "LlavaNextForConditionalGeneration": 1,
     "LlavaOnevisionForConditionalGeneration": 1,
     "Mistral3ForConditionalGeneration": 1,
+    "Glm4vForConditionalGeneration": 3,
     "Qwen2VLForConditionalGeneration": 3,
     "Qwen2_5_VLForConditionalGeneration": 3,
     "Qwen3VLForConditionalGeneration": 3,
     "Qwen3VLMoeForConditionalGeneration": 3,
+    "Qwen3_5ForConditionalGeneration": 3,
 }

@@ -72,4 +72,5 @@ def check(scheme: Scheme, axes: int) -> None:
 
 
 def _head_dim(text: Any) -> int:
-    return getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    # Gemma 4's layers have heads of their own, and its config refuses to say one size for all.
+    return vars(text).get("head_dim") or text.hidden_size // text.num_attention_heads

@@ -35,8 +35,8 @@ class Recorder(Witness):
             batch, starts = runner.input_batch, runner.query_start_loc.np
             self.steps.append([int(starts[i + 1] - starts[i]) for i in range(batch.num_reqs)])
 
-        named = dict(worker.get_model().named_modules())
-        rotary = {id(m): m for name, m in named.items() if name.startswith("language_model") and "rotary" in name}
+        named = dict(worker.get_model().get_language_model().named_modules())
+        rotary = {id(m): m for name, m in named.items() if "rotary" in name}
         self.handles = [m.register_forward_pre_hook(note, with_kwargs=True) for m in rotary.values()]
         self.handles.append(worker.get_model().register_forward_pre_hook(step))
         return len(rotary)

@@ -18,10 +18,11 @@ class Reference:
     """The checkpoint in ``folder`` under transformers.
 
     ``forbidden``: tokens that are not to be written. ``causal``: image tokens do not see each other in any family.
+    ``dtype``: of the weights.
     """
 
-    def __init__(self, folder: Path, forbidden: Sequence[int], *, causal: bool = False) -> None:
-        loaded = load(str(folder))
+    def __init__(self, folder: Path, forbidden: Sequence[int], *, causal: bool = False, dtype: str = "float32") -> None:
+        loaded = load(str(folder), dtype=dtype)
         self.model, self.processor = loaded.model, loaded.processor
         self.model.generation_config.suppress_tokens = list(forbidden)
         self.model.generation_config.eos_token_id = None
