@@ -104,9 +104,7 @@ def _models(model: str | None, loading: Mapping[str, Any]) -> None:
     _show((*installed(), *(examine(model, **loading) if model else ())))
 
 
-def _configs(
-    names: list[str] | None, verify: Path | None, memory: float | None, loading: Mapping[str, Any]
-) -> None:
+def _configs(names: list[str] | None, verify: Path | None, memory: float | None, loading: Mapping[str, Any]) -> None:
     from bapa.checkpoints import catalog
     from bapa.report.catalog import cells, heads
 
