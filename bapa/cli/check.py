@@ -66,7 +66,6 @@ def check(
         tell=tell,
     )
     show(found)
-    page.beneath(found)
     out.print(link(page.write([found], folder / page.PAGE)), highlight=False)
 
 

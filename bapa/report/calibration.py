@@ -82,7 +82,7 @@ def sentences(found: Mapping[str, Any]) -> Iterator[str]:
         task, chance = guard["probe"]["task"], f"chance {percent(guard['chance'])} %"
         right = {rule["candidate"]: rule["hit"] for rule in guard["rules"]}
         if guard["tells"]:
-            each = (f"{rule} {with_interval(right[rule], 1, ' %')}" for rule in judged)
+            each = (f"{rule} {with_interval(right[rule], 1, ' %')}" for rule in judged if rule in right)
             yield f"Side-effect probe {task} ({chance}): {', '.join(each)}.{_price(right['native'], right[chosen])}"
         else:
             yield f"Side-effect probe {task}: the model cannot do this natively ({chance}), so it says nothing."

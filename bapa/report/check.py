@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import bapa
-from bapa.calibrate import load_calibration
 from bapa.check import Check
 from bapa.files import replacing, writing
 from bapa.inference.progress import duration
 from bapa.measure import Run, load_run
-from bapa.report import calibration, decision, view
+from bapa.report import decision, view
 from bapa.report import environment as templates
 from bapa.report.scale import RATE
-from bapa.report.writer import write as report
 from bapa.stats.quantities import CELLS
 
 WORDS = {"leave": "Leave it", "balance": "Balance it", "tune": "Tune it", "untold": "Cannot be told"}
@@ -75,20 +73,6 @@ def write(checks: Sequence[Check], page: Path) -> Path:
         with replacing(page) as part:
             part.write_text(html, "utf-8")
     return page
-
-
-def beneath(check: Check) -> None:
-    """Write the pages that tell more: of the run, and of each search.
-
-    Raises RunError where one cannot be written.
-    """
-    if (check.path / "run" / "run.json").is_file():
-        report([check.path / "run"])
-    for name in ("calibrated", "kept"):
-        if (check.path / name / "calibration" / "calibration.json").is_file():
-            found = load_calibration(check.path / name)
-            with writing(found.path):
-                calibration.write(found.found, found.path / "calibration")
 
 
 def _shown(check: Check, beside: Path) -> dict[str, Any]:
