@@ -37,7 +37,7 @@ def test_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run.run(["reference:bottom"], tmp_path / "work")
     found = record()["models"]["bottom-1"]
     assert {"chosen", "fresh", "judging", "scan", "label_free", "transfer", "curve"} <= set(found)
-    text = page.blocks(record())[page.PAGE]
+    text = page.blocks(record())[page.STUDIED]
     assert text["verdict"].count("| bottom-1 |") == len(found["fresh"])
     assert "Not measured yet: bottom-2" in text["scan"]
     assert (tmp_path / "docs" / "calibration-light.svg").exists()
