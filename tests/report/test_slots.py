@@ -13,6 +13,7 @@ from bapa.probe.slots import Slots
 from bapa.report import figures, picks, tables, terminal, view, words, write
 from bapa.stats import Settings
 from bapa.stats.quantities import cell
+from bapa.stats.text import percent
 from studies.slots.run import planted
 from studies.slots.scripted import Scripted
 from tests.report.fakes import FLAT, SKEWED, fake_bias
@@ -94,9 +95,7 @@ def test_which_image_is_named(tmp_path: Path) -> None:
     answers = run.answers()
     native = answers[answers["scheme"] == "native"]["answer"]
     shares = re.findall(r"<td>(\d+)</td>", part.body[0])[:4]
-    assert [int(share) for share in shares] == [
-        round(100 * (native == sign).mean()) for sign in ("one", "two", "three", "four")
-    ]
+    assert shares == [percent((native == sign).mean()) for sign in ("one", "two", "three", "four")]
     assert Slots.of(run.bias["probe"]).kind == "images"
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from bapa.report import tables
+from bapa.stats.text import percent
 from tests.report.fakes import FLAT, SKEWED, fake_bias
 
 
@@ -44,7 +45,7 @@ def test_latex_is_escaped_and_holds_the_printed_figures(runs: list) -> None:
     assert r"\toprule" in text
     mean = runs[0][1]["schemes"]["bapa"]["overall"]["hit"]["value"]
     line = next(line for line in text.splitlines() if "Mean hit rate" in line)
-    assert f"& {100 * mean:.1f} [" in line
+    assert f"& {percent(mean, 1)} [" in line
     assert next(line for line in text.splitlines() if line.startswith("two &")).endswith(r"& -- \\")
 
 

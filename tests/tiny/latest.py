@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from tests.tiny.base import HIDDEN, IMAGE, VIDEO, Family, Picture, text
 from tests.tiny.mrope import picture
 
@@ -20,23 +18,6 @@ SAM = {
     "mlp_dim": 64,
     "initializer_range": 0.02,
 }
-CROP = 16  # pixels of a side: 4 x 4 patches in 2 x 2 tokens
-
-
-def phi4(rows: int, cols: int) -> Picture:
-    """The crops' tokens row by row, each row closed by a token of its own; a separator; the whole picture likewise."""
-    crops = 1 + rows * cols
-    tokens = rows * 2 * (cols * 2 + 1) + 1 + 2 * 3
-    return Picture(
-        (IMAGE,) * tokens,
-        {
-            "image_pixel_values": (1, crops, 3, CROP, CROP),
-            "image_sizes": torch.tensor([[rows * CROP, cols * CROP]]),
-            "image_attention_mask": torch.ones(1, crops, 4, 4),
-        },
-    )
-
-
 FAMILIES = [
     Family(
         "dots3_note",
@@ -120,38 +101,5 @@ FAMILIES = [
         },
         # 4 x 4 tokens, one behind each row, one behind the picture
         {"image": Picture((IMAGE,) * 21, {"pixel_values": (1, 3, 64, 64)})},
-    ),
-    Family(
-        "phi4_multimodal",
-        "Phi4MultimodalForCausalLM",
-        {
-            **text(),
-            "vision_config": {
-                "hidden_size": 32,
-                "intermediate_size": 48,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 2,
-                "image_size": CROP,
-                "crop_size": CROP,
-                "patch_size": 4,
-                "image_token_id": IMAGE,
-            },
-            "audio_config": {
-                "hidden_size": 32,
-                "intermediate_size": 48,
-                "num_blocks": 2,
-                "num_attention_heads": 2,
-                "ext_pw_out_channel": 32,
-                "depthwise_separable_out_channel": 32,
-                "nemo_conv_channels": 32,
-                "input_size": 16,
-                "audio_token_id": VIDEO,
-            },
-        },
-        {"image": phi4(1, 1), "wide": phi4(1, 2)},
-        skip={
-            "beams_need_no_cache": "without a cache, the beams are others",
-            "eager_equals_sdpa": "under sdpa alone, the patches of its tower see only those before them",
-        },
     ),
 ]

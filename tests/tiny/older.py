@@ -12,7 +12,6 @@ LEFT_OUT = {
     "fuyu": "its pictures come as image_patches",
     "video_llava": "its pictures come as pixel_values_images",
     "vipllava": "its tower's default layers do not fit a tower of two",
-    "phi4_multimodal": "run with transformers 5 alone",
 }
 MIXED = {"beams_need_no_cache": "the beams of a row of several images mix its pictures up"}
 TIME = {"no_mask_equals_ones": "temporal positions are taken for those of the text"}
