@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import inspect
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -105,7 +104,7 @@ class AttentionHook:
         pairs = sections(self.config)
         asked = turning.angles(known.embed(known.tokens.positions[..., -queries:]), pairs)
         seen = turning.angles(known.embed(aligned(known.tokens.positions, keys)), pairs)
-        cosine = sum_of([a.float() @ b.float().mT for a, b in zip(asked, seen, strict=True)]) / asked[0].shape[-1]
+        cosine = runs.sum_of([a.float() @ b.float().mT for a, b in zip(asked, seen, strict=True)]) / asked[0].shape[-1]
         image, own = aligned(known.image, keys)[:, None], known.image[:, -queries:, None]
         chosen = torch.zeros_like(image & own)
         for of_query, of_key in bias.pairs:
@@ -125,14 +124,6 @@ def numbers(mask: Tensor | None, queries: int, keys: int, columns: int, causal: 
         hidden = torch.finfo(like.dtype).min
         mask = torch.zeros_like(mask, dtype=like.dtype).masked_fill(~mask, hidden)
     return mask[..., :keys]
-
-
-def sum_of(parts: Sequence[Tensor]) -> Tensor:
-    """The sum of one tensor or more."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
 
 
 class _Seen(Exception):

@@ -41,21 +41,6 @@ class Turns:
     def image(self) -> Tensor:
         return self.tokens.image
 
-    def query(self, look: int) -> Any:
-        """The embedding that turns each query to where it looks from under ``look``; None where it stays."""
-        return self._made(look, self.queries[look], look)
-
-    def key(self, look: int, keys: int) -> Any:
-        """The embedding that turns each of ``keys`` keys to where it stands under ``look``; None where it stays."""
-        far = self.keys[look]
-        cut = None if far is None else tuple(None if one is None else aligned(one, keys) for one in far)
-        return self._made((look, keys), cut, look)
-
-    def _made(self, name: object, far: Far | None, look: int) -> Any:
-        if far is not None and name not in self.made:
-            self.made[name] = self.turned(far, self.tracks[look])
-        return self.made.get(name)
-
 
 def aligned(columns: Tensor, keys: int) -> Tensor:
     """``columns``, (..., columns), cut or filled to what an attention layer holds: a sliding window its last ones, a

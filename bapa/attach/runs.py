@@ -52,11 +52,7 @@ class Part:
         last = self.keys[-1]
         if self.either is not None and last.angles is not None:
             return torch.where(self.either, turn.by(key, last.angles), key)
-        parts = [one.weight * (key if one.angles is None else turn.by(key, one.angles)) for one in self.keys]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        return total
+        return sum_of([one.weight * (key if one.angles is None else turn.by(key, one.angles)) for one in self.keys])
 
 
 @dataclass(frozen=True)
@@ -80,6 +76,14 @@ class Run:
             return query, key
         queries = [query if part.asked is None else turn.by(query, part.asked) for part in self.parts]
         return torch.cat(queries, -1), torch.cat([part.met(key, turn) for part in self.parts], -1)
+
+
+def sum_of(parts: Sequence[Tensor]) -> Tensor:
+    """The sum of one tensor or more."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
 
 
 def attend(
