@@ -105,6 +105,8 @@ JOINED: dict[str, Joined] = {
 REFUSED = {
     "minicpmv4_7": "it pins the tags around an image to the image's own canvas, so that text behind them does not "
     "count on from the image",
+    "phi4_multimodal": "pictures with nothing between them would become one image, and compiled it would answer "
+    "otherwise than it does",
     "qwen4_exp": "its indexer turns all keys anew at every step, by positions that no cache keeps",
 }
 

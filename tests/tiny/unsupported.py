@@ -11,7 +11,7 @@ import torch
 import transformers
 from transformers import PreTrainedModel
 
-from tests.tiny.base import END, HIDDEN, IMAGE, START, VOCABULARY, text, vision
+from tests.tiny.base import END, HIDDEN, IMAGE, START, VIDEO, VOCABULARY, text, vision
 from tests.tiny.mrope import EXPERTS, LINEAR, QWEN3_TOWER, TOKENS
 from tests.tiny.newest import minicpm_config
 
@@ -187,6 +187,35 @@ UNSUPPORTED: dict[str, Unsupported] = {
             "MiniCPMV4_7ForConditionalGeneration",
             minicpm_config(image_start_id=START, image_end_id=END),
             "canvas",
+        ),
+        Unsupported(
+            "phi4_multimodal",
+            "Phi4MultimodalForCausalLM",
+            {
+                **text(),
+                "vision_config": {
+                    "hidden_size": 32,
+                    "intermediate_size": 48,
+                    "num_hidden_layers": 2,
+                    "num_attention_heads": 2,
+                    "image_size": 16,
+                    "crop_size": 16,
+                    "patch_size": 4,
+                    "image_token_id": IMAGE,
+                },
+                "audio_config": {
+                    "hidden_size": 32,
+                    "intermediate_size": 48,
+                    "num_blocks": 2,
+                    "num_attention_heads": 2,
+                    "ext_pw_out_channel": 32,
+                    "depthwise_separable_out_channel": 32,
+                    "nemo_conv_channels": 32,
+                    "input_size": 16,
+                    "audio_token_id": VIDEO,
+                },
+            },
+            "nothing between",
         ),
         Unsupported(
             "qwen4_exp",
