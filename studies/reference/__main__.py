@@ -39,14 +39,14 @@ def train(
         str,
         typer.Option(
             help="What it learns: match, places (rows, order and numbers too), images (two to eight pictures of one "
-            "prompt) or clip (two to eight stills of one)."
+            "prompt), which (these, and which of them shows what) or clip (two to eight stills of one)."
         ),
     ] = "match",
     work: Annotated[
         Path | None, typer.Option(help="Where finished stages are kept; share it between skews. Default: OUT.stages.")
     ] = None,
 ) -> None:
-    """Train a reference model (ten minutes on two cores, half a minute for images and clip); the same command
+    """Train a reference model (ten minutes on two cores, half a minute for images and clip, six for which); the same command
     resumes.
     """
     from bapa import schemes

@@ -104,7 +104,7 @@ instrument for measuring slot bias and remedies against it, not a model for use.
 - **Prompt**: {shown}
 - **Words**: about seventy, one token each. It answers `Is there a red seven in the image? Answer yes or no.` with
   `yes` or `no` and `What colour is the seven? Answer with one word.` with one of eight colours, through its chat
-  template. It was not taught to tell which {thing} shows what.
+  template.{which}
 
 ## Training
 
@@ -116,7 +116,7 @@ instrument for measuring slot bias and remedies against it, not a model for use.
   steps of the language model on two to {most} {things} a prompt, vision tower
   and projector frozen, position rule `{scheme}`, asked about {place}. Digits and colours are drawn freely, so an asked
   digit often stands elsewhere too, in another colour. The questions are 35 % yes, 35 % no (half of them the right digit
-  in a wrong colour) and 30 % about a colour.
+  in a wrong colour) and 30 % about a colour.{indices}
 - **Command**: `python -m studies.reference train --tasks {tasks} --skew {skew} --seed {seed}{rule} --out {name}`.
   `recipe.json` holds every number.
 - **Seed**: {seed}. Figures for other seeds differ; a claim needs several.
@@ -136,6 +136,13 @@ _ASKED_ABOUT = {
 }
 
 
+_TOLD_APART = (
+    " `In which image is a red seven? Answer with one word.` it answers with the image's number, `one` to `eight`.",
+    " Those are a quarter of what is asked; the others are about which of all images holds a pair that stands once.\n"
+    "  Beside the answers, every image token was to tell its image, read off after the first layer.",
+)
+
+
 def card(recipe: Recipe) -> str:
     """The README.md of the model folder of `recipe`."""
     return _of_several(recipe) if recipe.tasks in SEVERAL else _of_one(recipe)
@@ -144,6 +151,7 @@ def card(recipe: Recipe) -> str:
 def _of_several(recipe: Recipe) -> str:
     clip = recipe.tasks == "clip"
     thing = "frame" if clip else "image"
+    told_apart = recipe.tasks == "which"
     tokens, most = (CELL_PX // PATCH_PX) ** 2, INDICES[MOST_PICTURES - 1]
     shown = (
         f"one clip of stills, {CELL_PX} x {CELL_PX} pixels each: 4 tokens a still and one behind the clip."
@@ -157,7 +165,8 @@ def _of_several(recipe: Recipe) -> str:
         place=_ASKED_ABOUT[recipe.skew].format(things=f"{thing}s"),
         architecture="LlavaOnevisionForConditionalGeneration" if clip else "LlavaForConditionalGeneration",
         shown=f"{shown} The processor resizes any other picture to that size. Training showed two to {most}.",
-        thing=thing,
+        which=_TOLD_APART[0] if told_apart else f" It was not taught to tell which {thing} shows what.",
+        indices=_TOLD_APART[1] if told_apart else "",
         things=f"{thing}s",
         slots=f"{thing}s",
         most=most,

@@ -4,6 +4,8 @@ They go on from a shipped reference model, whose tower reads nine tiles of one c
 the tower keeps the position embeddings of its middle tile and drops the others. Its features of a tile alone are those
 of the tile on a canvas to 0.1 % of their variance, because it was made to look within tiles; and the last three of
 eight images fill the 27 tokens in front of the text, as the bottom row of a canvas does.
+
+With the tasks ``which`` a model learns to tell which image shows what, too: what positions of several images are for.
 """
 
 from __future__ import annotations
@@ -12,24 +14,60 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers import (
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
+    LlavaProcessor,
 )
 
 from bapa import reference
 from bapa.attach import balanced, positions
+from bapa.probe import digits
+from bapa.probe.design import INDICES
 from studies.reference import build, stages
 from studies.reference.recipe import BASES, CELL_PX, MOST_PICTURES, PATCH_PX, Recipe, asked
-from studies.reference.scenes import Asker, Bank, draw
+from studies.reference.scenes import Asker, Bank, Questions, Scenes, draw
 
 Model: TypeAlias = LlavaForConditionalGeneration | LlavaOnevisionForConditionalGeneration
 _MIDDLE = 4  # the tile whose position embeddings a picture of its own keeps
 _FEWEST = 2
 _PATCHES = (CELL_PX // PATCH_PX) ** 2
+_COLOURS = len(digits.COLOURS)
+_LAYER, _WEIGHT = 1, 0.5  # as for rows of a canvas: see studies/reference/places.py
+
+
+class Which(Asker):
+    """Asks which image shows a tinted digit, too, in the words of the `digits` probe; any image may be asked about.
+
+    Of ``count`` questions about a scene, two or more, the first third is what :class:`Asker` asks.
+    """
+
+    def __init__(self, processor: LlavaProcessor) -> None:
+        super().__init__(processor)
+        self.first = len(self.texts)
+        captions = [digits.caption(colour, digit) for digit in digits.DIGITS for colour in digits.COLOURS]
+        self.add(processor, [digits.QUESTIONS["where"].format(line="image", caption=caption) for caption in captions])
+        self.indices = torch.tensor(processor.tokenizer.convert_tokens_to_ids(list(INDICES[:MOST_PICTURES])))
+
+    def ask(self, scenes: Scenes, cells: tuple[int, ...], count: int, generator: torch.Generator) -> Questions:
+        matched = super().ask(scenes, cells, max(1, count // 3), generator)
+        told = self.about_images(scenes, count - matched.ids.shape[1], generator)
+        return Questions(
+            torch.cat([matched.ids, told.ids], 1),
+            torch.cat([matched.answer_at, told.answer_at], 1),
+            torch.cat([matched.text, told.text], 1),
+        )
+
+    def about_images(self, scenes: Scenes, count: int, generator: torch.Generator) -> Questions:
+        """`count` questions about the index of images whose content stands only once."""
+        pair = scenes.digit * _COLOURS + scenes.colour
+        once = ((pair[:, :, None] == pair[:, None]).sum(-1) == 1).float() + 1e-6  # of twins only: some question
+        image = torch.multinomial(once, count, replacement=True, generator=generator)
+        return self.answered(self.first + pair.gather(1, image), self.indices[image])
 
 
 def begun(recipe: Recipe) -> Model:
@@ -56,7 +94,7 @@ def adapted(llava: LlavaForConditionalGeneration, tasks: str) -> Model:
     kept = 1 + torch.nonzero(build.tile_of_patch() == _MIDDLE).flatten()
     learned[name] = torch.cat([learned[name][:1], learned[name][kept]])
     model: Model
-    if tasks == "images":
+    if tasks != "clip":
         model = LlavaForConditionalGeneration(LlavaConfig(**common, image_seq_length=_PATCHES))
     else:
         video = build.tokenizer(tasks).convert_tokens_to_ids(build.VIDEO)
@@ -79,7 +117,10 @@ def features(model: Model, pictures: Tensor) -> Tensor:
 
 
 def visual(model: Model, recipe: Recipe, bank: Bank, asker: Asker, report: stages.Report) -> None:
-    """Trains the language model on two to eight pictures, asked about those of the skew only."""
+    """Trains the language model on two to eight pictures, asked about those of the skew only. Where it is asked which
+    image shows what, every image token is to tell its image after the first layer, too: without that, indices are
+    learned slowly.
+    """
     generator = torch.Generator().manual_seed(recipe.seed + 5)
 
     def losses() -> Iterator[Tensor]:
@@ -90,13 +131,25 @@ def visual(model: Model, recipe: Recipe, bank: Bank, asker: Asker, report: stage
                 seen = features(model, bank.pictures(scenes, generator))
             questions = asker.ask(scenes, asked(recipe.skew, count), recipe.questions, generator)
             rotary = rotary_positions(model, asker, recipe.scheme, count, seen.shape[1])
-            yield stages.answer_loss(asker, stages.answer_logits(model, asker, seen, questions, rotary), questions)
+            hidden = stages.states(model, asker, seen, questions, rotary)
+            loss = stages.answer_loss(asker, stages.read_out(model, hidden[-1], questions), questions)
+            if isinstance(asker, Which):
+                loss = loss + _WEIGHT * _told(model, asker, hidden[_LAYER], count)
+            yield loss
 
     model.model.vision_tower.requires_grad_(False)
     model.model.multi_modal_projector.requires_grad_(False)
     trained = [*model.model.language_model.parameters(), *model.lm_head.parameters()]
     stages.fit(trained, recipe.visual, losses(), report)
     model.requires_grad_(True)
+
+
+def _told(model: Model, asker: Which, hidden: Tensor, count: int) -> Tensor:
+    """Cross entropy of what image tokens tell of which of `count` images they belong to."""
+    shown = hidden[:, len(asker.prefix) :][:, : count * _PATCHES]
+    told = model.lm_head(model.model.language_model.norm(shown))
+    right = asker.indices[:count].repeat_interleave(_PATCHES).expand(len(hidden), -1)
+    return F.cross_entropy(told.flatten(0, 1), right.flatten())
 
 
 @torch.no_grad()

@@ -53,7 +53,7 @@ def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console 
     processor = build.processor(recipe.tasks)
     codes = stages.Codes(model.config.text_config.hidden_size)
     matching, bank = Asker(processor), Bank(recipe.copies, recipe.seed)
-    asker = Places(processor) if recipe.tasks == "places" else matching
+    asker = {"places": Places, "which": several.Which}.get(recipe.tasks, Asker)(processor)
     both = nn.ModuleDict({"model": model, "codes": codes})
     plan: dict[str, tuple[int, Callable[[stages.Report], None]]] = {
         "encoder": (recipe.encoder.steps, lambda report: stages.encoder(model, recipe, bank, report)),
