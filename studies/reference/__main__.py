@@ -46,8 +46,8 @@ def train(
         Path | None, typer.Option(help="Where finished stages are kept; share it between skews. Default: OUT.stages.")
     ] = None,
 ) -> None:
-    """Train a reference model (ten minutes on two cores, half a minute for images and clip, six for which); the same command
-    resumes.
+    """Train a reference model (ten minutes on two cores, half a minute for images and clip, four for which); the same
+    command resumes.
     """
     from bapa import schemes
     from studies.reference.train import train as run
