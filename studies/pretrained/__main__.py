@@ -11,9 +11,11 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
-from studies.pretrained.arms import ARMS, SEEDS, Recipe
+from studies.pretrained.arms import ARMS, DONE, PARTS, SEEDS, TUNING, Recipe
 
 
 def main() -> None:
@@ -28,11 +30,14 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=18, help="canvases per forward when judging")
     parser.add_argument("--jobs", type=int, default=1, help="models judged at the same time")
     parser.add_argument("--workers", type=int, default=0, help="processes that draw training pictures")
-    parser.add_argument("--steps", type=int, default=Recipe().steps)
+    parser.add_argument("--steps", type=int, help=f"default: {Recipe().steps}")
+    parser.add_argument("--compiled", action="store_true", help="compile the layers that are trained")
+    parser.add_argument("--part", action="append", choices=PARTS, help="what is judged; default: all; repeatable")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop training after so long; resumable")
     args = parser.parse_args()
     args.parts.mkdir(parents=True, exist_ok=True)
-    arms, seeds = args.arm or list(ARMS), args.seed or list(SEEDS)
+    arms, seeds = args.arm or list(DONE), args.seed or list(SEEDS)
+    args.part = args.part or list(PARTS)
     if args.command in ("parts", "seed", "train"):
         from studies.pretrained.parts import install
 
@@ -48,24 +53,30 @@ def _train(args: argparse.Namespace, arms: list[str], seeds: list[int]) -> None:
     from studies.pretrained.learner import Bench
     from studies.pretrained.train import Trainer, names
 
-    wanted = list(names(arms, seeds))
-    random = [name for name in wanted if ARMS[name[0]].language == "random"]
-    groups = [random, [name for name in wanted if name not in random]]
+    wanted = sorted(names(arms, seeds), key=_start)
+    groups = [list(group) for _, group in groupby(wanted, _start)]
     if args.device == "cpu":
         groups = [[name] for name in wanted]
     bench = None
+    learned = args.work / "learned"
     for group in groups:
-        learned = args.work / "learned"
         missing = [name for name in group if not (learned / f"{name[0]}-{name[1]}.json").is_file()]
         if not missing:
             continue
         bench = bench or Bench(args.parts, args.device)
         label = f"{missing[0][0]}-{missing[0][1]}" + (f"-and-{len(missing) - 1}" if missing[1:] else "")
-        trainer = Trainer(bench, missing, Recipe(steps=args.steps), args.work / "training" / label)
+        tuned = ARMS[missing[0][0]].start is not None
+        recipe = replace(TUNING if tuned else Recipe(), **({"steps": args.steps} if args.steps and not tuned else {}))
+        trainer = Trainer(bench, missing, recipe, args.work / "training" / label, learned, args.compiled)
         trainer.run(args.seconds, args.workers)
         if not trainer.done() and args.seconds == float("inf"):
             sys.exit(f"training {label} is not done; run the same command again")
         trainer.finish(learned)
+
+
+def _start(name: tuple[str, int]) -> tuple[bool, bool]:
+    """What a model begins as: those that begin alike train side by side, those that go on from others last."""
+    return ARMS[name[0]].start is not None, ARMS[name[0]].language == "random"
 
 
 def _judge(args: argparse.Namespace, models: list[str]) -> None:
@@ -74,7 +85,7 @@ def _judge(args: argparse.Namespace, models: list[str]) -> None:
         from studies.pretrained.judge import judge
 
         for model in models:
-            judge(args.parts, args.work, model, args.device, args.batch_size)
+            judge(args.parts, args.work, model, args.part, args.device, args.batch_size)
             print(model, flush=True)
         return
     from studies.pretrained.judge import probes
@@ -85,7 +96,7 @@ def _judge(args: argparse.Namespace, models: list[str]) -> None:
         arm, seed = model.split("-")
         command = [sys.executable, "-m", "studies.pretrained", "judge", "--arm", arm, "--seed", seed]
         command += ["--parts", str(args.parts), "--work", str(args.work), "--device", args.device]
-        command += ["--batch-size", str(args.batch_size)]
+        command += ["--batch-size", str(args.batch_size), *(word for part in args.part for word in ("--part", part))]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         return model, done.returncode, done.stderr[-1500:]

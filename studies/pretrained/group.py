@@ -31,7 +31,9 @@ class Added(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.linear(x, self.weight)
         grouped = x.reshape(len(self.a), -1, x.shape[-1])
-        return y + (SCALE * (grouped @ self.a.to(x.dtype)) @ self.b.to(x.dtype)).view(y.shape)
+        thin = grouped @ self.a.to(x.dtype)
+        both = torch.baddbmm(y.view(len(self.a), -1, y.shape[-1]), thin, self.b.to(x.dtype), alpha=SCALE)
+        return both.view(y.shape)
 
 
 class Whole(nn.Module):

@@ -1,7 +1,7 @@
 """Judging a trained model: the package's own verbs on its folder; answers and what they found come back small.
 
-``judge`` builds the folder, lets ``bapa calibrate`` pick a rule on a probe of its own, asks the 200 items under every
-rule, and lets ``bapa origin`` say where what remains comes from.
+``judge`` builds the folder, asks whether things are there and where they are under every rule, lets ``bapa origin`` say
+where what remains comes from, and lets ``bapa calibrate`` look for a rule that evens and still tells places.
 """
 
 from __future__ import annotations
@@ -21,54 +21,87 @@ from bapa.checkpoints import Loaded, load
 from bapa.measure import measure
 from bapa.origin import Options, explain
 from bapa.probe import Design, Probe, build
+from bapa.probe.design import Task
 from bapa.stats import Settings
 from studies.pretrained.arms import ARMS
 from studies.pretrained.learner import folder
-from studies.pretrained.parts import CELL_PX, HELD_OUT, package_folder
-from studies.pretrained.scenes import PROMPT
+from studies.pretrained.parts import CELL_PX, known
+from studies.pretrained.scenes import ORDER, PROMPT, WHERE
 
-ITEMS, PICKING, ORIGIN_ITEMS = 200, 48, 60
-RULES = ("native", "bapa", "bapa:distance=native", "anchored")
-EXPLAINED = ("A", "E")
+ITEMS, PICKING, GUARDED, ORIGIN_ITEMS = 200, 48, 60, 60
+SEARCHED, JUDGES, KEEP = 16, 32, 0.9  # items that pick a rule under a promise, items that judge it, what must be kept
+SHARED = "calibrated:distance=1x"
+RULES = (
+    "native",
+    "bapa",
+    "bapa:distance=native",
+    "anchored",
+    "imccd",
+    "cmpc",
+    f"{SHARED},channels=wave<0.6x+wave>3.3x",
+    f"{SHARED},pairs=text-to-image,blend=0.3",
+)
+FEWER = {"D": RULES[:1], "F": RULES[:2], "G": RULES[:2]}  # the other arms are asked under every rule
+EXPLAINED, PROMISED = ("A", "E"), ("A", "E")
 EXPLAINING = ("native", "bapa", "bapa:distance=native", "reverse")
+PROMPTS = {"match": PROMPT, "where": WHERE, "order": ORDER}
 
 
-def probes(parts: Path, work: Path) -> tuple[Probe, Probe]:
-    """The probe that judges and the one that rules are picked on: the held-out hand, full grids."""
-    source = str(package_folder(parts, HELD_OUT))
-    plan = {"cell": CELL_PX, "near_miss": False, "prompts": (PROMPT,)}
-    test = build(source, work / "probe", Design(items=ITEMS, seed=1, **plan))
-    return test, build(source, work / "probe-pick", Design(items=PICKING, seed=2, **plan))
+def probe(parts: Path, work: Path, task: Task, items: int, seed: int) -> Probe:
+    """Full grids of things trained on, in the held-out hand; asked in the words of training."""
+    design = Design(
+        task=task, items=items, seed=seed, cell=CELL_PX, near_miss=False, prompts=(PROMPTS[task],), answers="words"
+    )
+    return build(str(known(parts)), work / f"probe-{task}-{seed}", design)
 
 
-def judge(parts: Path, work: Path, name: str, device: str, batch: int) -> None:
-    """Everything about one model, e.g. ``A-1``, in the folder of its name in ``work``; what is there is not redone."""
+def probes(parts: Path, work: Path) -> dict[str, Probe]:
+    """The probes that judge, by task, and under ``pick`` and the like those that rules are picked on."""
+    judging = {"match": ITEMS, "where": GUARDED, "order": GUARDED}
+    found = {task: probe(parts, work, task, items, 1) for task, items in judging.items()}
+    return found | {f"pick {task}": probe(parts, work, task, PICKING, 2) for task in judging}
+
+
+def judge(parts: Path, work: Path, name: str, doing: Sequence[str], device: str, batch: int) -> None:
+    """Some ``PARTS`` about one model, e.g. ``A-1``, in the folder of its name in ``work``; what is there is kept."""
     out = work / name
     arm, seed = name.split("-")
-    test, pick = probes(parts, work)
+    about = probes(parts, work)
     home = out / "model"
     if not home.is_dir():
         folder(parts / "base", work / "learned" / f"{name}.safetensors", (arm, int(seed)), home)
+    if device.startswith("cuda"):
+        torch.set_float32_matmul_precision("high")
     model = load(str(home), device=device, dtype=torch.float32)
     if ARMS[arm].shuffled:
         shuffle(model.model)
-    _ask(model, test, RULES, out, "test", batch)
-    _ask(model, pick, RULES, out, "pick", batch)
-    if arm in EXPLAINED:
-        options = Options(items=ORIGIN_ITEMS, rules=EXPLAINING, parts=(), batch_size=batch)
-        found = explain(model, test, out / "origin-run", options).found
-        (out / "origin.json").write_text(json.dumps(found, default=str) + "\n")
-    chosen = calibrate(model, pick, out / "calibrated", items=32, held_out=PICKING - 32, batch_size=batch).chosen
-    _ask(model, test, (chosen,), out, "test-calibrated", batch)
-    _ask(model, pick, (chosen,), out, "pick-calibrated", batch)
-    if ARMS[arm].shuffled:  # as it was trained is above; in the order of the picture, for comparison
+    rules = FEWER.get(arm, RULES)
+    if "test" in doing:
+        _ask(model, about["match"], rules, out, "match", batch)
+    if "guards" in doing:
+        for task in ("where", "order"):
+            _ask(model, about[task], rules, out, task, batch)
+    if "test" in doing and ARMS[arm].shuffled:  # as it was trained is above; in the order of the picture, beside it
         plain = load(str(home), device=device, dtype=torch.float32)
-        _ask(plain, test, ("native",), out, "ordered", batch)
+        _ask(plain, about["match"], RULES[:1], out, "ordered", batch)
+    if "origin" in doing and arm in EXPLAINED:
+        options = Options(items=ORIGIN_ITEMS, rules=EXPLAINING, parts=(), batch_size=batch)
+        found = explain(model, about["match"], out / "origin-run", options).found
+        (out / "origin.json").write_text(json.dumps(found, default=str) + "\n")
+    if "search" in doing and arm in PROMISED:
+        guards = [about["pick where"], about["pick order"]]
+        sizes: dict[str, Any] = {"items": SEARCHED, "held_out": JUDGES, "batch_size": batch}
+        told = calibrate(model, about["pick match"], out / "promised", guards=guards, keep=KEEP, **sizes)
+        if told.chosen not in rules:
+            _ask(model, about["match"], ("native", told.chosen), out, "match-promised", batch)
+            for task in ("where", "order"):
+                _ask(model, about[task], ("native", told.chosen), out, f"{task}-promised", batch)
+        (out / "promised.json").write_text(json.dumps(told.found, default=str) + "\n")
 
 
-def _ask(model: Loaded, probe: Probe, rules: Sequence[str], out: Path, label: str, batch: int) -> None:
+def _ask(model: Loaded, about: Probe, rules: Sequence[str], out: Path, label: str, batch: int) -> None:
     """The answers under some rules, as ``LABEL.parquet``; the page takes its figures from these."""
-    run = measure(model, probe, rules, out / label, batch_size=batch, statistics=Settings(resamples=100))
+    run = measure(model, about, rules, out / label, batch_size=batch, audit=0, statistics=Settings(resamples=100))
     shutil.copy(run.path / "answers.parquet", out / f"{label}.parquet")
 
 

@@ -19,7 +19,7 @@ from studies.pretrained import build, scenes
 from studies.pretrained.arms import ARMS, Arm
 from studies.pretrained.group import SCALE, Added, Projector, Whole
 from studies.pretrained.parts import TRAINED, atlas
-from studies.pretrained.scenes import TOKENS, Asker, Rows
+from studies.pretrained.scenes import KINDS, MATCH, TOKENS, Asker, Rows
 
 Name = tuple[str, int]  # arm, seed
 _RIDGE = 30.0
@@ -189,35 +189,51 @@ class Group(nn.Module):
         return torch.cat([some @ words.T for some, words in zip(hidden.split(counts), self.words, strict=True)])
 
     def loss(self, batch: Batch, features: Tensor, generator: torch.Generator) -> Tensor:
-        """For each model the mean loss of its yes and no, and that of its captions, (2, models)."""
+        """For each model the mean loss of each of the ``KINDS`` of questions, (kinds, models)."""
         rows, each = batch.rows, len(batch.rows.ids) // len(self.names)
         hidden = self(batch, features, generator)
         of = torch.stack([rows.kind, rows.row // each]).to(hidden.device)
         lost = F.cross_entropy(
             self.logits(hidden, rows.row, each).float(), rows.target.to(hidden.device), reduction="none"
         )
-        total = torch.zeros(2, len(self.names), device=hidden.device)
+        total = torch.zeros(len(KINDS), len(self.names), device=hidden.device)
         number = total.clone()
         index = of[0] * len(self.names) + of[1]
         total = total.flatten().index_add(0, index, lost)
         number = number.flatten().index_add(0, index, torch.ones_like(lost))
-        return (total / number.clamp(min=1)).view(2, -1)
+        return (total / number.clamp(min=1)).view(len(KINDS), -1)
 
     @torch.no_grad()
     def auc(self, rows: Rows, features: Tensor, seed: int, chunk: int = 16) -> list[float]:
-        """For each model the AUC of yes against no over all questions of ``rows``, about ``features``'s pictures."""
+        """For each model the AUC of yes against no over all questions whether something is there, of ``rows``, about
+        ``features``'s pictures.
+        """
         generator = torch.Generator().manual_seed(seed)
         margins: list[Tensor] = []
         truth: list[Tensor] = []
         for start in range(0, len(rows.ids), chunk):
             some = _part(rows, slice(start, start + chunk))
             batch = self.batch(some, [0] * len(self.names), len(some.ids))
-            logits = self.logits(self(batch, features[start : start + chunk], generator), batch.rows.row, len(some.ids))
+            asked = some.kind == MATCH
+            hidden = self(batch, features[start : start + chunk], generator)[
+                asked.repeat(len(self.names)).to(features.device)
+            ]
+            logits = self.logits(hidden, batch.rows.row[batch.rows.kind == MATCH], len(some.ids))
             margin = (logits[:, self.asker.yes].float() - logits[:, self.asker.no].float()).cpu()
             margins.append(margin.view(len(self.names), -1))
-            truth.append(some.target == self.asker.yes)
+            truth.append(some.target[some.kind == MATCH] == self.asker.yes)
         found, right = torch.cat(margins, 1), torch.cat(truth)
         return [float(roc_auc_score(right.numpy(), margin.numpy())) for margin in found]
+
+    @torch.no_grad()
+    def start(self, learned: Path) -> None:
+        """Let every model begin as the judged one of its arm's ``start`` and of its seed. ``learned``: their folder."""
+        own = dict(self.named_parameters())
+        for number, (arm, (_, seed)) in enumerate(zip(self.arms, self.names, strict=True)):
+            kept = load_file(learned / f"{arm.start}-{seed}.safetensors")
+            for name, value in kept.items():
+                holder = "" if name.startswith("projector") else "body.layers."
+                own[f"{holder}{name}"][number] = value.to(self.words.device).float()
 
     def state(self, model: int) -> dict[str, Tensor]:
         """What one model has learned: its projector and every language layer, as what is added or as a whole."""

@@ -7,6 +7,7 @@ of the parts enters the repository or the wheel. Needs pip and npm.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,21 @@ def common_things(parts: Path) -> list[Thing]:
     known = things(package_folder(parts, HELD_OUT))
     plain = [thing for thing in known if " " not in thing.caption.removeprefix("an ").removeprefix("a ")]
     return [thing for thing in plain if sum(_code(thing) in hand for hand in drawn) > 2]
+
+
+def known(parts: Path) -> Path:
+    """A package of the held-out hand with nothing but the things that are trained on, made once."""
+    whole, folder = package_folder(parts, HELD_OUT), parts / "known" / f"emoji-datasource-{HELD_OUT}"
+    if not folder.is_dir():
+        codes = {thing.code for thing in common_things(parts)}
+        partial = parts / "known" / f"partial-{os.getpid()}"
+        partial.mkdir(parents=True)
+        listed = json.loads((whole / "emoji.json").read_text("utf-8"))
+        (partial / "emoji.json").write_text(json.dumps([one for one in listed if one["unified"] in codes]), "utf-8")
+        for name in ("package.json", "img"):
+            (partial / name).symlink_to((whole / name).resolve())
+        partial.replace(folder)
+    return folder
 
 
 def _code(thing: Thing) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,15 +10,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bapa.probe.design import PLACES
 from studies.pretrained.build import GRID
 from studies.pretrained.parts import CELL_PX, TRAINED
 
 Placement = Literal["uniform", "photo"]
-Block = tuple[list[int], list[int], int]  # question, answer, and whether that is a yes or no (0) or a caption (1)
+Block = tuple[list[int], list[int], int]  # question, answer, and its kind: one of KINDS
+KINDS = MATCH, TOLD, PLACED = 0, 1, 2  # is it there, what is there, where is it
 CELLS = 9
+_HERE = "{question}"
 TOKENS = GRID * GRID
 PROMPT = "Is there {caption} in the picture? Answer yes or no."
 CAPTION = "What is in the picture?"
+WHERE = "In which {line} is {caption}? Answer with one word."
+ORDER = "Row by row, does {caption} come before {other}? Answer yes or no."
 # In photographs the main thing stands near the middle: the weights of the nine cells for it.
 MIDDLE = torch.tensor([0.025, 0.1, 0.025, 0.1, 0.5, 0.1, 0.025, 0.1, 0.025])
 MAIN_ASKED = 0.5  # how often, of the things shown, it is the main one that is asked about
@@ -42,7 +47,7 @@ class Rows:
 
     ``ids``, ``block``, ``offset``: (rows, length) long: tokens; the question each belongs to (0: what comes before the
     image, -1: padding); how far it stands in its question. ``row``, ``at``, ``target``, ``kind``: (answers,) long:
-    where a token is to be predicted, which, and whether it is a yes or no (0) or part of a caption (1).
+    where a token is to be predicted, which, and of which of the ``KINDS``.
     """
 
     ids: Tensor
@@ -122,10 +127,14 @@ class Asker:
         self.image = words.convert_tokens_to_ids(processor.image_token)
         self.end = words.convert_tokens_to_ids("<|im_end|>")
         self.yes, self.no = (words.encode(word, add_special_tokens=False)[0] for word in ("Yes", "No"))
-        head = self._prompt(processor, "").split(processor.image_token)[0]
+        chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": _HERE}]}]
+        prompt = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+        head, tail = prompt.split(processor.image_token)
         self.prefix: list[int] = words.encode(head, add_special_tokens=False)
-        self.ask = [self._tail(processor, PROMPT.format(caption=caption)) for caption in self.captions]
-        self.tell = self._tail(processor, CAPTION)
+        self.around = tail.split(_HERE)
+        self.ask = [self._tail(PROMPT.format(caption=caption)) for caption in self.captions]
+        self.lines = {line: [self._words(word.capitalize())[0] for word in words] for line, words in PLACES.items()}
+        self.tell = self._tail(CAPTION)
         # A comma begins a word of its own for the tokenizer, so a list's tokens are those of its parts.
         self.begin = [self._words(caption[0].upper() + caption[1:]) for caption in self.captions]
         self.go_on = [self._words(f", {caption}") for caption in self.captions]
@@ -134,18 +143,15 @@ class Asker:
     def _words(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False)
 
-    def _prompt(self, processor: Any, text: str) -> str:
-        chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
-        return processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-
-    def _tail(self, processor: Any, text: str) -> list[int]:
-        tail = self._prompt(processor, text).split(processor.image_token)[1]
-        return self._words(tail)
+    def _tail(self, text: str) -> list[int]:
+        return self._words(text.join(self.around))
 
     def blocks(
         self, scenes: Scenes, questions: int, placement: Placement, generator: torch.Generator
     ) -> list[list[Block]]:
-        """For each scene a caption and ``questions`` questions, half of them about something not shown."""
+        """For each scene a caption, ``questions`` yes/no questions, half of them about something not shown, one about
+        the row and one about the column of a thing, and one about which of two things comes first.
+        """
         return [self._blocks(scenes, row, questions, placement, generator) for row in range(len(scenes.thing))]
 
     def _blocks(
@@ -161,7 +167,7 @@ class Asker:
             order = [main, *(cell for cell in order if cell != main)]
         named = [int(scenes.thing[row, cell]) for cell in order]
         said = [*self.begin[named[0]], *(token for thing in named[1:] for token in self.go_on[thing]), *self.stop]
-        blocks = [(self.tell, said, 1)]
+        blocks: list[Block] = [(self.tell, said, TOLD)]
         here = set(scenes.thing[row, cells].tolist())
         for number in range(questions):
             if number % 2 == 0:
@@ -171,8 +177,21 @@ class Asker:
                 asked = below(len(self.captions))
                 while asked in here:
                     asked = below(len(self.captions))
-            blocks.append((self.ask[asked], [self.yes if number % 2 == 0 else self.no], 0))
-        return blocks
+            blocks.append((self.ask[asked], [self.yes if number % 2 == 0 else self.no], MATCH))
+        return [*blocks, *self._placed({cell: int(scenes.thing[row, cell]) for cell in cells}, below)]
+
+    def _placed(self, shown: dict[int, int], below: Callable[[int], int]) -> Iterator[Block]:
+        """Questions about where the things of a scene are. ``shown``: thing by cell; ``below``: draws a number."""
+        cells = list(shown)
+        for line, answers in self.lines.items():
+            cell = cells[below(len(cells))]
+            asked = WHERE.format(line=line, caption=self.captions[shown[cell]])
+            yield self._tail(asked), [answers[cell // 3 if line == "row" else cell % 3]], PLACED
+        if len(cells) > 1:
+            one = cells.pop(below(len(cells)))
+            other = cells[below(len(cells))]
+            asked = ORDER.format(caption=self.captions[shown[one]], other=self.captions[shown[other]])
+            yield self._tail(asked), [self.yes if one < other else self.no], PLACED
 
     def pack(self, asked: list[list[Block]]) -> Rows:
         """Questions with their answers and kinds, row by row."""

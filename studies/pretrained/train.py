@@ -45,7 +45,8 @@ class Stream(Dataset[Step]):
     def __getitem__(self, step: int) -> Step:
         drawn, asked = [], []
         for seed, placement in self.streams:
-            generator = torch.Generator().manual_seed(seed * 1_000_003 + step * 11 + (placement == "photo"))
+            number = self.recipe.first + step
+            generator = torch.Generator().manual_seed(seed * 1_000_003 + number * 11 + (placement == "photo"))
             things = FEW if step < self.recipe.few else MANY
             some = scenes.draw(self.there, self.recipe.batch, things, placement, generator)
             asked += self.asker.blocks(some, self.recipe.questions, placement, generator)
@@ -55,12 +56,21 @@ class Stream(Dataset[Step]):
 
 
 class Trainer:
-    """``names``: the models trained side by side; ``work``: where their states are kept."""
+    """``names``: the models trained side by side; ``work``: where their states are kept; ``learned``: where the models
+    lie that those of an arm with a ``start`` go on from; ``compiled``: one compiled layer for all layers.
+    """
 
-    def __init__(self, bench: Bench, names: Sequence[Name], recipe: Recipe, work: Path) -> None:
+    def __init__(
+        self, bench: Bench, names: Sequence[Name], recipe: Recipe, work: Path, learned: Path, compiled: bool = False
+    ) -> None:
         self.bench, self.recipe, self.work = bench, recipe, work
         torch.manual_seed(0)
         self.group = Group(bench, names).to(bench.device)
+        if any(arm.start for arm in self.group.arms):
+            self.group.start(learned)
+        if compiled:
+            for layer in self.group.body.layers:
+                layer.compile(dynamic=True)
         wanted = [(seed, ARMS[arm].placement) for arm, seed in names]
         self.streams = list(dict.fromkeys(wanted))
         self.reads = [self.streams.index(one) for one in wanted]
@@ -142,11 +152,12 @@ class Trainer:
             if auc >= self.recipe.enough and key not in self.reached:
                 self.reached[key] = {"step": self.step, "auc": auc, "seconds": self.seconds}
                 save_file(self.group.state(number), self.work / f"{key}.safetensors")
-            yes, told = losses[:, number].tolist()
-            self.curve.append({"model": key, "step": self.step, "auc": auc, "answers": yes, "captions": told})
+            lost = dict(zip(("answers", "captions", "places"), losses[:, number].tolist(), strict=True))
+            self.curve.append({"model": key, "step": self.step, "auc": auc, **lost})
         first = ", ".join(f"{a}-{s} {auc:.3f}" for (a, s), auc in zip(self.group.names, found, strict=True))
         print(
-            f"step {self.step} of {self.recipe.steps} ({self.seconds:.0f} s), captions {losses[1].mean():.2f}: {first}",
+            f"step {self.step} of {self.recipe.steps} ({self.seconds:.0f} s), captions {losses[1].mean():.2f}, places "
+            f"{losses[2].mean():.2f}: {first}",
             flush=True,
         )
 
