@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -55,10 +55,11 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of each step, for ``items`` that judge. The last three are needed only where the map is uneven.
+    """Seconds of each step, for ``items`` that judge, and bytes of ``memory``.
 
-    ``keep``: of the search for a rule that keeps places; None where it does not fit the budget. ``points``: whether
-    the model is asked to point.
+    ``measure`` is always taken; ``origin`` only where the map is uneven; ``calibrate`` where a rule may help; ``keep``,
+    the search for a rule that keeps places, where the one that evens the map loses them. It is None where it does not
+    fit the budget. ``points``: whether the model is asked to point.
     """
 
     items: int
@@ -69,9 +70,14 @@ class Estimate:
     keep: float | None = None
     points: bool = False
 
+    def of(self, steps: Iterable[str]) -> float:
+        """Of these steps."""
+        return sum(getattr(self, step) or 0.0 for step in steps)
+
     @property
-    def total(self) -> float:
-        return self.measure + self.origin + self.calibrate + (self.keep or 0.0)
+    def most(self) -> float:
+        """Of every step that may be taken, which is what a budget must hold."""
+        return self.of(("measure", "origin", "calibrate", "keep"))
 
 
 def warm_up(model: Loaded, probe: Probe, points: Probe | None, folder: Path, batch_size: int) -> WarmUp:
@@ -115,14 +121,14 @@ def fitted(found: WarmUp, budget: float) -> Estimate:
     Raises ConfigError where the least number does not fit without it.
     """
     for items in ITEMS:
-        if (whole := estimate(found, items)).total <= budget:
+        if (whole := estimate(found, items)).most <= budget:
             return whole
     for items in ITEMS:
-        if (whole := replace(estimate(found, items), keep=None)).total <= budget:
+        if (whole := replace(estimate(found, items), keep=None)).most <= budget:
             return whole
     raise ConfigError(
-        f"a check of {ITEMS[-1]} items would take about {ceil(whole.total / 60)} min on this machine, the budget is "
-        f"{duration(budget)}; type --budget {ceil(whole.total / 60) + 1}m, or use a faster --device"
+        f"a check of {ITEMS[-1]} items would take about {ceil(whole.most / 60)} min on this machine, the budget is "
+        f"{duration(budget)}; type --budget {ceil(whole.most / 60) + 1}m, or use a faster --device"
     )
 
 

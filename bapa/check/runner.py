@@ -36,7 +36,7 @@ class Check:
 
     ``path``: the folder: ``probe``, ``run`` (with ``origin``), ``guards``, ``calibrated`` and ``kept`` (the searches),
     and ``model``, which carries the rule of the decision. ``took``: seconds by step; None where a command was killed
-    within one.
+    within one. ``memory``: bytes at the peak of the command that finished it.
     """
 
     path: Path
@@ -44,6 +44,7 @@ class Check:
     decision: Decision | None
     estimate: Estimate | None
     took: Mapping[str, float] | None = None
+    memory: int | None = None
 
     @property
     def model_folder(self) -> Path | None:
@@ -134,7 +135,8 @@ def load_check(path: str | Path) -> Check:
     found = read_json(path / RECORD)
     evidence = gather.evidence(found["evidence"])
     told = found["estimate"]
-    return Check(path, evidence, decide(evidence), Estimate(**told) if told else None, found.get("took"))
+    estimate = Estimate(**told) if told else None
+    return Check(path, evidence, decide(evidence), estimate, found.get("took"), found.get("memory"))
 
 
 def _sealed(folder: RunFolder, evidence: Evidence, found: Estimate | None = None, clock: Clock | None = None) -> Check:

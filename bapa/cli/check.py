@@ -73,8 +73,8 @@ def tell(estimate: Estimate) -> None:
     """Say how long it will take, before it starts."""
     from bapa.report.check import estimated
 
-    told = estimated(estimate.total, estimate.memory)
-    err.print(f"about {told} at most, for {estimate.items} items; less where the map is even", highlight=False)
+    for line in estimated(estimate):
+        err.print(line, highlight=False)
 
 
 def show(found: Check) -> None:

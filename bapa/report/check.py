@@ -9,6 +9,7 @@ from typing import Any
 
 import bapa
 from bapa.check import Check
+from bapa.check.estimate import Estimate
 from bapa.files import replacing, writing
 from bapa.inference.progress import duration
 from bapa.measure import Run, load_run
@@ -31,6 +32,7 @@ def lines(check: Check) -> list[str]:
         *told.because,
         *(f"Costs: {cost}" for cost in told.costs),
         *(f"What would change this: {change}" for change in told.change),
+        *filter(None, [took(check)]),
     ]
 
 
@@ -51,9 +53,32 @@ def steps(check: Check) -> list[str]:
     return [f"bapa report {shlex.quote(str(check.path / 'run'))}"] if (check.path / "run").is_dir() else []
 
 
-def estimated(seconds: float, memory: int) -> str:
-    """An estimate in words."""
-    return f"{duration(seconds)}, {memory / 1e9:.1f} GB"
+def estimated(estimate: Estimate) -> list[str]:
+    """An estimate in lines: what surely runs, and what each further step adds where it is needed."""
+    loses = "where that rule loses what positions are for"
+    return [
+        f"Estimated, for {estimate.items} items (memory: {gigabytes(estimate.memory)}):",
+        f"  {duration(estimate.measure)} to see whether it is biased",
+        f"  {duration(estimate.origin)} more where it is: the cause",
+        f"  {duration(estimate.calibrate)} more where a rule may help: which, and what it costs",
+        f"  up to {duration(estimate.keep)} more {loses}: the search for another"
+        if estimate.keep
+        else f"  {loses}, no search for another: it does not fit the budget",
+    ]
+
+
+def took(check: Check) -> str | None:
+    """What a check took, beside what was estimated of the same steps; None where a command was killed within one."""
+    if not check.took or check.estimate is None or check.memory is None:
+        return None
+    seconds = sum(check.took.values())
+    said = duration(check.estimate.of(check.took))
+    return f"Took {duration(seconds)} (estimated: {said}), memory at the peak {gigabytes(check.memory)}."
+
+
+def gigabytes(memory: int) -> str:
+    """Bytes as gigabytes."""
+    return f"{memory / 1e9:.1f} GB"
 
 
 def write(checks: Sequence[Check], page: Path) -> Path:
@@ -88,7 +113,7 @@ def _shown(check: Check, beside: Path) -> dict[str, Any]:
         "steps": steps(check),
         "items": check.evidence.items,
         "links": _links(check, beside),
-        "estimate": check.estimate,
+        "took": took(check),
     }
 
 

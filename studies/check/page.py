@@ -10,7 +10,7 @@ from typing import Any
 from bapa.stats.text import percent, with_interval
 from studies.study import Blocks, Study, table
 
-STEPS = ("measure", "origin", "calibrate")
+STEPS = ("measure", "origin", "calibrate", "keep")
 
 
 def blocks(record: dict[str, Any]) -> Blocks:

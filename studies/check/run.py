@@ -36,4 +36,5 @@ def row(check: Check) -> dict[str, Any]:
         "rule": {"worst": asdict(arm.worst), "range": asdict(arm.range)} if arm else None,
         "estimate": asdict(check.estimate) if check.estimate else None,
         "took": check.took,
+        "memory": check.memory,
     }

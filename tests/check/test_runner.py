@@ -17,6 +17,7 @@ from bapa.checkpoints import Loaded, load
 from bapa.errors import BapaError, ConfigError, RunError
 from bapa.inference import reading
 from bapa.inference.pointing import Pointed
+from bapa.inference.progress import duration
 from bapa.probe import Design, build
 from bapa.report import check as page
 from tests.tiny.unsupported import UNSUPPORTED
@@ -78,7 +79,7 @@ def test_options_out_of_range(tiny: Loaded, tmp_path: Path):
 
 def test_as_many_items_as_fit_the_budget():
     pace = WarmUp(Pace(once=0.1, rule=0.1, memory=0), moves=0.9, alone=0.01)
-    whole = estimate(pace, ITEMS[0]).total
+    whole = estimate(pace, ITEMS[0]).most
     assert fitted(pace, whole).items == ITEMS[0]
     assert fitted(pace, whole - 1).items == ITEMS[1]
     with pytest.raises(ConfigError, match="--budget"):
@@ -88,12 +89,38 @@ def test_as_many_items_as_fit_the_budget():
 def test_the_search_for_a_rule_that_keeps_places_is_in_the_estimate_and_the_first_to_go():
     pace = WarmUp(Pace(once=0.1, rule=0.1, memory=0), moves=0.9, alone=0.01)
     longer = replace(pace, keep=300.0)
-    assert estimate(longer, 60).total == pytest.approx(estimate(pace, 60).total + 300)
-    least = estimate(longer, ITEMS[-1]).total
+    assert estimate(longer, 60).most == pytest.approx(estimate(pace, 60).most + 300)
+    least = estimate(longer, ITEMS[-1]).most
     assert fitted(longer, least).keep is not None
     without = fitted(longer, least - 1)
     assert without.keep is None
-    assert without.total <= least - 1
+    assert without.most <= least - 1
+
+
+def test_the_estimate_says_first_what_surely_runs_and_then_what_is_added():
+    """The search for a rule that keeps places seldom runs: it must not hide in the figure of what surely does."""
+    pace = WarmUp(Pace(once=0.1, rule=0.1, memory=2 * 10**9), moves=0.9, alone=0.01, keep=3600.0)
+    found = estimate(pace, 60)
+    assert found.of(["measure"]) == found.measure
+    assert found.most == pytest.approx(found.measure + found.origin + found.calibrate + found.keep)
+    first, even, *added, loses = page.estimated(found)
+    assert "60 items" in first
+    assert "2.0 GB" in first
+    assert even.split(" to ")[0].strip() == duration(found.measure)
+    assert [one.split(" more ")[0].strip() for one in added] == [duration(found.origin), duration(found.calibrate)]
+    assert loses.split(" more ")[0].strip() == f"up to {duration(found.keep)}"
+    assert page.estimated(replace(found, keep=None))[-1].endswith("it does not fit the budget")
+
+
+def test_what_it_took_stands_beside_what_was_estimated_of_the_same_steps(folder: Path):
+    found = load_check(folder)
+    assert list(found.took) == ["measure"]  # so the estimate of the other steps does not count
+    told = page.took(found)
+    assert duration(found.took["measure"]) in told
+    assert f"(estimated: {duration(found.estimate.measure)})" in told
+    assert f"{found.memory / 1e9:.1f} GB" in told
+    assert told in page.lines(found)
+    assert page.took(replace(found, took=None)) is None
 
 
 def test_a_model_that_writes_no_places_is_not_asked_to_point(tiny: Loaded, tmp_path: Path):
