@@ -32,7 +32,7 @@ def decisions(models: dict[str, Any]) -> str:
 
 
 def times(models: dict[str, Any]) -> str:
-    """By model, seconds of the steps that were taken: as estimated beforehand, and as they took."""
+    """By model, seconds of the steps that were taken and the memory: as estimated beforehand, and as they took."""
     rows = []
     for model, found in models.items():
         took, estimate = found.get("took"), found.get("estimate")
@@ -40,12 +40,12 @@ def times(models: dict[str, Any]) -> str:
             continue
         said = sum(estimate[step] for step in took)
         steps = [f"{estimate[step]:.0f} / {took[step]:.0f}" if step in took else "–" for step in STEPS]
-        rows.append(
-            [f"`{model}`", *steps, f"{said:.0f} / {sum(took.values()):.0f}", f"{sum(took.values()) / said:.2f}"]
-        )
+        spent = sum(took.values())
+        memory = f"{estimate['memory'] / 1e9:.1f} / {found['memory'] / 1e9:.1f}" if "memory" in found else "–"
+        rows.append([f"`{model}`", *steps, f"{said:.0f} / {spent:.0f}", f"{spent / said:.2f}", memory])
     if not rows:
         return "Not measured yet."
-    return table(["model", *STEPS, "all of these", "took / estimated"], rows)
+    return table(["model", *STEPS, "all of these", "took / estimated", "GB"], rows)
 
 
 def nulls(found: dict[str, Any]) -> str:
