@@ -37,7 +37,8 @@ class Reply:
 @dataclass
 class Client:
     """``url``: the server's address, with or without ``/v1``. ``model``: the name it is asked for; None for the first
-    that it lists. ``tokens``: length of an answer. ``extra``: further fields of every request.
+    that it lists. ``tokens``: length of an answer. ``extra``: further fields of every request; ``offered``: fields that
+    are left out where the server does not take them.
 
     Raises ConfigError for what is no address.
     """
@@ -47,12 +48,13 @@ class Client:
     tokens: int = 16
     extra: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
+    offered: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
             raise ConfigError(f"--server {self.url}: not an address; type one like http://127.0.0.1:8000")
         self.url = self.url.rstrip("/").removesuffix("/chat/completions").removesuffix("/v1")
-        self._logprobs = True
+        self._taken: dict[str, Any] | None = None  # of what is offered, once a request has shown it
         self._lock = Lock()
 
     def name(self) -> str:
@@ -61,7 +63,10 @@ class Client:
         Raises IntegrationError where no server answers, or one that lists no model.
         """
         if self.model is None:
-            listed = self._call("/v1/models")
+            try:
+                listed = self._call("/v1/models")
+            except _RefusedError as error:
+                raise IntegrationError(f"{error}; name a model that it serves: --model NAME") from error
             entries = listed.get("data") if isinstance(listed, dict) else None
             if not isinstance(entries, list) or not entries or "id" not in entries[0]:
                 raise IntegrationError(
@@ -90,17 +95,25 @@ class Client:
             "max_tokens": self.tokens,
             **self.extra,
         }
-        wanted = {"logprobs": True, "top_logprobs": _TOP}
-        with_logprobs = self._logprobs
-        try:
-            reply = self._call("/v1/chat/completions", {**body, **(wanted if with_logprobs else {})})
-        except _RefusedError:
-            if not with_logprobs:
-                raise
-            reply = self._call("/v1/chat/completions", body)  # if it still refuses, the reason is another
+        logprobs = {"logprobs": True, "top_logprobs": _TOP}
+        offers = [self._taken] if self._taken is not None else [{**logprobs, **self.offered}, self.offered]
+        if self._taken is None and self.offered:
+            offers += [logprobs, {}]
+        for number, offer in enumerate(offers):
+            try:
+                reply = self._call("/v1/chat/completions", {**offer, **body})
+            except _RefusedError:
+                if number == len(offers) - 1:  # then the reason is another
+                    raise
+                continue
             with self._lock:
-                self._logprobs = False
+                self._taken = offer
+            break
         return self._read(reply)
+
+    def left_out(self) -> list[str]:
+        """Names of the fields offered that the server does not take, known once it has answered."""
+        return [name for name in self.offered if self._taken is not None and name not in self._taken]
 
     def ask_all(self, pairs: Sequence[tuple[str, str]], at_once: int, seconds: float) -> list[Reply]:
         """Answers to (picture, text), ``at_once`` at a time; those that were begun within ``seconds``."""

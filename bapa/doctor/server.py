@@ -22,7 +22,8 @@ _SAME = 1e-6
 @dataclass(frozen=True)
 class Examination:
     """What was found. ``asked``: questions that were answered, of ``planned``. ``with_logprobs``: of how many of them
-    the server gave probabilities. ``example``: an answer that could not be read. ``seconds``: the server's part.
+    the server gave probabilities. ``example``: an answer that could not be read. ``left_out``: fields of a request that
+    the server does not take, though the same prompt would need them. ``seconds``: the server's part.
     """
 
     url: str
@@ -33,6 +34,7 @@ class Examination:
     with_logprobs: int
     seconds: float
     example: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 def examine_server(
@@ -52,7 +54,7 @@ def examine_server(
     """
     name = client.name()
     if local:
-        client.extra = {**local.extra, **client.extra}
+        client.offered = local.extra
     pictures = [data_url(canvas) for canvas in sheet.canvases]
     note(f"asking {name} {len(sheet.asked)} questions")
     began = time.monotonic()
@@ -63,7 +65,8 @@ def examine_server(
     verdict = _compared(local, asked, answers, note) if local else judge(asked, answers)
     unread = next((r.text for r, row in zip(replies, answers, strict=True) if np.isnan(row).any()), "")
     told = sum(shares(reply.logprobs, a.question.choices) is not None for a, reply in zip(asked, replies, strict=True))
-    return Examination(client.url, name, verdict, len(asked), len(sheet.asked), told, took, unread)
+    left_out = tuple(client.left_out())
+    return Examination(client.url, name, verdict, len(asked), len(sheet.asked), told, took, unread, left_out)
 
 
 def _compared(local: Local, asked: Sequence[Asked], answers: Shares, note: Callable[[str], None]) -> Verdict:

@@ -45,7 +45,9 @@ _MEANS: dict[str, Kind] = {  # the others mean shifted
 @dataclass(frozen=True)
 class Pointing:
     """Where the answers on one line point. ``at``: one of the places above; None for none of them. ``agree``: how many
-    of ``read`` answers name it; of the target itself where ``at`` is None. ``unread``: answers that name no place.
+    of ``read`` answers name it; of the target itself where ``at`` is None. ``unread``: answers that name no place on
+    this line. They point nowhere: what is left of answers that name the other line's places, its middle alone, would
+    seem to follow that line.
     """
 
     line: Line
@@ -109,7 +111,7 @@ def pointing(asked: Sequence[Asked], answers: NDArray[np.int64], line: Line) -> 
     n = len(read)
     follows = (
         n >= _LEAST
-        and agree[best] >= _FOLLOWS * n
+        and agree[best] >= _FOLLOWS * len(mine)
         and binomtest(agree[best], n, 1 / SIDE, alternative="greater").pvalue < _RARE
     )
     return Pointing(line, best if follows else None, agree[best if follows else "the target"], n, len(mine) - n)
@@ -182,7 +184,7 @@ def _nearer(far: NDArray[np.float64], others: Sequence[NDArray[np.float64]]) -> 
 
 
 def _unknown(points: Sequence[Pointing], seen: int, controls: int) -> str:
-    if all(point.read < _LEAST for point in points):
+    if all(point.read < _LEAST or point.unread > point.read for point in points):
         names = ", ".join(word for line in LINES for word in dict.fromkeys(PLACES[line]))
         return f"too few answers name a place ({names}); let it write more: --tokens 256"
     if controls and seen <= controls * 0.6:

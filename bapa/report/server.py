@@ -38,6 +38,8 @@ def rows(found: Examination) -> Iterator[tuple[str, str]]:
             name,
             f"same answer in {like.same} of {like.questions}, {like.distance:.3f} apart, with {like.says}",
         )
+    if found.left_out:
+        yield "not taken", f"{', '.join(found.left_out)}: asked without; the prompt may begin otherwise than there"
     if found.example:
         yield "not read", repr(found.example[:80])
     if verdict.kind == "cannot be told" and not verdict.likeness:

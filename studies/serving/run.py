@@ -57,8 +57,10 @@ def asked(checkpoint: Any, folder: Path) -> dict[str, Any]:
     """What one family's engine does under each scheme, named by its requests."""
     from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
+    from bapa.errors import UnsupportedModelError
     from bapa.integrations.vllm import engine as engines
     from bapa.integrations.vllm import worker
+    from bapa.integrations.vllm.architectures import ARCHITECTURES
     from bapa.integrations.vllm.checkpoint import readable
     from tests.integrations.vllm import recorder
     from tests.integrations.vllm.compare import SCHEMES, Case
@@ -67,8 +69,14 @@ def asked(checkpoint: Any, folder: Path) -> dict[str, Any]:
     worker.NAME = recorder.NAME
     case = Case(checkpoint, checkpoint.save(folder / "model"))
     options = {**SMALL, "distributed_executor_backend": type("InProcess", (UniProcExecutor,), {}), **checkpoint.engine}
-    engine = engines.start(readable(folder / "model", folder / "cache"), "native", options, rules=True)
+    rules = checkpoint.model_class in ARCHITECTURES
+    engine = engines.start(readable(folder / "model", folder / "cache"), "native", options, rules=rules)
     try:
+        if not rules:  # how far vLLM itself comes
+            own = case.compare(engine, "native")
+            raise UnsupportedModelError(
+                f"vLLM runs it natively, {own.tokens} of {own.prompts} with equal tokens; no balanced class"
+            )
         found = {scheme: case.compare(engine, scheme, scheme) for scheme in SCHEMES}
     finally:
         engines.stop(engine)

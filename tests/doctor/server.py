@@ -64,13 +64,14 @@ def shuffled(ids: Tensor, image: slice) -> Tensor:
 @dataclass
 class Served:
     """A model and what is done to its positions. ``logprobs``: whether answers have them. ``refuses``: what it says to
-    every picture. ``asked``: requests so far.
+    every picture. ``unknown``: a field that it refuses. ``asked``: requests so far.
     """
 
     name: str = "reference:places"
     change: Callable[[Tensor, slice], Tensor] = native
     logprobs: bool = True
     refuses: str = ""
+    unknown: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -118,6 +119,8 @@ def serving(served: Served) -> Iterator[str]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if served.refuses:
                 self._send(400, {"error": {"message": served.refuses}})
+            elif served.unknown in body:
+                self._send(422, {"detail": f"Unexpected fields in the request: {served.unknown}"})
             elif body.get("logprobs") and not served.logprobs:
                 self._send(400, {"error": {"message": "logprobs are not supported"}})
             else:

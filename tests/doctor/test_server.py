@@ -94,6 +94,38 @@ def test_without_logprobs_it_asks_once_in_vain(bench: Bench) -> None:
     assert len(bench.served.asked) == 90
 
 
+def test_a_field_that_the_server_does_not_take_is_left_out_and_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers' own server refuses fields that are not in OpenAI's list, and probabilities."""
+    monkeypatch.setattr(bench.served, "unknown", "add_special_tokens")
+    bench.served.asked.clear()
+    found = bench.examine(servers.native, logprobs=False)
+    assert found.asked == len(bench.served.asked) == 90
+    assert found.left_out == ("add_special_tokens",)
+    assert "add_special_tokens" in dict(rows(found))["not taken"]
+
+
+def test_a_server_that_cannot_list_its_models_says_what_to_type() -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(500)
+            self.end_headers()
+            self.wfile.write(b"Internal Server Error")
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises(
+            IntegrationError, match=r"refuses \(500\): Internal Server Error; name a model .*--model NAME"
+        ):
+            Client(f"http://127.0.0.1:{server.server_port}").name()
+        thread.join()
+
+
 @pytest.mark.slow
 def test_no_false_alarm_on_twenty_healthy_servers() -> None:
     served = Served()

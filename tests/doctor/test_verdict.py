@@ -73,6 +73,18 @@ def test_a_server_unlike_everything_is_wrong_where_transformers_tells_places() -
     assert judge(ASKED, given(None, 0, 3), native).kind == "wrong"
 
 
+def test_rows_named_where_the_column_is_asked_are_no_swap() -> None:
+    """A model that knows rows alone: of its answers about columns only the middle can be read, and follows the row."""
+    asked = draw(6, 1).asked
+    shares = np.full((len(asked), SIDE), np.nan)
+    for number, one in enumerate(asked):
+        if one.line == "row" or one.row == 1:
+            shares[number] = np.eye(SIDE)[one.row]
+    found = judge(asked, shares)
+    assert found.kind == "in use"
+    assert [point.at for point in found.pointing] == ["the target", None]
+
+
 def test_unread_answers_say_nothing() -> None:
     shares = np.full((len(ASKED), 3), np.nan)
     found = judge(ASKED, shares)

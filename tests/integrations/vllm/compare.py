@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,20 @@ from bapa.families.anatomy import find
 from tests.integrations.vllm.checkpoints import Checkpoint
 from tests.integrations.vllm.reference import Reference
 
-WRITTEN = 8
+WRITTEN = 12  # tokens of an answer: fewer leave the engine too early to fill its batch with long prompts
 SCHEMES = ("native", "bapa", "bapa:distance=62")
+
+
+def greedily(forbidden: Sequence[int], rule: str | None = None) -> SamplingParams:
+    """The likeliest tokens, none of the ``forbidden`` ones, under the ``rule`` that the request names."""
+    return SamplingParams(
+        temperature=0,
+        max_tokens=WRITTEN,
+        ignore_eos=True,
+        logit_bias=dict.fromkeys(forbidden, -100.0),
+        detokenize=False,
+        extra_args=None if rule is None else {"bapa": rule},
+    )
 
 
 @dataclass(frozen=True)
@@ -70,15 +83,7 @@ class Case:
         ``rule``.
         """
         assert engine.collective_rpc("record")[0] >= 1
-        wanted = SamplingParams(
-            temperature=0,
-            max_tokens=WRITTEN,
-            ignore_eos=True,
-            logit_bias=dict.fromkeys(self.forbidden, -100.0),
-            detokenize=False,
-            extra_args=None if rule is None else {"bapa": rule},
-        )
-        outputs = engine.generate(self.requests(), wanted, use_tqdm=False)
+        outputs = engine.generate(self.requests(), greedily(self.forbidden, rule), use_tqdm=False)
         seen, steps = engine.collective_rpc("recorded")[0]
         tokens = positions = moved = changed = 0
         for output, prompt, native in zip(outputs, self.prompts, self.native(), strict=True):

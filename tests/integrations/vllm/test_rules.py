@@ -9,15 +9,14 @@ import pytest
 pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm does that")
 
 from transformers import AutoTokenizer
-from vllm import SamplingParams
 from vllm.exceptions import VLLMValidationError
 
 from bapa.integrations.vllm import rules as rules_module
 from bapa.integrations.vllm.checkpoint import readable
 from tests.integrations.vllm.checkpoints import BY_NAME, Checkpoint
+from tests.integrations.vllm.compare import WRITTEN, greedily
 
 RULES = ("native", "bapa", "bapa:distance=62", "reverse")
-WRITTEN = 12
 
 
 class Case:
@@ -39,20 +38,12 @@ class Case:
         ]
         assert len(self.requests) == 16
 
-    def wanted(self, rule: str | None) -> SamplingParams:
-        return SamplingParams(
-            temperature=0,
-            max_tokens=WRITTEN,
-            ignore_eos=True,
-            logit_bias=dict.fromkeys(self.forbidden, -100.0),
-            detokenize=False,
-            extra_args=None if rule is None else {"bapa": rule},
-        )
-
     def write(self, engine: Any, rules: list[str | None]) -> tuple[dict[Any, list[list[int]]], int]:
         """What the engine writes to all requests under each rule, in turns, and how many tokens came from its cache."""
         pairs = [(request, rule) for request in self.requests for rule in rules]
-        outputs = engine.generate([r for r, _ in pairs], [self.wanted(rule) for _, rule in pairs], use_tqdm=False)
+        outputs = engine.generate(
+            [r for r, _ in pairs], [greedily(self.forbidden, rule) for _, rule in pairs], use_tqdm=False
+        )
         written: dict[Any, list[list[int]]] = {rule: [] for rule in rules}
         for (_, rule), output in zip(pairs, outputs, strict=True):
             written[rule].append(list(output.outputs[0].token_ids))
@@ -96,8 +87,8 @@ def test_a_rule_that_cannot_be_run_is_refused_and_the_engine_lives(case, small, 
         (7, "is no text"),
     ):
         with pytest.raises(VLLMValidationError, match=says):
-            engine.generate(case.requests[:1], case.wanted(rule), use_tqdm=False)
-        (answer,) = engine.generate(case.requests[:1], case.wanted("native"), use_tqdm=False)
+            engine.generate(case.requests[:1], greedily(case.forbidden, rule), use_tqdm=False)
+        (answer,) = engine.generate(case.requests[:1], greedily(case.forbidden, "native"), use_tqdm=False)
         assert len(answer.outputs[0].token_ids) == WRITTEN
 
 
@@ -106,4 +97,4 @@ def test_an_engine_without_rules_refuses_them(case, small, started):
         pytest.skip("one family is enough")
     engine = started(case.folder, "native", small)
     with pytest.raises(VLLMValidationError, match="takes no rule; start it with bapa serve --rules"):
-        engine.generate(case.requests[:1], case.wanted("bapa"), use_tqdm=False)
+        engine.generate(case.requests[:1], greedily(case.forbidden, "bapa"), use_tqdm=False)
