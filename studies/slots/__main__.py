@@ -1,13 +1,15 @@
-"""`python -m studies.slots run|trained|write`."""
+"""`python -m studies.slots run|trained|which|calibrated|write`."""
 
 from __future__ import annotations
 
 from studies.slots.page import STUDY
-from studies.slots.run import run, run_trained
+from studies.slots.run import run, run_calibrated, run_trained, run_which
 from studies.study import commands
 
 app = commands(STUDY, run)
 app.command("trained")(run_trained)
+app.command("which")(run_which)
+app.command("calibrated")(run_calibrated)
 
 if __name__ == "__main__":
     app()

@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import tempfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ from bapa.report import claims, words
 from bapa.stats import Settings
 from bapa.stats.bias import bias
 from studies.slots.page import STUDY
+from studies.slots.remedies import CALIBRATED, WHICH, calibrated, which
 from studies.slots.scripted import Scripted, redrawn, true_auc
 from studies.slots.trained import MODELS, trained
 
@@ -106,8 +108,32 @@ def run_trained(
     """Measure the trained models of several pictures under every scope and write the record."""
     for name in only or MODELS:
         with tempfile.TemporaryDirectory() as folder:
-            found = trained(models / name, MODELS[name], Path(folder), items, large, runs)
-        record = STUDY.record()
-        kept = {**record.get("trained", {}), name: found}
-        STUDY.keep({**record, "trained": {name: kept[name] for name in MODELS if name in kept}})
-        typer.echo(f"{name}: {found}")
+            _kept("trained", name, trained(models / name, MODELS[name], Path(folder), items, large, runs), MODELS)
+
+
+def run_which(
+    models: Annotated[Path, typer.Argument(help=f"Folder that holds {', '.join(WHICH)}, as trained.")],
+    only: Annotated[list[str] | None, typer.Option("--model", help="Only these; the record keeps the others.")] = None,
+) -> None:
+    """Ask which image shows what, with a position for each and with one for all, and write the record."""
+    for name in only or WHICH:
+        with tempfile.TemporaryDirectory() as folder:
+            _kept("which", name, which(models / name, Path(folder)), WHICH)
+
+
+def run_calibrated(
+    models: Annotated[Path, typer.Argument(help=f"Folder that holds {', '.join(CALIBRATED)}, as trained.")],
+    only: Annotated[list[str] | None, typer.Option("--model", help="Only these; the record keeps the others.")] = None,
+) -> None:
+    """Calibrate trained models of several pictures and write the record."""
+    for name in only or CALIBRATED:
+        with tempfile.TemporaryDirectory() as folder:
+            _kept("calibrated", name, calibrated(models / name, CALIBRATED[name], Path(folder)), CALIBRATED)
+
+
+def _kept(part: str, name: str, found: dict[str, Any], order: Iterable[str]) -> None:
+    """Keep what was ``found`` of one model in a ``part`` of the record, in the ``order`` of models."""
+    record = STUDY.record()
+    kept = {**record.get(part, {}), name: found}
+    STUDY.keep({**record, part: {name: kept[name] for name in order if name in kept}})
+    typer.echo(f"{name}: {found}")

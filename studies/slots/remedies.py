@@ -1,0 +1,77 @@
+"""What a shared position costs the sense of which image it is, and what `bapa calibrate` picks for several pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bapa.calibrate import calibrate
+from bapa.checkpoints import load
+from bapa.measure import measure
+from bapa.probe import Design, build
+from bapa.report import calibration
+from bapa.stats import Settings
+from studies.slots.trained import SEED, difference
+
+WHICH = {  # by model: the rule it was trained under
+    "which-uniform": "native",
+    "which-uniform-own": "bapa",
+    "which-uniform-shared": "bapa:scope=global",
+}
+OWN, SHARED = "bapa", "bapa:scope=global"
+RULES = ("native", OWN, SHARED, f"{OWN}:distance=native", f"{SHARED},distance=native")
+CALIBRATED = {"images-last": "images:8", "clip-last": "frames:8", "which-last": "images:8"}
+GUARDED = "which-last"  # the one that can tell which image it is
+ITEMS, PICKING, JUDGES = 60, 32, 40
+POOL = 160  # items, of which enough share no caption with those that pick
+SHOWN = ("auc_range", "auc", "range", "hit")
+
+
+def which(model: Path, folder: Path) -> dict[str, Any]:
+    """How often each rule lets a model name the right image of eight, and find what is there; and what one position
+    for all takes from that, against a position for each.
+    """
+    loaded = load(str(model))
+    told, found = (
+        measure(
+            loaded,
+            build("digits", folder / f"{task}-probe", Design(slots="images:8", task=task, items=ITEMS, seed=SEED + 2)),  # type: ignore[arg-type]
+            RULES,
+            folder / task,
+            audit=0,
+        )
+        for task in ("where", "match")
+    )
+    pairs = ((OWN, SHARED), (f"{OWN}:distance=native", f"{SHARED},distance=native"))
+    return {
+        "items": ITEMS,
+        "rules": {
+            rule: {
+                "named": told.bias["schemes"][rule]["overall"]["hit"],
+                "slots": [round(cell["hit"]["value"], 4) for cell in told.bias["schemes"][rule]["cells"]],
+                "auc": found.bias["schemes"][rule]["overall"]["auc"],
+            }
+            for rule in RULES
+        },
+        "shared": {one: {"own": own, **difference(told, own, one)["hit"]} for own, one in pairs},
+    }
+
+
+def calibrated(model: Path, slots: str, folder: Path) -> dict[str, Any]:
+    """What `bapa calibrate` picks, and what the items that judge say of it."""
+    probe = build("digits", folder / "probe", Design(slots=slots, items=POOL, seed=SEED + 3))
+    guards = []
+    if model.name == GUARDED:
+        guards = [build("digits", folder / "guard", Design(slots=slots, task="where", items=ITEMS, seed=SEED + 4))]
+    loaded = load(str(model))
+    settings = Settings(resamples=1000)
+    found = calibrate(
+        loaded, probe, folder / "model", items=PICKING, held_out=JUDGES, guards=guards, statistics=settings
+    ).found
+    return {
+        "chosen": found["chosen"],
+        "rules": {rule: {key: its[key] for key in SHOWN} for rule, its in found["held_out"].items()},
+        "says": found["against_native"]["says"],
+        "sentences": list(calibration.sentences(found)),
+        "guard": {rule["candidate"]: rule["hit"] for guard in found["guards"] for rule in guard["rules"]},
+    }
