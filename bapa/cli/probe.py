@@ -53,6 +53,9 @@ def probe(
     group_column: Annotated[str | None, typer.Option(help="Column whose equal values make near misses.")] = None,
     question_column: Annotated[str, typer.Option(help="Vqa: column of the question.")] = "question",
     answer_column: Annotated[str, typer.Option(help="Vqa: column of the answer.")] = "answer",
+    box_column: Annotated[
+        str | None, typer.Option(help="Crop: column of where the target stands, [left, top, width, height] in pixels.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
     strict: Annotated[bool, typer.Option(help="Make a picture that cannot be used an error.")] = False,
     render: Annotated[Path | None, typer.Option(help="Also write every canvas as a plain picture here.")] = None,
@@ -67,7 +70,7 @@ def probe(
         from bapa.checkpoints.alignment import fitted
 
         given |= fitted(align, given)
-    columns = Columns(image_column, caption_column, group_column, question_column, answer_column)
+    columns = Columns(image_column, caption_column, group_column, question_column, answer_column, box_column)
     built = build(source, folder, Design(**given), columns=columns, split=split, strict=strict)
     for entry in built.left_out:
         err.print(f"left out: {escape(str(entry))}", highlight=False, soft_wrap=True)

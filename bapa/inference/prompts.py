@@ -164,7 +164,7 @@ class Prompts:
             clips = [clip(canvas, self.slots.cols, held(self.processor)) for canvas in canvases]
             told = [VideoMetadata(len(one), fps=FPS, frames_indices=list(range(len(one)))) for one in clips]
             return {"videos": clips, "video_metadata": told, "do_sample_frames": False}
-        cut = self.slots.cols if self.slots.line else 1
+        cut = self.slots.cols if self.slots.apart else 1
         return {"images": [[Image.fromarray(part) for part in np.split(canvas, cut, 1)] for canvas in canvases]}
 
     def _written(self, text: str) -> str:

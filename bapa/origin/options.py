@@ -42,5 +42,11 @@ class Options:
 
 
 def check_slots(probe: Probe) -> None:
-    """Raise ConfigError where the slots of ``probe`` are pictures of their own."""
-    probe.needs_one_picture("bapa origin exchanges what the model sees between the cells of one picture")
+    """Raise ConfigError where the slots of ``probe`` are no places in one picture."""
+    why = "bapa origin exchanges what the model sees between the cells of one picture"
+    probe.needs_one_picture(why)
+    if probe.slots.varied:
+        raise ConfigError(
+            f"the slots of the probe in {probe.path} are {probe.slots.words} in one place, and {why}; take a probe "
+            "whose slots are places: bapa probe SOURCE --slots grid (or page, scene, crop)"
+        )

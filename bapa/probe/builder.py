@@ -135,7 +135,7 @@ def _write(
                 continue
             if not captions.isdisjoint(behind):
                 left_out.append(LeftOut(tile.where, "its caption is that of a background"))
-            elif aside and len(backdrops) < _BACKDROPS:
+            elif aside and len(backdrops) < _BACKDROPS and tile.image.shape[:2] != design.backdrop:
                 backdrops.append(tile)
                 behind |= captions
                 seen[tile.digest] = (tile.where, None)
@@ -176,8 +176,8 @@ def _write(
 
 
 def _cover(image: Pixels, design: Design) -> Pixels:
-    """A picture enlarged to cover the whole canvas."""
-    side = design.cell or 0
-    size = (design.cols * side, design.rows * design.tall)
+    """A picture enlarged to cover all that it stands behind."""
+    height, width = design.backdrop
+    size = (width, height)
     picture = plain(Image.fromarray(image))
     return np.asarray(picture if picture.size == size else ImageOps.fit(picture, size, Image.Resampling.BICUBIC))

@@ -59,7 +59,7 @@ class Canvases:
             raise ConfigError(
                 f"{path} holds 3 x 3 canvases without questions of their own: drop --rows, --cols and vqa"
             )
-        if design.kind in ("page", "scene"):
+        if design.kind in ("page", "scene", "crop") or design.places.varied:
             raise ConfigError(
                 f"{path} holds ready-made canvases, whose pictures have no captions of their own: drop --slots"
             )

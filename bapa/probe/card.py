@@ -91,7 +91,7 @@ def data_card(probe: Probe) -> str:
         cells=probe.cells,
         word=probe.slots.word,
         words=probe.slots.words,
-        line=f" Cut up, they are the {probe.slots.words} of one prompt." if probe.slots.line else "",
+        line=f" Cut up, they are the {probe.slots.words} of one prompt." if probe.slots.apart else "",
         rows=probe.rows,
         cols=probe.cols,
         canvases=len(probe.items) * probe.cells,

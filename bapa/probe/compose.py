@@ -39,6 +39,23 @@ def compose(canvas: Pixels, tiles: Iterable[Pixels | None], cols: int, cell: int
     return canvas
 
 
+def scaled(tile: Pixels, width: int, height: int) -> Pixels:
+    """A picture, uint8 (height, width, channels), at another size: each pixel the mean of the area that it covers."""
+    down, across = _weights(tile.shape[0], height), _weights(tile.shape[1], width)
+    total = tile.shape[0] * tile.shape[1]
+    sums = np.einsum("ab,bcd,ec->aed", down, tile.astype(np.float64), across, optimize=True)
+    return ((sums + total // 2) // total).astype(np.uint8)
+
+
+def _weights(of: int, to: int) -> NDArray[np.float64]:
+    """By how much each of ``of`` pixels counts in each of ``to``, (to, of); whole numbers, of which float64 makes exact
+    sums in any order.
+    """
+    ends, starts = np.arange(1, to + 1)[:, None] * of, np.arange(to)[:, None] * of
+    here = np.arange(of)[None] * to
+    return np.clip(np.minimum(ends, here + to) - np.maximum(starts, here), 0, None).astype(np.float64)
+
+
 def over(below: Pixels, tile: Pixels) -> Pixels:
     """A picture with its opacity, uint8 (height, width, 4), on another, (height, width, 3): the same everywhere."""
     region, picture = Image.fromarray(below), Image.fromarray(tile)

@@ -28,6 +28,7 @@ LINES: tuple[Line, ...] = get_args(Line)
 PLACES: dict[Line, tuple[str, ...]] = {"row": ("top", "middle", "bottom"), "column": ("left", "middle", "right")}
 NUMBERS = ("one", "two", "three", "four")
 INDICES = (*NUMBERS, "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_ALONE = ("scene", "crop", "sizes", "aspects")  # kinds of slots that show nothing but the target
 _FIELDS: dict[str, tuple[set[str], set[str]]] = {  # by task: the fields a prompt must hold, and may hold
     "match": ({"caption"}, set()),
     "evidence": ({"caption"}, set()),
@@ -57,7 +58,8 @@ class Design(BaseModel):
     slots: str | None = Field(
         None,
         description="where the target goes: grid (cells of one picture), images:8 (images of one prompt), frames:10 "
-        "(stills of one clip), page (regions of a page of text), scene (places of a natural picture)",
+        "(stills of one clip), page (regions of a page of text), scene (places of a natural picture), crop (places of "
+        "a window that moves over one), sizes:5, aspects:5 (of the target)",
     )
     cell: int | None = Field(None, ge=8, le=2048, description="side of a cell in pixels (digits: 24, pictures: 280)")
     background: Background | None = Field(
@@ -98,10 +100,14 @@ class Design(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> Design:
-        if self.kind == "scene" and self.distractors != "none":
-            raise ValueError("a scene shows the target alone; leave --distractors out, or use a grid")
-        if self.kind in ("page", "scene") and self.task == "count":
-            raise ValueError(f"nothing can be counted on a {self.kind}; use a grid or images:N")
+        if self.kind in _ALONE and self.distractors != "none":
+            raise ValueError(f"{self._spoken} shows the target alone; leave --distractors out, or use a grid")
+        if self.kind in ("page", *_ALONE) and self.task == "count":
+            raise ValueError(f"nothing can be counted on {self._spoken}; use a grid or images:N")
+        if self.kind == "crop" and self.background != "natural":
+            raise ValueError("with crop the window moves over a natural picture; leave --background out")
+        if self.places.varied and self.task in ("where", "order", "evidence", "point"):
+            raise ValueError(f"with {self.slots} the target stays in its place; use match, choice or vqa")
         if self.kind == "page" and self.task == "vqa":
             raise ValueError("a page shows captions, not the pictures that questions are about; use another --slots")
         if self.task == "evidence" and self.line:
@@ -128,6 +134,11 @@ class Design(BaseModel):
         return self
 
     @property
+    def _spoken(self) -> str:
+        """The slots in a message."""
+        return f"a picture of {self.slots}" if self.places.varied else f"a {self.kind}"
+
+    @property
     def bound(self) -> bool:
         """Whether near misses are bound to the target's cell."""
         return self.matches and self.near_miss and self.lures == "cell"
@@ -144,7 +155,7 @@ class Design(BaseModel):
 
     @property
     def line(self) -> bool:
-        """Whether the slots are pictures of their own."""
+        """Whether the slots stand in one row."""
         return self.places.line
 
     @property
@@ -159,6 +170,22 @@ class Design(BaseModel):
         """
         side = self.cell or 0
         return round(side * 2**0.5) if self.kind == "page" else side
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Height and width of a canvas in pixels: all cells, or that of the one in which the target changes itself."""
+        side = self.cell or 0
+        return (side, side) if self.places.varied else (self.rows * self.tall, self.cols * side)
+
+    @property
+    def backdrop(self) -> tuple[int, int]:
+        """Height and width of what stands behind the target, in pixels: the canvas, or all that a window of its size
+        moves over.
+        """
+        height, width = self.canvas
+        if self.kind != "crop":
+            return height, width
+        return height + (self.rows - 1) * self.tall, width + (self.cols - 1) * (self.cell or 0)
 
     @property
     def cells(self) -> int:
@@ -181,7 +208,7 @@ class Design(BaseModel):
 
 
 def _lined(options: dict[str, Any]) -> dict[str, Any]:
-    """``options`` with rows and columns of slots that stand in one line, and what a scene is.
+    """``options`` with rows and columns of slots that stand in one line, and what shows the target alone.
 
     Raises:
         ConfigError: no such slots, or rows and columns that contradict them.
@@ -189,8 +216,10 @@ def _lined(options: dict[str, Any]) -> dict[str, Any]:
     given = options.get("slots")
     kind, count = parse(given if isinstance(given, str) else None)
     options = {**options, "slots": None if given == "grid" else given}
-    if kind == "scene":
+    if kind in ("scene", "crop"):
         return {"distractors": "none", "background": "natural", **options}
+    if kind in _ALONE:
+        options = {"distractors": "none", **options}
     if count is None:
         return options
     if (options.get("rows", 1), options.get("cols", count)) != (1, count):

@@ -98,7 +98,7 @@ class Emoji(Table):
         return Path(row["image"])
 
     def backdrops(self, design: Design) -> Iterator[Tile]:
-        return backdrops(design) if design.kind == "scene" else iter(())
+        return backdrops(design) if design.kind in ("scene", "crop") else iter(())
 
     def filled(self, design: Design) -> Design:
         return super().filled(design.filled(cell=CELL))

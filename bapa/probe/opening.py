@@ -35,7 +35,7 @@ class Digits:
             if words
             else standard(design.task, design.kind)
         )
-        design = design.filled(cell=24, background="grey", items=240, prompts=(prompt,))
+        design = design.filled(cell=72 if design.places.varied else 24, background="grey", items=240, prompts=(prompt,))
         if (
             design.cells > _BOUND and design.distractors == "source"
         ):  # so many digits unlike what is asked about are not to be had
@@ -47,7 +47,7 @@ class Digits:
         return design.filled(answers="words" if words and few else "letters")
 
     def backdrops(self, design: Design) -> Iterator[Tile]:
-        return backdrops(design) if design.kind == "scene" else iter(())
+        return backdrops(design) if design.kind in ("scene", "crop") else iter(())
 
     def wanted(self, design: Design) -> int:
         return pool_size(design.items or 0, design)
@@ -62,7 +62,11 @@ class Digits:
         from bapa.probe import digits
 
         return digits.source(
-            "probe", tiles=self.wanted(design), size=design.cell or 0, seed=design.seed, clear=design.kind == "scene"
+            "probe",
+            tiles=self.wanted(design),
+            size=design.cell or 0,
+            seed=design.seed,
+            clear=design.kind in ("scene", "crop"),
         )
 
 
@@ -83,7 +87,7 @@ def _open(source: str, design: Design, columns: Columns, split: str) -> Source:
             raise ConfigError(
                 "digits have no questions of their own; vqa needs a source with columns question and answer"
             )
-        if design.background == "natural" and design.kind != "scene":
+        if design.background == "natural" and design.kind not in ("scene", "crop"):
             raise ConfigError("digits have no natural background; accepted are white, grey and mean")
         return Digits()
     path = Path(source)

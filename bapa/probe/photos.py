@@ -17,7 +17,7 @@ _LEAST = 0.5  # share of the photograph's side that a window shows at least
 
 
 def backdrops(design: Design) -> Iterator[Tile]:
-    """Windows in the shape of the canvas, drawn from the design's seed."""
+    """Windows in the shape of what they stand behind, drawn from the design's seed."""
     from sklearn.datasets import load_sample_images
 
     photos = load_sample_images().images
@@ -25,8 +25,9 @@ def backdrops(design: Design) -> Iterator[Tile]:
     for number in range(COUNT):
         photo = photos[number % len(photos)]
         height, width, _ = photo.shape
-        largest = min(height / design.rows, width / design.cols)
+        rows, cols = (side / (design.cell or 1) for side in design.backdrop)
+        largest = min(height / rows, width / cols)
         size = largest * rng.uniform(_LEAST, 1)
-        tall, wide = round(size * design.rows), round(size * design.cols)
+        tall, wide = round(size * rows), round(size * cols)
         top, left = (int(rng.integers(room + 1)) for room in (height - tall, width - wide))
         yield Tile(photo[top : top + tall, left : left + wide], "", f"photograph {number}")

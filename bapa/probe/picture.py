@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -72,6 +74,40 @@ def read_picture(data: Path | bytes, side: int, *, clear: bool = False) -> Pixel
         return np.asarray(ImageOps.contain(picture, (side, side), Image.Resampling.LANCZOS))
     except ValueError:  # a side would have no pixel left
         raise UnusableError(f"{picture.width} x {picture.height} px do not fit a cell of {side} px") from None
+
+
+def read_around(data: Path | bytes, box: Any, side: int, size: tuple[int, int]) -> Pixels:
+    """What surrounds a target in its own picture, uint8 (*size, 3), the target in the middle and no longer than
+    ``side``; smaller ones are not enlarged.
+
+    Args:
+        data: the picture.
+        box: where the target stands in it: left, top, width and height in pixels, a list or the JSON of one.
+        side: of a cell, in pixels.
+        size: height and width of what is wanted, in pixels.
+
+    Raises:
+        UnusableError: it cannot be read, the box is none, or the picture ends too near to it.
+    """
+    try:
+        told = json.loads(box) if isinstance(box, str) else box
+        left, top, width, height = (float(number) for number in told)
+    except (TypeError, ValueError):
+        raise UnusableError(f"its box is {box!r}; write [left, top, width, height] in pixels") from None
+    picture = read(data)
+    inside = 0 <= left < left + width <= picture.width and 0 <= top < top + height <= picture.height
+    if not inside:  # not a number fails too
+        raise UnusableError(f"its box {box!r} does not lie in its {picture.width} x {picture.height} px")
+    scale = max(1.0, max(width, height) / side)
+    far, high = size[1] * scale / 2, size[0] * scale / 2
+    x, y = left + width / 2, top + height / 2
+    room = min(x - far, picture.width - x - far, y - high, picture.height - y - high)
+    if room < 0:
+        raise UnusableError(
+            f"a window in which its box visits every place needs {-room:.0f} px more of the picture than there are"
+        )
+    part = picture.resize((size[1], size[0]), Image.Resampling.LANCZOS, (x - far, y - high, x + far, y + high))
+    return np.asarray(part)
 
 
 def plain(picture: Image.Image, *, clear: bool = False) -> Image.Image:

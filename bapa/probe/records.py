@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from bapa.errors import ProbeError
+from bapa.errors import ConfigError, ProbeError
 from bapa.probe.design import Design
 from bapa.probe.lines import read_csv, read_jsonl
 from bapa.probe.names import find, pictures, plain_name, printable
-from bapa.probe.picture import UnusableError, read_picture
+from bapa.probe.picture import UnusableError, read_around, read_picture
 from bapa.probe.source import Columns, pool_size
 from bapa.probe.tile import LeftOut, Tile
 from bapa.probe.wording import standard
@@ -44,6 +44,10 @@ class Table(ABC):
         self.wanted_columns = {"caption": columns.caption}  # what a tile says: in which column it stands
         if columns.group:
             self.wanted_columns["group"] = columns.group
+        if columns.box:
+            if design.kind != "crop":
+                raise ConfigError(f"column {columns.box!r} tells where targets stand, which --slots crop is about")
+            self.wanted_columns["box"] = columns.box
         if design.task == "vqa":
             self.wanted_columns |= {"question": columns.question, "answer": columns.answer}
 
@@ -108,10 +112,14 @@ class Table(ABC):
                 raise UnusableError(
                     f"{len(row[None])} fields more than the first line has; put text that holds a comma in quotes"
                 )
-            said = {name: self._said(row, column) for name, column in self.wanted_columns.items()}
+            spoken = {name: column for name, column in self.wanted_columns.items() if name != "box"}
+            said = {name: self._said(row, column) for name, column in spoken.items()}
             caption, *also = said.pop("caption")
             first = {name: values[0] for name, values in said.items()}
-            picture = read_picture(self.picture(row), design.cell or 0, clear=design.kind == "scene")
+            if self.columns.box:
+                around = read_around(self.picture(row), row.get(self.columns.box), design.cell or 0, design.backdrop)
+                return Tile(around, caption, where, first, tuple(also))
+            picture = read_picture(self.picture(row), design.cell or 0, clear=design.kind in ("scene", "crop"))
             return Tile(picture, caption, where, first, tuple(also))
         except UnusableError as why:
             return LeftOut(where, str(why))

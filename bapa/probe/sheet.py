@@ -42,7 +42,7 @@ def contact_sheet(probe: Probe) -> Image.Image:
 
 def _summary(probe: Probe) -> str:
     design, count = probe.design, len(probe.items)
-    size = f"{probe.width // (probe.cols if probe.slots.line else 1)} x {probe.height} px"
+    size = f"{probe.width // (probe.cols if probe.slots.apart else 1)} x {probe.height} px"
     shown = {"images": f"prompts of images of {size}", "frames": f"clips of {size}", "page": f"pages of {size}"}.get(
         probe.slots.kind, f"canvases of {size}"
     )
@@ -84,7 +84,7 @@ def _strips(sheet: Image.Image, probe: Probe, item: Item, left: int, top: int) -
     """The target in every image or frame, one below the other."""
     pitch = _CANVAS // probe.cells
     for slot in range(probe.cells):
-        small = _thumbnail(probe, item, slot, min(_CANVAS, (pitch - 4) * probe.cols), 2)
+        small = _thumbnail(probe, item, slot, min(_CANVAS, (pitch - 4) * (probe.cols if probe.slots.apart else 1)), 2)
         sheet.paste(small, (left, top + slot * pitch))
 
 
@@ -94,9 +94,12 @@ def _thumbnail(probe: Probe, item: Item, cell: int, side: int, line: int) -> Ima
     scale = side / max(canvas.size)
     how = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS
     canvas = canvas.resize((round(canvas.width * scale), round(canvas.height * scale)), how)
-    row, col = divmod(cell, probe.cols)
-    px, tall = probe.cell_px * scale, probe.design.tall * scale
-    box = (round(col * px), round(row * tall), round((col + 1) * px) - 1, round((row + 1) * tall) - 1)
+    left, top, wide, high = probe.slots.box(cell)
+    px = wide * canvas.width
+    box = (
+        *(round(left * canvas.width), round(top * canvas.height)),
+        *(round((left + wide) * canvas.width) - 1, round((top + high) * canvas.height) - 1),
+    )
     draw = ImageDraw.Draw(canvas)
     draw.rectangle((0, 0, canvas.width - 1, canvas.height - 1), outline=_LINE)
     draw.rectangle(box, outline=_ACCENT, width=max(1, min(line, round(px / 10))))

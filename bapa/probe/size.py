@@ -20,13 +20,13 @@ def check_memory(tiles: int, design: Design) -> None:
         ConfigError: they do not.
     """
     items = design.items or tiles
-    cell = design.cell or 0
-    canvas = 3 * design.cells * cell * design.tall
+    height, width = design.canvas
+    canvas = 3 * height * width
     needed = tiles * _TILE + items * (_ITEM + design.cells * _CELL) + _CANVASES * canvas
     free = psutil.virtual_memory().available
     if needed > free:
         raise ConfigError(
-            f"{items:,} items on canvases of {design.cols * cell} x {design.rows * design.tall} px need about "
+            f"{items:,} items on canvases of {width} x {height} px need about "
             f"{needed / 2**30:,.1f} GiB of memory, {free / 2**30:,.1f} GiB are free; ask for fewer: --items NUMBER, or "
             "for smaller cells: --cell PIXELS"
         )

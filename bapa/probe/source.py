@@ -15,7 +15,8 @@ class Columns:
     """Which columns of a source hold what; ``image`` is ``file_name`` in a folder and ``image`` elsewhere.
 
     ``group`` names a column whose equal values make two pictures near misses of each other (e.g. a class); without it,
-    similar captions do.
+    similar captions do. ``box``: with the slots ``crop``, a column that tells where the target stands in its picture,
+    ``[left, top, width, height]`` in pixels.
     """
 
     image: str | None = None
@@ -23,6 +24,7 @@ class Columns:
     group: str | None = None
     question: str = "question"
     answer: str = "answer"
+    box: str | None = None
 
 
 class Source(Protocol):
@@ -54,7 +56,7 @@ class Source(Protocol):
         """What stands behind the pictures, where the source makes it itself: of any size, in the canvas's shape."""
 
     def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
-        """The pictures one by one, no side longer than ``design.cell``."""
+        """The pictures one by one, no side longer than ``design.cell``, or as large as ``design.backdrop``."""
 
 
 def pool_size(items: int, design: Design) -> int:

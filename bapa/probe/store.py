@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from bapa.errors import ConfigError, ProbeError
-from bapa.probe.compose import Pixels, compose, ground
+from bapa.probe.compose import Pixels, compose, ground, scaled
 from bapa.probe.design import Design
 from bapa.probe.item import ITEMS, Item, Items
 from bapa.probe.placement import EMPTY, arrange
@@ -55,7 +55,8 @@ class Probe:
         self._reader = pq.ParquetFile(path / "tiles.parquet", memory_map=True)
         self._lock = Lock()
         self._ground = ground(self.height, self.width, self.colour)
-        self.tile = lru_cache(max(_CACHE_BYTES // (3 * self.cell_px**2), 2 * self.cells))(self._decode)
+        height, width = self.design.backdrop if self.slots.kind == "crop" else (self.cell_px, self.cell_px)
+        self.tile = lru_cache(max(_CACHE_BYTES // (3 * height * width), 2 * self.cells))(self._decode)
 
     @classmethod
     def load(cls, path: str | Path) -> Probe:
@@ -120,12 +121,12 @@ class Probe:
     @property
     def height(self) -> int:
         """Height of a canvas in pixels."""
-        return self.rows * self.design.tall
+        return self.design.canvas[0]
 
     @property
     def width(self) -> int:
         """Width of a canvas in pixels."""
-        return self.cols * self.cell_px
+        return self.design.canvas[1]
 
     def compose(self, item: Item, cell: int) -> Pixels:
         """The canvas of ``item`` with its target at ``cell``, uint8 (height, width, 3). Images and frames stand side by
@@ -133,7 +134,13 @@ class Probe:
 
         All questions about the item in that cell are about this canvas, absent ones too.
         """
-        canvas = self._ground if item.background is None else self.tile(item.background)
+        if self.slots.kind == "crop" and self.tile(item.target).shape[:2] == self.design.backdrop:
+            return self._behind(self.tile(item.target), cell).copy()  # it stands in its own photograph
+        canvas = self._ground if item.background is None else self._behind(self.tile(item.background), cell)
+        if self.slots.varied:
+            tile, (wide, high) = self.tile(item.target), self.slots.scale(cell)
+            size = (max(1, round(tile.shape[1] * wide)), max(1, round(tile.shape[0] * high)))
+            return compose(canvas, [scaled(tile, *size)], 1, self.cell_px)
         layout = arrange(item.layout, item.home, cell, self.design.placement)
         return compose(
             canvas,
@@ -143,9 +150,18 @@ class Probe:
             self.design.tall,
         )
 
+    def _behind(self, picture: Pixels, cell: int) -> Pixels:
+        """What stands behind a target at ``cell``: a picture, or a window of it, so that what surrounds the target is
+        the same in every cell.
+        """
+        row, col = divmod(cell, self.cols)
+        top = (self.rows - 1 - row) * self.design.tall if self.slots.kind == "crop" else 0
+        left = (self.cols - 1 - col) * self.cell_px if self.slots.kind == "crop" else 0
+        return picture[top : top + self.height, left : left + self.width]
+
     def cut(self, canvas: Pixels) -> list[Pixels]:
         """The pictures that a model is shown: the canvas, or the images or frames that stand on it."""
-        return list(np.split(canvas, self.cols, 1)) if self.slots.line else [canvas]
+        return list(np.split(canvas, self.cols, 1)) if self.slots.apart else [canvas]
 
     def needs_one_picture(self, why: str) -> None:
         """Say beforehand that something cannot be done where the slots are pictures of their own.
@@ -153,7 +169,7 @@ class Probe:
         Raises:
             ConfigError: they are. ``why``: what needs them in one picture, and what for.
         """
-        if self.slots.line:
+        if self.slots.apart:
             of = "prompt" if self.slots.kind == "images" else "clip"
             raise ConfigError(
                 f"the slots of the probe in {self.path} are {self.slots.words} of one {of}, and {why}; take a probe "

@@ -17,7 +17,8 @@ _LONGEST = 300  # characters of a name in a message
 class Tile:
     """A captioned picture, ready to be laid into a cell.
 
-    ``image``: uint8 (height, width, 3), no side longer than the cell's. ``where``: what to call it in messages (a path,
+    ``image``: uint8 (height, width, 3), no side longer than the cell's; or, where a window is to move over the picture
+    that the target stands in, all that it may show. ``where``: what to call it in messages (a path,
     a row, a scan). ``attributes``: what else the source says about it, e.g. ``digit`` and ``colour``, or ``question``
     and ``answer``. ``also``: further captions that are true of it, so that none is asked about as absent.
     """

@@ -20,6 +20,7 @@ class _Shown:
     reading: str = "Take the {things} in their order. "
 
 
+_OBJECT = _Shown("object", "objects", "the objects in this image", "Divide the image into a grid. Its")
 _KINDS: dict[Kind, _Shown] = {
     "grid": _Shown(
         "sub-image",
@@ -33,7 +34,10 @@ _KINDS: dict[Kind, _Shown] = {
     "page": _Shown(
         "sentence", "sentences", "the sentences on this page", "Divide the page into a grid of equal blocks. Its"
     ),
-    "scene": _Shown("object", "objects", "the objects in this image", "Divide the image into a grid. Its"),
+    "scene": _OBJECT,
+    "crop": _OBJECT,
+    "sizes": _OBJECT,
+    "aspects": _OBJECT,
 }
 
 WHERE_IN_WORDS = "In which {line} is {caption}? Answer with one word."

@@ -76,7 +76,7 @@ def examples(answers: pd.DataFrame, probe: Probe, schemes: Sequence[str], base: 
     found = []
     for number in choose(right):
         item = by_id[number]
-        side = _SIDE * (probe.cells // 2 if probe.slots.line else 1)
+        side = _SIDE * (probe.cells // 2 if probe.slots.apart else 1)
         canvases = [_thumbnail(probe.compose(item, cell), side) for cell in range(probe.cells)]
         text = next(question.text for question in probe.questions(item, 0) if question.kind == "present")
         found.append(
@@ -85,8 +85,8 @@ def examples(answers: pd.DataFrame, probe: Probe, schemes: Sequence[str], base: 
                 question=text,
                 why=f"item {number}: right in {right[number]} of {probe.cells} {probe.slots.words} under {base}",
                 slots=probe.slots,
-                rows=probe.cells if probe.slots.line else probe.rows,
-                cols=1 if probe.slots.line else probe.cols,
+                rows=probe.cells if probe.slots.apart else probe.rows,
+                cols=1 if probe.slots.apart else probe.cols,
                 width=canvases[0].width,
                 height=canvases[0].height,
                 pictures=[_png(canvas) for canvas in canvases],

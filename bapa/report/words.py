@@ -253,6 +253,9 @@ _ASKED: dict[Kind, str] = {
     "frames": "which frame of a clip shows the content",
     "page": "where on the page the content stands",
     "scene": "where in the scene the content stands",
+    "crop": "where in a window over the scene the content stands",
+    "sizes": "how large the content is",
+    "aspects": "how wide or tall the content is drawn",
 }
 
 

@@ -11,7 +11,12 @@ from bapa.stats.text import percent, with_interval
 from studies.study import Blocks, Study, table
 
 TRUTHS = {"steep": "uneven", "even": "even"}
-NINE = ("grid", "page", "scene")  # kinds of three by three slots, whose scripted answers differ by their draws only
+NINE = (
+    "grid",
+    "page",
+    "scene",
+    "crop",
+)  # kinds of three by three slots, whose scripted answers differ by their draws only
 HEAD = ["slots", "planted", "range of the AUC", "mean measured", "interval holds it", "called uneven", "evened"]
 COUNTS = ("holds", "uneven", "evened")
 
@@ -47,7 +52,7 @@ def _with_nine(kinds: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for kind, truths in kinds.items():
         yield f"`{kind}`", truths
     if set(NINE) <= kinds.keys():
-        yield "the three of nine slots", {truth: _together([kinds[kind][truth] for kind in NINE]) for truth in TRUTHS}
+        yield "the four of nine slots", {truth: _together([kinds[kind][truth] for kind in NINE]) for truth in TRUTHS}
 
 
 def _together(found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -24,8 +24,11 @@ ITEMS: dict[str, dict[str, Any]] = {
     "frames": {"slots": "frames:10"},
     "page": {"slots": "page"},
     "scene": {"slots": "scene", "cell": 96},
+    "crop": {"slots": "crop", "cell": 96},
+    "sizes": {"slots": "sizes:5"},
+    "aspects": {"slots": "aspects:5"},
 }
-MAPS = ("images", "page")
+MAPS = ("images", "page", "sizes")
 _CARD = (48, 168, 1592, 592)  # px of a contact sheet: the first of its items
 _WIDTH = 1100
 

@@ -30,7 +30,7 @@ from studies.slots.remedies import CALIBRATED, WHICH, calibrated, which
 from studies.slots.scripted import Scripted, redrawn, true_auc
 from studies.slots.trained import MODELS, trained
 
-KINDS = ("grid", "images:8", "frames:10", "page", "scene")
+KINDS = ("grid", "images:8", "frames:10", "page", "scene", "crop", "sizes:5", "aspects:5")
 ITEMS = 100
 LOW, HIGH = 0.3, 0.9  # planted hit rates of the first and of the last slot; an even model has their middle everywhere
 SCHEMES = ("native", "bapa")

@@ -1,4 +1,4 @@
-"""Kinds of slots: images of a prompt, frames of a clip, regions of a page, places of a scene."""
+"""Kinds of slots: images of a prompt, frames of a clip, regions of a page, places of a scene, sizes, aspect ratios."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bapa.errors import ConfigError
-from bapa.probe import Design, Probe, build, fonts, render
-from bapa.probe.compose import over
+from bapa.probe import Columns, Design, Probe, build, fonts, render
+from bapa.probe.compose import over, scaled
 from bapa.probe.slots import Slots
 from tests.probe.conftest import write_folder
 
-KINDS = ("images:4", "frames:3", "page", "scene")
+KINDS = ("images:4", "frames:3", "page", "scene", "crop", "sizes:4", "aspects:3")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,12 @@ def probes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Probe]:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"slots": "images"}, "slots = 'images': accepted are grid, page and scene, images:N"),
+        ({"slots": "images"}, "slots = 'images': accepted are grid, page, scene and crop, and with N from 2 to 12"),
+        ({"slots": "sizes"}, "sizes:N"),
+        ({"slots": "crop:3"}, "accepted are"),
+        ({"slots": "sizes:4", "task": "where"}, "with sizes:4 the target stays in its place; use match, choice or vqa"),
+        ({"slots": "aspects:3", "distractors": "source"}, "a picture of aspects:3 shows the target alone"),
+        ({"slots": "crop", "background": "white"}, "with crop the window moves over a natural picture"),
         ({"slots": "images:1"}, "2 to 12"),
         ({"slots": "images:13"}, "2 to 12"),
         ({"slots": "page:9"}, "accepted are"),
@@ -68,7 +74,7 @@ def test_the_target_goes_through_the_pictures_and_the_others_stay(probes: dict[s
 
 
 def test_one_picture_is_not_cut(probes: dict[str, Probe]) -> None:
-    for kind in ("grid", "page", "scene"):
+    for kind in ("grid", "page", "scene", "crop"):
         canvas = probes[kind].compose(probes[kind].items[0], 4)
         (only,) = probes[kind].cut(canvas)
         assert only is canvas
@@ -182,6 +188,90 @@ def test_scenes_of_photographs_set_some_aside(folder: Path, tmp_path: Path) -> N
     assert all(set(item.layout) == {-1, item.target} for item in probe.items)
 
 
+def test_a_crop_moves_a_window_over_one_scene(probes: dict[str, Probe]) -> None:
+    probe = probes["crop"]
+    item = probe.items[0]
+    photo = probe.tile(item.background)
+    assert photo.shape == (5 * 24, 5 * 24, 3)
+    for other in range(9):
+        row, col = divmod(other, 3)
+        whole = photo.copy()  # with the target where the window puts it
+        top, left = 48, 48
+        whole[top : top + 24, left : left + 24] = over(photo[top : top + 24, left : left + 24], probe.tile(item.target))
+        window = whole[(2 - row) * 24 :, (2 - col) * 24 :][:72, :72]
+        assert np.array_equal(probe.compose(item, other), window), "all around the target moves with it"
+
+
+def test_a_crop_of_a_photograph_keeps_its_own_background(folder: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    noise = np.random.default_rng(0).integers(0, 256, (24, 300, 400, 3), dtype=np.uint8)
+    boxes: list[object] = [[150 + n, 120, 64, 32] for n in range(24)]
+    boxes[:3] = [[150, 120, 300, 32], "somewhere", [20, 120, 64, 32]]
+    for row, pixels, box in zip(rows, noise, boxes, strict=True):
+        Image.fromarray(pixels).save(folder / row["file_name"])
+        row["box"] = box
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    design = Design(slots="crop", rows=2, cols=2, cell=32)
+    probe = build(str(folder), tmp_path / "P", design, columns=Columns(box="box"))
+    reasons = sorted(entry.reason for entry in probe.left_out)
+    assert len(probe.items) == 21
+    assert reasons == [
+        "a window in which its box visits every place needs 44 px more of the picture than there are",
+        "its box [150, 120, 300, 32] does not lie in its 400 x 300 px",
+        "its box is 'somewhere'; write [left, top, width, height] in pixels",
+    ]
+    item = next(item for item in probe.items if item.caption == rows[10]["caption"])
+    left, top, width, height = boxes[10]  # type: ignore[misc]
+    x, y = left + width / 2, top + height / 2  # a box of 64 px becomes a cell of 32: half the size
+    for slot in range(4):
+        row_, col = divmod(slot, 2)
+        shown = probe.compose(item, slot)
+        start = (x - 32 - 64 * col, y - 32 - 64 * row_)
+        own = Image.fromarray(noise[10]).resize(
+            (64, 64), Image.Resampling.LANCZOS, (*start, start[0] + 128, start[1] + 128)
+        )
+        assert shown.shape == (64, 64, 3)
+        assert np.abs(shown[4:-4, 4:-4].astype(int) - np.asarray(own)[4:-4, 4:-4]).max() <= 1
+    with pytest.raises(ConfigError, match="--slots crop"):
+        build(str(folder), tmp_path / "Q", Design(cell=32), columns=Columns(box="box"))
+
+
+@pytest.mark.parametrize("kind", ["sizes:4", "aspects:3"])
+def test_a_target_changes_in_the_middle_of_one_picture(probes: dict[str, Probe], kind: str) -> None:
+    probe = Probe.load(probes[kind].path)
+    assert (probe.height, probe.width, probe.rows, probe.cols) == (72, 72, 1, int(kind[-1]))
+    item, sizes = probe.items[0], []
+    for slot in range(probe.cells):
+        canvas = probe.compose(item, slot)
+        assert canvas.shape == (72, 72, 3)
+        assert probe.cut(canvas) == [canvas]
+        rows, cols = (np.flatnonzero((canvas != probe.colour).any(-1).any(axis)) for axis in (1, 0))
+        left, top, wide, high = (72 * share for share in probe.slots.box(slot))
+        sizes.append((wide, high))
+        assert top - 1 <= rows[0]
+        assert rows[-1] < top + high + 1
+        assert left - 1 <= cols[0]
+        assert cols[-1] < left + wide + 1
+        tile = probe.tile(item.target)
+        inner = canvas[(72 - round(high)) // 2 :, (72 - round(wide)) // 2 :][: round(high), : round(wide)]
+        assert np.abs(inner.mean((0, 1)) - tile.mean((0, 1))).max() < 1, "the same content"
+    if kind == "sizes:4":
+        assert np.allclose([wide for wide, _ in sizes], 72 * 0.25 ** np.array([1, 2 / 3, 1 / 3, 0]))
+        assert np.array_equal(probe.compose(item, 3), probe.tile(item.target)), "the largest is as large as the picture"
+    else:
+        assert np.allclose([wide / high for wide, high in sizes], [0.5, 1, 2])
+        assert np.allclose([wide * high for wide, high in sizes], 72**2 / 2), "and no larger"
+
+
+@pytest.mark.parametrize("size", [(7, 5), (20, 20), (13, 31)])
+def test_scaling_takes_the_mean_of_the_area_that_a_pixel_covers(size: tuple[int, int]) -> None:
+    tile = np.random.default_rng(1).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    width, height = size
+    fine = tile.repeat(height, 0).repeat(width, 1).astype(float)  # every pixel of both is whole
+    means = fine.reshape(height, 20, width, 20, 3).mean((1, 3))
+    assert np.abs(scaled(tile, width, height) - means).max() <= 0.5 + 1e-9
+
+
 def test_mixing_is_exact_at_both_ends() -> None:
     below = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
     tile = np.full((16, 16, 4), 200, np.uint8)
@@ -213,6 +303,9 @@ def test_who_needs_one_picture_says_so_beforehand(probes: dict[str, Probe], tmp_
     assert not (tmp_path / "task").exists()
     check_slots(probes["page"])
     check_slots(probes["scene"])
+    check_slots(probes["crop"])
+    with pytest.raises(ConfigError, match=r"are sizes in one place, and bapa origin exchanges .* --slots grid"):
+        check_slots(probes["sizes:4"])
 
 
 @pytest.mark.parametrize(
@@ -223,12 +316,21 @@ def test_who_needs_one_picture_says_so_beforehand(probes: dict[str, Probe], tmp_
         (Slots("frames", 1, 8), "frame 6", "in frame 6", "the worst frame of all frames"),
         (Slots("page", 3, 3), "row 2, column 3", "at the middle right", "the worst region of all regions"),
         (Slots("scene", 3, 3), "row 2, column 3", "at the middle right", "the worst place of all places"),
+        (Slots("crop", 3, 3), "row 2, column 3", "at the middle right", "the worst place of all places"),
+        (Slots("sizes", 1, 6), "size 100 %", "at size 100 %", "the worst size of all sizes"),
+        (
+            Slots("aspects", 1, 6),
+            "aspect ratio 2:1",
+            "at aspect ratio 2:1",
+            "the worst aspect ratio of all aspect ratios",
+        ),
     ],
 )
 def test_what_people_call_a_slot(slots: Slots, name: str, where: str, said: str) -> None:
     assert slots.name(5) == name
     assert slots.where(5) == where
     assert slots.say("the worst cell of all cells") == said
+    assert slots.say("the place matters") == f"the {slots.word if slots.varied else 'place'} matters"
     assert slots.say("Cells cancel") == f"{slots.words.capitalize()} cancel"
     assert Slots.of({"rows": slots.rows, "cols": slots.cols, **slots.record}) == slots
 

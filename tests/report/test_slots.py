@@ -63,6 +63,23 @@ def test_the_page_speaks_of_images(images: Run) -> None:
     assert len({*keys[:4]}) == 4, "the outline goes through the strip"
 
 
+def test_the_page_speaks_of_sizes(tmp_path: Path) -> None:
+    run = made(tmp_path, "sizes:4")
+    text = write([run.path]).read_text("utf-8")
+    plain = re.sub(r"\s+", " ", re.sub(r"<(style|script).*?</\1>|<[^>]+>", " ", text, flags=re.DOTALL))
+    assert "Does the answer depend on how large the content is?" in plain
+    assert "The same content was moved through every size in turn" in plain
+    assert "10 items in each of 4 sizes, from digits" in plain
+    assert "cell" not in plain.split("How to read this")[1].split("Could this be chance?")[0]
+    assert "the place" not in " ".join(words.findings(run.bias))
+    own = [float(width) for width in re.findall(r'class="key" x="[\d.]+" y="[\d.]+" width="([\d.]+)"', text)[:4]]
+    assert [round(width / own[-1], 2) for width in own] == [0.25, 0.4, 0.63, 1.0], (
+        "the outline is as large as the target"
+    )
+    shown = view.rate_map(run.bias, "native", cell("auc"))
+    assert [one.tip.split(":")[0] for one in shown.cells] == ["Size 25 %", "Size 40 %", "Size 63 %", "Size 100 %"]
+
+
 def test_a_grid_says_what_it_said() -> None:
     bias = fake_bias({"native": SKEWED, "bapa": FLAT})
     assert words.through([bias]) == "every cell of a grid"

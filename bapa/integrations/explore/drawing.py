@@ -26,11 +26,14 @@ def cards(shown: Sequence[Shown], canvas: Pixels, cell: int, slots: Slots) -> st
     most = max(1e-6, *(abs(margin) for each in shown for margin in each.margins))
     scale = Scale("PuOr", -most, most)
     template = _environment().get_template("cards.html.j2")
+    wide, high = _picture(slots)
     return template.render(
         cards=[_card(each, cell, slots, scale) for each in shown],
         picture=_data_uri(canvas),
         width=slots.cols * _SIDE,
         height=slots.rows * _SIDE,
+        wide=wide,
+        high=high,
         words=slots.words,
         word=slots.word,
         stops=scale.stops(),
@@ -39,8 +42,13 @@ def cards(shown: Sequence[Shown], canvas: Pixels, cell: int, slots: Slots) -> st
     )
 
 
+def _picture(slots: Slots) -> tuple[int, int]:
+    """Width and height at which a canvas is drawn: that of its cells, or of one picture."""
+    return (3 * _SIDE, 3 * _SIDE) if slots.varied else (slots.cols * _SIDE, slots.rows * _SIDE)
+
+
 def _card(shown: Shown, cell: int, slots: Slots, scale: Scale) -> dict[str, object]:
-    rows, cols = slots.rows, slots.cols
+    cols = slots.cols
     cells = [
         {
             "x": place % cols * _SIDE,
@@ -56,14 +64,15 @@ def _card(shown: Shown, cell: int, slots: Slots, scale: Scale) -> dict[str, obje
     patches = []
     if shown.attention is not None:
         high, wide = shown.attention.shape
+        across, down = _picture(slots)
         share = shown.attention / shown.attention.sum()
         veil = _DARKEST * (1 - np.sqrt(share / share.max()))  # the root lets one see the weak ones too
         patches = [
             {
-                "x": col * cols * _SIDE / wide,
-                "y": row * rows * _SIDE / high,
-                "width": cols * _SIDE / wide,
-                "height": rows * _SIDE / high,
+                "x": col * across / wide,
+                "y": row * down / high,
+                "width": across / wide,
+                "height": down / high,
                 "opacity": f"{veil[row, col]:.3f}",
                 "name": f"{100 * share[row, col]:.1f} % of the attention to the image",
             }

@@ -148,7 +148,7 @@ class Explorer:
         with balanced(self.model, "native"):  # whose positions tell the grid where there are three axes
             layout = layout and layout.told(positions(self.model, **self.forward.see(asked).inputs).cpu())
         images = layout.images(0) if layout else []
-        wanted = self.slots.count if self.slots.line else 1
+        wanted = self.slots.count if self.slots.apart else 1
         if len(images) != wanted or any(image.grid is None or image.grid != images[0].grid for image in images):
             return None
         last = of_last_token(self.model, inputs)[0].cpu().numpy()

@@ -52,6 +52,10 @@ def page(explorer: Explorer) -> gr.Blocks:
         wide, high = _large(np.zeros((*explorer.size, 3), np.uint8)).size
         return int(y * slots.rows / high) * slots.cols + int(x * slots.cols / wide)
 
+    hint = f"Click a {slots.word}: the {thing} moves there."
+    if slots.varied:  # it stands in the middle, whatever is clicked
+        hint = f"Choose a {slots.word} below: the {thing} changes."
+
     with gr.Blocks(title="bapa explore", analytics_enabled=False) as blocks:
         gr.HTML(
             "<div class='bapa-head'><h1>Same picture, other place, other answer?</h1><p>Pick a picture, click where it "
@@ -69,7 +73,7 @@ def page(explorer: Explorer) -> gr.Blocks:
                     elem_id="canvas",
                     type="pil",
                 )
-                gr.HTML(f"<p class='bapa-hint'>Click a {slots.word}: the {thing} moves there.</p>")
+                gr.HTML(f"<p class='bapa-hint'>{hint}</p>")
                 question = gr.Textbox(explorer.question(0), label="Question", elem_id="question", lines=1, max_lines=4)
                 with gr.Row():
                     cell = gr.Dropdown(places, value=first, label="Place", elem_id="place")
