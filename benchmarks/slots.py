@@ -1,6 +1,6 @@
 """How large probes of every kind of slots are, and how fast they are composed, against the canvas.
 
-python benchmarks/slots.py                 # 10,000 canvases, prompts, clips, pages and scenes
+python benchmarks/slots.py                 # 10,000 canvases, prompts, clips, pages and pictures
 python benchmarks/slots.py --canvases 900  # fewer
 """
 
@@ -16,7 +16,7 @@ import typer
 
 from bapa.probe import Design, Probe, build
 
-KINDS = ("grid", "images:8", "frames:10", "page", "scene")
+KINDS = ("grid", "images:8", "frames:10", "page", "scene", "crop", "sizes:5", "aspects:5")
 CELL = 280  # px, the size of pictures
 COMPOSED = 100  # canvases a round
 ROUNDS = 3  # the fastest counts: other work on the machine only ever slows
@@ -42,8 +42,9 @@ def main(
     first: float | None = None
     with tempfile.TemporaryDirectory() as folder:
         for kind in KINDS:
-            slots = Design(slots=kind).cells
-            design = Design(slots=kind, items=-(-canvases // slots), cell=None if kind == "page" else 24)
+            slots = Design(slots=kind).places
+            small = None if kind == "page" or slots.varied else 24
+            design = Design(slots=kind, items=-(-canvases // slots.count), cell=small)
             start = time.perf_counter()
             probe = build("digits", Path(folder) / "manifest", design)
             took = time.perf_counter() - start
@@ -58,7 +59,8 @@ def main(
             first = each if first is None else first
             typer.echo(
                 f"{kind}: {count:,} composed from {size:.1f} MB, built in {took:.0f} s; "
-                f"{1e9 * each:.2f} ns a pixel, {each / first:.2f} times the canvas"
+                f"{1e9 * each:.2f} ns a pixel, {each / first:.2f} times the canvas; "
+                f"{1e3 * each * timed.width * timed.height:.1f} ms each"
             )
 
 

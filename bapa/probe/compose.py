@@ -41,10 +41,13 @@ def compose(canvas: Pixels, tiles: Iterable[Pixels | None], cols: int, cell: int
 
 def scaled(tile: Pixels, width: int, height: int) -> Pixels:
     """A picture, uint8 (height, width, channels), at another size: each pixel the mean of the area that it covers."""
-    down, across = _weights(tile.shape[0], height), _weights(tile.shape[1], width)
-    total = tile.shape[0] * tile.shape[1]
-    sums = np.einsum("ab,bcd,ec->aed", down, tile.astype(np.float64), across, optimize=True)
-    return ((sums + total // 2) // total).astype(np.uint8)
+    tall, wide, channels = tile.shape
+    if (wide, tall) == (width, height):
+        return tile
+    rows = _weights(tall, height) @ tile.reshape(tall, -1).astype(np.float64)
+    turned = rows.reshape(height, wide, channels).swapaxes(1, 2).reshape(-1, wide)
+    sums = (turned @ _weights(wide, width).T).reshape(height, channels, width).swapaxes(1, 2)
+    return np.floor((sums + tall * wide // 2) / (tall * wide)).astype(np.uint8)
 
 
 def _weights(of: int, to: int) -> NDArray[np.float64]:

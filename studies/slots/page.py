@@ -7,6 +7,7 @@ from typing import Any
 
 from statsmodels.stats.proportion import proportion_confint
 
+from bapa.probe.design import INDICES
 from bapa.stats.text import percent, with_interval
 from studies.study import Blocks, Study, table
 
@@ -51,8 +52,11 @@ def planted(record: dict[str, Any]) -> str:
 def _with_nine(kinds: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for kind, truths in kinds.items():
         yield f"`{kind}`", truths
-    if set(NINE) <= kinds.keys():
-        yield "the four of nine slots", {truth: _together([kinds[kind][truth] for kind in NINE]) for truth in TRUTHS}
+    nine = [kinds[kind] for kind in NINE if kind in kinds]
+    yield (
+        f"the {INDICES[len(nine) - 1]} of nine slots",
+        {truth: _together([its[truth] for its in nine]) for truth in TRUTHS},
+    )
 
 
 def _together(found: list[dict[str, Any]]) -> dict[str, Any]:
