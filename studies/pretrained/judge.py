@@ -57,7 +57,7 @@ def probe(parts: Path, work: Path, task: Task, items: int, seed: int) -> Probe:
 
 def probes(parts: Path, work: Path) -> dict[str, Probe]:
     """The probes that judge, by task, and under ``pick`` and the like those that rules are picked on."""
-    judging = {"match": ITEMS, "where": GUARDED, "order": GUARDED}
+    judging: dict[Task, int] = {"match": ITEMS, "where": GUARDED, "order": GUARDED}
     found = {task: probe(parts, work, task, items, 1) for task, items in judging.items()}
     return found | {f"pick {task}": probe(parts, work, task, PICKING, 2) for task in judging}
 

@@ -9,6 +9,7 @@ from bapa.calibrate import calibrate
 from bapa.checkpoints import load
 from bapa.measure import measure
 from bapa.probe import Design, build
+from bapa.probe.design import Task
 from bapa.report import calibration
 from bapa.stats import Settings
 from studies.slots.trained import SEED, difference
@@ -32,15 +33,11 @@ def which(model: Path, folder: Path) -> dict[str, Any]:
     for all takes from that, against a position for each.
     """
     loaded = load(str(model))
+    tasks: tuple[Task, Task] = ("where", "match")
+    designs = [Design(slots="images:8", task=task, items=ITEMS, seed=SEED + 2) for task in tasks]
     told, found = (
-        measure(
-            loaded,
-            build("digits", folder / f"{task}-probe", Design(slots="images:8", task=task, items=ITEMS, seed=SEED + 2)),  # type: ignore[arg-type]
-            RULES,
-            folder / task,
-            audit=0,
-        )
-        for task in ("where", "match")
+        measure(loaded, build("digits", folder / f"{design.task}-probe", design), RULES, folder / design.task, audit=0)
+        for design in designs
     )
     pairs = ((OWN, SHARED), (f"{OWN}:distance=native", f"{SHARED},distance=native"))
     return {
