@@ -40,13 +40,15 @@ PARTS = ("test", "guards", "origin", "search")  # of judging a model
 @dataclass(frozen=True)
 class Recipe:
     """``steps``: at most so many, of ``batch`` pictures; ``few``: how many of them show one to four things, the others
-    two to eight (nine are the layout held out); ``first``: number of the first step's pictures; ``every``: steps from
+    two to eight (nine are the layout held out); ``places``: weight of the questions about
+    places; ``first``: number of the first step's pictures; ``every``: steps from
     one checkpoint to the next; ``enough``: the mean AUC on held-out drawings at which training stops.
     """
 
-    steps: int = 1100
+    steps: int = 1200
     batch: int = 8
     questions: int = 6
+    places: float = 0.3
     few: int = 150
     first: int = 0
     warm_up: int = 40

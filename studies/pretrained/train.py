@@ -139,7 +139,8 @@ class Trainer:
         batch: Batch = self.group.batch(step.rows, self.reads, self.recipe.batch)
         losses = self.group.loss(batch, features, generator)
         self.optimizer.zero_grad(set_to_none=True)
-        losses.sum().backward()
+        weight = losses.new_tensor([1.0, 1.0, self.recipe.places])  # of the KINDS of questions
+        (weight[:, None] * losses).sum().backward()
         clip([parameter for some in self.optimizer.param_groups for parameter in some["params"]])
         self.optimizer.step()
         self.schedule.step()
