@@ -7,12 +7,20 @@ the command. Result files are named after the model, so balanced and native ones
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from bapa.errors import ConfigError, IntegrationError, NotBalancedError, UnsupportedModelError
+from bapa.probe import Probe
+from bapa.probe.compose import Pixels
+from bapa.probe.questions import YES_NO
 from bapa.schemes import parse
 
 
@@ -34,6 +42,38 @@ def register(scheme: str = "bapa", names: Iterable[str] | None = None) -> list[s
     added = {f"{name}-{suffix}": partial(_made, supported_VLM[name], label) for name in chosen}
     supported_VLM.update(added)
     return list(added)
+
+
+def write_tsv(probe: Probe, path: str | Path) -> Path:
+    """Write the yes/no questions of ``probe`` as the data set of ``upstream/vlmevalkit``, with every canvas in it once.
+
+    Raises ConfigError for a probe that asks none, or shows several pictures.
+    """
+    import pandas as pd
+
+    probe.needs_one_picture("a data set of VLMEvalKit shows one picture a question here")
+    rows: list[dict[str, Any]] = []
+    for item in probe.items:
+        for cell in range(probe.cells):
+            row, col = divmod(cell, probe.cols)
+            first = len(rows)
+            for question in probe.questions(item, cell):
+                if question.choices == YES_NO:
+                    shown = (
+                        str(first) if len(rows) > first else base64.b64encode(_png(probe.compose(item, cell))).decode()
+                    )
+                    asked = {"index": len(rows), "image": shown, "question": question.text, "answer": question.answer}
+                    rows.append({**asked, "row": row, "col": col, "item": item.item})
+    if not rows:
+        raise ConfigError(f"the probe in {probe.path} asks no question with yes or no; build one with --task presence")
+    pd.DataFrame(rows).to_csv(path, sep="\t", index=False)
+    return Path(path)
+
+
+def _png(canvas: Pixels) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(canvas).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def _made(make: Callable[..., Any], label: str, *args: Any, **kwargs: Any) -> Any:

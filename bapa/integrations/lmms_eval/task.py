@@ -17,6 +17,7 @@ from PIL import Image
 
 from bapa.errors import ConfigError
 from bapa.probe import Probe
+from bapa.probe.questions import YES_NO
 from bapa.stats.trials import ABSENT
 
 NAME = "bapa_probe"
@@ -29,12 +30,7 @@ def write_task(probe: Probe, folder: str | Path) -> Path:
     """
     from datasets import Dataset
 
-    if probe.design.task == "vqa" or probe.design.order == "question-first":
-        raise ConfigError(
-            f"the probe in {probe.path} asks {probe.design.task}, {probe.design.order}; as a task of lmms-eval it must "
-            "ask questions with choices, image first"
-        )
-    probe.needs_one_picture("a task of lmms-eval shows one picture a question")
+    _asks_choices(probe)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     Dataset.from_list(list(_documents(probe))).to_parquet(folder / "questions.parquet")
@@ -62,6 +58,23 @@ def write_task(probe: Probe, folder: str | Path) -> Path:
     return folder
 
 
+def write_questions(probe: Probe, path: str | Path) -> Path:
+    """Write the yes/no questions of ``probe`` with their canvases, for the task in ``upstream/lmms_eval``, as parquet.
+
+    Columns: ``image``, ``text``, ``answer``, ``row``, ``col``, ``item``. Raises ConfigError as :func:`write_task` does.
+    """
+    from datasets import Dataset
+
+    _asks_choices(probe)
+    rows = [
+        {"image": visual(doc)[0], **{name: doc[name] for name in ("text", "answer", "row", "col", "item")}}
+        for doc in _documents(probe)
+        if doc["choices"] == list(YES_NO)
+    ]
+    Dataset.from_list(rows).to_parquet(path)
+    return Path(path)
+
+
 class _Function(str):
     """A function of this module, by name, in lmms-eval's way of writing it."""
 
@@ -71,6 +84,15 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_representer(_Function, lambda to, name: to.represent_scalar("!function", f"{__name__}.{name}"))
+
+
+def _asks_choices(probe: Probe) -> None:
+    if probe.design.task == "vqa" or probe.design.order == "question-first":
+        raise ConfigError(
+            f"the probe in {probe.path} asks {probe.design.task}, {probe.design.order}; as a task of lmms-eval it must "
+            "ask questions with choices, image first"
+        )
+    probe.needs_one_picture("a task of lmms-eval shows one picture a question")
 
 
 def _documents(probe: Probe) -> Iterator[dict[str, Any]]:
