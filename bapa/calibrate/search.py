@@ -54,5 +54,5 @@ class Search:
                 rows = [self.answers[candidate]] if candidate in self.answers else []
                 self.answers[candidate] = pd.concat([*rows, found[found["scheme"] == candidate]], ignore_index=True)
             if not self.full:
-                values = self.values(self.pace)
-                running = halving.survivors({candidate: values[candidate] for candidate in running}, kept, least)
+                values = {one: self.pace(self.answers[one], self.session.probe.cells) for one in running}
+                running = halving.survivors(values, kept, least)

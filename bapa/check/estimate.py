@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -15,7 +16,8 @@ from bapa.calibrate.pace import Pace, pace, peak, timed
 from bapa.calibrate.session import Session, part
 from bapa.check import pointing
 from bapa.checkpoints import Loaded
-from bapa.errors import ConfigError
+from bapa.errors import ConfigError, ModelError
+from bapa.inference.block import WRITTEN
 from bapa.inference.progress import duration
 from bapa.origin import Options
 from bapa.origin.study import Study
@@ -32,9 +34,9 @@ GUARDS = ("where", "order")  # tasks of the side-effect probes
 
 @dataclass(frozen=True)
 class WarmUp:
-    """``pace``: of asking. ``moves``: seconds that one item takes under all moves of the attribution. ``alone``: that
-    one canvas takes under one rule, asked one question at a time. ``keep``: that the search for a rule that keeps
-    places takes. ``points``: that one item takes to be pointed at under one rule; 0 where the model does not point.
+    """``pace``: of asking. ``moves``: seconds that one item takes under all conditions of the attribution. ``alone``:
+    that one canvas takes under one rule in an audit. ``keep``: that the search for a rule that keeps places takes.
+    ``points``: that one item takes to be pointed at under one rule; 0 where the model does not point.
     """
 
     pace: Pace
@@ -90,8 +92,9 @@ def warm_up(model: Loaded, probe: Probe, points: Probe | None, folder: Path, bat
     asker = Session(model, two, folder, batch_size).asker(two, MEASURED[:1])
     canvas, questions = probe.compose(two.items[0], 0), probe.questions(two.items[0], 0)
     alone = timed(lambda: asker.answer_alone(canvas, questions, MEASURED[0]))
+    alone += timed(lambda: asker.write_alone(canvas, questions, MEASURED[0], WRITTEN))
     study = Study(model, two, folder, Options(batch_size=batch_size, rules=MEASURED[:1], parts=()))
-    moves = timed(study.ask) / 2
+    moves = (timed(study.ask) + timed(lambda: _turned(study))) / 2
     search = promise.expected(model, probe, asking, folder, items=PICK, guards=len(GUARDS), batch_size=batch_size)
     pointed = pointing.tried(model, points, folder / "point", batch_size) if points else 0.0
     return WarmUp(replace(asking, memory=peak()), moves, alone, search.seconds, pointed)
@@ -106,7 +109,7 @@ def estimate(found: WarmUp, items: int) -> Estimate:
     return Estimate(
         items=items,
         measure=found.run(items, len(MEASURED)),
-        origin=traced * found.moves + ask(traced, 1),
+        origin=traced * found.moves,
         calibrate=search + finer + found.run(items, 1) + len(GUARDS) * ask(PICK, 3) + 3 * pointed,
         memory=found.pace.memory,
         keep=found.keep + found.run(items, 1) + len(GUARDS) * ask(PICK, 3) + pointed,
@@ -130,6 +133,12 @@ def fitted(found: WarmUp, budget: float) -> Estimate:
         f"a check of {ITEMS[-1]} items would take about {ceil(whole.most / 60)} min on this machine, the budget is "
         f"{duration(budget)}; type --budget {ceil(whole.most / 60) + 1}m, or use a faster --device"
     )
+
+
+def _turned(study: Study) -> None:
+    """Ask with question and image in the other order, where the prompt can be turned."""
+    with suppress(ModelError):
+        study.ask_turned()
 
 
 def _rounds(items: int, candidates: int, least: int) -> list[tuple[int, int, int]]:

@@ -47,8 +47,10 @@ class Lines:
 
 
 def duration(seconds: float) -> str:
-    """``40 s``, ``12 min`` or ``3 h 05 min``."""
+    """``40 s``, ``2 min 30 s``, ``12 min`` or ``3 h 05 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
+    if (tens := round(seconds / 10)) < 60:
+        return f"{tens // 6} min {tens % 6 * 10} s" if tens % 6 else f"{tens // 6} min"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

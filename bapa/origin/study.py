@@ -59,15 +59,12 @@ class Study:
 
     def text_first(self) -> dict[str, Any] | None:
         """The native map with question and image in the other order; None where the prompt cannot be turned."""
-        turned = Turned(self.model.processor, self.size, question_first=not self.question_first)
-        only = [Condition()]
         try:
-            planned = self.plan(turned)
-            rows = self._asked(self._forward(turned, planned), planned, only, "text-first")
+            rows = self.ask_turned()
         except ModelError as error:
             self.left_out["text before or after the image"] = str(error)
             return None
-        answers = Answers.read(rows, self.probe.cells, only, 1)
+        answers = Answers.read(rows, self.probe.cells, [Condition()], 1)
         settings = self.options.statistics
         found = attribution.left_by_rules(answers, "hit", settings)["native"]
         return {
@@ -76,6 +73,15 @@ class Study:
             "spread": place_test(answers.trials["native"].hits, settings.seed),
             **{name: found[name] for name in ("auc", "hit")},
         }
+
+    def ask_turned(self) -> pd.DataFrame:
+        """The native answers with question and image in the other order.
+
+        Raises ModelError where the prompt cannot be turned.
+        """
+        turned = Turned(self.model.processor, self.size, question_first=not self.question_first)
+        planned = self.plan(turned)
+        return self._asked(self._forward(turned, planned), planned, [Condition()], "text-first")
 
     def plan(self, prompts: Prompts) -> Plan:
         """Batches of whole items, so that features can go from one canvas of an item to another."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,13 +52,11 @@ def read(answers: pd.DataFrame, cells: int) -> dict[str, Trials]:
     """
     items, names = pd.factorize(answers["item"])
     mass = answers["mass"] if "mass" in answers else pd.Series(np.nan, answers.index)
-    frame = pd.DataFrame(
-        {"item": items, "cell": answers["cell"].to_numpy()}
-        | {
-            name: column.astype("float64").to_numpy()
-            for name, column in {"correct": answers["correct"], "margin": answers["margin"], "mass": mass}.items()
-        }
-    )
+    cell, question = answers["cell"].to_numpy(), answers["question"].to_numpy()
+    columns = {
+        name: column.astype("float64").to_numpy()
+        for name, column in {"correct": answers["correct"], "margin": answers["margin"], "mass": mass}.items()
+    }
     kind = answers["kind"]
     matched = (LURE,) if (kind == LURE).any() else ABSENT
     asked = {
@@ -68,33 +67,38 @@ def read(answers: pd.DataFrame, cells: int) -> dict[str, Trials]:
         "absent": kind == "absent",
         "all": pd.Series(True, answers.index),
     }
-    order = answers["question"].to_numpy()
+    # Once for all schemes and columns: searches read many candidates, and sorting is what takes the time.
+    order = np.lexsort((question, cell, items))
+    items, cell = items[order], cell[order]
+    columns = {name: column[order] for name, column in columns.items()}
+    asked = {name: its.to_numpy()[order] for name, its in asked.items()}
+    schemes = answers["scheme"].to_numpy()[order]
     found = {}
     for scheme in dict.fromkeys(answers["scheme"]):
-        here = (answers["scheme"] == scheme).to_numpy()
+        here = schemes == scheme
 
-        def spread(kinds: str, column: str, here: NDArray[np.bool_] = here) -> Array:
-            rows = here & asked[kinds].to_numpy()
-            return _spread(frame[rows], column, order[rows], (len(names), cells))
+        def spread(kinds: str, *wanted: str, here: NDArray[np.bool_] = here) -> list[Array]:
+            rows = here & asked[kinds]
+            return _spread(items[rows], cell[rows], [columns[name][rows] for name in wanted], (len(names), cells))
 
-        found[scheme] = Trials(
-            hits=spread("present", "correct"),
-            alarms=1 - spread("matched", "correct"),
-            near=1 - spread("near", "correct"),
-            absent=1 - spread("absent", "correct"),
-            signal=spread("present", "margin"),
-            noise=spread("matched", "margin"),
-            mass=spread("all", "mass"),
-        )
+        hits, signal = spread("present", "correct", "margin")
+        refused, noise = spread("matched", "correct", "margin")
+        (near,), (absent,), (share,) = spread("near", "correct"), spread("absent", "correct"), spread("all", "mass")
+        found[scheme] = Trials(hits, 1 - refused, 1 - near, 1 - absent, signal, noise, share)
     return found
 
 
-def _spread(rows: pd.DataFrame, column: str, question: NDArray, shape: tuple[int, int]) -> Array:
-    """``column`` by item, cell and slot; the n-th question of an item at a cell has slot n, so items may have their
-    own.
+def _spread(item: NDArray, cell: NDArray, columns: Sequence[Array], shape: tuple[int, int]) -> list[Array]:
+    """Each of ``columns`` by item, cell and slot; the n-th question of an item at a cell has slot n, so items may have
+    their own. Rows come sorted by item, cell and question.
     """
-    rows = rows.iloc[np.lexsort((question, rows["cell"], rows["item"]))]
-    slot = rows.groupby(["item", "cell"], sort=False).cumcount().to_numpy()
-    values = np.full((*shape, int(slot.max(initial=-1)) + 1), np.nan)
-    values[rows["item"], rows["cell"], slot] = rows[column]
-    return values
+    place = np.arange(len(item))
+    first = np.ones(len(item), bool)
+    first[1:] = (item[1:] != item[:-1]) | (cell[1:] != cell[:-1])
+    slot = place - np.maximum.accumulate(np.where(first, place, 0))
+    spread = []
+    for column in columns:
+        values = np.full((*shape, int(slot.max(initial=-1)) + 1), np.nan)
+        values[item, cell, slot] = column
+        spread.append(values)
+    return spread

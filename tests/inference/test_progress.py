@@ -22,7 +22,7 @@ def test_lines_come_now_and_then_and_tell_what_is_left(capsys: pytest.CaptureFix
         clock.now += 4
         lines.step()
     told = capsys.readouterr().err.splitlines()
-    assert told[0] == "measuring: 43 of 100, about 4 min left"
+    assert told[0] == "measuring: 43 of 100, about 3 min 50 s left"
     assert len(told) == 1 + int((59 * 4 - FIRST) // EVERY)
     clock.now += EVERY
     lines.step()
@@ -37,7 +37,17 @@ def test_what_is_soon_done_says_nothing(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (11100, "3 h 05 min")]
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (89, "89 s"),
+        (90, "1 min 30 s"),
+        (119, "2 min"),
+        (594, "9 min 50 s"),
+        (599, "10 min"),
+        (3600, "60 min"),
+        (11100, "3 h 05 min"),
+    ],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
