@@ -32,6 +32,7 @@ _WORDS: dict[Kind, tuple[str, str]] = {
     "aspects": ("aspect ratio", "aspect ratios"),
 }
 _CELL = re.compile(r"\b([Cc])ell(s?)\b")
+_PLACE = re.compile(r"\b([Tt])he place\b")
 _ACCEPTED = (
     f"accepted are grid, page, scene and crop, and with N from 2 to {MOST} images:N (images of one prompt), frames:N "
     "(stills of one clip), sizes:N and aspects:N (of the target in one picture)"
@@ -132,6 +133,10 @@ class Slots:
         row, col = divmod(slot, self.cols)
         return f"row {row + 1}, column {col + 1}"
 
+    def sign(self, slot: int) -> str:
+        """What stands above a slot in a row: its number, ``35 %`` or ``1:2``."""
+        return self.name(slot).removeprefix(f"{self.word} ")
+
     def where(self, slot: int) -> str:
         """Where a slot is, as people say it: ``in image 3``, ``at the bottom right``, ``in row 2, column 5``, ``at size
         35 %``.
@@ -160,7 +165,7 @@ class Slots:
             return word.capitalize() if found[1] == "C" else word
 
         text = _CELL.sub(own, text)
-        return text.replace("the place ", f"the {self.word} ") if self.varied else text
+        return _PLACE.sub(rf"\1he {self.word}", text) if self.varied else text
 
 
 def parse(text: str | None) -> tuple[Kind, int | None]:

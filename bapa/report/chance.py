@@ -52,7 +52,7 @@ def places(bias: Bias) -> Iterator[Verdict]:
         elif found["tests"][main]["p_adjusted"] is not None:
             chance = _chance(found["tests"][main], claims.name(bias), reading == "uneven", bias["level"])
             numbers = f"{chance} {_trend(found['slopes'], slots)}"
-            yield Verdict(scheme, READINGS[reading], slots.say(numbers.rstrip()))
+            yield Verdict(scheme, slots.say(READINGS[reading]), slots.say(numbers.rstrip()))
 
 
 def differences(bias: Bias) -> Iterator[Difference]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 RULE = (
     "Three items, chosen by rule: put in order of how many cells {base} got right, they stand at one tenth, one half "
-    "and nine tenths of the way."
+    "and nine tenths of the way. The picture of each cell is the one whose content stands in that cell (outlined); it "
+    "is faded and crossed where the model missed it."
 )
 _SIDE = 96  # pixels of a thumbnail; small canvases keep their own
 

@@ -135,7 +135,7 @@ def _map(ax: Any, shown: Map) -> None:
             fontweight="bold",
         )
         if shown.slots.line:
-            ax.text(cell.col + 0.1, cell.row + 0.1, str(cell.col + 1), color=cell.ink, fontsize=6.5, va="top")
+            ax.text(cell.col + 0.1, cell.row + 0.1, shown.slots.sign(cell.col), color=cell.ink, fontsize=6.5, va="top")
 
 
 def save(figure: Figure, path: Path | IO[bytes], kind: str) -> None:

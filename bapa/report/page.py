@@ -35,6 +35,7 @@ def render(runs: Sequence[Mapping[str, Any]], command: str, between: Sequence[Be
         lead=words.verdict(named) if len(runs) > 1 else runs[0]["slots"].say(words.spread(runs[0]["bias"])),
         question=words.asked([run["bias"] for run in runs]),
         through=words.through([run["bias"] for run in runs]),
+        changed=words.changed([run["bias"] for run in runs]),
         quantities=[quantity for quantity in CELLS if quantity.key in shown],
         has_differences=any(len(run["schemes"]) > 1 for run in runs),
         runs=runs,

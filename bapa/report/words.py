@@ -273,6 +273,12 @@ def through(biases: Sequence[Bias]) -> str:
     return "every cell of a grid" if kind == "grid" else f"every {word} in turn"
 
 
+def changed(biases: Sequence[Bias]) -> str:
+    """What changes across a map: the place of the content, or its size or aspect ratio."""
+    words = {slots.word if slots.varied else "place" for slots in (Slots.of(bias["probe"]) for bias in biases)}
+    return f"the {words.pop() if len(words) == 1 else 'slot'}"
+
+
 def place(cell: Mapping[str, Any], bias: Bias) -> str:
     """Where a slot is, as people say it: ``at the bottom right``, ``in image 3``."""
     slots = Slots.of(bias["probe"])

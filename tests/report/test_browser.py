@@ -98,6 +98,19 @@ def test_nothing_sticks_out_sideways(look: Any) -> None:
     assert look.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("kind", ["frames:12", "sizes:5"])
+def test_a_row_of_slots_scrolls_in_itself(chromium: Any, kind: str, tmp_path: Path) -> None:
+    slots = Design(slots=kind).cells
+    rows = {name: [[0.5 + slot / 100 for slot in range(slots)]] for name in ("native", "bapa")}
+    bias = fake_bias(rows, items=20)
+    bias["probe"] |= {"slots": kind, "rows": 1, "cols": slots}
+    opened = chromium.new_page(viewport={"width": SIZES["phone"][0], "height": SIZES["phone"][1]})
+    opened.goto(write([fake_run(tmp_path / "run", bias, fake_answers(rows, 20))]).as_uri())
+    assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert opened.locator(".map .slot").first.is_visible()
+    opened.close()
+
+
 def test_numbers_in_maps_are_large_enough(look: Any) -> None:
     heights = look.evaluate(
         "[...document.querySelectorAll('.run .level .value')].map(t => t.getBoundingClientRect().height).filter(h => h)"
