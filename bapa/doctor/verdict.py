@@ -26,6 +26,7 @@ _LEAST = 18  # read answers on a line, fewer of which say nothing
 _FOLLOWS = 0.6  # share of answers from which on they follow a place
 _RARE = 1e-4  # how rarely chance may look like that
 LIKE = 0.1  # mean distance up to which two answer alike; quantised weights move answers by less
+_BLIND = "it does not see what is on the pictures"
 _SIDES = 1e-3  # of a sign test: which of two the answers are nearer to
 
 # What an answer may point at, given row and column of the target: place on the line asked about, place on the other.
@@ -73,7 +74,8 @@ class Likeness:
 @dataclass(frozen=True)
 class Verdict:
     """``kind`` and the evidence: ``pointing`` by line, ``seen`` of ``controls`` questions whether something is there
-    answered rightly, ``likeness`` to transformers, native first (empty without it). ``why``: of what cannot be told.
+    answered rightly, ``likeness`` to transformers, native first (empty without it). ``why``: of what cannot be told,
+    and where what is wrong may lie before the positions.
     """
 
     kind: Kind
@@ -164,7 +166,7 @@ def judge(
         return told(outside, like)
     if not knows:
         return told("cannot be told", like, "transformers does not tell places with this model either")
-    return told("wrong", like)
+    return told("wrong", like, _BLIND if _blind(seen, len(controls)) else "")
 
 
 def _outside(points: Sequence[Pointing]) -> Kind | None:
@@ -183,10 +185,14 @@ def _nearer(far: NDArray[np.float64], others: Sequence[NDArray[np.float64]]) -> 
     return bool(others)
 
 
+def _blind(seen: int, controls: int) -> bool:
+    return controls > 0 and seen <= controls * 0.6
+
+
 def _unknown(points: Sequence[Pointing], seen: int, controls: int) -> str:
     if all(point.read < _LEAST or point.unread > point.read for point in points):
         names = ", ".join(word for line in LINES for word in dict.fromkeys(PLACES[line]))
         return f"too few answers name a place ({names}); let it write more: --tokens 256"
-    if controls and seen <= controls * 0.6:
-        return "it does not see what is on the pictures"
+    if _blind(seen, controls):
+        return _BLIND
     return "the answers do not follow the place: positions are shared or ignored, or this model does not tell places"

@@ -73,6 +73,19 @@ def test_a_server_unlike_everything_is_wrong_where_transformers_tells_places() -
     assert judge(ASKED, given(None, 0, 3), native).kind == "wrong"
 
 
+def test_where_a_server_sees_nothing_that_transformers_sees_it_is_said() -> None:
+    """The fault may lie in the pictures, not in their positions."""
+    native = Compared("its own", "in use", given(lambda here, other: here))
+    blind = given(None, 0, 3)
+    for number, one in enumerate(ASKED):
+        if one.line is None:
+            blind[number] = np.eye(SIDE)[0]
+    found = judge(ASKED, blind, native)
+    assert (found.kind, found.seen, found.controls) == ("wrong", 12, 24)
+    assert found.why == "it does not see what is on the pictures"
+    assert not judge(ASKED, given(None, 0, 3), native).why
+
+
 def test_rows_named_where_the_column_is_asked_are_no_swap() -> None:
     """A model that knows rows alone: of its answers about columns only the middle can be read, and follows the row."""
     asked = draw(6, 1).asked
