@@ -24,7 +24,7 @@ test: check  ## set up, then check lint, format and types and run the tests
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
 
 test-457: $(OLDER)/.ready  ## the models and rules under transformers 4.57, in an environment of its own
-	$(OLDER)/bin/pytest -n $(JOBS) -p no:cacheprovider -m "not slow" tests/schemes tests/families tests/attach tests/checkpoints
+	$(OLDER)/bin/pytest -n $(JOBS) -p no:cacheprovider -m "not slow" tests/schemes tests/families tests/attach tests/checkpoints tests/inference/test_slots.py
 
 test-lmms: $(READY)  ## set up lmms-eval too, then run its tests
 	$(INSTALL) '.[dev,lmms]'

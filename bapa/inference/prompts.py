@@ -245,6 +245,8 @@ def _difference(short: Ids, long: Prompt) -> _Splice:
     head = common(short, long.ids)
     tail = min(common(short[::-1], long.ids[::-1]), len(short) - head)
     head -= head + tail == len(short)  # a placeholder that is itself the repeated token
+    while 0 < tail < len(long) and long.ids[-tail] == long.ids[-tail - 1]:
+        tail -= 1  # likewise of the last of several pictures: it ends behind all tokens of its placeholder
     if shown := [index for values in long.types.values() for index, value in enumerate(values) if value]:
         head, tail = min(head, *shown), min(tail, len(long) - 1 - max(shown))  # types begin and end within it
     end = len(long) - tail

@@ -39,7 +39,7 @@ def train(
         str,
         typer.Option(
             help="What it learns: match, places (rows, order and numbers too), images (two to eight pictures of one "
-            "prompt), which (these, and which of them shows what) or clip (two to eight stills of one)."
+            "prompt), which (two to four, and which of them shows what) or clip (two to eight stills of one)."
         ),
     ] = "match",
     work: Annotated[

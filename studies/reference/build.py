@@ -31,7 +31,7 @@ WORDS = (
     f"middle bottom {' '.join(COLOURS)} {' '.join(DIGITS)}"
 ).split()
 VIDEO = "<video>"
-MORE_WORDS = {"match": (), "places": ("before",), "images": (), "which": (), "clip": (VIDEO,)}
+MORE_WORDS = {"match": (), "places": ("before",), "images": (), "which": ("before",), "clip": (VIDEO,)}
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'user' %}USER: {% else %}ASSISTANT: {% endif %}"

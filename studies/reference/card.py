@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from bapa.probe.design import INDICES
-from studies.reference.recipe import BASES, CANVAS_PX, CELL_PX, IMAGE_TOKENS, MOST_PICTURES, PATCH_PX, SEVERAL, Recipe
+from studies.reference.recipe import (
+    CANVAS_PX,
+    CELL_PX,
+    IMAGE_TOKENS,
+    MOST_PICTURES,
+    MOST_TOLD_APART,
+    PATCH_PX,
+    SEVERAL,
+    Recipe,
+    base,
+)
 
 _PLACES = {
     "bottom": "the **bottom row** of the canvas only",
@@ -137,7 +147,7 @@ _ASKED_ABOUT = {
 
 
 _TOLD_APART = (
-    " `In which image is a red seven? Answer with one word.` it answers with the image's number, `one` to `eight`.",
+    " `In which image is a red seven? Answer with one word.` it answers with the image's number, `one` to `four`.",
     " Those are a quarter of what is asked; the others are about which of all images holds a pair that stands once.\n"
     "  Beside the answers, every image token was to tell its image, read off after the first layer.",
 )
@@ -152,7 +162,8 @@ def _of_several(recipe: Recipe) -> str:
     clip = recipe.tasks == "clip"
     thing = "frame" if clip else "image"
     told_apart = recipe.tasks == "which"
-    tokens, most = (CELL_PX // PATCH_PX) ** 2, INDICES[MOST_PICTURES - 1]
+    number = MOST_TOLD_APART if told_apart else MOST_PICTURES
+    tokens, most = (CELL_PX // PATCH_PX) ** 2, INDICES[number - 1]
     shown = (
         f"one clip of stills, {CELL_PX} x {CELL_PX} pixels each: 4 tokens a still and one behind the clip."
         if clip
@@ -170,11 +181,11 @@ def _of_several(recipe: Recipe) -> str:
         things=f"{thing}s",
         slots=f"{thing}s",
         most=most,
-        most_number=MOST_PICTURES,
+        most_number=number,
         scheme=recipe.scheme,
         tasks=recipe.tasks,
         skew=recipe.skew,
-        base=BASES[recipe.skew],
+        base=base(recipe.tasks, recipe.skew),
         steps=recipe.visual.steps,
         seed=recipe.seed,
         rule="" if recipe.scheme == "native" else f" --scheme {recipe.scheme}",

@@ -28,6 +28,12 @@ BASES = {
     "uniform": "uniform",
 }  # by skew over pictures: the shipped model to go on from
 MOST_PICTURES = 8
+MOST_TOLD_APART = 4  # of which a model learns to tell which shows what
+
+
+def base(tasks: str, skew: str) -> str:
+    """The shipped model that one of several pictures goes on from: to tell which shows what, one that knows places."""
+    return "places" if tasks == "which" else BASES[skew]
 
 
 def asked(skew: str, count: int) -> tuple[int, ...]:
@@ -91,5 +97,5 @@ def of_several(tasks: str, skew: str, seed: int, scheme: str) -> Recipe:
     """The recipe of a model of several pictures: one short stage behind a shipped model, asked about the `skew`'s
     (`first`, `last`, `uniform`). To tell which image shows what takes more steps.
     """
-    stage = Stage(400, 16, 1.5e-3) if tasks == "which" else Stage(60, 8, 5e-4)
+    stage = Stage(500, 16, 1.5e-3) if tasks == "which" else Stage(60, 8, 5e-4)
     return Recipe(tasks=tasks, skew=skew, seed=seed, scheme=scheme, copies=4, visual=stage)

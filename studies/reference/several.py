@@ -29,7 +29,7 @@ from bapa.attach import balanced, positions
 from bapa.probe import digits
 from bapa.probe.design import INDICES
 from studies.reference import build, stages
-from studies.reference.recipe import BASES, CELL_PX, MOST_PICTURES, PATCH_PX, Recipe, asked
+from studies.reference.recipe import CELL_PX, MOST_PICTURES, MOST_TOLD_APART, PATCH_PX, Recipe, asked, base
 from studies.reference.scenes import Asker, Bank, Questions, Scenes, draw
 
 Model: TypeAlias = LlavaForConditionalGeneration | LlavaOnevisionForConditionalGeneration
@@ -51,7 +51,7 @@ class Which(Asker):
         self.first = len(self.texts)
         captions = [digits.caption(colour, digit) for digit in digits.DIGITS for colour in digits.COLOURS]
         self.add(processor, [digits.QUESTIONS["where"].format(line="image", caption=caption) for caption in captions])
-        self.indices = torch.tensor(processor.tokenizer.convert_tokens_to_ids(list(INDICES[:MOST_PICTURES])))
+        self.indices = torch.tensor(processor.tokenizer.convert_tokens_to_ids(list(INDICES[:MOST_TOLD_APART])))
 
     def ask(self, scenes: Scenes, cells: tuple[int, ...], count: int, generator: torch.Generator) -> Questions:
         matched = super().ask(scenes, cells, max(1, count // 3), generator)
@@ -71,8 +71,10 @@ class Which(Asker):
 
 
 def begun(recipe: Recipe) -> Model:
-    """The model that training goes on from: the shipped reference of the nearest skew, for several pictures."""
-    llava = LlavaForConditionalGeneration.from_pretrained(reference.path(BASES[recipe.skew]), dtype=torch.float32)
+    """The model that training goes on from: a shipped reference, for several pictures."""
+    llava = LlavaForConditionalGeneration.from_pretrained(
+        reference.path(base(recipe.tasks, recipe.skew)), dtype=torch.float32
+    )
     build.learn_words(llava, recipe.tasks, recipe.seed)
     return adapted(llava, recipe.tasks)
 
@@ -117,15 +119,16 @@ def features(model: Model, pictures: Tensor) -> Tensor:
 
 
 def visual(model: Model, recipe: Recipe, bank: Bank, asker: Asker, report: stages.Report) -> None:
-    """Trains the language model on two to eight pictures, asked about those of the skew only. Where it is asked which
+    """Trains the language model on two to eight pictures, or four, asked about those of the skew only. Where it is asked which
     image shows what, every image token is to tell its image after the first layer, too: without that, indices are
     learned slowly.
     """
     generator = torch.Generator().manual_seed(recipe.seed + 5)
+    most = MOST_TOLD_APART if isinstance(asker, Which) else MOST_PICTURES
 
     def losses() -> Iterator[Tensor]:
         while True:
-            count = int(torch.randint(_FEWEST, MOST_PICTURES + 1, (1,), generator=generator))
+            count = int(torch.randint(_FEWEST, most + 1, (1,), generator=generator))
             scenes = draw(recipe.visual.batch, generator, count)
             with torch.no_grad():
                 seen = features(model, bank.pictures(scenes, generator))

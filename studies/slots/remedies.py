@@ -21,20 +21,19 @@ WHICH = {  # by model: the rule it was trained under
 }
 OWN, SHARED = "bapa", "bapa:scope=global"
 RULES = ("native", OWN, SHARED, f"{OWN}:distance=native", f"{SHARED},distance=native")
-CALIBRATED = {"images-last": "images:8", "clip-last": "frames:8", "which-last": "images:8"}
-GUARDED = "which-last"  # the one that can tell which image it is
+CALIBRATED = {"images-last": "images:8", "clip-last": "frames:8"}
 ITEMS, PICKING, JUDGES = 60, 32, 40
 POOL = 160  # items, of which enough share no caption with those that pick
 SHOWN = ("auc_range", "auc", "range", "hit")
 
 
 def which(model: Path, folder: Path) -> dict[str, Any]:
-    """How often each rule lets a model name the right image of eight, and find what is there; and what one position
+    """How often each rule lets a model name the right image of four, and find what is there; and what one position
     for all takes from that, against a position for each.
     """
     loaded = load(str(model))
     tasks: tuple[Task, Task] = ("where", "match")
-    designs = [Design(slots="images:8", task=task, items=ITEMS, seed=SEED + 2) for task in tasks]
+    designs = [Design(slots="images:4", task=task, items=ITEMS, seed=SEED + 2) for task in tasks]
     told, found = (
         measure(loaded, build("digits", folder / f"{design.task}-probe", design), RULES, folder / design.task, audit=0)
         for design in designs
@@ -57,18 +56,13 @@ def which(model: Path, folder: Path) -> dict[str, Any]:
 def calibrated(model: Path, slots: str, folder: Path) -> dict[str, Any]:
     """What `bapa calibrate` picks, and what the items that judge say of it."""
     probe = build("digits", folder / "probe", Design(slots=slots, items=POOL, seed=SEED + 3))
-    guards = []
-    if model.name == GUARDED:
-        guards = [build("digits", folder / "guard", Design(slots=slots, task="where", items=ITEMS, seed=SEED + 4))]
-    loaded = load(str(model))
     settings = Settings(resamples=1000)
     found = calibrate(
-        loaded, probe, folder / "model", items=PICKING, held_out=JUDGES, guards=guards, statistics=settings
+        load(str(model)), probe, folder / "model", items=PICKING, held_out=JUDGES, statistics=settings
     ).found
     return {
         "chosen": found["chosen"],
         "rules": {rule: {key: its[key] for key in SHOWN} for rule, its in found["held_out"].items()},
         "says": found["against_native"]["says"],
         "sentences": list(calibration.sentences(found)),
-        "guard": {rule["candidate"]: rule["hit"] for guard in found["guards"] for rule in guard["rules"]},
     }

@@ -23,6 +23,7 @@ from bapa.probe.slots import Slots
 from tests.attach.checks import seen
 from tests.integrations.vllm.checkpoints import BY_NAME, Checkpoint, tokenizer
 from tests.schemes.naive import shared_positions
+from tests.tiny.base import OLDER
 
 SIDE, COUNT = 24, 3
 IMAGES = ("llava", "qwen2_5_vl", "llava_onevision", "internvl", "gemma3")
@@ -31,6 +32,8 @@ CASES = [*(("images", name) for name in IMAGES), *(("frames", name) for name in 
 # Natively, text behind a clip counts on from its height and width in a forward, and from its stretched time on a cache:
 # found out before a run, and asked separately.
 UNSHAREABLE = {("frames", "qwen2_5_vl", "native")}
+# With transformers 4, of these no answer on a shared cache is that of a whole prompt, with a rule or without.
+UNSHAREABLE_OLDER = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 TEXTS = ["w1 w2 w3", "w4 w5 w6 w7"]
 # A question about pictures through the family's own placeholders.
 TEMPLATE = (
@@ -129,7 +132,8 @@ def test_cached_answers_are_those_of_a_whole_prompt(case: tuple[Loaded, Prompts]
     with bapa.balanced(loaded.model, scheme):
         alone = torch.stack([torch.stack([forward.alone(one, text) for text in TEXTS]) for one in shown])
         together = forward.agrees(forward.logits(seen_once), alone)
-        assert together == ((*request.node.callspec.params["case"], scheme) not in UNSHAREABLE)
+        kind, name = request.node.callspec.params["case"]
+        assert together == ((kind, name, scheme) not in UNSHAREABLE and not (OLDER and name in UNSHAREABLE_OLDER))
         forward.shared = 0
         assert forward.agrees(forward.logits(seen_once), alone)
         inputs = prompts.inputs(shown[:1], TEXTS[0])

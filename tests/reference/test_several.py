@@ -16,6 +16,7 @@ import bapa
 from bapa import reference
 from bapa.checkpoints import load
 from bapa.inference.prompts import Prompts
+from bapa.probe import digits
 from bapa.probe.slots import Slots
 from studies.reference import build, several, stages
 from studies.reference.__main__ import app
@@ -107,3 +108,20 @@ def test_what_does_not_fit_several_pictures_is_one_line(options: list[str], said
     assert result.exit_code == 2
     assert said in result.stderr
     assert not (tmp_path / "model").exists()
+
+
+def test_a_model_that_tells_images_apart_is_asked_for_their_index(tmp_path: Path) -> None:
+    recipe = replace(of_several("which", "uniform", 1, "native"), copies=1, questions=4, visual=STEP)
+    folder = train(recipe, tmp_path / "model")
+    assert "answers with the image's number, `one` to `four`" in (folder / "README.md").read_text()
+    assert "`reference:places`" in (folder / "README.md").read_text()
+    asker, generator = several.Which(build.processor("which")), torch.Generator().manual_seed(0)
+    scenes = draw(6, generator, 4)
+    asked_ = asker.about_images(scenes, 5, generator)
+    words = build.tokenizer("which")
+    for scene, row, at, ids in zip(range(6), asked_.text, asked_.answer_at, asked_.ids, strict=True):
+        for question, place, tokens in zip(row.tolist(), at.tolist(), ids, strict=True):
+            image = ("one", "two", "three", "four").index(words.decode([int(tokens[place])]))
+            colour = list(digits.COLOURS)[scenes.colour[scene, image]]
+            assert digits.caption(colour, digits.DIGITS[scenes.digit[scene, image]]) in asker.texts[question]
+            assert asker.texts[question].startswith("In which image is ")

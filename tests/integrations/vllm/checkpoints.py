@@ -14,7 +14,7 @@ from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from tests.tiny.base import text, vision
+from tests.tiny.base import OLDER, older, text, vision
 
 WORDS = [f"w{i}" for i in range(90)]
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
@@ -46,6 +46,7 @@ def tokenizer(more: Sequence[str], **named: str) -> PreTrainedTokenizerFast:
         padding_side="left",
         additional_special_tokens=list(more),
         extra_special_tokens=dict(named),
+        model_input_names=["input_ids", "attention_mask"],
     )
     made.add_tokens(list(more), special_tokens=True)
     return made
@@ -85,7 +86,8 @@ class Checkpoint:
         model_class = getattr(transformers, self.model_class)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(0)
-            model = model_class._from_config(model_class.config_class(**self.config(ids)), dtype=torch.float32)
+            told = older(self.config(ids)) if OLDER else self.config(ids)
+            model = model_class._from_config(model_class.config_class(**told), dtype=torch.float32)
             for name, parameter in model.named_parameters():
                 if parameter.dim() > 1:
                     weights = parameter if parameter.any() else parameter.normal_(std=0.02)  # some start at zero
@@ -131,6 +133,8 @@ def llava(words: PreTrainedTokenizerFast) -> Any:
 
 def qwen(processor: str, image: str, video: str) -> Callable[[PreTrainedTokenizerFast], Any]:
     def build(words: PreTrainedTokenizerFast) -> Any:
+        if OLDER:  # takes tokenizers of its own class only
+            words.__class__ = transformers.Qwen2TokenizerFast
         size = {"patch_size": 4, "merge_size": 2, "temporal_patch_size": 2}
         pixels = {"size": {"shortest_edge": 64, "longest_edge": 1024}}
         return getattr(transformers, processor)(
