@@ -119,9 +119,9 @@ def features(model: Model, pictures: Tensor) -> Tensor:
 
 
 def visual(model: Model, recipe: Recipe, bank: Bank, asker: Asker, report: stages.Report) -> None:
-    """Trains the language model on two to eight pictures, or four, asked about those of the skew only. Where it is asked which
-    image shows what, every image token is to tell its image after the first layer, too: without that, indices are
-    learned slowly.
+    """Trains the language model on two to eight pictures, or four, asked about those of the skew only. Where it is
+    asked which image shows what, every image token is to tell its image after the first layer, too, as in
+    studies/reference/places.py.
     """
     generator = torch.Generator().manual_seed(recipe.seed + 5)
     most = MOST_TOLD_APART if isinstance(asker, Which) else MOST_PICTURES

@@ -17,7 +17,7 @@ from bapa.checkpoints import Loaded, load
 from bapa.errors import ModelError
 from bapa.inference.answers import AnswerSet
 from bapa.inference.forward import Forward
-from bapa.inference.prompts import Prompts, clip, held
+from bapa.inference.prompts import Prompt, Prompts, _difference, clip, held
 from bapa.probe import Question
 from bapa.probe.slots import Slots
 from tests.attach.checks import seen
@@ -198,3 +198,13 @@ def test_a_still_fills_whole_frames() -> None:
 def test_a_model_without_videos_is_refused_by_name() -> None:
     with pytest.raises(ModelError, match=r"LlavaProcessor takes no videos.*--slots images:8"):
         Prompts(processor(BY_NAME["llava"]), (SIDE, COUNT * SIDE), slots=Slots("frames", 1, COUNT))
+
+
+def test_the_end_of_several_pictures_is_behind_the_last_one() -> None:
+    """Where a placeholder is itself the token that is repeated, and nothing else tells where pictures are."""
+    start, shown, end, text = 1, 9, 2, 5
+    short = [start, shown, end, start, shown, end, text]
+    whole = [start, shown, shown, shown, end, start, shown, shown, shown, end, text]
+    splice = _difference(short, Prompt(whole, {}))
+    assert whole[splice.end :] == [end, text]
+    assert [*short[:1], *splice.long.ids, *short[-2:]] == whole
