@@ -207,4 +207,5 @@ def test_the_end_of_several_pictures_is_behind_the_last_one() -> None:
     whole = [start, shown, shown, shown, end, start, shown, shown, shown, end, text]
     splice = _difference(short, Prompt(whole, {}))
     assert whole[splice.end :] == [end, text]
-    assert [*short[:1], *splice.long.ids, *short[-2:]] == whole
+    head = len(short) - len(splice.short) - 2
+    assert [*short[:head], *splice.long.ids, *short[-2:]] == whole
