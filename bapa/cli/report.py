@@ -12,7 +12,9 @@ from bapa.cli.console import out
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders to show side by side.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Run folders to show side by side, or one calibrated folder.")
+    ],
     page: Annotated[
         Path | None, typer.Option("--out", help="The page.", show_default="report.html in the first RUN")
     ] = None,

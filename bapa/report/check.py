@@ -43,14 +43,21 @@ def steps(check: Check) -> list[str]:
         where = shlex.quote(str(folder))
         return [
             f'python -c "import bapa; model = bapa.from_pretrained({str(folder)!r})"',
-            f"bapa serve {where}    # vLLM takes rules whose positions are whole numbers",
-            f"bapa report {shlex.quote(str(check.path / 'run'))}",
+            f"bapa serve {where}    # vLLM; whole positions only",
+            *_reports(check),
         ]
     if check.decision and check.decision.kind == "tune":
         return [f"bapa tune {name} --data YOUR-CHATS.jsonl --scheme bapa --out tuned"]
     if check.decision and check.decision.reason == "no-answer":
         return [f"bapa measure {name} --probe {shlex.quote(str(check.path / 'probe'))} --generate 32 --out written"]
-    return [f"bapa report {shlex.quote(str(check.path / 'run'))}"] if (check.path / "run").is_dir() else []
+    return _reports(check)
+
+
+def _reports(check: Check) -> list[str]:
+    """Commands that write the pages that tell more."""
+    pages = {"run": "all figures", "calibrated": "the search for a rule", "kept": "for one that keeps places"}
+    there = {check.path / name: what for name, what in pages.items() if (check.path / name).is_dir()}
+    return [f"bapa report {shlex.quote(str(folder))}    # {what}" for folder, what in there.items()]
 
 
 def estimated(estimate: Estimate) -> list[str]:

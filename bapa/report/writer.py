@@ -8,11 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bapa.calibrate import load_calibration
+from bapa.calibrate.runner import FOLDER, RECORD
+from bapa.check.runner import RECORD as CHECK
 from bapa.errors import ProbeError, RunError
 from bapa.files import alone, replacing
 from bapa.measure import Run, load_run
 from bapa.probe import Probe
-from bapa.report import figures, items, tables
+from bapa.report import calibration, figures, items, tables
 from bapa.report.again import commands
 from bapa.report.between import between
 from bapa.report.compare import base
@@ -30,11 +33,20 @@ def write(
     ``page``: the HTML file, ``report.html`` in the first folder by default; beside it go ``heatmaps.png``,
     ``heatmaps.svg`` and a page of every item of each run. ``paper``: a folder for every table and figure as files (CSV,
     LaTeX, SVG, PDF). ``seeds``: runs of the first run's model trained with other seeds; their spread, the noise floor
-    of training, is shown beside its figures.
+    of training, is shown beside its figures. For the folder of a calibrated model, the page of its search, which stands
+    beside its record.
 
     Raises:
         RunError: a folder holds no finished run, the page cannot be written, or ``seeds`` are not what they must be.
     """
+    for folder in folders:
+        if (folder / CHECK).is_file():
+            raise RunError(f"{folder} holds a check: its page is {folder / 'check.html'}; bapa report {folder / 'run'}")
+        if (folder / FOLDER / RECORD).is_file():
+            if len(folders) > 1 or page or paper or seeds:
+                raise RunError(f"{folder} holds a calibration, whose page is written alone: bapa report {folder}")
+            with _writing(folder, "copy the folder to one that can be written"):
+                return calibration.write(load_calibration(folder).found, folder / FOLDER)
     runs = [load_run(folder) for folder in folders]
     noise = seed_noise([runs[0], *map(load_run, seeds)]) if seeds else None
     page = page or folders[0] / "report.html"

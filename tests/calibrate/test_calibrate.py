@@ -19,6 +19,7 @@ from bapa.errors import ConfigError, RunError
 from bapa.inference.store import Store
 from bapa.probe import Design, Probe, build
 from bapa.report import calibration as page
+from bapa.report import write as report
 from bapa.schemes import parse
 from bapa.stats import Settings
 
@@ -48,6 +49,17 @@ def test_a_model_that_looks_far_away_gets_a_far_text(done: Path) -> None:
     chosen, paper = (found["held_out"][label]["balanced_accuracy"]["value"] for label in (found["chosen"], "bapa"))
     assert chosen > paper
     assert list(found["held_out"]) == ["native", "bapa", found["chosen"]]
+
+
+def test_the_report_of_a_calibrated_folder_is_the_page_of_its_search(done: Path, tmp_path: Path) -> None:
+    written = done / "calibration" / "calibration.html"
+    before = written.read_bytes()
+    written.unlink()
+    assert report([done]) == written
+    assert written.read_bytes() == before
+    for folders, more in (([done, done], {}), ([done], {"page": tmp_path / "page.html"})):
+        with pytest.raises(RunError, match=f"bapa report {done}"):
+            report(folders, **more)
 
 
 def test_items_that_choose_and_items_that_judge_are_disjoint(done: Path, probe: Probe) -> None:

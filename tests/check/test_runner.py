@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from bapa.calibrate.pace import Pace
-from bapa.check import check, load_check, pointing
+from bapa.check import Check, check, load_check, pointing
+from bapa.check.decide import Decision
 from bapa.check.estimate import ITEMS, PICK, WarmUp, estimate, fitted
+from bapa.check.evidence import Evidence
 from bapa.checkpoints import Loaded, load
 from bapa.errors import BapaError, ConfigError, RunError
 from bapa.inference import reading
@@ -20,6 +22,7 @@ from bapa.inference.pointing import Pointed
 from bapa.inference.progress import duration
 from bapa.probe import Design, build
 from bapa.report import check as page
+from bapa.report import write as report
 from tests.tiny.unsupported import UNSUPPORTED
 
 FEW = 8
@@ -149,7 +152,6 @@ def test_the_page_says_the_decision_first_and_escapes_names(tiny: Loaded, folder
 
 def test_the_folder_carries_the_rule_of_the_decision(tmp_path: Path):
     from bapa.attach import scheme_of
-    from bapa.check.evidence import Evidence
     from bapa.check.runner import _sealed
     from bapa.checkpoints import from_pretrained
     from bapa.files import RunFolder
@@ -161,6 +163,20 @@ def test_the_folder_carries_the_rule_of_the_decision(tmp_path: Path):
         found = _sealed(folder, evidence)
     assert found.decision.rule == "bapa"
     assert scheme_of(from_pretrained(found.model_folder)).label == "bapa"
+
+
+def test_the_report_of_a_check_says_where_its_pages_are(folder: Path):
+    with pytest.raises(RunError, match=f"bapa report {folder / 'run'}"):
+        report([folder])
+
+
+def test_what_to_type_next_names_each_search(tmp_path: Path):
+    found = Check(tmp_path, Evidence("tiny"), Decision("leave", "loses"), None)
+    for name in ("run", "calibrated", "kept"):
+        (tmp_path / name).mkdir()
+    assert [line.split("    # ")[0] for line in page.steps(found)] == [
+        f"bapa report {tmp_path / name}" for name in ("run", "calibrated", "kept")
+    ]
 
 
 def test_a_folder_without_a_check(tmp_path: Path):
