@@ -136,7 +136,8 @@ class Work:
             judged_in=self.path / "run",
             keep=KEEP,
         )
-        tried, rule = len(told.frontier.points) if told.frontier else 0, told.chosen
+        points, rule = told.frontier.points if told.frontier else (), told.chosen
+        tried = sum(point.candidate != "native" for point in points)
         before = [arm.label for arm in evidence.arms[1:]]
         if rule in ("native", *before):
             return replace(evidence, search=Search(tried))

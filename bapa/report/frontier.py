@@ -84,12 +84,11 @@ def sentences(found: Mapping[str, Any]) -> Iterator[str]:
     share = f"{percent(frontier.keep)} % of native"
     if promise["chosen"] is None:
         held = len(frontier.held)
+        of, keep = len(frontier.points) - 1, f"{share} on {tasks or 'nothing'}"
         why = (
-            f"{held} of {len(frontier.points) - 1} rules keep it, and none of them is evener"
-            if held
-            else "no rule does"
+            f"{held} of {of} rules keep {keep}, and none of them is evener" if held else f"no rule of {of} keeps {keep}"
         )
-        yield f"Native positions stay: to keep {share} on {tasks or 'nothing'} was promised, and {why}."
+        yield f"Native positions stay: {why}."
         yield from _next_best(frontier)
     elif promise["tasks"]:
         yield f"On the picking items it keeps at least {share} on {tasks}, the lower bound counted."

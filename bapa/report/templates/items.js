@@ -19,6 +19,11 @@ const make = (tag, text, kind) => {
   if (kind) made.className = kind;
   return made;
 };
+const rule = (label) => {  // may break behind a colon or a comma
+  const made = make("code");
+  label.split(/(?<=[:,])/).forEach((part, place) => made.append(...(place ? [make("wbr")] : []), part));
+  return made;
+};
 for (const name of ["scheme", "question"])
   data[name + "s"].forEach((label, place) => form.elements[name].add(new Option(label, place)));
 const kinds = ["miss", "right", "unread"];
@@ -63,7 +68,7 @@ const drawn = (row) => {
   });
   head.append(open);
   const scheme = make("td", undefined, "scheme"), cells = make("td", undefined, "cells");
-  scheme.append(make("code", data.schemes[row.scheme]));
+  scheme.append(rule(data.schemes[row.scheme]));
   cells.append(squares(row));
   line.append(head, make("td", caption || group, "content"), make("td", data.questions[row.question], "question"), scheme,
     make("td", `${row.hits} of ${row.right.length}`, "of"), cells,
