@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ from bapa.errors import ModelError, SchemeError
 from bapa.schemes import NATIVE, Scheme, parse
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
 
 FILE, PEFT_FILE = "bapa.json", "adapter_config.json"
 
@@ -64,6 +66,24 @@ def _findable(name: str) -> str:
     return str(Path(name).resolve()) if Path(name).exists() else name
 
 
+@contextmanager
+def _as_peft_asks() -> Iterator[None]:
+    """PEFT asks a model of transformers for a property by its old name, which warns whoever runs it; only PEFT could do
+    something about it.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield
+
+
+def new_adapter(model: nn.Module, config: PeftConfig) -> PeftModel:
+    """``model`` with a fresh adapter, as ``config`` says."""
+    from peft import get_peft_model
+
+    with _as_peft_asks():
+        return get_peft_model(model, config)
+
+
 def load_adapter(model: nn.Module, folder: str | Path, *, is_trainable: bool = False) -> PeftModel:
     """``model`` with the adapter in ``folder``.
 
@@ -78,7 +98,7 @@ def load_adapter(model: nn.Module, folder: str | Path, *, is_trainable: bool = F
             f"{folder}: the adapter was trained under {trained}, the model runs under {running}; "
             f'call bapa.balance(model, "{trained}") first'
         )
-    with warnings.catch_warnings():
+    with _as_peft_asks():
         warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
         try:
             return PeftModel.from_pretrained(model, str(folder), is_trainable=is_trainable)

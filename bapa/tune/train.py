@@ -17,7 +17,7 @@ from trl import SFTConfig, SFTTrainer
 
 from bapa.attach import balance
 from bapa.checkpoints import Loaded, weights
-from bapa.checkpoints.adapter import Base, save_adapter
+from bapa.checkpoints.adapter import Base, new_adapter, save_adapter
 from bapa.errors import ConfigError
 from bapa.families.anatomy import find
 from bapa.probe import Probe
@@ -166,7 +166,7 @@ def _trainable(model: nn.Module, settings: Settings) -> nn.Module:
         for part in (anatomy.decoder, anatomy.model.get_output_embeddings()):
             part.requires_grad_(True)
         return model
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig
 
     name = next(name for name, part in model.named_modules() if part is anatomy.decoder)
     leaves = {
@@ -174,7 +174,7 @@ def _trainable(model: nn.Module, settings: Settings) -> nn.Module:
     }
     targets = rf"{re.escape(name)}\..*\.({'|'.join(sorted(leaves))})"
     torch.manual_seed(settings.seed)
-    return get_peft_model(model, LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=targets))
+    return new_adapter(model, LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=targets))
 
 
 def _spread(trainer: SFTTrainer, model: nn.Module, probe: Probe | None) -> None:

@@ -69,6 +69,12 @@ def test_saved_reloaded_merged_and_exported_are_one_model(name: str, scheme: str
         torch.testing.assert_close(logits(step, inputs), live, atol=1e-5, rtol=0)
 
 
+def test_nobody_is_told_of_a_name_that_only_peft_can_change(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    out = tune(saved("llava", tmp_path / "base"), DATA, tmp_path / "out", settings=Settings(steps=1, batch=4))
+    load(str(out))
+    assert [str(one.message) for one in recwarn if one.category is FutureWarning] == []
+
+
 def test_only_linear_layers_of_the_language_model_are_adapted(tmp_path: Path) -> None:
     model = saved("llava", tmp_path / "base")
     frozen = {name: weight.clone() for name, weight in model.model.named_parameters()}
