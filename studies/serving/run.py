@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,4 +100,6 @@ def asked(checkpoint: Any, folder: Path) -> dict[str, Any]:
 def reason(error: Exception) -> str:
     """An error and what it came from, in its own words."""
     told = error.__cause__ or error
-    return f"{type(told).__name__}: {' '.join(str(told).split())[:300]}"
+    where = traceback.extract_tb(told.__traceback__)[-1]
+    said = str(told) or f"{Path(where.filename).name}: {where.line}"
+    return f"{type(told).__name__}: {' '.join(said.split())[:300]}"

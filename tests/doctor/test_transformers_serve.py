@@ -58,10 +58,10 @@ def serving(change: str, log: Path) -> Iterator[Client]:
 def test_no_false_alarm_in_twenty_runs(tmp_path: Path) -> None:
     with serving("native", tmp_path / "log") as client:
         for seed in range(20):
-            sheet = draw(5, seed)
+            sheet = draw(3, seed)
             alone = examine_server(client, sheet)
             assert alone.verdict.kind in ("in use", "cannot be told"), f"seed {seed}: {alone}"
-            assert alone.asked == 150
+            assert alone.asked == 90
             found = examine_server(Client(client.url, client.model), sheet, Local(MODEL, sheet))
             assert found.verdict.kind == "in use", f"seed {seed}: {found}"
 

@@ -51,6 +51,7 @@ GLM_EXPERTS = {
     "n_routed_experts": 4,
     "n_shared_experts": 1,
     "first_k_dense_replace": 1,
+    "use_qk_norm": False,  # of the hub's configs; vLLM wants it
 }
 # In bfloat16 alone: vLLM's linear attention on a CPU.
 HYBRID = {"engine": {"dtype": "bfloat16"}}
@@ -159,7 +160,8 @@ CHECKPOINTS = [
                     {**QWEN_TOWER, "num_position_embeddings": 36, "deepstack_visual_indexes": [0, 1]},
                 )
             ),
-            "text_config": {**made["text_config"], **EXPERTS},
+            # norm_topk_prob: of the hub's configs; vLLM wants it
+            "text_config": {**made["text_config"], **EXPERTS, "norm_topk_prob": True},
         },
         qwen("Qwen3VLProcessor", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"),
         **QWEN,
@@ -178,6 +180,7 @@ CHECKPOINTS = [
                 "pooling_kernel_size": 2,
                 "patch_size": 4,
                 "position_embedding_size": 80,
+                "default_output_length": 70,  # of the hub's configs; vLLM wants it
             },
             "text_config": {
                 **TEXT,
@@ -237,7 +240,10 @@ CHECKPOINTS = [
         "GlmOcrForConditionalGeneration",
         lambda ids: {
             **(made := glm_config(ids)),
-            "text_config": {**made["text_config"], "rope_parameters": {"rope_type": "default", **ROPE}},
+            "text_config": {
+                **made["text_config"],
+                "rope_parameters": {"rope_type": "default", **ROPE, "partial_rotary_factor": 1.0},
+            },
         },
         qwen("Glm46VProcessor", "Glm46VImageProcessor", "Glm46VVideoProcessor"),
         **GLM,

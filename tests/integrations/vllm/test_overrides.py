@@ -65,8 +65,8 @@ def test_every_other_scheme_is_accepted():
 
 
 def test_a_family_without_a_class():
-    with pytest.raises(UnsupportedModelError, match=r"Idefics3ForConditionalGeneration.*LlavaForConditionalGeneration"):
-        overrides(config("idefics3"), "bapa")
+    with pytest.raises(UnsupportedModelError, match=r"AriaForConditionalGeneration.*LlavaForConditionalGeneration"):
+        overrides(config("aria"), "bapa")
 
 
 @pytest.fixture
