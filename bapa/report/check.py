@@ -43,7 +43,7 @@ def steps(check: Check) -> list[str]:
         where = shlex.quote(str(folder))
         return [
             f'python -c "import bapa; model = bapa.from_pretrained({str(folder)!r})"',
-            f"bapa serve {where}    # vLLM; whole positions only",
+            f"bapa serve {where}    # whole positions only",
             *_reports(check),
         ]
     if check.decision and check.decision.kind == "tune":
@@ -55,7 +55,7 @@ def steps(check: Check) -> list[str]:
 
 def _reports(check: Check) -> list[str]:
     """Commands that write the pages that tell more."""
-    pages = {"run": "all figures", "calibrated": "the search for a rule", "kept": "for one that keeps places"}
+    pages = {"run": "all figures", "calibrated": "the search", "kept": "keeping places"}
     there = {check.path / name: what for name, what in pages.items() if (check.path / name).is_dir()}
     return [f"bapa report {shlex.quote(str(folder))}    # {what}" for folder, what in there.items()]
 
