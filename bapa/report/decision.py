@@ -62,7 +62,7 @@ def _too_few(evidence: Evidence, decision: Decision) -> Told:
     return Told(
         "Cannot be told: the cells may differ, but these items are too few to say.",
         (f"{_native(evidence)} This rests on {evidence.items} items.",),
-        change=("More items: a larger --budget.",),
+        change=("More items: a larger --budget, and another --out.",),
     )
 
 
