@@ -122,7 +122,8 @@ class Work:
         probe = self._whole(found)
         guards, _ = self._guards(probe)
         if found.keep is None:
-            return replace(evidence, search=Search(left_out="it did not fit the budget; type a larger --budget and another --out"))
+            why = "it did not fit the budget; type a larger --budget and another --out"
+            return replace(evidence, search=Search(left_out=why))
         if any(len(guard.items) < PICK + LEAST for guard in guards):
             return replace(evidence, search=Search(left_out=f"{self.pictures} has too few captions for it"))
         told = calibrate(
