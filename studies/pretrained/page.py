@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from studies.pretrained import second
 from studies.pretrained.figures import compare, models
 
 HERE = Path(__file__).parent
@@ -55,6 +56,7 @@ def tables(record: dict[str, Any], training: dict[str, Any]) -> dict[str, str]:
         "training": _training(training),
         **{f"models: {label}": _models(record["models"][label]) for label in SETS},
         **{f"seeds: {label}": _seeds(record["over seeds"][label]) for label in SETS},
+        **second.tables(),
     }
 
 

@@ -1,8 +1,9 @@
 """Asks models that know rows and reading order where evenness sits and where the sense of place; every step resumes.
 
-Three parts. ``search``: the rule under a promise, judged on fresh items beside rules that were picked by hand on items
+Five parts. ``search``: the rule under a promise, judged on fresh items beside rules that were picked by hand on items
 of no probe here. ``maps``: the shared position in one layer, one rotary pair, one kind of token pairs at a time.
-``rules``: every rule on models that were skewed on purpose, with what it costs in time.
+``rules``: every rule on models that were skewed on purpose, with what it costs in time. ``left``: what a linear probe
+still reads of the row from the hidden states. ``tuned``: what 200 steps of tuning under a rule restore.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ from bapa.measure import Run, measure
 from bapa.probe import Design, Probe, build
 from bapa.stats import Settings
 from studies.study import slug
+from studies.where.left import left
 from studies.where.page import STUDY
 from studies.where.picture import draw
 from studies.where.rules import EVERY, NAMED, TRIED, one_at_a_time
+from studies.where.tuned import tuned
 
 SEED, KEEP = 301, 0.9
 PICKING, JUDGES, POOL, GUARDED = 32, 40, 120, 48  # items
@@ -41,7 +44,7 @@ FRESH, SCANNED, SKEWED = 40, 8, 16
 TASKS = ("where", "order")
 SHOWN = 2  # rules of the search's own frontier that fresh items judge
 SETTINGS = Settings(resamples=1000)
-PARTS = ("search", "maps", "rules")
+PARTS = ("search", "maps", "rules", "left", "tuned")
 
 
 def run(
@@ -179,4 +182,4 @@ def _sizes(model: Loaded) -> tuple[int, int, int]:
     return len(find(model.model).layers), len(_waves(model)), int(config.image_seq_length)
 
 
-_DO = {"search": search, "maps": maps, "rules": rules}
+_DO = {"search": search, "maps": maps, "rules": rules, "left": left, "tuned": tuned}

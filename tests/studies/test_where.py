@@ -50,9 +50,29 @@ def test_the_goal_needs_evenness_the_worst_cell_and_both_senses() -> None:
         assert "**no rule**" in page.goal(search(NATIVE, less)).splitlines()[0]
 
 
-def test_the_headline_says_which_goal_is_met_and_that_none_is() -> None:
-    assert "95 %" in page.headline(search(NATIVE, at("bapa", 0.01, 0.95, 0.96, 0.97)))
-    assert "meets neither goal" in page.headline(search(NATIVE, at("bapa", 0.01, 0.95, 0.34, 0.5)))
+def test_the_headline_holds_native_the_papers_rule_the_choice_and_a_fixed_one() -> None:
+    points = (
+        NATIVE,
+        at("bapa", 0.0, 0.95, 0.34, 0.5),
+        at("cmpc", 0.04, 0.95, 0.97, 0.98),
+        at(page.FIXED, 0.05, 0.9, 0.9, 0.9),
+    )
+    told = page.headline(search(*points, chosen="cmpc"))
+    assert "8.0" in told
+    assert "0.0; kept 34 and 50" in told
+    assert "`cmpc` | 4.0; kept 97 and 98" in told
+    assert told.endswith("5.0; kept 90 and 90 |")
+
+
+def test_where_native_stays_the_headline_repeats_nothing() -> None:
+    points = (NATIVE, at("bapa", 0.0, 0.95, 0.34, 0.5), at(page.FIXED, 0.05, 0.9, 0.9, 0.9))
+    assert "`native` |  |" in page.headline(search(*points, chosen="native"))
+
+
+def test_a_model_that_is_nearly_even_natively_proves_nothing() -> None:
+    told = page.goal(search(at("native", 0.01, 0.99, 1, 1), at("bapa", 0.0, 1.0, 1, 1)))
+    assert "`bapa`" not in told
+    assert "no rule's gain can be told: m" in told
 
 
 def test_one_part_is_switched_on_at_a_time() -> None:

@@ -1,0 +1,110 @@
+"""The second training: what is left of it, and the tables that docs/studies/pretrained.md takes from it.
+
+``answers.parquet`` in ``second``: four models asked on a CPU; ``curves.csv``: pooled AUC of all thirty by step, from
+the log of their training.
+
+python -m studies.pretrained.second WORK LOG     # answers and log into the repository
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bapa.calibrate.frontier import Point, point
+from bapa.calibrate.kept import kept
+from bapa.stats import Settings
+from studies.pretrained.figures import over_seeds
+from studies.study import table
+from studies.text import bounded, share
+
+HERE = Path(__file__).parent / "second"
+ANSWERS, CURVES = HERE / "answers.parquet", HERE / "curves.csv"
+CELLS = 9
+SETTINGS = Settings(resamples=1000)
+PLACES = {"where_row": "rows", "where_col": "columns", "order": "order"}
+_STEP = re.compile(r"^step (\d+) of (\d+) \((\d+) s\).*?: (A-1 .*|F-1 .*)$", re.MULTILINE)
+PAIRS = {
+    "C less A, last step": ("C", "A"),
+    "D less A, last step": ("D", "A"),
+    "E less A, last step": ("E", "A"),
+    "F (tuned natively) less A": ("F", "A"),
+    "G (tuned under BaPA) less F": ("G", "F"),
+}
+
+
+def collect(work: Path, log: Path) -> None:
+    """Put what is left into small files."""
+    columns = ["item", "cell", "question", "kind", "scheme", "expected", "answer", "correct", "margin"]
+    columns += ["caption", "group", "picture"]
+    frames = []
+    for path in sorted(work.glob("[A-G]-?/*.parquet")):
+        rows = pd.read_parquet(path, columns=columns)
+        rows.insert(0, "task", path.stem)
+        rows.insert(0, "model", path.parent.name)
+        frames.append(rows)
+    HERE.mkdir(exist_ok=True)
+    pd.concat(frames, ignore_index=True).to_parquet(ANSWERS, compression="zstd", index=False)
+    points = [
+        {"model": name, "step": int(step), "of": int(most), "seconds": int(seconds), "auc": float(auc)}
+        for step, most, seconds, told in _STEP.findall(log.read_text("utf-8"))
+        for name, auc in (one.split(" ") for one in told.split(", "))
+    ]
+    pd.DataFrame(points).to_csv(CURVES, index=False)
+
+
+def tables() -> dict[str, str]:
+    """The tables, by the name of their place."""
+    return {"second: judged": judged(pd.read_parquet(ANSWERS)), "second: pooled": pooled(pd.read_csv(CURVES))}
+
+
+def judged(answers: pd.DataFrame) -> str:
+    """Matches, rows, columns and order of each model under each rule; what a rule keeps of native's."""
+    lines = []
+    for model, its in answers.groupby("model"):
+        for rule in its["scheme"].unique():
+            one = _point(its, rule)
+            places = {kind: its[(its["kind"] == kind) & (its["scheme"] == rule)] for kind in PLACES}
+            right = [share(float(rows["correct"].mean())) for rows in places.values()]
+            keeps = [bounded(one.kept[kind]) for kind in PLACES] if rule != "native" else [""] * len(PLACES)
+            lines.append([str(model), f"`{rule}`", *map(bounded, (one.range, one.worst, one.mean)), *right, *keeps])
+    head = ["model", "rule", "AUC range", "worst cell", "mean AUC", *PLACES.values()]
+    return table([*head, *(f"{name} kept" for name in PLACES.values())], lines)
+
+
+def _point(its: pd.DataFrame, rule: str) -> Point:
+    def asked(kind: str, scheme: str) -> pd.DataFrame:
+        return its[(its["kind"] == kind) & (its["scheme"] == scheme)]
+
+    keeps = {kind: kept(asked(kind, "native"), asked(kind, rule), CELLS, SETTINGS) for kind in PLACES}
+    matches = its[(its["task"] == "match") & (its["scheme"] == rule)]
+    return point(rule, matches, keeps, CELLS, SETTINGS)
+
+
+def pooled(curves: pd.DataFrame) -> str:
+    """Pooled AUC over seeds at the last step, and differences of arms paired by seed."""
+    last = curves.sort_values("step").groupby("model")["auc"].last()
+    lines = []
+    for arm in sorted({name[0] for name in last.index}):
+        own = last[[name for name in last.index if name[0] == arm]]
+        first = curves[(curves["model"].str[0] == arm) & (curves["auc"] >= 0.85)]["model"].nunique()
+        lines.append(
+            [arm, *_over(over_seeds(own.tolist()))[:2], "", ", ".join(f"{100 * one:.1f}" for one in own), str(first)]
+        )
+    for label, (one, other) in PAIRS.items():
+        each = [last[f"{one}-{seed}"] - last[f"{other}-{seed}"] for seed in range(1, 6)]
+        lines.append([label, *_over(over_seeds(each)), ", ".join(f"{100 * x:.1f}" for x in each), ""])
+    head = ["pooled AUC", "mean", "95 % interval", "p of being within 2 points", "by seed", "reached .85"]
+    return table(head, [[cell.replace("-", "−") if n else cell for n, cell in enumerate(row)] for row in lines])
+
+
+def _over(one: dict[str, Any]) -> list[str]:
+    return [f"{100 * one['mean']:.1f}", f"{100 * one['low']:.1f} to {100 * one['high']:.1f}", f"{one['same']:.3f}"]
+
+
+if __name__ == "__main__":
+    collect(Path(sys.argv[1]), Path(sys.argv[2]))
