@@ -29,6 +29,7 @@ python -m studies.tuning write
 python -m studies.slots run
 for tasks in images clip; do for skew in last uniform; do python -m studies.reference train --tasks $tasks --skew $skew --out build/slots/$tasks-$skew; done; done
 python -m studies.slots trained build/slots
+python -m studies.slots calibrated build/slots
 python -m studies.slots write
 python -m studies.slots.pictures
 

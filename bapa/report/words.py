@@ -47,7 +47,7 @@ def spread(bias: Bias) -> str:
             f"({'; '.join(claims.lost(bias, scheme))}), so that means nothing."
         )
     if reading == "even":
-        return f"Under {scheme} the map is even: its cells differ by {told}; {level}."
+        return f"Under {scheme} the map is even: the range over its cells is {told}; {level}."
     return f"Under {scheme} there is no sign that the place matters; the cells may still differ ({told}; {level})."
 
 

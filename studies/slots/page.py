@@ -32,6 +32,8 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "trained": trained(told),
             "slots": by_slot(told),
             "shared": shared(told),
+            "calibrated": calibrated(record["calibrated"]),
+            **({"which": which(record["which"])} if "which" in record else {}),
         }
     }
 
@@ -108,6 +110,37 @@ def shared(models: dict[str, Any]) -> str:
         for one, its in found["shared"].items()
     ]
     return table(["model", "difference", "range of hits", "mean hit rate", "range of the AUC", "mean AUC"], rows)
+
+
+def calibrated(models: dict[str, Any]) -> str:
+    """What was picked, and every judged rule's figures, on items that had no part in the choice."""
+    rows = [
+        [
+            f"`{name}`",
+            f"`{rule}`" + (", the choice" if rule == found["chosen"] else ""),
+            *(with_interval(its[key]) for key in ("auc_range", "auc", "hit")),
+        ]
+        for name, found in models.items()
+        for rule, its in found["rules"].items()
+    ]
+    said = [f"- `{name}`: {sentence}" for name, found in models.items() for sentence in found["sentences"][-3:-1]]
+    head = ["model", "rule", "range of the AUC", "mean AUC", "mean hit rate"]
+    return f"{table(head, rows)}\n\n{chr(10).join(said)}"
+
+
+def which(models: dict[str, Any]) -> str:
+    """How often the right image is named under every rule, and what is lost where all share one position."""
+    rules = [
+        [f"`{name}`", f"`{rule}`", with_interval(its["named"]), with_interval(its["auc"])]
+        for name, found in models.items()
+        for rule, its in found["rules"].items()
+    ]
+    lost = [
+        f"- `{name}`: `{one}` minus `{its['own']}`: {with_interval(its, unit=' points')} of right images."
+        for name, found in models.items()
+        for one, its in found["shared"].items()
+    ]
+    return f"{table(['model', 'rule', 'right image named', 'mean AUC'], rules)}\n\n{chr(10).join(lost)}"
 
 
 STUDY = Study("slots", blocks)

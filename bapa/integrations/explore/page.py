@@ -52,9 +52,10 @@ def page(explorer: Explorer) -> gr.Blocks:
         wide, high = _large(np.zeros((*explorer.size, 3), np.uint8)).size
         return int(y * slots.rows / high) * slots.cols + int(x * slots.cols / wide)
 
-    hint = f"Click a {slots.word}: the {thing} moves there."
+    one = f"an {slots.word}" if slots.word[0] in "ai" else f"a {slots.word}"  # an image, an aspect ratio
+    hint = f"Click {one}: the {thing} moves there."
     if slots.varied:  # it stands in the middle, whatever is clicked
-        hint = f"Choose a {slots.word} below: the {thing} changes."
+        hint = f"Choose {one} below: the {thing} changes."
 
     with gr.Blocks(title="bapa explore", analytics_enabled=False) as blocks:
         gr.HTML(
