@@ -54,7 +54,7 @@ def probe(
     question_column: Annotated[str, typer.Option(help="Vqa: column of the question.")] = "question",
     answer_column: Annotated[str, typer.Option(help="Vqa: column of the answer.")] = "answer",
     box_column: Annotated[
-        str | None, typer.Option(help="Crop: column of where the target stands, [left, top, width, height] in pixels.")
+        str | None, typer.Option(help="Crop: column of where the target stands: left, top, width and height in pixels.")
     ] = None,
     split: Annotated[str, typer.Option(help="Split of a data set.")] = "train",
     strict: Annotated[bool, typer.Option(help="Make a picture that cannot be used an error.")] = False,
