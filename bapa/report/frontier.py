@@ -46,8 +46,8 @@ def draw(promise: Mapping[str, Any], chosen: str, *, dark: bool) -> Figure:
     shown = [one for one in found.points if one.range["value"] is not None]
     most = max(one.items for one in shown)
     ax.scatter(*_xy(shown), s=[6 + 40 * one.items / most for one in shown], color=dots, alpha=0.6, lw=0, zorder=2)
-    best = [one for one in found.best if one in shown]
-    ax.plot(*_xy(best), color=dots, lw=1, alpha=0.8, drawstyle="steps-post", zorder=1, label="none is better in both")
+    full = [one for one in shown if one.items == found.native.items]
+    ax.plot(*_edge(full), color=dots, lw=1, alpha=0.8, drawstyle="steps-post", zorder=1, label="none is better in both")
     ax.axhline(100 * found.keep, color=line, lw=1.2, ls="--", label=f"the promise: {percent(found.keep)} % kept")
     for one in shown:
         if one.candidate in NAMED:
@@ -134,6 +134,18 @@ def _bounds(estimate: Mapping[str, float | None]) -> str:
 
 def _xy(points: list[Point]) -> tuple[list[float], list[float]]:
     return [100 * (one.range["value"] or 0.0) for one in points], [100 * one.least for one in points]
+
+
+def _edge(points: list[Point]) -> tuple[list[float], list[float]]:
+    """Those that no other surpasses in what is drawn. The search itself counts in whole points of range, and lets the
+    margins decide among like ones (:attr:`~bapa.calibrate.frontier.Frontier.best`).
+    """
+    edge: list[tuple[float, float]] = []
+    for x, y in sorted(zip(*_xy(points), strict=True), key=lambda at: (at[0], -at[1])):
+        if not edge or y > edge[-1][1]:
+            edge.append((x, y))
+    xs, ys = zip(*edge, strict=True)
+    return list(xs), list(ys)
 
 
 def _name(ax: Axes, one: Point, name: str, ink: str, by: tuple[int, int]) -> None:

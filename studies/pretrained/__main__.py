@@ -14,8 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from studies.pretrained.arms import ARMS, DONE, PARTS, SEEDS, TUNING, Recipe
+from studies.pretrained.arms import ARMS, PARTS, SEEDS, TUNING, WANTED, Recipe
+
+if TYPE_CHECKING:
+    from studies.pretrained.judge import Judging
 
 
 def main() -> None:
@@ -33,10 +37,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help=f"default: {Recipe().steps}")
     parser.add_argument("--compiled", action="store_true", help="compile the layers that are trained")
     parser.add_argument("--part", action="append", choices=PARTS, help="what is judged; default: all; repeatable")
+    parser.add_argument(
+        "--rule", action="append", default=[], help="judged under; default: those of PLAN-2; repeatable"
+    )
+    parser.add_argument("--items", type=int, help="matches judged; default: all 200")
+    parser.add_argument("--guarded", type=int, help="items about places judged; default: all 60")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop training after so long; resumable")
     args = parser.parse_args()
     args.parts.mkdir(parents=True, exist_ok=True)
-    arms, seeds = args.arm or list(DONE), args.seed or list(SEEDS)
+    arms, seeds = args.arm or list(WANTED), args.seed or list(SEEDS)
     args.part = args.part or list(PARTS)
     if args.command in ("parts", "seed", "train"):
         from studies.pretrained.parts import install
@@ -63,6 +72,10 @@ def _train(args: argparse.Namespace, arms: list[str], seeds: list[int]) -> None:
         missing = [name for name in group if not (learned / f"{name[0]}-{name[1]}.json").is_file()]
         if not missing:
             continue
+        for arm, seed in missing:
+            start = ARMS[arm].start
+            if start and not (learned / f"{start}-{seed}.safetensors").is_file():
+                sys.exit(f"{arm}-{seed} goes on from {start}-{seed}, which is not trained: add --arm {start}")
         bench = bench or Bench(args.parts, args.device)
         label = f"{missing[0][0]}-{missing[0][1]}" + (f"-and-{len(missing) - 1}" if missing[1:] else "")
         tuned = ARMS[missing[0][0]].start is not None
@@ -79,13 +92,26 @@ def _start(name: tuple[str, int]) -> tuple[bool, bool]:
     return ARMS[name[0]].start is not None, ARMS[name[0]].language == "random"
 
 
+def _given(args: argparse.Namespace) -> list[str]:
+    """How many items are judged, where it was said, as options."""
+    said = {"--items": args.items, "--guarded": args.guarded}
+    return [word for option, value in said.items() if value for word in (option, str(value))]
+
+
+def _judging(args: argparse.Namespace) -> Judging:
+    from studies.pretrained.judge import Judging
+
+    sizes = {name: value for name, value in (("items", args.items), ("guarded", args.guarded)) if value}
+    return Judging(args.part, args.rule, device=args.device, batch=args.batch_size, **sizes)
+
+
 def _judge(args: argparse.Namespace, models: list[str]) -> None:
     """Each model in a process of its own, so that one failure does not take the others along."""
     if args.jobs == 1:
         from studies.pretrained.judge import judge
 
         for model in models:
-            judge(args.parts, args.work, model, args.part, args.device, args.batch_size)
+            judge(args.parts, args.work, model, _judging(args))
             print(model, flush=True)
         return
     from studies.pretrained.judge import probes
@@ -97,6 +123,7 @@ def _judge(args: argparse.Namespace, models: list[str]) -> None:
         command = [sys.executable, "-m", "studies.pretrained", "judge", "--arm", arm, "--seed", seed]
         command += ["--parts", str(args.parts), "--work", str(args.work), "--device", args.device]
         command += ["--batch-size", str(args.batch_size), *(word for part in args.part for word in ("--part", part))]
+        command += [*_given(args), *(word for rule in args.rule for word in ("--rule", rule))]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         return model, done.returncode, done.stderr[-1500:]

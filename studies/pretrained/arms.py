@@ -32,7 +32,7 @@ ARMS = {
     "G": Arm(scheme="bapa", start="A"),
 }
 SEEDS = (1, 2, 3, 4, 5)
-DONE = ("A", "C", "D", "E", "F", "G")  # B did not learn in the first training, and is trained on demand only
+WANTED = ("A", "C", "D", "E", "F", "G")  # B did not learn in the first training, and is trained on demand only
 
 PARTS = ("test", "guards", "origin", "search")  # of judging a model
 

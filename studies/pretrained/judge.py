@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +25,14 @@ from bapa.probe import Design, Probe, build
 from bapa.probe.design import Task
 from bapa.stats import Settings
 from studies.pretrained.arms import ARMS
-from studies.pretrained.learner import folder
+from studies.pretrained.learner import amx, folder
 from studies.pretrained.parts import CELL_PX, known
 from studies.pretrained.scenes import ORDER, PROMPT, WHERE
+from studies.where.rules import BLEND, CHANNELS
 
 ITEMS, PICKING, GUARDED, ORIGIN_ITEMS = 200, 48, 60, 60
 SEARCHED, JUDGES, KEEP = 16, 32, 0.9  # items that pick a rule under a promise, items that judge it, what must be kept
-SHARED = "calibrated:distance=1x"
-RULES = (
-    "native",
-    "bapa",
-    "bapa:distance=native",
-    "anchored",
-    "imccd",
-    "cmpc",
-    f"{SHARED},channels=wave<0.6x+wave>3.3x",
-    f"{SHARED},pairs=text-to-image,blend=0.3",
-)
+RULES = ("native", "bapa", "bapa:distance=native", "anchored", "imccd", "cmpc", CHANNELS, BLEND)
 FEWER = {"D": RULES[:1], "F": RULES[:2], "G": RULES[:2]}  # the other arms are asked under every rule
 EXPLAINED, PROMISED = ("A", "E"), ("A", "E")
 EXPLAINING = ("native", "bapa", "bapa:distance=native", "reverse")
@@ -62,8 +54,32 @@ def probes(parts: Path, work: Path) -> dict[str, Probe]:
     return found | {f"pick {task}": probe(parts, work, task, PICKING, 2) for task in judging}
 
 
-def judge(parts: Path, work: Path, name: str, doing: Sequence[str], device: str, batch: int) -> None:
-    """Some ``PARTS`` about one model, e.g. ``A-1``, in the folder of its name in ``work``; what is there is kept."""
+@dataclass(frozen=True)
+class Judging:
+    """What is judged: some ``parts`` of PARTS, ``rules`` (none: those of the arm), the first ``items`` of matches and
+    ``guarded`` of questions about places; and where: ``device``, ``batch`` canvases a forward.
+    """
+
+    parts: Sequence[str]
+    rules: Sequence[str] = ()
+    items: int = ITEMS
+    guarded: int = GUARDED
+    device: str = "cpu"
+    batch: int = 18
+
+
+def judge(parts: Path, work: Path, name: str, judging: Judging) -> None:
+    """One model, e.g. ``A-1``, in the folder of its name in ``work``; what is there is kept.
+
+    On a processor that multiplies bfloat16 in hardware the model runs in bfloat16, its last layer in float32.
+    """
+    whole = judging.device == "cpu" and amx()
+    with torch.autocast("cpu", torch.bfloat16, enabled=whole):
+        _judge(parts, work, name, judging, whole)
+
+
+def _judge(parts: Path, work: Path, name: str, judging: Judging, halved: bool) -> None:
+    doing, device, batch = judging.parts, judging.device, judging.batch
     out = work / name
     arm, seed = name.split("-")
     about = probes(parts, work)
@@ -73,14 +89,16 @@ def judge(parts: Path, work: Path, name: str, doing: Sequence[str], device: str,
     if device.startswith("cuda"):
         torch.set_float32_matmul_precision("high")
     model = load(str(home), device=device, dtype=torch.float32)
+    if halved:
+        _last_in_float32(model.model)
     if ARMS[arm].shuffled:
         shuffle(model.model)
-    rules = FEWER.get(arm, RULES)
+    rules = judging.rules or FEWER.get(arm, RULES)
     if "test" in doing:
-        _ask(model, about["match"], rules, out, "match", batch)
+        _ask(model, about["match"], rules, out, "match", batch, judging.items)
     if "guards" in doing:
         for task in ("where", "order"):
-            _ask(model, about[task], rules, out, task, batch)
+            _ask(model, about[task], rules, out, task, batch, judging.guarded)
     if "test" in doing and ARMS[arm].shuffled:  # as it was trained is above; in the order of the picture, beside it
         plain = load(str(home), device=device, dtype=torch.float32)
         _ask(plain, about["match"], RULES[:1], out, "ordered", batch)
@@ -99,10 +117,24 @@ def judge(parts: Path, work: Path, name: str, doing: Sequence[str], device: str,
         (out / "promised.json").write_text(json.dumps(told.found, default=str) + "\n")
 
 
-def _ask(model: Loaded, about: Probe, rules: Sequence[str], out: Path, label: str, batch: int) -> None:
+def _ask(
+    model: Loaded, about: Probe, rules: Sequence[str], out: Path, label: str, batch: int, items: int | None = None
+) -> None:
     """The answers under some rules, as ``LABEL.parquet``; the page takes its figures from these."""
-    run = measure(model, about, rules, out / label, batch_size=batch, audit=0, statistics=Settings(resamples=100))
+    settings: dict[str, Any] = {"batch_size": batch, "items": items, "audit": 0, "statistics": Settings(resamples=100)}
+    run = measure(model, about, rules, out / label, **settings)
     shutil.copy(run.path / "answers.parquet", out / f"{label}.parquet")
+
+
+def _last_in_float32(model: Any) -> None:
+    """Let the layer that gives logits stay out of bfloat16, whose eight bits would make margins equal that are not."""
+    last = model.lm_head
+
+    def exact(hidden: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return torch.nn.functional.linear(hidden.float(), last.weight)
+
+    last.forward = exact
 
 
 def shuffle(model: Any) -> None:

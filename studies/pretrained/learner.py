@@ -31,7 +31,7 @@ class Bench:
     def __init__(self, parts: Path, device: str) -> None:
         self.home = build.base(parts)
         self.device = device
-        self.dtype = torch.bfloat16 if device.startswith("cuda") or _amx() else torch.float32
+        self.dtype = torch.bfloat16 if device.startswith("cuda") or amx() else torch.float32
         pixels, self.there, self.things = atlas(parts)
         self.atlas = pixels.to(device)
         self.model: FastVlmForConditionalGeneration = AutoModelForImageTextToText.from_pretrained(
@@ -73,7 +73,7 @@ class Bench:
         return weight, level - middle @ weight
 
 
-def _amx() -> bool:
+def amx() -> bool:
     """Whether this processor multiplies bfloat16 matrices in hardware."""
     flags = Path("/proc/cpuinfo")
     return flags.is_file() and "amx_bf16" in flags.read_text()

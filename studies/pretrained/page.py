@@ -1,14 +1,12 @@
-"""Collects what judging left, and writes the tables of docs/studies/pretrained.md from studies/pretrained/record.json.
+"""The tables of docs/studies/pretrained.md: of the first training from its answers, kept here, and of the second.
 
-python -m studies.pretrained.page collect WORK      # answers and training records of a work folder into the repository
-python -m studies.pretrained.page write             # figures from the answers, tables from the figures
+``python -m studies.pretrained.page`` writes figures from the answers, and tables from the figures.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +19,6 @@ HERE = Path(__file__).parent
 ANSWERS, TRAINING, RECORD = HERE / "answers.parquet", HERE / "training.json", HERE / "record.json"
 PAGE = HERE.parent.parent / "docs" / "studies" / "pretrained.md"
 SETS = {"planned": False, "trained things": True}
-
-
-def collect(work: Path) -> None:
-    """Put the answers of all models of a work folder into one small file, and their training beside it."""
-    asked = pd.read_parquet(work / "probe" / "items.parquet", columns=["item", "caption", "absent"]).set_index("item")
-    frames = []
-    for path in sorted(work.glob("*-*/test*.parquet")):
-        rows = pd.read_parquet(path, columns=["item", "cell", "kind", "scheme", "margin"])
-        rows["asked"] = [
-            asked.loc[item, "caption" if kind == "present" else "absent"]
-            for item, kind in zip(rows["item"], rows["kind"], strict=True)
-        ]
-        rows.insert(0, "model", path.parent.name)
-        frames.append(rows)
-    answers = pd.concat(frames, ignore_index=True).astype({"margin": "float32", "cell": "int8", "item": "int16"})
-    for name in ("model", "kind", "scheme", "asked"):
-        answers[name] = answers[name].astype("category")
-    answers.to_parquet(ANSWERS, compression="zstd", index=False)
-    training = {path.stem: json.loads(path.read_text()) for path in sorted((work / "learned").glob("*.json"))}
-    TRAINING.write_text(json.dumps(training, indent=1) + "\n")
 
 
 def figures() -> dict[str, Any]:
@@ -143,7 +121,4 @@ def write() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["collect"]:
-        collect(Path(sys.argv[2]))
-    else:
-        write()
+    write()

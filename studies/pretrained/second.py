@@ -8,6 +8,7 @@ python -m studies.pretrained.second WORK LOG     # answers and log into the repo
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ import pandas as pd
 from bapa.calibrate.frontier import Point, point
 from bapa.calibrate.kept import kept
 from bapa.stats import Settings
+from studies.pretrained.arms import SEEDS
 from studies.pretrained.figures import over_seeds
 from studies.study import table
 from studies.text import bounded, share
@@ -27,7 +29,8 @@ ANSWERS, CURVES = HERE / "answers.parquet", HERE / "curves.csv"
 CELLS = 9
 SETTINGS = Settings(resamples=1000)
 PLACES = {"where_row": "rows", "where_col": "columns", "order": "order"}
-_STEP = re.compile(r"^step (\d+) of (\d+) \((\d+) s\).*?: (A-1 .*|F-1 .*)$", re.MULTILINE)
+TASKS = ("match", "where", "order")
+_STEP = re.compile(r"^step (\d+) of .*?: ([A-G]-\d .*)$", re.MULTILINE)
 PAIRS = {
     "C less A, last step": ("C", "A"),
     "D less A, last step": ("D", "A"),
@@ -37,24 +40,37 @@ PAIRS = {
 }
 
 
-def collect(work: Path, log: Path) -> None:
-    """Put what is left into small files."""
+def collect(work: Path, log: Path | None = None) -> None:
+    """Put answers and pooled AUC into small files."""
     columns = ["item", "cell", "question", "kind", "scheme", "expected", "answer", "correct", "margin"]
     columns += ["caption", "group", "picture"]
     frames = []
-    for path in sorted(work.glob("[A-G]-?/*.parquet")):
+    for path in sorted(path for task in TASKS for path in work.glob(f"[A-G]-?/{task}.parquet")):
         rows = pd.read_parquet(path, columns=columns)
         rows.insert(0, "task", path.stem)
         rows.insert(0, "model", path.parent.name)
         frames.append(rows)
     HERE.mkdir(exist_ok=True)
     pd.concat(frames, ignore_index=True).to_parquet(ANSWERS, compression="zstd", index=False)
-    points = [
-        {"model": name, "step": int(step), "of": int(most), "seconds": int(seconds), "auc": float(auc)}
-        for step, most, seconds, told in _STEP.findall(log.read_text("utf-8"))
+    points = _recorded(work) if log is None else _printed(log.read_text("utf-8"))
+    pd.DataFrame(points).to_csv(CURVES, index=False)
+
+
+def _recorded(work: Path) -> list[dict[str, Any]]:
+    records = [json.loads(path.read_text("utf-8")) for path in sorted((work / "learned").glob("*.json"))]
+    return [
+        {"model": one["model"], "step": at["step"], "auc": round(at["auc"], 4)}
+        for one in records
+        for at in one["curve"]
+    ]
+
+
+def _printed(log: str) -> list[dict[str, Any]]:
+    return [
+        {"model": name, "step": int(step), "auc": float(auc)}
+        for step, told in _STEP.findall(log)
         for name, auc in (one.split(" ") for one in told.split(", "))
     ]
-    pd.DataFrame(points).to_csv(CURVES, index=False)
 
 
 def tables() -> dict[str, str]:
@@ -96,7 +112,10 @@ def pooled(curves: pd.DataFrame) -> str:
             [arm, *_over(over_seeds(own.tolist()))[:2], "", ", ".join(f"{100 * one:.1f}" for one in own), str(first)]
         )
     for label, (one, other) in PAIRS.items():
-        each = [last[f"{one}-{seed}"] - last[f"{other}-{seed}"] for seed in range(1, 6)]
+        pairs = [(f"{one}-{seed}", f"{other}-{seed}") for seed in SEEDS]
+        each = [last[a] - last[b] for a, b in pairs if a in last and b in last]
+        if len(each) < 2:
+            continue
         lines.append([label, *_over(over_seeds(each)), ", ".join(f"{100 * x:.1f}" for x in each), ""])
     head = ["pooled AUC", "mean", "95 % interval", "p of being within 2 points", "by seed", "reached .85"]
     return table(head, [[cell.replace("-", "−") if n else cell for n, cell in enumerate(row)] for row in lines])
@@ -107,4 +126,4 @@ def _over(one: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    collect(Path(sys.argv[1]), Path(sys.argv[2]))
+    collect(*map(Path, sys.argv[1:]))

@@ -52,11 +52,7 @@ class Places(Asker):
     def ask(self, scenes: Scenes, cells: tuple[int, ...], count: int, generator: torch.Generator) -> Questions:
         matched = super().ask(scenes, cells, max(1, count // 3), generator)
         placed = self.about_places(scenes, count - matched.ids.shape[1], generator)
-        return Questions(
-            torch.cat([matched.ids, placed.ids], 1),
-            torch.cat([matched.answer_at, placed.answer_at], 1),
-            torch.cat([matched.text, placed.text], 1),
-        )
+        return matched.joined(placed)
 
     def ask_once(self, scenes: Scenes, cells: tuple[int, ...], generator: torch.Generator) -> Questions:
         three = self.ask(scenes, cells, 3, generator)

@@ -47,6 +47,11 @@ class Questions:
     answer_at: Tensor
     text: Tensor
 
+    def joined(self, more: Questions) -> Questions:
+        """These and more questions about the same scenes."""
+        pairs = ((self.ids, more.ids), (self.answer_at, more.answer_at), (self.text, more.text))
+        return Questions(*(torch.cat(pair, 1) for pair in pairs))
+
 
 class Bank:
     """Jittered strokes of all training scans, `copies` of each: enlarging them is slow, inking them is not."""

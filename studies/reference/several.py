@@ -56,11 +56,7 @@ class Which(Asker):
     def ask(self, scenes: Scenes, cells: tuple[int, ...], count: int, generator: torch.Generator) -> Questions:
         matched = super().ask(scenes, cells, max(1, count // 3), generator)
         told = self.about_images(scenes, count - matched.ids.shape[1], generator)
-        return Questions(
-            torch.cat([matched.ids, told.ids], 1),
-            torch.cat([matched.answer_at, told.answer_at], 1),
-            torch.cat([matched.text, told.text], 1),
-        )
+        return matched.joined(told)
 
     def about_images(self, scenes: Scenes, count: int, generator: torch.Generator) -> Questions:
         """`count` questions about the index of images whose content stands only once."""

@@ -1,7 +1,7 @@
 """Which row the hidden states still tell under a rule: a linear probe on the token that answers, layer by layer.
 
-Where no probe reads the row, no rule of reading the answer can bring it back; where one does and the model's own answer
-is wrong, the row is there and not used.
+Where one reads the row and the model's own answer is wrong, the row is there and not used. That none reads it says that
+no linear layer could, not that nothing is left.
 """
 
 from __future__ import annotations
@@ -24,29 +24,23 @@ from bapa.inference.backend import fitting_plan, prompts_of
 from bapa.inference.forward import Forward
 from bapa.inference.hf import ModelAsker, ModelBackend
 from bapa.probe import Design, build
+from studies.where.rules import LEADS
 
 ITEMS, BATCH, FOLDS, SEED = 48, 36, 6, 391
-RULES = (
-    "native",
-    "bapa",
-    "calibrated:distance=1x",
-    "calibrated:distance=1x,channels=wave<0.6x+wave>3.3x",
-    "calibrated:distance=1x,pairs=text-to-image,blend=0.3",
-)
 
 
-def left(model: Loaded, work: Path, folder: Path) -> dict[str, Any]:
+def left(model: Loaded, work: Path) -> dict[str, Any]:
     """For each rule the share of canvases whose row a linear probe reads on items it was not fitted on, by layer, and
-    the share that the model answers right. ``folder`` is not used: it takes seconds.
+    the share that the model answers right. It takes seconds, so nothing is kept between runs.
     """
     probe = build("digits", work / f"left-{ITEMS}", Design(task="where", lines=("row",), items=ITEMS, seed=SEED))
     backend, prompts = ModelBackend(model), prompts_of(model, probe)
     plan = fitting_plan(model.name, backend.config, probe, prompts, ITEMS, BATCH)
     made = Forward(model.model, prompts, 0)
-    asker = ModelAsker(made, probe, plan, RULES, generate=0, audit=0)
+    asker = ModelAsker(made, probe, plan, LEADS, generate=0, audit=0)
     layers = find(model.model).layers
-    states: dict[str, list[list[NDArray[np.float32]]]] = {rule: [[] for _ in layers] for rule in RULES}
-    right: dict[str, list[bool]] = {rule: [] for rule in RULES}
+    states: dict[str, list[list[NDArray[np.float32]]]] = {rule: [[] for _ in layers] for rule in LEADS}
+    right: dict[str, list[bool]] = {rule: [] for rule in LEADS}
     rows, items = [], []
     for number in range(len(plan)):
         block = plan.block(number)
@@ -56,7 +50,7 @@ def left(model: Loaded, work: Path, folder: Path) -> dict[str, Any]:
         rows += [canvas.cell // probe.design.cols for canvas in block]
         items += [canvas.index for canvas in block]
         seen = made.see(prepared.asked)
-        for rule in RULES:
+        for rule in LEADS:
             with balanced(model.model, rule), _Watched(layers) as watched:
                 logits = made.logits(seen)
             for layer, told in enumerate(watched.last):
@@ -69,7 +63,7 @@ def left(model: Loaded, work: Path, folder: Path) -> dict[str, Any]:
             "layers": [_read(np.concatenate(told), label, group) for told in states[rule]],
             "answered": float(np.mean(right[rule])),
         }
-        for rule in RULES
+        for rule in LEADS
     }
 
 

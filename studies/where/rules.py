@@ -16,9 +16,11 @@ _TRIED = (  # picked by hand on 24 items that are in no probe of the study, the 
 )
 TRIED = tuple(parse(text).label for text in _TRIED)
 BEST = TRIED[4]
+CHANNELS, BLEND = TRIED[2], TRIED[6]  # one by rotary pairs, one by token pairs and a mix of scores
 NAMED = ("native", "bapa", "imccd", "cmpc", "restore", "sofa")
 OLD = ("stride", "concentric", "manhattan", "pyramid", "vrope", "anchored", "agci", "reverse", "shuffle", "null")
-EVERY = tuple(dict.fromkeys([*NAMED, SHARED, *OLD, BEST, TRIED[2]]))  # asked of every model
+LEADS = ("native", "bapa", SHARED, CHANNELS, BLEND)  # looked at closely
+EVERY = tuple(dict.fromkeys([*NAMED, SHARED, *OLD, BEST, CHANNELS]))  # asked of every model
 
 
 def one_at_a_time(layers: int, pairs: int) -> dict[str, str]:

@@ -182,4 +182,4 @@ def _sizes(model: Loaded) -> tuple[int, int, int]:
     return len(find(model.model).layers), len(_waves(model)), int(config.image_seq_length)
 
 
-_DO = {"search": search, "maps": maps, "rules": rules, "left": left, "tuned": tuned}
+_DO = {"search": search, "maps": maps, "rules": rules, "left": lambda model, work, _: left(model, work), "tuned": tuned}

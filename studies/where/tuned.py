@@ -13,7 +13,7 @@ from bapa.measure import Run, measure
 from bapa.probe import Design, Probe, build
 from bapa.stats import Settings as Statistics
 from bapa.tune import Data, Settings, read
-from studies.where.left import RULES
+from studies.where.rules import LEADS
 
 ITEMS, FRESH, SEED = 60, 40, 401
 TASKS = ("match", "where", "order")
@@ -27,8 +27,8 @@ def tuned(model: Loaded, work: Path, folder: Path) -> dict[str, Any]:
 
     judges = {task: _probe(work, task, FRESH, SEED + 10) for task in TASKS}
     data = joined([read(_written(work, task)) for task in TASKS])
-    found = {rule: {"before": _figures(model, rule, judges, folder / "untuned")} for rule in RULES}
-    for number, rule in enumerate(RULES):
+    found = {rule: {"before": _figures(model, rule, judges, folder / "untuned")} for rule in LEADS}
+    for number, rule in enumerate(LEADS):
         here = folder / f"tuned-{number}"
         tune(load(model.name), data, here / "model", scheme=rule, settings=TUNING)
         found[rule]["after"] = _figures(load(str(here / "model")), rule, judges, here)
@@ -67,7 +67,7 @@ def _written(work: Path, task: str) -> str:
 def _figures(model: Loaded, rule: str, judges: dict[str, Probe], folder: Path) -> dict[str, Any]:
     runs: dict[str, Run] = {}
     for task, probe in judges.items():
-        here = folder / f"{RULES.index(rule)}-{task}"
+        here = folder / f"{LEADS.index(rule)}-{task}"
         runs[task] = measure(model, probe, [rule], here, audit=0, statistics=STATISTICS)
     overall = {task: next(iter(run.bias["schemes"].values()))["overall"] for task, run in runs.items()}
     names = ("auc", "auc_range", "auc_worst_cell")

@@ -12,8 +12,8 @@ from studies.where import left
 
 def test_a_shared_position_leaves_no_row_in_any_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(left, "ITEMS", 24)
-    monkeypatch.setattr(left, "RULES", ("native", "bapa"))
-    found = left.left(load("reference:places"), tmp_path, tmp_path)
+    monkeypatch.setattr(left, "LEADS", ("native", "bapa"))
+    found = left.left(load("reference:places"), tmp_path)
     assert max(found["native"]["layers"]) > 0.7
     assert found["native"]["answered"] > 0.7
     assert max(found["bapa"]["layers"]) < 0.45

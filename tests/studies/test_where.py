@@ -7,7 +7,7 @@ from typing import Any
 from bapa.calibrate.frontier import Frontier, Point
 from bapa.schemes import parse
 from studies.where import page
-from studies.where.rules import BEST, EVERY, SHARED, TRIED, one_at_a_time
+from studies.where.rules import BEST, BLEND, EVERY, SHARED, TRIED, one_at_a_time
 
 
 def estimate(value: float) -> dict[str, float | None]:
@@ -55,7 +55,7 @@ def test_the_headline_holds_native_the_papers_rule_the_choice_and_a_fixed_one() 
         NATIVE,
         at("bapa", 0.0, 0.95, 0.34, 0.5),
         at("cmpc", 0.04, 0.95, 0.97, 0.98),
-        at(page.FIXED, 0.05, 0.9, 0.9, 0.9),
+        at(BLEND, 0.05, 0.9, 0.9, 0.9),
     )
     told = page.headline(search(*points, chosen="cmpc"))
     assert "8.0" in told
@@ -65,7 +65,7 @@ def test_the_headline_holds_native_the_papers_rule_the_choice_and_a_fixed_one() 
 
 
 def test_where_native_stays_the_headline_repeats_nothing() -> None:
-    points = (NATIVE, at("bapa", 0.0, 0.95, 0.34, 0.5), at(page.FIXED, 0.05, 0.9, 0.9, 0.9))
+    points = (NATIVE, at("bapa", 0.0, 0.95, 0.34, 0.5), at(BLEND, 0.05, 0.9, 0.9, 0.9))
     assert "`native` |  |" in page.headline(search(*points, chosen="native"))
 
 
