@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import re
 import socket
@@ -26,7 +28,8 @@ from bapa.errors import ConfigError, ModelError, SchemeError
 from bapa.integrations.explore.drawing import cards
 from bapa.integrations.explore.explorer import Explorer, Shown
 from bapa.measure import measure
-from bapa.probe import Design, build
+from bapa.probe import Design, build, digits
+from bapa.probe.compose import Pixels
 from bapa.probe.records import read_picture
 from bapa.probe.slots import Slots
 from tests.browser import browser
@@ -130,21 +133,68 @@ def test_what_a_model_writes_is_escaped() -> None:
     assert "No overlay" in drawn
 
 
-@pytest.mark.parametrize("kind", ["images:3", "page", "scene"])
+KINDS = ("images:3", "page", "scene", "crop", "sizes:3", "aspects:3")
+
+
+def _shown(drawn: str) -> tuple[Pixels, float, float]:
+    """The picture under the first attention overlay, with the width and height at which it is drawn."""
+    found = re.search(r'<image href="data:image/png;base64,([^"]+)" width="([\d.]+)" height="([\d.]+)"', drawn)
+    assert found is not None
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(found[1]))))
+    return picture, float(found[2]), float(found[3])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_slots_of_a_probe_are_shown_as_they_are_measured(kind: str, tmp_path: Path) -> None:
     probe = build("digits", tmp_path / "probe", Design(slots=kind, items=8))
     loaded = load("reference")
     run = measure(loaded, probe, ["native"], tmp_path / "run", items=2, audit=0)
     explorer = Explorer(loaded, ["native"], probe=probe)
-    shown = explorer.look(explorer.of_item(1, probe), probe.cells - 1, explorer.question(1))[0]
+    canvases = explorer.of_item(1, probe)
+    shown = explorer.look(canvases, probe.cells - 1, explorer.question(1))[0]
     answers = run.answers()
     asked = answers[(answers["item"] == 1) & (answers["kind"] == "present")].sort_values("cell")
     np.testing.assert_allclose(shown.margins, asked["margin"], atol=1e-3)
-    drawn = cards([shown], explorer.of_item(1, probe)[0], 0, explorer.slots)
+    drawn = cards([shown], canvases[0], 0, explorer.slots)
     assert f"range over {probe.slots.words}" in drawn
-    assert f"<title>{probe.slots.name(1)}: margin" in drawn
+    named = [f"<title>{probe.slots.name(slot)}: margin {margin:+.2f}" for slot, margin in enumerate(shown.margins)]
+    assert all(name.replace("-", "−") in drawn for name in named)
+    picture, wide, high = _shown(drawn)
+    np.testing.assert_array_equal(picture, canvases[0])
+    assert wide / high == pytest.approx(picture.shape[1] / picture.shape[0], abs=0.01), "it keeps its shape"
+    assert ("Margin at every" in drawn) == probe.slots.varied
     assert shown.attention is not None
     assert shown.attention.shape == ((9, 27) if kind == "images:3" else (9, 9))
+
+
+@pytest.mark.parametrize("kind", ["scene", "crop"])
+def test_a_transparent_target_can_be_recognised_among_the_pictures_to_pick(kind: str, tmp_path: Path) -> None:
+    probe = build("digits", tmp_path / "probe", Design(slots=kind, items=8))
+    target = Explorer(load("reference"), ["native"], probe=probe).tiles[0].image
+    opacity = probe.tile(probe.items[0].target)[..., 3]
+    assert (target[opacity == 0] == digits.GROUND).all()
+    assert (target[opacity == 255] == probe.tile(probe.items[0].target)[opacity == 255, :3]).all()
+    assert 0 < (opacity == 0).mean() < 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_gives_the_picture_and_the_map_of_every_kind(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("gradio", reason="gradio is not installed; make test-browser sets it up")
+    from bapa.integrations.explore.page import page
+
+    probe = build("digits", tmp_path / "probe", Design(slots=kind, items=8))
+    explorer = Explorer(load("reference"), ["native", "bapa"], probe=probe)
+    look = next(its.fn for its in page(explorer).fns.values() if its.fn is not None and its.fn.__name__ == "look")
+    target, slot = Image.fromarray(explorer.tiles[2].image), probe.cells - 2
+    canvas, drawn = look(target, slot, explorer.question(2), False, 2)
+    expected = probe.compose(probe.items[2], slot)
+    times = canvas.width // expected.shape[1]
+    np.testing.assert_array_equal(np.asarray(canvas)[::times, ::times], expected)
+    np.testing.assert_array_equal(_shown(drawn)[0], expected)
+    assert drawn.count("bapa-here") == 2
+    assert drawn.count("<title>") >= 2 * probe.cells
+    with pytest.raises(Exception, match="ask something"):
+        look(target, slot, " ", False, 2)
 
 
 def test_a_probe_that_cannot_be_explored_is_one_line(explorer: Explorer, tmp_path: Path) -> None:
@@ -215,7 +265,11 @@ def test_a_placed_picture_changes_the_margins(chromium: Any, address: str, schem
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+    cut = "(w => w.scrollWidth > w.clientWidth)(document.querySelector('#tiles .grid-wrap'))"
+    assert not page.evaluate(cut), "all pictures to pick can be seen on a phone"
     page.set_viewport_size({"width": 1280, "height": 900})
+    tops = page.locator(".bapa-card").evaluate_all("cards => cards.map(card => card.getBoundingClientRect().top)")
+    assert tops[0] == tops[1], "schemes stand side by side"
     page.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == [], "the page works offline"
     page.close()

@@ -26,9 +26,9 @@ def cards(shown: Sequence[Shown], canvas: Pixels, cell: int, slots: Slots) -> st
     most = max(1e-6, *(abs(margin) for each in shown for margin in each.margins))
     scale = Scale("PuOr", -most, most)
     template = _environment().get_template("cards.html.j2")
-    wide, high = _picture(slots)
+    wide, high = _picture(slots, canvas)
     return template.render(
-        cards=[_card(each, cell, slots, scale) for each in shown],
+        cards=[_card(each, cell, slots, scale, (wide, high)) for each in shown],
         picture=_data_uri(canvas),
         width=slots.cols * _SIDE,
         height=slots.rows * _SIDE,
@@ -36,18 +36,20 @@ def cards(shown: Sequence[Shown], canvas: Pixels, cell: int, slots: Slots) -> st
         high=high,
         words=slots.words,
         word=slots.word,
+        asked=f"at every {slots.word}" if slots.varied else "wherever the picture could stand",
         stops=scale.stops(),
         most=most,
         sure=_SURE,
     )
 
 
-def _picture(slots: Slots) -> tuple[int, int]:
-    """Width and height at which a canvas is drawn: that of its cells, or of one picture."""
-    return (3 * _SIDE, 3 * _SIDE) if slots.varied else (slots.cols * _SIDE, slots.rows * _SIDE)
+def _picture(slots: Slots, canvas: Pixels) -> tuple[int, int]:
+    """Width and height at which ``canvas`` is drawn: as wide as its cells, or as one picture, in its own shape."""
+    wide = _SIDE * (3 if slots.varied else slots.cols)
+    return wide, round(wide * canvas.shape[0] / canvas.shape[1])
 
 
-def _card(shown: Shown, cell: int, slots: Slots, scale: Scale) -> dict[str, object]:
+def _card(shown: Shown, cell: int, slots: Slots, scale: Scale, picture: tuple[int, int]) -> dict[str, object]:
     cols = slots.cols
     cells = [
         {
@@ -64,7 +66,7 @@ def _card(shown: Shown, cell: int, slots: Slots, scale: Scale) -> dict[str, obje
     patches = []
     if shown.attention is not None:
         high, wide = shown.attention.shape
-        across, down = _picture(slots)
+        across, down = picture
         share = shown.attention / shown.attention.sum()
         veil = _DARKEST * (1 - np.sqrt(share / share.max()))  # the root lets one see the weak ones too
         patches = [

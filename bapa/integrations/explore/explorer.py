@@ -158,11 +158,14 @@ class Explorer:
 
 
 def _targets(probe: Probe) -> list[Tile]:
-    """The targets of the first items, without their opacity."""
-    return [
-        Tile(probe.tile(item.target)[..., :3], item.caption, f"item {item.item}")
-        for item in (probe.items[number] for number in range(min(TILES, len(probe.items))))
-    ]
+    """The targets of the first items, on grey where they are transparent."""
+    found = []
+    for item in probe.items[:TILES]:
+        tile = probe.tile(item.target)
+        height, width = tile.shape[:2]
+        shown = compose(ground(height, width, digits.GROUND), [tile], 1, width, height)
+        found.append(Tile(shown, item.caption, f"item {item.item}"))
+    return found
 
 
 def _check_asks(probe: Probe) -> None:

@@ -53,14 +53,14 @@ def page(explorer: Explorer) -> gr.Blocks:
         return int(y * slots.rows / high) * slots.cols + int(x * slots.cols / wide)
 
     one = f"an {slots.word}" if slots.word[0] in "ai" else f"a {slots.word}"  # an image, an aspect ratio
-    hint = f"Click {one}: the {thing} moves there."
+    lead, hint = f"Pick a {thing}, click where it shall stand, ask.", f"Click {one}: the {thing} moves there."
     if slots.varied:  # it stands in the middle, whatever is clicked
-        hint = f"Choose {one} below: the {thing} changes."
+        lead, hint = f"Pick a {thing}, choose {one}, ask.", f"Choose {one} below: the {thing} changes."
 
     with gr.Blocks(title="bapa explore", analytics_enabled=False) as blocks:
         gr.HTML(
-            "<div class='bapa-head'><h1>Same picture, other place, other answer?</h1><p>Pick a picture, click where it "
-            f"shall stand, ask. Every card shows <code>{escape(explorer.name)}</code> under another scheme.</p></div>"
+            "<div class='bapa-head'><h1>Same picture, other place, other answer?</h1>"
+            f"<p>{lead} Every card shows <code>{escape(explorer.name)}</code> under another scheme.</p></div>"
         )
         with gr.Row():
             with gr.Column(scale=4, min_width=320):
@@ -77,7 +77,7 @@ def page(explorer: Explorer) -> gr.Blocks:
                 gr.HTML(f"<p class='bapa-hint'>{hint}</p>")
                 question = gr.Textbox(explorer.question(0), label="Question", elem_id="question", lines=1, max_lines=4)
                 with gr.Row():
-                    cell = gr.Dropdown(places, value=first, label="Place", elem_id="place")
+                    cell = gr.Dropdown(places, value=first, label=slots.word.capitalize(), elem_id="place")
                     crowded = gr.Checkbox(
                         True, label="Digits in the other cells", elem_id="crowded", visible=probe is None
                     )
@@ -92,7 +92,7 @@ def page(explorer: Explorer) -> gr.Blocks:
                     tiles,
                     label="Built-in pictures",
                     show_label=False,
-                    columns=_PICKED // 2,
+                    columns=2 if slots.kind == "page" else _PICKED // 2,  # words are to be read
                     height=240,
                     object_fit="contain",
                     allow_preview=False,
