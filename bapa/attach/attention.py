@@ -11,6 +11,7 @@ import inspect
 import threading
 from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ from bapa.schemes.effects import Bias
 NAME = __name__  # in a self-contained checkpoint another, as its code may run beside ours
 TURNS = "_bapa_turns"
 ATTENTION = ("sdpa", "eager")
+FOUND: WeakKeyDictionary[nn.Module, Turn] = WeakKeyDictionary()  # by attention module: balancing again tries nothing
 GROWING = ("dynamic", "longrope")  # frequencies that depend on the largest position: turns do not compose
 
 
@@ -41,13 +43,12 @@ def mark(embedding: Any, known: Turns, **how: Any) -> None:
 
 @dataclass
 class AttentionHook:
-    """What one attention module needs. ``turn`` is found at its first forward."""
+    """What one attention module needs."""
 
     attachment: Attached
     looks: list[tuple[int, Look]]
     bias: Bias | None
     config: PretrainedConfig
-    turn: Turn | None = None
     known: dict[int, Turns | None] = field(default_factory=dict)  # by thread; None: only look at the query
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -59,8 +60,8 @@ class AttentionHook:
             if call is not None and call.turns and embedding is not None:
                 raise ModelError(f"{type(module).__name__} did not get the rotary embedding it should; use native")
             return
-        if self.turn is None and self.looks:
-            self.turn = self._try(module, args, kwargs, known)
+        if self.looks and module not in FOUND:
+            FOUND[module] = self._try(module, args, kwargs, known)
         self.known[threading.get_ident()] = known
 
     def leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
@@ -150,10 +151,8 @@ def attend(
         causal = query.shape[2] > 1 and bool(getattr(module, "is_causal", True))
         attention_mask = hook.added(attention_mask, query, key.shape[2], known, causal)
         if hook.looks:
-            if hook.turn is None:
-                raise ModelError("an attention layer ran before it was looked at; balance the model again")
             states = query, key, value
-            return runs.attend(own, module, hook.looks, hook.turn, known, states, attention_mask, causal, kwargs)
+            return runs.attend(own, module, hook.looks, FOUND[module], known, states, attention_mask, causal, kwargs)
     elif thread in hook.known:
         raise _Seen(query)
     return own(module, query, key, value, attention_mask, **kwargs)

@@ -23,7 +23,8 @@ class Turns:
 
     ``tokens``: of all columns, cached ones included. ``queries``, ``keys``: by look, how far its queries (of this
     forward) and keys (of all columns) turn, (axes, rows, columns) or (sets, axes, rows, columns), for each member of
-    its ``tracks``; None where they stay. ``past``: cached columns. ``embed``: the rotary embedding at given positions;
+    its ``tracks``; None where they stay. ``past``: cached columns; ``state``: theirs, where only text comes behind the
+    last prompt. ``embed``: the rotary embedding at given positions;
     ``turned``: the one that turns by given distances, channel by channel. Rides on the embedding that the layers get,
     so that layers computed again for their gradients see it too.
     """
@@ -33,6 +34,7 @@ class Turns:
     keys: tuple[Far | None, ...]
     tracks: tuple[Tracks, ...]
     past: int
+    state: State | None = None
     embed: Callable[[Tensor], Any] = lambda positions: None
     turned: Callable[[Far, Tracks], Any] = lambda far, tracks: None
     made: dict[Any, Any] = field(default_factory=dict)

@@ -201,6 +201,7 @@ class Attachment:
                 return
             state = state.settled()
             if text:
+                states.keep(cache, state)
                 self.thread.call = Call(past, state, None, rows, columns)
                 return
             held, known = state.held(past), min(state.layout.columns, past)

@@ -50,7 +50,8 @@ def turns(
         asked = None if look.query is None else far(look.query, tracks[-1].members)
         queries.append(None if asked is None else tuple(None if f is None else f[..., call.past :] for f in asked))
         keys.append(None if look.key is None else far(look.key, tracks[-1].members))
-    return Turns(tokens, tuple(queries), tuple(keys), tuple(tracks), call.past), (positions, *placed)
+    behind = call.state if call.decodes else None
+    return Turns(tokens, tuple(queries), tuple(keys), tuple(tracks), call.past, behind), (positions, *placed)
 
 
 def _history(call: Call, native: Tensor, layout: Layout, moved: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:

@@ -6,12 +6,15 @@ queries stay. Scores are linear in the key, so what mixes several looks is one k
 attention function runs over heads of their own length, once for each run, which is about the work it has natively. Only
 where distances differ within a run (image tokens that share a position look back at text from several distances)
 queries and keys get longer heads: both ways of turning side by side, zeros in the keys that one of them does not meet.
+
+Text that is decoded meets the prompt's keys as they were met the step before, so these are kept: see :class:`Kept`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -28,12 +31,26 @@ Numbered = Sequence[tuple[int, Look]]
 
 @dataclass(frozen=True)
 class Share:
-    """What part of the scores of each key, ``weight`` (rows, 1, keys, 1), comes from keys turned by ``angles``; None is
-    not at all.
+    """What part of the scores of each key, ``weight`` (rows, 1, keys, 1), comes from keys turned ``far``; None is not
+    at all.
     """
 
     weight: Tensor
-    angles: Angles | None
+    far: Far | None
+    turned: Callable[[Far], Angles] | None = None
+
+    @cached_property
+    def angles(self) -> Angles | None:
+        return None if self.far is None or self.turned is None else self.turned(self.far)
+
+    def told(self, columns: int) -> list[Tensor]:
+        """All that matters to the first ``columns`` keys."""
+        return [self.weight[:, :, :columns], *(one for one in _cut(self.far, 0, columns) or () if one is not None)]
+
+    def behind(self, column: int) -> Share:
+        """The same for the keys from ``column`` on; one distance for all keys stays."""
+        far = self.far and tuple(one if one is None or one.shape[-1] == 1 else one[..., column:] for one in self.far)
+        return Share(self.weight[:, :, column:], far, self.turned)
 
 
 @dataclass(frozen=True)
@@ -54,13 +71,44 @@ class Part:
             return torch.where(self.either, turn.by(key, last.angles), key)
         return sum_of([one.weight * (key if one.angles is None else turn.by(key, one.angles)) for one in self.keys])
 
+    def behind(self, column: int) -> Part:
+        """The same for the keys from ``column`` on."""
+        either = None if self.either is None else self.either[:, :, column:]
+        return Part(self.asked, tuple(one.behind(column) for one in self.keys), either)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The keys of a cache's last prompt, ``columns`` of them, as the text behind it meets them: turned once for each
+    layer, not once for each step. As much memory as those keys take.
+
+    ``told``: how far they turn and what their weights are, by which a later step knows them. ``plain``: keys behind
+    them are met as they are. ``by``: what was met, by attention module and part.
+    """
+
+    columns: int
+    told: list[Tensor]
+    plain: bool
+    by: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+
+    def met(self, module: nn.Module, number: int, part: Part, key: Tensor, turn: Turn) -> Tensor:
+        """What :meth:`Part.met` gives for all of ``key``. ``number``: that of the part."""
+        held = self.by.get(name := (id(module), number))
+        if held is None:
+            met = part.met(key, turn)
+            self.by[name] = met[:, :, : self.columns]
+            return met
+        rest = key[:, :, self.columns :]
+        return torch.cat([held, rest if self.plain else part.behind(self.columns).met(rest, turn)], 2)
+
 
 @dataclass(frozen=True)
 class Run:
     """Queries ``start`` to ``stop`` of a forward and the first ``keys`` keys; in no row do they change their kind.
 
     ``parts`` make up their heads; without any, the scores are the model's own. Queries from ``first`` on are asked, and
-    what is said of those before ``start`` is dropped: asking a few more is cheaper than a mask.
+    what is said of those before ``start`` is dropped: asking a few more is cheaper than a mask. ``kept``: what is
+    already turned of the keys.
     """
 
     first: int
@@ -68,14 +116,19 @@ class Run:
     stop: int
     keys: int
     parts: tuple[Part, ...] = ()
+    kept: Kept | None = None
 
-    def heads(self, query: Tensor, key: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
+    def heads(self, module: nn.Module, query: Tensor, key: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
         """The heads of this run's queries and keys, (rows, heads, tokens, parts x channels)."""
         query, key = query[:, :, self.first : self.stop], key[:, :, : self.keys]
         if not self.parts:
             return query, key
         queries = [query if part.asked is None else turn.by(query, part.asked) for part in self.parts]
-        return torch.cat(queries, -1), torch.cat([part.met(key, turn) for part in self.parts], -1)
+        met = [
+            part.met(key, turn) if self.kept is None else self.kept.met(module, number, part, key, turn)
+            for number, part in enumerate(self.parts)
+        ]
+        return (torch.cat(queries, -1), torch.cat(met, -1)) if len(met) > 1 else (queries[0], met[0])
 
 
 def sum_of(parts: Sequence[Tensor]) -> Tensor:
@@ -102,7 +155,7 @@ def attend(
     channels = value.shape[-1]
     outputs, weights = [], []
     for run in runs(looks, known, query, key.shape[2], mask is None and causal, turn):
-        asked, seen = run.heads(query, key, turn)
+        asked, seen = run.heads(module, query, key, turn)
         those = value[:, :, : run.keys]
         if len(run.parts) > 1:  # fast kernels want values as long as keys
             those = nn.functional.pad(those, (0, max(seen.shape[-1] - channels, 0)))
@@ -157,19 +210,39 @@ def _run(
             continue  # text before the first image; in a decode step it is not worth the wait for the answer
         native = native - look.weight * met
         weight = (look.weight * met.to(dtype))[:, None, :, None]
+        turned = partial(_angles, known, number, turn)
         asked, seen = _cut(known.queries[number], start, stop), _cut(_held(known.keys[number], keys), 0, visible)
         if asked is None or all(one is None or _alike(one) for one in asked):
-            taken.append(Share(weight, _angles(known, number, _less(seen, asked), turn)))
+            taken.append(Share(weight, _less(seen, asked), turned))
             either = met[:, None, :, None] if look.weight == 1 else None
         else:
-            share = Share(weight, _angles(known, number, seen, turn))
-            parts.append(Part(_angles(known, number, _cut(known.queries[number], first, stop), turn), (share,)))
+            further = _cut(known.queries[number], first, stop)
+            parts.append(Part(None if further is None else turned(further), (Share(weight, seen, turned),)))
     if not taken and not parts:
         return Run(first, start, stop, visible)
     if taken or bool(native.any()):
-        kept = Share(native.to(dtype)[:, None, :, None], None)
-        parts.insert(0, Part(None, (kept, *taken), either if len(taken) == 1 and not parts else None))
-    return Run(first, start, stop, visible, tuple(parts))
+        own_way = Share(native.to(dtype)[:, None, :, None], None)
+        parts.insert(0, Part(None, (own_way, *taken), either if len(taken) == 1 and not parts else None))
+    return Run(first, start, stop, visible, tuple(parts), _kept(looks, known, parts, keys, turn))
+
+
+def _kept(looks: Numbered, known: Turns, parts: Sequence[Part], keys: int, turn: Turn) -> Kept | None:
+    """What is turned already, where only text comes behind a prompt whose keys are all still there; a window that has
+    moved on lacks some. From the second step on: beams change their rows after each, and would keep what none asks for.
+    """
+    state = known.state
+    if state is None or keys < known.image.shape[-1] or torch.is_grad_enabled():
+        return None
+    columns = state.layout.columns
+    shares = [share for part in parts for share in part.keys]
+    told = [one for share in shares for one in share.told(columns)]
+    name = (tuple(number for number, _ in looks), turn)
+    kept: Kept | None = state.met.get(name)
+    if kept is None or len(kept.told) != len(told) or not all(map(torch.equal, kept.told, told)):
+        met = [share.weight[:, :, columns:] for share in shares if share.far is not None]
+        state.met[name] = Kept(columns, told, not any(bool(one.any()) for one in met))
+        return None
+    return kept
 
 
 def _held(far: Far | None, keys: int) -> Far | None:
@@ -193,8 +266,8 @@ def _less(seen: Far | None, asked: Far | None) -> Far | None:
     return tuple(None if one is None or other is None else one - other[..., :1] for one, other in pairs)
 
 
-def _angles(known: Turns, number: int, far: Far | None, turn: Turn) -> Angles | None:
-    return None if far is None else turn.angles(known.turned(far, known.tracks[number]))
+def _angles(known: Turns, number: int, turn: Turn, far: Far) -> Angles:
+    return turn.angles(known.turned(far, known.tracks[number]))
 
 
 def _mask(mask: Tensor | None, run: Run, causal: bool, device: torch.device) -> Tensor | None:

@@ -40,7 +40,8 @@ class State:
     decode step is one graph. ``positions``: (axes, rows, columns), the model's own, where the scheme looks back at
     them, and ``placed``, for each rule, those of the scheme. ``tracks``: how embeddings are put together from
     the rules. ``order``: LongTensor (rows,), which rows of all this the cache's rows now are (beams); None: as they
-    stand.
+    stand. ``met``: the prompt's keys as text behind it meets them, by what :mod:`bapa.attach.runs` calls them; a state
+    of other rows starts without.
     """
 
     tie: Tie
@@ -51,9 +52,10 @@ class State:
     placed: tuple[Tensor, ...] = ()
     tracks: tuple[Tracks, ...] = ()
     order: Tensor | None = field(default=None)
+    met: dict[Any, Any] = field(default_factory=dict, init=False)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> State:
-        return self  # nothing in it ever changes; a copied cache goes on under the same scheme of the same model
+        return self  # what it says never changes; a copied cache goes on under the same scheme of the same model
 
     @property
     def scheme(self) -> Scheme:
