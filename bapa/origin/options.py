@@ -42,11 +42,12 @@ class Options:
 
 
 def check_slots(probe: Probe) -> None:
-    """Raise ConfigError where the slots of ``probe`` are no places in one picture."""
-    why = "bapa origin exchanges what the model sees between the cells of one picture"
-    probe.needs_one_picture(why)
+    """Raise ConfigError where the slots of ``probe`` are neither places in one picture nor images of one prompt."""
+    why = "bapa origin exchanges what a model sees in one place with what it sees in another, token by token"
+    if probe.slots.kind == "frames":  # an encoder may see several frames at once
+        probe.needs_one_picture(why)
     if probe.slots.varied:
         raise ConfigError(
             f"the slots of the probe in {probe.path} are {probe.slots.words} in one place, and {why}; take a probe "
-            "whose slots are places: bapa probe SOURCE --slots grid (or page, scene, crop)"
+            "whose slots are places: bapa probe SOURCE --slots grid (or page, scene, crop, images:8)"
         )

@@ -33,6 +33,7 @@ from bapa.origin.attribution import Answers
 from bapa.origin.options import FILE, FOLDER, PARTS, VERSION, Options, check_slots
 from bapa.origin.study import Study
 from bapa.probe import Probe
+from bapa.probe.slots import Slots
 from bapa.stats.bias import Settings
 from bapa.stats.significance import place_test
 
@@ -114,7 +115,7 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
             },
             "versions": {"bapa": bapa.__version__, "python": platform.python_version(), "torch": version("torch")},
             "options": asdict(options),
-            **_causes(answers, options.statistics),
+            **_causes(answers, options.statistics, probe.slots),
             "text_first": study.text_first(),
             **_parts(study),
             "not_done": study.left_out,
@@ -195,8 +196,8 @@ def _example(study: Study, told: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _causes(answers: Answers, settings: Settings) -> dict[str, Any]:
-    """The attribution, its control, and the verdict."""
+def _causes(answers: Answers, settings: Settings, slots: Slots) -> dict[str, Any]:
+    """The attribution, its control, and the verdict in the words of ``slots``."""
     spread = {
         "hit": place_test(answers.trials["native"].hits, settings.seed),
         "margin": place_test(answers.trials["native"].signal, settings.seed),
@@ -212,8 +213,9 @@ def _causes(answers: Answers, settings: Settings) -> dict[str, Any]:
         about,
     )
     control = _control(answers, settings, about)
+    told = verdict.followed(verdict.tolerated(agreed, penalty), control)
     return {
-        "verdict": verdict.followed(verdict.tolerated(agreed, penalty), control),
+        "verdict": {**told, "sentence": slots.say(told["sentence"])},
         "penalty": penalty,
         "spread": spread,
         "map": {quantity: np.nanmean(answers.response(quantity, "native"), 0).tolist() for quantity in QUANTITIES},

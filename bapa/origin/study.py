@@ -79,7 +79,7 @@ class Study:
 
         Raises ModelError where the prompt cannot be turned.
         """
-        turned = Turned(self.model.processor, self.size, question_first=not self.question_first)
+        turned = Turned(self.model.processor, self.size, question_first=not self.question_first, slots=self.probe.slots)
         planned = self.plan(turned)
         return self._asked(self._forward(turned, planned), planned, [Condition()], "text-first")
 

@@ -13,6 +13,7 @@ import numpy as np
 from bapa.measure import Run
 from bapa.origin import Origin
 from bapa.probe import Probe
+from bapa.probe.slots import Slots
 from bapa.report.parts import Part, picture, table, vector
 from bapa.stats.text import percent, with_interval
 
@@ -69,6 +70,8 @@ def _command(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
 def _numbered(found: Mapping[str, Any]) -> str:
     """What the numbers of cells in figures mean."""
     rows, cols = found["probe"]["rows"], found["probe"]["cols"]
+    if rows == 1:
+        return "Cells are numbered in the order in which the model is shown them."
     ends = f"1 is at the top left, {cols} at the top right, {rows * cols} at the bottom right"
     return f"Cells are numbered row by row: {ends}."
 
@@ -78,17 +81,21 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
     from bapa.report import origin_figures as figures
     from bapa.report.origin_tables import NAMES
 
+    say = Slots.of(found["probe"]).say
     yield found["verdict"]["sentence"]
     if figures.has_shares(found):
         yield picture(
             lambda dark: figures.attribution(found, dark=dark),
-            "Bars: share of the spread between cells that goes with encoder, order of tokens, and position.",
+            say("Bars: share of the spread between cells that goes with encoder, order of tokens, and position."),
         )
         columns = (found["attribution"]["hit"], found["attribution"]["margin"], found["attribution_by_patching"]["hit"])
         yield table(
-            "Share of the spread between cells that goes with each factor, when the target's tokens are moved in one "
-            f"respect at a time; {percent(found['level'])} % intervals, bootstrap over items. With the cells of every "
-            f"item shuffled, {found['control']['attributed']} of {found['control']['shuffles']} tries find a cause.",
+            say(
+                "Share of the spread between cells that goes with each factor, when the target's tokens are moved in "
+                f"one respect at a time; {percent(found['level'])} % intervals, bootstrap over items. With the cells "
+                f"of every item shuffled, {found['control']['attributed']} of {found['control']['shuffles']} tries "
+                "find a cause."
+            ),
             ("Factor", "Hit rate", "Margin", "Hit rate, patched"),
             [
                 (name, *(with_interval(column[factor], unit=" %") for column in columns))
@@ -96,9 +103,11 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
             ],
         )
     yield table(
-        "Under other position rules and masks: variance of the hit rate over the cells and share of the native map in "
-        "the new one, both against native (100 %), and how well present and absent are told apart. Spread that goes "
-        "together with the ability to answer proves nothing.",
+        say(
+            "Under other position rules and masks: variance of the hit rate over the cells and share of the native map "
+            "in the new one, both against native (100 %), and how well present and absent are told apart. Spread that "
+            "goes together with the ability to answer proves nothing."
+        ),
         ("Rule", "Spread left", "Map as before", "Map turned around", "AUC"),
         [
             (rule, *(with_interval(told[name], unit=" %") for name in ("left", "same", "mirrored", "auc")))
@@ -106,7 +115,7 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
         ],
     )
     if found["encoder"]:
-        yield (
+        yield say(
             "The encoder read directly: linear probes fitted on the other cells and other items, tried on this cell. "
             "The band spans the cells, the dotted line is guessing."
         )
@@ -116,26 +125,27 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
     if found["occlusion"]:
         told = found["occlusion"]
         pointing = sum(told["pointing"]) / len(told["pointing"])
-        yield (
+        yield say(
             "Where hiding a part of the picture lowers the answer's margin, the target framed. The largest fall lies "
             f"in the target's cell in {percent(pointing)} % of the pictures, by chance in "
             f"{percent(told['chance']['pointing'])} %."
         )
-        words = "Occlusion maps, one for each cell of the target."
+        words = say("Occlusion maps, one for each cell of the target.")
         yield picture(lambda dark: figures.occlusion(found, dark=dark), words)
     if found["flow"]:
-        yield (
+        yield say(
             "Attention of the answer to the image, for what it is worth: a head may look without using what it sees, "
             "so this is weak evidence and no part of the verdict above, which rests on interventions. "
             + _numbered(found)
         )
         yield picture(
-            lambda dark: figures.flow(found, dark=dark), "Share of the attention each cell gets, by the target's cell."
+            lambda dark: figures.flow(found, dark=dark),
+            say("Share of the attention each cell gets, by the target's cell."),
         )
         overlays = [folder / FOLDER / f"overlay{ground}.svg" for ground in ("", "-dark")]
         if all(overlay.is_file() for overlay in overlays):
             light, dark = (overlay.read_bytes() for overlay in overlays)
-            yield (
+            yield say(
                 "The same over one picture, the target in the last cell, framed: the more orange, the more attention, "
                 "on one scale. The numbers are those of the cells above."
             )

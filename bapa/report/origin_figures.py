@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bapa.files import replacing
+from bapa.probe.slots import Slots
 from bapa.report.figures import PAPER
 from bapa.report.origin_tables import NAMES
 
@@ -68,7 +69,7 @@ def attribution(found: Found, *, dark: bool = False) -> Figure:
     ax.set_yticks(at, [NAMES[factor] for factor in _SHOWN])
     ax.invert_yaxis()
     ax.axvline(0, color=soft, lw=0.8)
-    ax.set_xlabel("share of the spread between cells, %", color=soft)
+    ax.set_xlabel(Slots.of(found["probe"]).say("share of the spread between cells, %"), color=soft)
     ax.legend(frameon=False, labelcolor=ink, fontsize=8)
     return figure
 
@@ -90,7 +91,7 @@ def encoder(found: Found, *, dark: bool = False) -> Figure:
         ax.set_ylim(0, 103)
         ax.set_title(f"{label}, {told['classes']} classes", color=ink, fontsize=9, loc="left")
         ax.set_xlabel("layer of the encoder", color=soft)
-    axes[0].set_ylabel("read right in cells not fitted on, %", color=soft)
+    axes[0].set_ylabel(Slots.of(found["probe"]).say("read right in cells not fitted on, %"), color=soft)
     return figure
 
 
@@ -110,7 +111,7 @@ def occlusion(found: Found, *, dark: bool = False) -> Figure:
 def flow(found: Found, *, dark: bool = False) -> Figure:
     """For each scheme and target cell, share of the answer's attention on the image that each cell gets, all layers."""
     rows, cols = found["probe"]["rows"], found["probe"]["cols"]
-    schemes = found["flow"]["schemes"]
+    schemes, say = found["flow"]["schemes"], Slots.of(found["probe"]).say
     figure, axes = _sheet(len(schemes), (2.6 * len(schemes) + 0.9, 2.9), dark)
     _, ink, soft = PAPER[dark]
     shares = {scheme: 100 * np.array(told["target_cells"])[:, 1].mean(0) for scheme, told in schemes.items()}
@@ -118,10 +119,10 @@ def flow(found: Found, *, dark: bool = False) -> Figure:
     for ax, (scheme, share) in zip(axes, shares.items(), strict=True):
         drawn = ax.imshow(share, cmap="viridis", vmin=0, vmax=top)
         ax.set_title(scheme, color=ink, fontsize=9, loc="left", family="monospace")
-        ax.set_xlabel("attention goes to cell", color=soft)
+        ax.set_xlabel(say("attention goes to cell"), color=soft)
         ax.set_xticks(range(rows * cols), range(1, rows * cols + 1))
         ax.set_yticks(range(rows * cols), range(1, rows * cols + 1))
-    axes[0].set_ylabel("target stands in cell", color=soft)
+    axes[0].set_ylabel(say("target stands in cell"), color=soft)
     _bar(figure, drawn, axes, "share of attention on the image, %", dark)
     return figure
 

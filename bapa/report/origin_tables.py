@@ -11,6 +11,7 @@ import pandas as pd
 from rich.table import Table
 
 from bapa.files import replacing
+from bapa.probe.slots import Slots
 from bapa.stats.text import with_interval
 
 NAMES = {
@@ -24,7 +25,8 @@ NAMES = {
 
 def attribution(found: Mapping[str, Any]) -> Table:
     """Shares of the spread, as read from ``origin.json``."""
-    table = Table("share of the spread between cells", box=None, pad_edge=False, header_style="dim")
+    title = Slots.of(found["probe"]).say("share of the spread between cells")
+    table = Table(title, box=None, pad_edge=False, header_style="dim")
     for title in ("hit rate", "margin", "hit rate, by patching"):
         table.add_column(title, justify="right")
     columns = (found["attribution"]["hit"], found["attribution"]["margin"], found["attribution_by_patching"]["hit"])

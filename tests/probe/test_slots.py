@@ -296,8 +296,9 @@ def test_who_needs_one_picture_says_so_beforehand(probes: dict[str, Probe], tmp_
     from bapa.integrations.lmms_eval.task import write_task
     from bapa.origin.options import check_slots
 
-    with pytest.raises(ConfigError, match=r"are images of one prompt, and bapa origin exchanges .* --slots grid"):
-        check_slots(probes["images:4"])
+    with pytest.raises(ConfigError, match=r"are frames of one clip, and bapa origin exchanges .* --slots grid"):
+        check_slots(probes["frames:3"])
+    check_slots(probes["images:4"])
     with pytest.raises(ConfigError, match=r"frames of one clip, and a task of lmms-eval shows one picture"):
         write_task(probes["frames:3"], tmp_path / "task")
     assert not (tmp_path / "task").exists()
