@@ -3,6 +3,7 @@
     python benchmarks/overhead.py                  # LLaVA and Qwen2.5-VL, about 600 image tokens, batches of 1 and 8
     python benchmarks/overhead.py --rounds 5 --batch 1
     python benchmarks/overhead.py --scheme bapa:pairs=cross --batch 1
+    python benchmarks/overhead.py --model FOLDER --dtype bfloat16   # trained weights, a random picture, one question
 
 The question is a cost of one per cent (prefill) or two (decode), and it is asked in three ways, as two large times
 differ by more than that from one run to the next:
@@ -38,6 +39,7 @@ from scipy.stats import bootstrap
 from torch import nn
 
 import bapa
+from bapa.checkpoints import load
 
 IMAGE, VIDEO, START, END = 1000, 1001, 1002, 1003
 WORDS = {
@@ -89,10 +91,28 @@ def qwen2_5_vl(words: dict[str, int] = WORDS) -> tuple[nn.Module, dict[str, torc
 def prompt(pictures: dict[str, torch.Tensor], tokens: int, batch: int) -> dict[str, torch.Tensor]:
     """A batch of rows with one picture and forty words each."""
     row = torch.cat([torch.arange(10, 30), torch.tensor([START]), torch.full((tokens,), IMAGE), torch.tensor([END])])
-    ids = torch.cat([row, torch.arange(30, 50)]).expand(batch, -1)
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    inputs |= {name: value.repeat(batch, *[1] * (value.dim() - 1)) for name, value in pictures.items()}
-    return inputs | {"mm_token_type_ids": (ids == IMAGE).int()} if "image_grid_thw" in pictures else inputs
+    ids = torch.cat([row, torch.arange(30, 50)])[None]
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), **pictures}
+    inputs |= {"mm_token_type_ids": (ids == IMAGE).int()} if "image_grid_thw" in pictures else {}
+    return repeated(inputs, batch)
+
+
+def repeated(row: dict[str, torch.Tensor], batch: int) -> dict[str, torch.Tensor]:
+    """A batch of the same row."""
+    return {name: value.repeat(batch, *[1] * (value.dim() - 1)) for name, value in row.items()}
+
+
+def of_folder(name: str, dtype: str | None) -> tuple[nn.Module, dict[str, torch.Tensor], int]:
+    """A model, one row of its own prompt about a random picture, and how many tokens that takes."""
+    loaded = load(name, dtype=dtype)
+    words = {"type": "text", "text": "Is there a red seven in the picture? Answer yes or no."}
+    turns = [{"role": "user", "content": [{"type": "image"}, words]}]
+    text = loaded.processor.apply_chat_template(turns, add_generation_prompt=True)
+    picture = np.random.default_rng(0).integers(0, 256, (288, 288, 3), dtype=np.uint8)
+    inputs = dict(loaded.processor(images=[picture], text=[text], return_tensors="pt"))
+    pixels = {name: value.to(loaded.model.dtype) for name, value in inputs.items() if value.is_floating_point()}
+    tokens = int((inputs["input_ids"] == loaded.model.config.image_token_id).sum())
+    return loaded.model, inputs | pixels, tokens
 
 
 def seconds(step: Callable[[], Any]) -> float:
@@ -179,17 +199,22 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--scheme", default="bapa", help="what is held against native")
     parser.add_argument("--steps", type=int, default=16, help="decode steps timed together")
+    parser.add_argument("--model", help="a folder or hub id instead of the random-weight models")
+    parser.add_argument("--dtype", help="of --model, e.g. bfloat16")
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    for build in (llava, qwen2_5_vl):
+    for build in (of_folder,) if options.model else (llava, qwen2_5_vl):
         torch.manual_seed(0)
-        model, pictures, tokens = build(TOY if options.toy else WORDS)
+        if options.model:
+            model, row, tokens = of_folder(options.model, options.dtype)
+        else:
+            model, pictures, tokens = build(TOY if options.toy else WORDS)
+            row = prompt(pictures, tokens, batch=1)
         model = model.eval().to(device)
         size = sum(p.numel() for p in model.parameters()) / 1e6
         print(f"{type(model).__name__}, {size:.0f} M parameters, {tokens} image tokens, {device}")
         for batch in options.batch:
-            inputs = {name: value.to(device) for name, value in prompt(pictures, tokens, batch).items()}
-
+            inputs = {name: value.to(device) for name, value in repeated(row, batch).items()}
             for name, step in timed(model, inputs, options.steps).items():
                 cost = paired(model, step, options.rounds, options.scheme)
                 print(f"  batch {batch}, {name}: {cost}", flush=True)

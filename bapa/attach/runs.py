@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
+from weakref import proxy
 
 import torch
 from torch import Tensor, nn
@@ -210,7 +211,7 @@ def _run(
             continue  # text before the first image; in a decode step it is not worth the wait for the answer
         native = native - look.weight * met
         weight = (look.weight * met.to(dtype))[:, None, :, None]
-        turned = partial(_angles, known, number, turn)
+        turned = partial(_angles, proxy(known), number, turn)  # it holds what is made here
         asked, seen = _cut(known.queries[number], start, stop), _cut(_held(known.keys[number], keys), 0, visible)
         if asked is None or all(one is None or _alike(one) for one in asked):
             taken.append(Share(weight, _less(seen, asked), turned))

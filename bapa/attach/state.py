@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import MethodType
+from functools import cache
 from typing import Any
 
 import torch
@@ -120,23 +120,27 @@ def hand_over(output: Any, state: State) -> None:
 
 
 def keep(cache: Any, state: State) -> None:
-    """Put ``state`` on ``cache``, whose methods from now on take it along when they move rows about."""
+    """Put ``state`` on ``cache``, whose methods from now on take it along when they move rows about.
+
+    The cache gets a class of its own for that. Methods put on the cache itself would refer back to it, and its keys
+    and values would stay in memory until Python looks for such circles.
+    """
     setattr(cache, SLOT, state)
-    for name, method in _FOLLOWED.items():
-        if hasattr(type(cache), name) and name not in vars(cache):
-            setattr(cache, name, MethodType(method, cache))
+    if not hasattr(cache, _OWN):
+        kind: type[object] = type(cache)
+        cache.__class__ = _following(kind)
 
 
 def reorder_cache(cache: Any, beam_idx: Tensor) -> None:
     """The cache's own method, and the state with it."""
-    type(cache).reorder_cache(cache, beam_idx)
+    getattr(cache, _OWN).reorder_cache(cache, beam_idx)
     if (state := of(cache)) is not None:
         setattr(cache, SLOT, state.rows(len(beam_idx)).select(beam_idx))
 
 
 def batch_select_indices(cache: Any, indices: Tensor) -> None:
     """The cache's own method, and the state with it."""
-    type(cache).batch_select_indices(cache, indices)
+    getattr(cache, _OWN).batch_select_indices(cache, indices)
     if (state := of(cache)) is not None:
         rows = indices.nonzero().flatten() if indices.dtype == torch.bool else indices
         setattr(cache, SLOT, state.select(rows))
@@ -144,7 +148,7 @@ def batch_select_indices(cache: Any, indices: Tensor) -> None:
 
 def batch_repeat_interleave(cache: Any, repeats: int) -> None:
     """The cache's own method, and the state with it."""
-    type(cache).batch_repeat_interleave(cache, repeats)
+    getattr(cache, _OWN).batch_repeat_interleave(cache, repeats)
     if (state := of(cache)) is not None:
         setattr(cache, SLOT, state.rows(state.offset.shape[1] * repeats))
 
@@ -156,9 +160,18 @@ def update(cache: Any, *args: Any, **kwargs: Any) -> Any:
         raise ModelError(
             f"the cache was filled under {state.scheme}, which is no longer on the model; start with a fresh cache"
         )
-    return type(cache).update(cache, *args, **kwargs)
+    return getattr(cache, _OWN).update(cache, *args, **kwargs)
 
 
+_OWN = "_bapa_class"  # of a cache's class: the one it had before
 _FOLLOWED: dict[str, Callable[..., Any]] = {
     method.__name__: method for method in (reorder_cache, batch_select_indices, batch_repeat_interleave, update)
 }
+
+
+@cache
+def _following(kind: type[object]) -> type[object]:
+    """``kind``, with methods that take the state along."""
+    methods = {name: method for name, method in _FOLLOWED.items() if hasattr(kind, name)}
+    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+    return type(kind.__name__, (kind,), {**methods, **names, _OWN: kind})

@@ -16,13 +16,16 @@ from bapa.stats.text import interval, p_value, signed
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity under ``scheme``: that of the later run minus that of the first, over the items of both."""
+    """One quantity under ``scheme``: that of the later run minus that of the first, over the items of both.
+    ``direction``: 1 or -1 where the interval lies on one side of 0.
+    """
 
     scheme: str
     quantity: str
     size: str
     interval: str
     p: str
+    direction: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,4 +66,5 @@ def _rows(label: str, one: pd.DataFrame, two: pd.DataFrame, items: set[int], abo
         if row is not None and row["difference"]["value"] is not None:
             its = row["difference"]
             p = "–" if row["p"] is None else p_value(row["p_adjusted"])
-            yield Row(label, quantity.name, signed(its["value"], 1), interval(its, 1), p)
+            direction = int(its["low"] > 0) - int(its["high"] < 0)
+            yield Row(label, quantity.name, signed(its["value"], 1), interval(its, 1), p, direction)

@@ -64,7 +64,7 @@ def estimated(estimate: Estimate) -> list[str]:
     """An estimate in lines: what surely runs, and what each further step adds where it is needed."""
     loses = "where that rule loses what positions are for"
     return [
-        f"Estimated, for {estimate.items} items (memory: {gigabytes(estimate.memory)}):",
+        f"Estimated, for {estimate.items} items (memory: {gigabytes(estimate.memory)} or more):",
         f"  {duration(estimate.measure)} to see whether it is biased",
         f"  {duration(estimate.origin)} more where it is: the cause",
         f"  {duration(estimate.calibrate)} more where a rule may help: which, and what it costs",

@@ -13,15 +13,22 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from bapa.files import read_json, replacing
-from bapa.measure import Run
+from bapa.measure import Run, load_run
+from bapa.report.between import Between, between
 from bapa.report.environment import page
 from bapa.report.figures import PAPER
 from bapa.report.parts import Part, picture
 from bapa.stats.quantities import spoken
 from bapa.stats.text import percent
 
-PAGE, RECORD = "tuning.html", "tune.json"
+PAGE, RECORD, RUNS = "tuning.html", "tune.json", "evaluations"
 CURVES = spoken(("hit", "range", "consistency", "false_alarm"))
+SAID = {"Range of the AUC": "range of the AUC", "Worst cell, AUC": "worst cell", "Mean AUC": "mean AUC"}
+EVENER = {
+    -1: "The answers are evener. ",
+    0: "Whether the answers are evener cannot be told. ",
+    1: "They are less even. ",
+}
 _INKS = {False: ("#0b6e99", "#c2571a", "#5b7a1d", "#8a3f8f"), True: ("#63b8dd", "#f0995c", "#a9c964", "#cf8ad4")}
 
 
@@ -31,18 +38,48 @@ def write(folder: Path) -> Path:
     Returns the page.
     """
     record = read_json(folder / RECORD)
+    changes = before_and_after(folder, record)
     text = page(
         "tuning.html.j2",
         record=record,
         config=record["config"],
         last=record["loss"][-1] if record["loss"] else None,
+        verdict=verdict(record, changes),
+        changes=changes,
         columns=CURVES,
+        quantities=(),  # the style of pages knows maps, too
         light=svg(record, dark=False),
         dark=svg(record, dark=True),
     )
     with replacing(folder / PAGE) as part:
         part.write_text(text, "utf-8")
     return folder / PAGE
+
+
+def before_and_after(folder: Path, record: Mapping[str, Any]) -> Between | None:
+    """What the probe changed between the first and the last measurement; None where there are not two of them."""
+    steps = [entry["step"] for entry in record["evaluations"]]
+    runs = [(f"step {step}", folder / RUNS / f"step-{step}") for step in dict.fromkeys([*steps[:1], *steps[-1:]])]
+    if len(runs) < 2 or not all(path.is_dir() for _, path in runs):
+        return None
+    return next(between([(name, load_run(path)) for name, path in runs]), None)
+
+
+def verdict(record: Mapping[str, Any], changes: Between | None) -> list[str]:
+    """What one may say first: how the answers changed under the rule of the tuning, or why that is not known."""
+    if changes is None:
+        return ["Whether the answers are evener was not measured: tune with --probe PROBE."]
+    label = record["config"]["scheme"]
+    rows = {row.quantity: row for row in changes.rows if row.scheme == label}
+    told = [
+        f"{words} {rows[name].size} points {rows[name].interval}{'' if rows[name].p == '–' else f' ({rows[name].p})'}"
+        for name, words in SAID.items()
+        if name in rows
+    ]
+    if not told:
+        return [f"The probe was not asked under {label}; below is what changed under other rules."]
+    found = EVENER[rows["Range of the AUC"].direction] if "Range of the AUC" in rows else ""
+    return [f"{found}On {changes.items} items, under {label}, after minus before: {', '.join(told)}."]
 
 
 def lines(folder: Path) -> Iterator[str]:

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bapa.report import tuning
+from bapa.report.between import Between, Row
 
 
 def record(*steps: int, name: str = "model") -> dict[str, Any]:
@@ -55,7 +58,7 @@ def test_it_shows_loss_figures_and_the_command(tmp_path: Path) -> None:
     page = write(tmp_path, record(0, 4)).read_text("utf-8")
     assert "12 rows of <code>chats.json</code> (1 left out)" in page
     assert "4 steps, last loss 0.500" in page
-    assert page.count("40.0 <small>[38.0, 42.0]</small>") == 2 * 2 * len(tuning.CURVES)
+    assert page.count("40.0 <span>[38.0, 42.0]</span>") == 2 * 2 * len(tuning.CURVES)
     assert "bapa tune model --data chats.json --out out" in page
     assert "bapa: mean hit rate" in page, "the legend is text"
 
@@ -65,6 +68,23 @@ def test_without_a_probe_only_the_loss_is_drawn(tmp_path: Path) -> None:
     assert "What the probe said" not in page
     assert len(tuning.curves(record()).axes) == 1
     assert len(tuning.curves(record(0)).axes) == 2
+
+
+@pytest.mark.parametrize(
+    ("direction", "said"),
+    [(-1, "The answers are evener. On 40 items"), (0, "cannot be told. On 40"), (1, "They are less even. On")],
+)
+def test_the_verdict_goes_by_the_interval_of_the_range(direction: int, said: str) -> None:
+    rows = [Row("bapa", "Range of the AUC", "−9.0", "[−12.0, −6.0]", "p = 0.01", direction)]
+    (sentence,) = tuning.verdict(record(0, 4), Between("step 0", "step 4", 40, rows))
+    assert said in sentence
+    assert "range of the AUC −9.0 points [−12.0, −6.0] (p = 0.01)" in sentence
+
+
+def test_the_verdict_says_what_was_not_asked() -> None:
+    assert "tune with --probe" in tuning.verdict(record(), None)[0]
+    other = Between("step 0", "step 4", 40, [Row("native", "Mean AUC", "+1.0", "[0.0, 2.0]", "–")])
+    assert "not asked under bapa" in tuning.verdict(record(0, 4), other)[0]
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""A forward leaves nothing behind that only Python's search for circles would find: caches are large."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from typing import Any
+from weakref import ref
+
+import pytest
+import torch
+
+import bapa
+from tests.attach.checks import TWO_IMAGES, generate
+from tests.tiny import FAMILIES
+
+SCHEMES = ["native", "null", "bapa", "bapa:layers=1", "bapa:pairs=cross", "pyramid", "sofa", "imccd"]
+
+
+@pytest.fixture
+def no_search() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_search")
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl", "gemma3"])
+def test_a_cache_is_gone_with_its_last_name(name: str, scheme: str) -> None:
+    family = FAMILIES[name]
+    model: Any = bapa.balance(family.build(), scheme)
+    inputs = family.inputs(TWO_IMAGES)
+    with torch.no_grad():
+        out = model(**inputs, use_cache=True)
+        cache = out.past_key_values
+        for _ in range(3):
+            out = model(input_ids=torch.tensor([[12]]), past_key_values=cache, use_cache=True)
+    seen = [ref(cache), ref(cache.layers[0].keys), ref(out.logits)]
+    del out, cache
+    assert [one() for one in seen] == [None, None, None]
+
+
+@pytest.mark.usefixtures("no_search")
+@pytest.mark.parametrize("options", [{}, {"num_beams": 2}], ids=["greedy", "beams"])
+@pytest.mark.parametrize("scheme", ["bapa", "bapa:pairs=cross"])
+def test_so_is_that_of_a_generation(scheme: str, options: dict[str, Any]) -> None:
+    family = FAMILIES["llava"]
+    model = bapa.balance(family.build(), scheme)
+    out = generate(model, family, family.inputs(TWO_IMAGES), **options)
+    seen = ref(out.past_key_values.layers[0].keys)
+    del out
+    assert seen() is None
+
+
+@pytest.mark.parametrize("scheme", ["bapa", "bapa:pairs=cross"])
+def test_a_cache_stays_what_it_is(scheme: str) -> None:
+    family = FAMILIES["llava"]
+    native: Any = family.build()
+    inputs = family.inputs(TWO_IMAGES)
+    with torch.no_grad():
+        before = native(**inputs, use_cache=True).past_key_values
+        after = bapa.balance(native, scheme)(**inputs, use_cache=True).past_key_values
+    assert isinstance(after, type(before))
+    assert type(after).__name__ == type(before).__name__
