@@ -30,6 +30,11 @@ python -m studies.slots run
 for tasks in images clip; do for skew in last uniform; do python -m studies.reference train --tasks $tasks --skew $skew --out build/slots/$tasks-$skew; done; done
 python -m studies.slots trained build/slots
 python -m studies.slots calibrated build/slots
+for skew in last uniform; do python -m studies.reference train --tasks which --skew $skew --out build/slots/which-$skew; done
+python -m studies.reference train --tasks which --skew uniform --scheme bapa --out build/slots/which-uniform-own
+python -m studies.reference train --tasks which --skew uniform --scheme bapa:scope=global --out build/slots/which-uniform-shared
+python -m studies.slots which build/slots
+python -m studies.slots origin build/slots
 python -m studies.slots write
 python -m studies.slots.pictures
 

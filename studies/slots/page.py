@@ -8,6 +8,7 @@ from typing import Any
 from statsmodels.stats.proportion import proportion_confint
 
 from bapa.probe.design import INDICES
+from bapa.report.origin_tables import NAMES
 from bapa.stats.text import percent, with_interval
 from studies.study import Blocks, Study, table
 
@@ -20,6 +21,7 @@ NINE = (
 )  # kinds of three by three slots, whose scripted answers differ by their draws only
 HEAD = ["slots", "planted", "range of the AUC", "mean measured", "interval holds it", "called uneven", "evened"]
 COUNTS = ("holds", "uneven", "evened")
+FACTORS = ("encoder", "order", "position")
 
 
 def blocks(record: dict[str, Any]) -> Blocks:
@@ -33,6 +35,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "slots": by_slot(told),
             "shared": shared(told),
             "calibrated": calibrated(record["calibrated"]),
+            **({"origin": explained(record["origin"])} if "origin" in record else {}),
             **({"which": which(record["which"])} if "which" in record else {}),
         }
     }
@@ -131,16 +134,39 @@ def calibrated(models: dict[str, Any]) -> str:
 def which(models: dict[str, Any]) -> str:
     """How often the right image is named under every rule, and what is lost where all share one position."""
     rules = [
-        [f"`{name}`", f"`{rule}`", with_interval(its["named"]), with_interval(its["auc"])]
+        [
+            f"`{name}`",
+            f"`{rule}`",
+            with_interval(its["named"]),
+            *(percent(share) for share in its["slots"]),
+            with_interval(its["auc_range"]),
+            its["reading"],
+        ]
         for name, found in models.items()
         for rule, its in found["rules"].items()
     ]
     lost = [
-        f"- `{name}`: `{one}` minus `{its['own']}`: {with_interval(its, unit=' points')} of right images."
+        [f"`{name}`", f"`{one}` − `{its['own']}`", *(with_interval(its[key]) for key in ("named", "auc_range", "auc"))]
         for name, found in models.items()
         for one, its in found["shared"].items()
     ]
-    return f"{table(['model', 'rule', 'right image named', 'mean AUC'], rules)}\n\n{chr(10).join(lost)}"
+    images = [f"of image {number + 1}" for number in range(len(rules[0]) - 5)]
+    head = ["model", "rule", "right image named", *images, "range of the AUC", "called"]
+    return (
+        f"{table(head, rules)}\n\nOne position for all images minus a position for each, in points:\n\n"
+        f"{table(['model', 'difference', 'right image named', 'range of the AUC', 'mean AUC'], lost)}"
+    )
+
+
+def explained(models: dict[str, Any]) -> str:
+    """Shares of the spread between images, and what is said of them."""
+    head = ["model", *(NAMES[factor] for factor in FACTORS)]
+    rows = [
+        [f"`{name}`", *(with_interval(found["shares"][factor], unit=" %") for factor in FACTORS)]
+        for name, found in models.items()
+    ]
+    said = [f"- `{name}`: {found['verdict']}" for name, found in models.items()]
+    return f"{table(head, rows)}\n\n{chr(10).join(said)}"
 
 
 STUDY = Study("slots", blocks)

@@ -1,4 +1,6 @@
-"""What a shared position costs the sense of which image it is, and what `bapa calibrate` picks for several pictures."""
+"""What a shared position costs the sense of which image it is, what `bapa calibrate` picks for several pictures, and
+where `bapa origin` says that their bias comes from.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +9,23 @@ from typing import Any
 
 from bapa.calibrate import calibrate
 from bapa.checkpoints import load
-from bapa.measure import measure
+from bapa.measure import Run, measure
+from bapa.origin import Options, explain
 from bapa.probe import Design, build
 from bapa.probe.design import Task
-from bapa.report import calibration
+from bapa.report import calibration, claims
 from bapa.stats import Settings
 from studies.slots.trained import SEED, difference
 
 WHICH = {  # by model: the rule it was trained under
+    "which-last": "native",
     "which-uniform": "native",
     "which-uniform-own": "bapa",
     "which-uniform-shared": "bapa:scope=global",
 }
 OWN, SHARED = "bapa", "bapa:scope=global"
 RULES = ("native", OWN, SHARED, f"{OWN}:distance=native", f"{SHARED},distance=native")
+EXPLAINED = ("images-last", "images-uniform", "which-last")
 CALIBRATED = {"images-last": "images:8", "clip-last": "frames:8"}
 ITEMS, PICKING, JUDGES = 60, 32, 40
 POOL = 160  # items, of which enough share no caption with those that pick
@@ -28,8 +33,8 @@ SHOWN = ("auc_range", "auc", "range", "hit")
 
 
 def which(model: Path, folder: Path) -> dict[str, Any]:
-    """How often each rule lets a model name the right image of four, and find what is there; and what one position
-    for all takes from that, against a position for each.
+    """How often each rule lets a model name the right image of four, and find what is there, and how evenly; and what
+    one position for all takes from each of these, against a position for each.
     """
     loaded = load(str(model))
     tasks: tuple[Task, Task] = ("where", "match")
@@ -45,12 +50,19 @@ def which(model: Path, folder: Path) -> dict[str, Any]:
             rule: {
                 "named": told.bias["schemes"][rule]["overall"]["hit"],
                 "slots": [round(cell["hit"]["value"], 4) for cell in told.bias["schemes"][rule]["cells"]],
-                "auc": found.bias["schemes"][rule]["overall"]["auc"],
+                **{key: found.bias["schemes"][rule]["overall"][key] for key in ("auc", "auc_range")},
+                "reading": claims.reading(found.bias, rule),
             }
             for rule in RULES
         },
-        "shared": {one: {"own": own, **difference(told, own, one)["hit"]} for own, one in pairs},
+        "shared": {one: {"own": own, **_lost(told, found, own, one)} for own, one in pairs},
     }
+
+
+def _lost(told: Run, found: Run, own: str, one: str) -> dict[str, Any]:
+    """Right images, range of the AUC and mean AUC under ``one`` minus those under ``own``."""
+    matched = difference(found, own, one)
+    return {"named": difference(told, own, one)["hit"], **{key: matched[key] for key in ("auc_range", "auc")}}
 
 
 def calibrated(model: Path, slots: str, folder: Path) -> dict[str, Any]:
@@ -66,3 +78,10 @@ def calibrated(model: Path, slots: str, folder: Path) -> dict[str, Any]:
         "says": found["against_native"]["says"],
         "sentences": list(calibration.sentences(found)),
     }
+
+
+def explained(model: Path, folder: Path) -> dict[str, Any]:
+    """What `bapa origin` says of the bias between eight images."""
+    probe = build("digits", folder / "probe", Design(slots="images:8", items=ITEMS, seed=SEED + 4))
+    found = explain(load(str(model)), probe, folder / "run", Options(parts=())).found
+    return {"items": ITEMS, "shares": found["attribution"]["hit"], "verdict": found["verdict"]["sentence"]}

@@ -26,7 +26,7 @@ from bapa.report import claims, words
 from bapa.stats import Settings
 from bapa.stats.bias import bias
 from studies.slots.page import STUDY
-from studies.slots.remedies import CALIBRATED, WHICH, calibrated, which
+from studies.slots.remedies import CALIBRATED, EXPLAINED, WHICH, calibrated, explained, which
 from studies.slots.scripted import Scripted, redrawn, true_auc
 from studies.slots.trained import MODELS, trained
 
@@ -129,6 +129,16 @@ def run_calibrated(
     for name in only or CALIBRATED:
         with tempfile.TemporaryDirectory() as folder:
             _kept("calibrated", name, calibrated(models / name, CALIBRATED[name], Path(folder)), CALIBRATED)
+
+
+def run_origin(
+    models: Annotated[Path, typer.Argument(help=f"Folder that holds {', '.join(EXPLAINED)}, as trained.")],
+    only: Annotated[list[str] | None, typer.Option("--model", help="Only these; the record keeps the others.")] = None,
+) -> None:
+    """Ask where the bias between the images of a prompt comes from, and write the record."""
+    for name in only or EXPLAINED:
+        with tempfile.TemporaryDirectory() as folder:
+            _kept("origin", name, explained(models / name, Path(folder)), EXPLAINED)
 
 
 def _kept(part: str, name: str, found: dict[str, Any], order: Iterable[str]) -> None:
