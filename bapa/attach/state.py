@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 import torch
@@ -127,8 +126,7 @@ def keep(cache: Any, state: State) -> None:
     """
     setattr(cache, SLOT, state)
     if not hasattr(cache, _OWN):
-        kind: type[object] = type(cache)
-        cache.__class__ = _following(kind)
+        cache.__class__ = _following(type(cache))
 
 
 def reorder_cache(cache: Any, beam_idx: Tensor) -> None:
@@ -167,11 +165,13 @@ _OWN = "_bapa_class"  # of a cache's class: the one it had before
 _FOLLOWED: dict[str, Callable[..., Any]] = {
     method.__name__: method for method in (reorder_cache, batch_select_indices, batch_repeat_interleave, update)
 }
+_MADE: dict[type, type] = {}
 
 
-@cache
-def _following(kind: type[object]) -> type[object]:
+def _following(kind: type) -> type:
     """``kind``, with methods that take the state along."""
-    methods = {name: method for name, method in _FOLLOWED.items() if hasattr(kind, name)}
-    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
-    return type(kind.__name__, (kind,), {**methods, **names, _OWN: kind})
+    if kind not in _MADE:
+        methods = {name: method for name, method in _FOLLOWED.items() if hasattr(kind, name)}
+        names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+        _MADE[kind] = type(kind.__name__, (kind,), {**methods, **names, _OWN: kind})
+    return _MADE[kind]
