@@ -17,7 +17,7 @@ from PIL import Image
 
 from bapa.attach import record
 from bapa.checkpoints.chat import Chat
-from bapa.errors import ModelError, RunError
+from bapa.errors import BapaError, ModelError, RunError
 from bapa.inference.answers import Answer
 from bapa.inference.block import Asker, Outcome, Pixels, Prepared
 from bapa.inference.plan import Plan
@@ -167,11 +167,20 @@ class EngineAsker(Asker):
 
     @property
     def engine(self) -> LLM:
-        """The engine, started when it is asked for."""
+        """The engine, started when it is asked for.
+
+        Raises RunError where it does not start, or makes other tokens of a prompt: then no answer can be had, and the
+        next question is not to try again.
+        """
         if self._running is None:
             scheme = "native" if self.several else self.labels[0]
-            self._running = self.model.engines.start(self.model.folder, scheme, self.model.options, rules=self.several)
-            self._same_tokens(self._running)
+            try:
+                self._running = self.model.engines.start(
+                    self.model.folder, scheme, self.model.options, rules=self.several
+                )
+                self._same_tokens(self._running)
+            except BapaError as error:
+                raise RunError(str(error)) from error
         return self._running
 
     def _same_tokens(self, engine: LLM) -> None:

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from bapa.checkpoints.locate import locate
 from bapa.doctor.client import Client
 from bapa.doctor.local import Local
 from bapa.doctor.questions import draw
-from bapa.doctor.server import examine_server
+from bapa.doctor.server import Examination, examine_server
 
 pytest.importorskip("fastapi", reason="pip install 'transformers[serving]'")
 pytest.importorskip("openai", reason="pip install 'transformers[serving]'")
@@ -55,14 +56,23 @@ def serving(change: str, log: Path) -> Iterator[Client]:
         server.wait(60)
 
 
-def test_no_false_alarm_in_twenty_runs(tmp_path: Path) -> None:
+def timed(note: Callable[[str, object], None], what: str, client: Client, *asked: Any) -> Examination:
+    """An examination; verdict and seconds are noted in the file of ``--junitxml``."""
+    began = time.monotonic()
+    found = examine_server(client, *asked)
+    note(what, f"{found.verdict.kind}, {found.asked} questions, {time.monotonic() - began:.0f} s")
+    return found
+
+
+def test_no_false_alarm_in_twenty_runs(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     with serving("native", tmp_path / "log") as client:
         for seed in range(20):
             sheet = draw(3, seed)
-            alone = examine_server(client, sheet)
+            alone = timed(record_property, f"{seed} alone", client, sheet)
             assert alone.verdict.kind in ("in use", "cannot be told"), f"seed {seed}: {alone}"
             assert alone.asked == 90
-            found = examine_server(Client(client.url, client.model), sheet, Local(MODEL, sheet))
+            again = Client(client.url, client.model)
+            found = timed(record_property, f"{seed} against", again, sheet, Local(MODEL, sheet))
             assert found.verdict.kind == "in use", f"seed {seed}: {found}"
 
 
@@ -77,7 +87,9 @@ def test_no_false_alarm_in_twenty_runs(tmp_path: Path) -> None:
         ("shuffled", "wrong"),
     ],
 )
-def test_every_fault_is_named(change: str, kind: str, tmp_path: Path) -> None:
+def test_every_fault_is_named(
+    change: str, kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     sheet = draw(5, 0)
     with serving(change, tmp_path / "log") as client:
-        assert examine_server(client, sheet, Local(MODEL, sheet)).verdict.kind == kind
+        assert timed(record_property, change, client, sheet, Local(MODEL, sheet)).verdict.kind == kind

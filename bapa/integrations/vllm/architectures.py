@@ -7,6 +7,7 @@ PREFIX = "Bapa"
 # Rotary axes of the architectures that can be balanced. With three (M-RoPE) vLLM asks the model for positions anyway.
 ARCHITECTURES = {
     "Gemma3ForConditionalGeneration": 1,
+    "Gemma4ForConditionalGeneration": 1,
     "Idefics3ForConditionalGeneration": 1,
     "InternVLForConditionalGeneration": 1,
     "LlavaForConditionalGeneration": 1,
@@ -15,6 +16,9 @@ ARCHITECTURES = {
     "Mistral3ForConditionalGeneration": 1,
     "SmolVLMForConditionalGeneration": 1,
     "Glm4vForConditionalGeneration": 3,
+    "Glm4vMoeForConditionalGeneration": 3,
+    "GlmOcrForConditionalGeneration": 3,
+    "PaddleOCRVLForConditionalGeneration": 3,
     "Qwen2VLForConditionalGeneration": 3,
     "Qwen2_5_VLForConditionalGeneration": 3,
     "Qwen3VLForConditionalGeneration": 3,

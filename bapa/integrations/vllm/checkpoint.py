@@ -1,7 +1,8 @@
 """Checkpoints as vLLM's loaders read them.
 
 transformers 5 saves the CLIP and SigLIP towers of LLaVA and its kin without the level ``vision_model`` that the hub's
-checkpoints have, and vLLM looks for it. Such a checkpoint is copied once, under its older names.
+checkpoints have, and vLLM looks for it. Such a checkpoint is copied once, under its older names. The experts of
+Qwen3-VL it saves transposed, which balanced models read.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bapa.checkpoints.weights import header
 from bapa.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # A part of the tower; one that stands under vision_model has its older name already.
 _PART = re.compile(r"^((?:model\.)?vision_tower\.)(?=(?:embeddings|encoder|pre_layrnorm|post_layernorm|head)\.)")
@@ -33,6 +37,17 @@ def older(name: str) -> str:
 def lacks_level(vision: str | None) -> bool:
     """Whether vLLM wants older names of a tower's weights. ``vision``: the tower's model type."""
     return vision in _TOWERS
+
+
+def oriented(name: str, weight: Tensor, config: Any) -> Tensor:
+    """A weight as the hub's checkpoints have it. ``config``: the model's transformers config."""
+    kind = name.rpartition("experts.")[2]
+    if config.model_type != "qwen3_vl_moe" or kind not in ("gate_up_proj", "down_proj"):
+        return weight
+    hidden = config.get_text_config().hidden_size
+    rows, columns = weight.shape[-2:]
+    ours, other = (columns, rows) if kind == "gate_up_proj" else (rows, columns)
+    return weight.transpose(-1, -2) if ours == hidden != other else weight
 
 
 def readable(folder: Path, cache: Path | None = None) -> Path:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bapa.attach import record
 from bapa.integrations.vllm.engine import verify
+from bapa.integrations.vllm.guard import Guard
 from bapa.integrations.vllm.rules import Rules, admit
 from bapa.schemes import NATIVE
 
@@ -28,7 +29,10 @@ class Endpoint:
         self.rules = False
 
     def attach_router(self, app: FastAPI) -> None:
-        """``GET /bapa``: the scheme that this server's model runs under, and whether a request may name another."""
+        """``GET /bapa``: the scheme that this server's model runs under, and whether a request may name another. A rule
+        named on a route that would drop it is refused.
+        """
+        app.add_middleware(Guard)
         app.add_api_route("/bapa", lambda: {"scheme": self.scheme, "rules": self.rules}, methods=["GET"])
 
     async def init_state(self, engine_client: Any, state: Any, args: Any) -> None:

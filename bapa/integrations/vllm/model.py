@@ -18,7 +18,7 @@ from vllm.platforms import current_platform
 from bapa.attach import record
 from bapa.errors import NotBalancedError, UnsupportedModelError
 from bapa.integrations.vllm.architectures import ARCHITECTURES, PREFIX
-from bapa.integrations.vllm.checkpoint import lacks_level, older
+from bapa.integrations.vllm.checkpoint import lacks_level, older, oriented
 from bapa.integrations.vllm.overrides import check, stock
 from bapa.integrations.vllm.rules import Rules
 from bapa.schemes import NATIVE
@@ -66,12 +66,15 @@ class Balanced:
         own: Any = super()
         own.__init__(vllm_config=vllm_config, prefix=prefix)
         self.bapa = Rules(model.hf_config, scheme, model.max_model_len)
+        self._config = model.hf_config
         self._renamed = lacks_level(getattr(model.hf_config.vision_config, "model_type", None))
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> Any:
         """vLLM's own loading, of checkpoints that transformers 5 saved too."""
         own: Any = super()
-        return own.load_weights((older(name) if self._renamed else name, weight) for name, weight in weights)
+        return own.load_weights(
+            (older(name) if self._renamed else name, oriented(name, weight, self._config)) for name, weight in weights
+        )
 
     def get_mrope_input_positions(self, input_tokens: list[int], mm_features: list[Any]) -> tuple[Tensor, int]:
         """Positions of a prompt, LongTensor (3, tokens), and what to add to the number of a later token."""

@@ -60,7 +60,8 @@ class Checkpoint:
     ``tokens``: special words. ``picture``: what stands in a prompt for one picture. ``sizes``: (width, height) of
     pictures. ``engine``: engine arguments it needs. ``gain`` and ``embedding_gain``: factors on the random weights, so
     that positions show in what is written. ``causal``: image tokens do not see each other, as they would on a GPU.
-    ``added``: the family's tokenizer splits words in its own way, so that ours are added to it whole.
+    ``added``: the family's tokenizer splits words in its own way, so that ours are added to it whole. ``shared``: words
+    that every fourth prompt begins with.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Checkpoint:
     embedding_gain: float = 6.0
     causal: bool = False
     added: bool = False
+    shared: int = 40
 
     def save(self, folder: Path) -> Path:
         """Write the checkpoint into ``folder``."""
@@ -100,7 +102,7 @@ class Checkpoint:
     def prompts(self, count: int = 32) -> list[tuple[str, list[Image.Image]]]:
         """Mixed prompts with none, one or two pictures and texts of different lengths; some begin alike."""
         draw = np.random.default_rng(0)
-        shared = self._words(np.random.default_rng(1), 40)
+        shared = self._words(np.random.default_rng(1), self.shared)
         pictures = [self._picture(draw, size) for size in self.sizes for _ in range(3)]
         found = []
         for i in range(count):

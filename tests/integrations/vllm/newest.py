@@ -9,6 +9,7 @@ import transformers
 from transformers import PreTrainedTokenizerFast
 
 from tests.integrations.vllm.checkpoints import (
+    HIDDEN,
     QWEN,
     QWEN_TOWER,
     ROPE,
@@ -27,8 +28,8 @@ LINEAR = {
     "layer_types": ["linear_attention", "full_attention"],
     "linear_key_head_dim": 128,
     "linear_value_head_dim": 128,
-    "linear_num_key_heads": 2,
-    "linear_num_value_heads": 4,
+    "linear_num_key_heads": 1,
+    "linear_num_value_heads": 2,
 }
 HALF = {"rope_theta": 10000.0, "mrope_section": [2, 3, 3], "partial_rotary_factor": 0.5}
 WIDE = {**HALF, "mrope_section": [4, 6, 6], "mrope_interleaved": True}
@@ -53,8 +54,9 @@ GLM_EXPERTS = {
     "first_k_dense_replace": 1,
     "use_qk_norm": False,  # of the hub's configs; vLLM wants it
 }
-# In bfloat16 alone: vLLM's linear attention on a CPU.
-HYBRID = {"engine": {"dtype": "bfloat16"}}
+# In bfloat16 alone: vLLM's linear attention on a CPU. A state of it is as large as the keys of 288 tokens, and a prefix
+# is kept in blocks of that many.
+HYBRID = {"engine": {"dtype": "bfloat16"}, "shared": 300}
 
 
 def hybrid(ids: Mapping[str, int], **more: Any) -> dict[str, Any]:
@@ -107,7 +109,7 @@ def gemma4(words: PreTrainedTokenizerFast) -> Any:
 
 
 def minicpm(words: PreTrainedTokenizerFast) -> Any:
-    size = {"scale_resolution": 32, "patch_size": 4, "max_slice_nums": 4, "use_image_id": False}
+    size = {"scale_resolution": 32, "patch_size": 4, "max_slice_nums": 4}
     return transformers.MiniCPMV4_6Processor(
         transformers.MiniCPMV4_6ImageProcessor(**size), transformers.MiniCPMV4_6VideoProcessor(**size), words
     )
@@ -160,8 +162,8 @@ CHECKPOINTS = [
                     {**QWEN_TOWER, "num_position_embeddings": 36, "deepstack_visual_indexes": [0, 1]},
                 )
             ),
-            # norm_topk_prob: of the hub's configs; vLLM wants it
-            "text_config": {**made["text_config"], **EXPERTS, "norm_topk_prob": True},
+            # norm_topk_prob: of the hub's configs; vLLM wants it. No square weights: they tell how they were saved.
+            "text_config": {**made["text_config"], **EXPERTS, "moe_intermediate_size": 96, "norm_topk_prob": True},
         },
         qwen("Qwen3VLProcessor", "Qwen2VLImageProcessor", "Qwen3VLVideoProcessor"),
         **QWEN,
@@ -210,6 +212,7 @@ CHECKPOINTS = [
         },
         sizes=((48, 32), (64, 64)),
         embedding_gain=0.3,
+        shared=140,  # layers with heads of two sizes have larger blocks
     ),
     Checkpoint(
         "glm4v",
@@ -242,6 +245,7 @@ CHECKPOINTS = [
             **(made := glm_config(ids)),
             "text_config": {
                 **made["text_config"],
+                "intermediate_size": 3 * HIDDEN,  # vLLM reads the width of the merger from it, transformers does not
                 "rope_parameters": {"rope_type": "default", **ROPE, "partial_rotary_factor": 1.0},
             },
         },
@@ -275,6 +279,7 @@ CHECKPOINTS = [
             "</slice>",
             "<image_id>",
             "</image_id>",
+            *("0", "1"),  # the numbers of the pictures
             "\n",
         ],
         "<|image_pad|>",
@@ -288,7 +293,8 @@ CHECKPOINTS = [
             "image_id_end_token": "</image_id>",
         },
         sizes=((32, 32), (64, 40)),
-        **HYBRID,
+        engine={**HYBRID["engine"], "max_model_len": 640},
+        shared=HYBRID["shared"],
     ),
     *(
         Checkpoint(

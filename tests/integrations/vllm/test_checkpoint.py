@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -9,7 +11,7 @@ from transformers import AutoModelForImageTextToText
 
 from bapa import reference
 from bapa.errors import ModelError
-from bapa.integrations.vllm.checkpoint import older, readable
+from bapa.integrations.vllm.checkpoint import older, oriented, readable
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,15 @@ def test_a_copy_holds_the_same_weights(tmp_path):
 def test_no_safetensors(tmp_path):
     with pytest.raises(ModelError, match="no safetensors"):
         readable(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "shape"), [("gate_up_proj", (2, 8, 12)), ("down_proj", (2, 6, 8))])
+def test_experts_that_transformers_saved_transposed(name, shape):
+    config = SimpleNamespace(model_type="qwen3_vl_moe", get_text_config=lambda: SimpleNamespace(hidden_size=8))
+    name, hub = f"model.language_model.layers.0.mlp.experts.{name}", torch.randn(shape)
+    for saved in (hub, hub.transpose(1, 2)):
+        assert torch.equal(oriented(name, saved, config), hub)
+        assert oriented(name.replace("experts", "shared"), saved, config) is saved
+        config.model_type, kept = "qwen3_5_moe", config.model_type
+        assert oriented(name, saved, config) is saved
+        config.model_type = kept

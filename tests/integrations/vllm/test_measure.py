@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,7 @@ import pytest
 pytest.importorskip("vllm", reason="vLLM is not installed here; make test-vllm does that")
 
 from bapa.checkpoints import load
+from bapa.errors import ModelError, RunError
 from bapa.inference.vllm import EngineAsker
 from bapa.integrations.vllm import engine as engines
 from bapa.integrations.vllm.loading import load_engine
@@ -65,6 +69,39 @@ def test_many_schemes_are_one_load(engine_model, probe, tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "start", lambda *given, **more: started.append(given[1]) or start(*given, **more))
     measure(engine_model, probe, SCHEMES, tmp_path / "run", items=1, audit=0, statistics=QUICK)
     assert started == ["native"]
+
+
+def with_engine(model, start):
+    """``model``, whose engines are what ``start`` makes."""
+    own = {name: getattr(engines, name) for name in ("arguments", "check_together", "version")}
+    return replace(model, engines=SimpleNamespace(start=start, stop=lambda engine: None, **own))
+
+
+def test_other_tokens_of_a_prompt_end_the_run(engine_model, probe, tmp_path):
+    """An engine that leaves a picture's one token as it stands, and answers all the same: nothing is measured."""
+    asked = []
+
+    def generate(requests, wanted, use_tqdm):
+        asked.append(len(requests))
+        return [SimpleNamespace(prompt_token_ids=one["prompt_token_ids"]) for one in requests]
+
+    model = with_engine(engine_model, lambda *_, **__: SimpleNamespace(generate=generate))
+    with pytest.raises(RunError, match="or others; measure this model with --backend hf"):
+        measure(model, probe, SCHEMES, tmp_path / "run", audit=0, statistics=QUICK)
+    assert asked == [1]
+    assert not list((tmp_path / "run").rglob("*.parquet"))
+
+
+def test_an_engine_that_does_not_start_is_started_once(engine_model, probe, tmp_path):
+    started = []
+
+    def start(*_, **__):
+        started.append(1)
+        raise ModelError("vLLM does not start it")
+
+    with pytest.raises(RunError, match=r"^vLLM does not start it$"):
+        measure(with_engine(engine_model, start), probe, SCHEMES, tmp_path / "run", audit=0, statistics=QUICK)
+    assert len(started) == 1
 
 
 def test_texts(engine_model, probe, tmp_path):

@@ -18,6 +18,7 @@ from bapa.errors import BapaError, ModelError, NotBalancedError
 from bapa.integrations.vllm import engine as engines
 from bapa.integrations.vllm.checkpoint import readable
 from tests.integrations.vllm.checkpoints import BY_NAME
+from tests.integrations.vllm.every import CHECKPOINTS
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +54,14 @@ def test_with_another_scheme(folder, small, started):
         engines.verify(engine.collective_rpc("bapa_scheme"), "bapa:distance=62")
 
 
-@pytest.mark.parametrize("scheme", ["native", "bapa"])
-def test_attention_that_a_cpu_has_not(tmp_path, small, scheme):
-    folder = BY_NAME["gemma3"].save(tmp_path)
+@pytest.mark.parametrize(("name", "scheme"), [("gemma3", "native"), ("gemma3", "bapa"), ("gemma4", "bapa")])
+def test_attention_that_a_cpu_has_not(tmp_path, small, name, scheme):
+    folder = next(each for each in CHECKPOINTS if each.name == name).save(tmp_path)
     told = json.loads((folder / "config.json").read_text())
-    assert told.pop("is_mm_prefix_lm") is False
+    if name == "gemma3":
+        assert told.pop("is_mm_prefix_lm") is False
+    else:  # as the larger ones of the hub, from 12B on
+        told["text_config"]["use_bidirectional_attention"] = "vision"
     (folder / "config.json").write_text(json.dumps(told))
     with pytest.raises(BapaError, match="tokens of an image see each other"):
         engines.start(readable(folder, tmp_path / "cache"), scheme, small)
@@ -72,6 +76,12 @@ def test_with_half_an_override(tmp_path, small, left_out, message):
     del given["hf_overrides"][left_out]
     with pytest.raises(NotBalancedError, match=message):
         LLM(**given, **small)
+
+
+def test_speculative_decoding(folder, small):
+    guessing = {"method": "ngram", "num_speculative_tokens": 2, "prompt_lookup_max": 2}
+    with pytest.raises(BapaError, match="speculative decoding gives positions of its own"):
+        engines.start(folder, "bapa", {**small, "speculative_config": guessing})
 
 
 def test_the_command_says_so_in_one_line(tmp_path):

@@ -22,11 +22,11 @@ def test_mixed_batch(case, scheme, small, started):
     asked, folder = case
     found = asked.compare(started(folder, scheme, {**small, **asked.checkpoint.engine}), scheme)
     assert found.positions == found.prompts
+    assert found.cached
     if asked.dtype == "float32":
         assert found.tokens == found.prompts
-        assert found.cached
-    else:  # rounded differently, natively as well; no prefix of a hybrid's prompt was found again
-        assert found.tokens >= 0.75 * found.prompts
+    else:  # rounded differently, natively as well: 23 to 25 of 32 prompts of up to 350 tokens
+        assert found.tokens >= 0.6 * found.prompts
     assert found.moved == (0 if scheme == "native" else found.shown)
     assert found.changed == 0 if scheme == "native" else found.changed > found.shown / 2  # the words tell schemes apart
     # What was promised to be on was on.
