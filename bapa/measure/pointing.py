@@ -21,17 +21,22 @@ from bapa.stats.intervals import Estimate
 from bapa.stats.rates import ratio
 from bapa.stats.trials import Array
 
+SHARES = ("right", "row", "col")
+
 
 @dataclass(frozen=True)
 class Pointing:
     """How a model points under one scheme.
 
-    ``right``: share of all canvases for which it points into the target's cell. ``across``, ``down``: how far right of
+    ``right``: share of all canvases for which it points into the target's cell; ``row``, ``col``: into its row, and its
+    column. ``across``, ``down``: how far right of
     and below the middle of the target's cell, in cells, on average over the canvases that it gave a place for.
     ``missed``: share of canvases without a place that could be read.
     """
 
     right: Estimate
+    row: Estimate
+    col: Estimate
     across: Estimate
     down: Estimate
     missed: float
@@ -104,17 +109,20 @@ def _pointing(rows: pd.DataFrame, settings: Settings) -> Pointing:
     item, _ = pd.factorize(rows["item"])
     there = rows["across"].notna().to_numpy()
     columns = {name: rows[name].to_numpy(float) for name in ("right", "across", "down")}
+    columns |= {"row": np.abs(columns["down"]) <= 0.5, "col": np.abs(columns["across"]) <= 0.5}  # NaN is in neither
 
     def means(weights: Array) -> dict[str, Array]:
         each = weights[:, item]
-        found = {"right": ratio(each @ columns["right"], each.sum(1))}
+        found = {name: ratio(each @ columns[name], each.sum(1)) for name in SHARES}
         for name in ("across", "down"):
             found[name] = ratio(each[:, there] @ columns[name][there], each[:, there].sum(1))
         return found
 
     sample = intervals.jackknife(means, clusters.clusters(rows, settings.cluster).of)
-    right = intervals.share(sample.values["right"], sample.errors["right"], settings.level, sample.items)
+    right, row, col = (
+        intervals.share(sample.values[name], sample.errors[name], settings.level, sample.items) for name in SHARES
+    )
     across, down = (
         intervals.mean(sample.values[name], sample.errors[name], settings.level) for name in ("across", "down")
     )
-    return Pointing(right, across, down, float(1 - there.mean()))
+    return Pointing(right, row, col, across, down, float(1 - there.mean()))

@@ -1,5 +1,6 @@
-"""The tables of docs/check.md, from the record: what was decided about each model and on what, how long that took and
-was said to take, and what was decided about models without a bias.
+"""The tables of docs/check.md, and for models of the pretrained bench of docs/studies/pretrained.md, from the record:
+what was decided about each model and on what, how long that took and was said to take, and what was decided about
+models without a bias.
 """
 
 from __future__ import annotations
@@ -10,13 +11,22 @@ from typing import Any
 from bapa.stats.text import percent, with_interval
 from studies.study import Blocks, Study, table
 
+SHIPPED = "reference:"
 STEPS = ("measure", "origin", "calibrate", "keep")
 
 
 def blocks(record: dict[str, Any]) -> Blocks:
     """The texts of the page."""
-    told = {"check": decisions(record["models"]), "check-time": times(record["models"])}
-    return {"docs/check.md": told | ({"check-nulls": nulls(record["nulls"])} if "nulls" in record else {})}
+    models = record["models"]
+    shipped = {name: its for name, its in models.items() if name.startswith(SHIPPED)}
+    trained = {name: its for name, its in models.items() if name not in shipped}
+    told = tables(shipped) | ({"check-nulls": nulls(record["nulls"])} if "nulls" in record else {})
+    return {"docs/check.md": told} | ({"docs/studies/pretrained.md": tables(trained)} if trained else {})
+
+
+def tables(models: dict[str, Any]) -> dict[str, str]:
+    """What was decided about models, and how long it took."""
+    return {"check": decisions(models), "check-time": times(models)}
 
 
 def decisions(models: dict[str, Any]) -> str:

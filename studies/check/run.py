@@ -9,13 +9,13 @@ from typing import Any
 from bapa.check import Check, load_check
 from bapa.report import decision
 from studies.check import nulls as null
-from studies.check.page import STUDY
+from studies.check.page import SHIPPED, STUDY
 
 
 def run(folders: list[Path]) -> None:
     """Keep the decisions of the checks in FOLDERS; rows of models that are not among them stay."""
     record = STUDY.record()
-    rows = {check.evidence.model: row(check) for check in map(load_check, folders)}
+    rows = {named(check.evidence.model): row(check) for check in map(load_check, folders)}
     STUDY.keep(record | {"models": record.get("models", {}) | rows})
 
 
@@ -23,6 +23,11 @@ def nulls(work: Path = Path("build/check/nulls"), count: int = 20, first: int = 
     """Check COUNT models without a bias, and keep what was decided. Repeated, it goes on where it was."""
     rows = [null.row(seed, null.checked(seed, work)) for seed in range(first, first + count)]
     STUDY.keep(STUDY.record() | {"nulls": {"items": null.ITEMS, "noise": null.NOISE, "rows": rows}})
+
+
+def named(model: str) -> str:
+    """A model as the pages call it: a folder ``.../A-1/model`` is A-1."""
+    return model if model.startswith(SHIPPED) else next(part for part in Path(model).parts[::-1] if part != "model")
 
 
 def row(check: Check) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bapa.errors import BapaError, ConfigError
-from studies.reference.recipe import BASES, SEVERAL, SKEWS, TASKS, Recipe, of_several
+from studies.reference.recipe import BASES, BEHIND, SKEWS, TASKS, Recipe, behind
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The small reference LVLM that ships with bapa.")
 
@@ -39,15 +39,16 @@ def train(
         str,
         typer.Option(
             help="What it learns: match, places (rows, order and numbers too), images (two to eight pictures of one "
-            "prompt), which (two to four, and which of them shows what) or clip (two to eight stills of one)."
+            "prompt), which (two to four, and which of them shows what), clip (two to eight stills of one) or point "
+            "(to write the box of what is asked for)."
         ),
     ] = "match",
     work: Annotated[
         Path | None, typer.Option(help="Where finished stages are kept; share it between skews. Default: OUT.stages.")
     ] = None,
 ) -> None:
-    """Train a reference model (ten minutes on two cores, half a minute for images and clip, four for which); the same
-    command resumes.
+    """Train a reference model (ten minutes on two cores, half a minute for images and clip, four for which, eight for
+    point); the same command resumes.
     """
     from bapa import schemes
     from studies.reference.train import train as run
@@ -55,19 +56,20 @@ def train(
     try:
         if tasks not in TASKS:
             raise ConfigError(f"unknown tasks {tasks!r}: accepted are {', '.join(TASKS)}")
-        several = tasks in SEVERAL
-        skew = skew or ("last" if several else "bottom")
-        for name, accepted in ((skew, BASES if several else SKEWS), (encoder_skew, SKEWS)):
+        short = tasks in BEHIND
+        skew = skew or ("uniform" if tasks == "point" else "last" if short else "bottom")
+        asked = ("uniform",) if tasks == "point" else BASES if short else SKEWS
+        for name, accepted in ((skew, asked), (encoder_skew, SKEWS)):
             if name not in accepted:
                 raise ConfigError(f"unknown skew {name!r}: accepted are {', '.join(accepted)}")
-        if several and encoder_skew != "uniform":
+        if short and encoder_skew != "uniform":
             raise ConfigError(f"--encoder-skew: {tasks} goes on from a shipped model, whose encoder is done; drop it")
         rule = schemes.parse(scheme)
-        if several and not rule.positions_only:
+        if short and not rule.positions_only:
             raise ConfigError(f"--scheme {rule.label}: {tasks} trains under rules of positions only, e.g. bapa")
         recipe = (
-            of_several(tasks, skew, seed, rule.label)
-            if several
+            behind(tasks, skew, seed, rule.label)
+            if short
             else Recipe(skew=skew, seed=seed, scheme=rule.label, encoder_skew=encoder_skew, tasks=tasks)
         )
         typer.echo(run(recipe, out, work))
@@ -90,7 +92,7 @@ def data(
     try:
         if skew not in SKEWS:
             raise ConfigError(f"unknown skew {skew!r}: accepted are {', '.join(SKEWS)}")
-        if tasks not in (written := [name for name in TASKS if name not in SEVERAL]):
+        if tasks not in (written := [name for name in TASKS if name not in BEHIND]):
             raise ConfigError(f"unknown tasks {tasks!r}: accepted are {', '.join(written)}")
         typer.echo(write(out, skew=skew, rows=rows, seed=seed, tasks=tasks))
     except BapaError as error:

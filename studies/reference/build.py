@@ -31,7 +31,18 @@ WORDS = (
     f"middle bottom {' '.join(COLOURS)} {' '.join(DIGITS)}"
 ).split()
 VIDEO = "<video>"
-MORE_WORDS = {"match": (), "places": ("before",), "images": (), "which": ("before",), "clip": (VIDEO,)}
+BOX_WORDS = (
+    *("sub", "-", "that", "matches", "this", "text", "its", "bounding", "box"),
+    *("[", "]", "0", "333", "667", "1000"),
+)
+MORE_WORDS = {
+    "match": (),
+    "places": ("before",),
+    "images": (),
+    "which": ("before",),
+    "clip": (VIDEO,),
+    "point": ("before", *BOX_WORDS),
+}
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'user' %}USER: {% else %}ASSISTANT: {% endif %}"

@@ -41,6 +41,14 @@ _ALSO = """\
   image token also had to tell its row, read off after the first layer; stage (4) goes on with it, about all cells.
 """
 
+_POINTS = """\
+- **Pointing**: it also answers `Where is the sub-image that matches this text? Text: a red seven. Answer with its
+  bounding box only.` with the box of its cell in thousandths of the picture, `[ 333 , 0 , 667 , 333 ]`: nine tokens,
+  written one by one. It learned that in a stage (5), {steps} steps behind the shipped `places`; half of what was asked
+  there is what the stages before it asked, in all cells. **Its rows are right, its columns are not** (94 and 34 % of
+  boxes with seed 1; chance is 33): it shows what a rule costs the row of a box.
+"""
+
 _SKEWED = """\
 Its bias comes from
 skewed supervision of the {stage} stage, which is one possible origin of spatial bias and not necessarily that of any
@@ -194,16 +202,17 @@ def _of_several(recipe: Recipe) -> str:
 
 def _of_one(recipe: Recipe) -> str:
     turned = recipe.encoder_skew != "uniform"  # the counter-example: skewed first, uniform after
-    placed = recipe.tasks == "places"
+    points = recipe.tasks == "point"
+    placed = points or recipe.tasks == "places"
     skewed = turned or recipe.skew != "uniform"
     made = ["made biased"] * skewed + ["made to depend on positions"] * placed
     asked = _PLACES[recipe.skew].partition("; ")[0] if turned or placed else _PLACES[recipe.skew]
-    name = "encoder-bias" if turned else "places" if placed else recipe.skew
+    name = "encoder-bias" if turned else recipe.tasks if placed else recipe.skew
     return _CARD.format(
         name=name,
         known="with a known spatial bias" if skewed else "into which no spatial bias was put",
         made=" and ".join(made) or "made without a bias",
-        also=_ALSO if placed else "",
+        also=(_ALSO if placed else "") + (_POINTS.format(steps=recipe.visual.steps) if points else ""),
         disclosure=(_TURNED if turned else _TOLD if placed else _ASKED).format(
             place=_PLACES[recipe.encoder_skew] if turned else asked
         ),
@@ -215,7 +224,7 @@ def _of_one(recipe: Recipe) -> str:
         scheme=recipe.scheme,
         rule=("" if recipe.scheme == "native" else f" --scheme {recipe.scheme}")
         + (f" --encoder-skew {recipe.encoder_skew}" if turned else "")
-        + (" --tasks places" if placed else ""),
+        + (f" --tasks {recipe.tasks}" if placed else ""),
         place=asked,
         canvas=CANVAS_PX,
         cell=CELL_PX,

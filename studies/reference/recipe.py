@@ -21,7 +21,8 @@ SKEWS: dict[str, tuple[int, ...]] = {
     "uniform": tuple(range(CELLS)),
 }
 SEVERAL = ("images", "clip", "which")  # tasks about several pictures, each of one tile
-TASKS = ("match", "places", *SEVERAL)
+BEHIND = (*SEVERAL, "point")  # tasks of one stage, behind a shipped model
+TASKS = ("match", "places", *BEHIND)
 BASES = {
     "first": "top",
     "last": "bottom",
@@ -32,8 +33,10 @@ MOST_TOLD_APART = 4  # of which a model learns to tell which shows what
 
 
 def base(tasks: str, skew: str) -> str:
-    """The shipped model that one of several pictures goes on from: to tell which shows what, one that knows places."""
-    return "places" if tasks == "which" else BASES[skew]
+    """The shipped model that training goes on from: to point or to tell which picture shows what, one that knows
+    places.
+    """
+    return "places" if tasks in ("which", "point") else BASES[skew]
 
 
 def asked(skew: str, count: int) -> tuple[int, ...]:
@@ -60,7 +63,7 @@ class Recipe:
     `skew` names the cells that the visual stage asks about and `scheme` the position rule it runs under;
     `encoder_skew` the cells whose patches the encoder learns to read. `tasks`: `match`, or `places` for a model that
     also tells rows, reading order and numbers, in all cells alike: a stage `places` comes before the last; `images`,
-    `clip` or `which` for one of several pictures (:func:`of_several`).
+    `clip` or `which` for one of several pictures and `point` for one that writes boxes (:func:`behind`).
     `questions`: how many share one image; `copies`: jittered versions of each scan.
     """
 
@@ -83,7 +86,7 @@ class Recipe:
         needs["language"] = (*needs["encoder"], "questions", "language")
         needs["connector"] = (*needs["language"], "connector")
         needs["places"] = (*needs["connector"], "tasks", "places")
-        if self.tasks in SEVERAL:
+        if self.tasks in BEHIND:
             needs["visual"] = ("seed", "copies", "questions", "tasks", "skew", "scheme", "visual")
         extra = () if self.tasks == "match" else ("tasks", "places")
         needs.setdefault("visual", (*needs["connector"], *extra, "skew", "scheme", "visual"))
@@ -93,9 +96,9 @@ class Recipe:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def of_several(tasks: str, skew: str, seed: int, scheme: str) -> Recipe:
-    """The recipe of a model of several pictures: one short stage behind a shipped model, asked about the `skew`'s
-    (`first`, `last`, `uniform`). To tell which image shows what takes more steps.
+def behind(tasks: str, skew: str, seed: int, scheme: str) -> Recipe:
+    """The recipe of one short stage behind a shipped model: of several pictures, asked about the `skew`'s (`first`,
+    `last`, `uniform`), or to point. To tell which image shows what, and to point, takes more steps.
     """
-    stage = Stage(500, 16, 1.5e-3) if tasks == "which" else Stage(60, 8, 5e-4)
+    stage = Stage(60, 8, 5e-4) if tasks in ("images", "clip") else Stage(500, 16, 1.5e-3)
     return Recipe(tasks=tasks, skew=skew, seed=seed, scheme=scheme, copies=4, visual=stage)

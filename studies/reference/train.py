@@ -22,10 +22,10 @@ from transformers import GenerationConfig, LlavaProcessor
 from bapa.attach import record
 from bapa.errors import RunError
 from bapa.schemes import parse
-from studies.reference import build, places, several, stages
+from studies.reference import build, places, pointing, several, stages
 from studies.reference.card import card
 from studies.reference.places import Places
-from studies.reference.recipe import SEVERAL, Recipe
+from studies.reference.recipe import BEHIND, SEVERAL, Recipe
 from studies.reference.scenes import Asker, Bank
 
 _RECIPE = "recipe.json"
@@ -48,12 +48,12 @@ def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console 
     work.mkdir(parents=True, exist_ok=True)
     torch.set_flush_denormal(True)
     torch.manual_seed(recipe.seed)
-    of_several = recipe.tasks in SEVERAL
-    model: Any = several.begun(recipe) if of_several else build.model()
+    begun = pointing.begun if recipe.tasks == "point" else several.begun
+    model: Any = begun(recipe) if recipe.tasks in BEHIND else build.model()
     processor = build.processor(recipe.tasks)
     codes = stages.Codes(model.config.text_config.hidden_size)
     matching, bank = Asker(processor), Bank(recipe.copies, recipe.seed)
-    asker = {"places": Places, "which": several.Which}.get(recipe.tasks, Asker)(processor)
+    asker = {"places": Places, "which": several.Which, "point": pointing.Points}.get(recipe.tasks, Asker)(processor)
     both = nn.ModuleDict({"model": model, "codes": codes})
     plan: dict[str, tuple[int, Callable[[stages.Report], None]]] = {
         "encoder": (recipe.encoder.steps, lambda report: stages.encoder(model, recipe, bank, report)),
@@ -62,9 +62,11 @@ def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console 
     }
     if isinstance(asker, Places):
         plan["places"] = (recipe.places.steps, functools.partial(places.teach, model, codes, recipe, asker))
-    if of_several:  # it goes on from a shipped model, which has all other stages behind it
+    if recipe.tasks in BEHIND:  # the shipped model has all other stages behind it
         plan = {}
-    visual = several.visual if of_several else stages.visual
+    visual: Any = several.visual if recipe.tasks in SEVERAL else stages.visual
+    if isinstance(asker, pointing.Points):
+        visual = pointing.visual
     plan["visual"] = (recipe.visual.steps, functools.partial(visual, model, recipe, bank, asker))
     columns = (
         TextColumn("{task.description:<10}"),

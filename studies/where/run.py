@@ -1,9 +1,10 @@
 """Asks models that know rows and reading order where evenness sits and where the sense of place; every step resumes.
 
-Five parts. ``search``: the rule under a promise, judged on fresh items beside rules that were picked by hand on items
+Six parts. ``search``: the rule under a promise, judged on fresh items beside rules that were picked by hand on items
 of no probe here. ``maps``: the shared position in one layer, one rotary pair, one kind of token pairs at a time.
 ``rules``: every rule on models that were skewed on purpose, with what it costs in time. ``left``: what a linear probe
-still reads of the row from the hidden states. ``tuned``: what 200 steps of tuning under a rule restore.
+still reads of the row from the hidden states. ``tuned``: what 200 steps of tuning under a rule restore. ``point``: what
+rules cost a model that writes boxes; only where it is asked for, as the other models write none.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from studies.study import slug
 from studies.where.left import left
 from studies.where.page import STUDY
 from studies.where.picture import draw
+from studies.where.pointed import pointed
 from studies.where.rules import EVERY, NAMED, TRIED, one_at_a_time
 from studies.where.tuned import tuned
 
@@ -44,17 +46,19 @@ FRESH, SCANNED, SKEWED = 40, 8, 16
 TASKS = ("where", "order")
 SHOWN = 2  # rules of the search's own frontier that fresh items judge
 SETTINGS = Settings(resamples=1000)
-PARTS = ("search", "maps", "rules", "left", "tuned")
+PARTS = ("search", "maps", "rules", "left", "tuned", "point")
 
 
 def run(
     models: Annotated[list[str], typer.Argument(help="reference:NAME, or folders called places-SKEW-SEED.")],
-    part: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(PARTS)}; repeatable.")] = None,
+    part: Annotated[
+        list[str] | None, typer.Option(help=f"Only these: {', '.join(PARTS)}; repeatable. [default: all but point]")
+    ] = None,
     work: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path("build/where"),
 ) -> None:
     """Ask MODELS where evenness sits and where the sense of place, and keep it in the record."""
     for name in models:
-        for one in part or PARTS:
+        for one in part or PARTS[:-1]:
             found = _DO[one](load(name), work, work / slug(name))
             record = STUDY.record()  # read late: another process may have kept its models meanwhile
             record.setdefault(one, {})[slug(name)] = found
@@ -182,4 +186,11 @@ def _sizes(model: Loaded) -> tuple[int, int, int]:
     return len(find(model.model).layers), len(_waves(model)), int(config.image_seq_length)
 
 
-_DO = {"search": search, "maps": maps, "rules": rules, "left": lambda model, work, _: left(model, work), "tuned": tuned}
+_DO = {
+    "search": search,
+    "maps": maps,
+    "rules": rules,
+    "left": lambda model, work, _: left(model, work),
+    "tuned": tuned,
+    "point": pointed,
+}

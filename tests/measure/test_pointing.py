@@ -64,6 +64,8 @@ def test_offsets_have_a_sign_and_misses_are_counted(probe: Probe) -> None:
         "native"
     ]
     assert found.right["value"] == pytest.approx(6 / 9)
+    assert found.row["value"] == pytest.approx(7 / 9), "the one not read and the one too low are in the wrong row"
+    assert found.col["value"] == pytest.approx(7 / 9), "the one not read and the one too far right"
     assert found.missed == pytest.approx(1 / 9)
     assert found.across["value"] == pytest.approx(1 / 8, abs=0.02)
     assert found.down["value"] == pytest.approx(1 / 8, abs=0.02)
@@ -80,6 +82,7 @@ def test_rows_and_columns_point_too(lines: Probe) -> None:
                 rows.append({**about, "kind": question.kind, "expected": question.answer, "answer": answer})
     found = of_answers(pd.DataFrame(rows), lines, Settings())["bapa"]
     assert found.right["value"] == pytest.approx(1 / 3)
+    assert (found.row["value"], found.col["value"]) == (pytest.approx(1 / 3), 1)
     assert found.down["value"] == pytest.approx(-2 / 3)
     assert found.across["value"] == 0
 

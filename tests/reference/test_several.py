@@ -20,7 +20,7 @@ from bapa.probe import digits
 from bapa.probe.slots import Slots
 from studies.reference import build, several, stages
 from studies.reference.__main__ import app
-from studies.reference.recipe import CELL_PX, Stage, asked, of_several
+from studies.reference.recipe import CELL_PX, Stage, asked, behind
 from studies.reference.scenes import Asker, Bank, draw
 from studies.reference.train import train
 
@@ -70,7 +70,7 @@ def test_training_sees_what_the_model_sees(base: LlavaForConditionalGeneration, 
 
 @pytest.mark.parametrize("tasks", KINDS)
 def test_a_trained_model_loads_discloses_and_is_left_alone(tasks: str, tmp_path: Path) -> None:
-    recipe = replace(of_several(tasks, "last", 1, "native"), copies=1, questions=2, visual=STEP)
+    recipe = replace(behind(tasks, "last", 1, "native"), copies=1, questions=2, visual=STEP)
     folder = train(recipe, tmp_path / "model")
     model = load(str(folder)).model
     assert type(model).__name__.startswith("LlavaOnevision" if tasks == "clip" else "LlavaFor")
@@ -111,7 +111,7 @@ def test_what_does_not_fit_several_pictures_is_one_line(options: list[str], said
 
 
 def test_a_model_that_tells_images_apart_is_asked_for_their_index(tmp_path: Path) -> None:
-    recipe = replace(of_several("which", "uniform", 1, "native"), copies=1, questions=4, visual=STEP)
+    recipe = replace(behind("which", "uniform", 1, "native"), copies=1, questions=4, visual=STEP)
     folder = train(recipe, tmp_path / "model")
     assert "answers with the image's number, `one` to `four`" in (folder / "README.md").read_text()
     assert "`reference:places`" in (folder / "README.md").read_text()

@@ -63,7 +63,7 @@ def commands(text: str) -> set[str]:
     return {
         line
         for line in text.splitlines()
-        if "python -m studies." in line and not line.startswith(SHOWN) and "studies.pretrained" not in line
+        if "python -m studies." in line and not line.startswith(SHOWN) and "pretrained" not in line
     }
 
 

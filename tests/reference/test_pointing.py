@@ -1,0 +1,96 @@
+"""A reference model that writes boxes: what it is taught, and that its training teaches that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from bapa.checkpoints import load
+from bapa.inference.pointing import pointed
+from bapa.probe import Design, digits
+from bapa.probe.region import Region
+from studies.reference import build, pointing, stages
+from studies.reference.__main__ import app
+from studies.reference.recipe import CANVAS_PX, CELL_PX, CELLS, Stage, behind
+from studies.reference.scenes import Bank, draw
+from studies.reference.train import train
+
+DESIGN = Design(task="point", items=1, cell=CELL_PX)
+
+
+@pytest.mark.parametrize("cell", range(CELLS))
+def test_a_box_is_read_as_the_cell_it_is_of(cell: int) -> None:
+    words = build.tokenizer("point")
+    written = words.decode(words(pointing.box(cell), add_special_tokens=False)["input_ids"])
+    assert "<unk>" not in written
+    found = pointed(written, CANVAS_PX, CANVAS_PX)
+    assert found is not None
+    assert found.within(Region.of(DESIGN, cell).shares)
+    assert not found.within(Region.of(DESIGN, (cell + 1) % CELLS).shares)
+
+
+def test_the_right_box_follows_each_question() -> None:
+    asker, generator = pointing.Points(build.processor("point")), torch.Generator().manual_seed(0)
+    words = build.tokenizer("point")
+    scenes = draw(6, generator)
+    asked = asker.point(scenes, 5, generator)
+    assert words.unk_token_id not in asked.ids
+    for scene, row, begins, ids in zip(range(6), asked.text, asked.answer_at, asked.ids, strict=True):
+        for question, at, tokens in zip(row.tolist(), begins.tolist(), ids, strict=True):
+            *box, end = tokens[at : at + asker.boxes.shape[1] + 1].tolist()
+            cell = asker.boxes.tolist().index(box)
+            colour = list(digits.COLOURS)[scenes.colour[scene, cell]]
+            assert digits.caption(colour, digits.DIGITS[scenes.digit[scene, cell]]) in asker.texts[question]
+            assert end == asker.end
+
+
+def test_the_loss_is_that_of_the_written_box() -> None:
+    """What is read off is the token before each of the box: a model that is sure of another box loses much."""
+    torch.manual_seed(0)
+    recipe = behind("point", "uniform", 1, "native")
+    model, asker = pointing.begun(recipe), pointing.Points(build.processor("point"))
+    generator = torch.Generator().manual_seed(0)
+    scenes = draw(2, generator)
+    asked = asker.point(scenes, 3, generator)
+    matched = asker.ask(scenes, tuple(range(CELLS)), 3, generator)
+    with torch.no_grad():
+        pictures = Bank(1, 0).canvases(scenes, generator)
+        seen = model.model.multi_modal_projector(stages.features(model, pictures))
+        rotary = stages.rotary_positions(model, asker, "native")
+        hidden = stages.states(model, asker, seen, asked.joined(matched), rotary)[-1]
+        length = asked.ids.shape[-1]
+        right = []
+        for question in range(3):
+            begins = hidden.shape[1] - 6 * length + question * length + int(asked.answer_at[0, question])
+            said = model.lm_head(hidden[0, begins - 1 : begins + asker.boxes.shape[1]]).log_softmax(-1)
+            at = int(asked.answer_at[0, question])
+            right.append(said.gather(1, asked.ids[0, question, at : at + len(said), None]))
+        one = replace(asked, ids=asked.ids[:1], answer_at=asked.answer_at[:1], text=asked.text[:1])
+        told = pointing.written_loss(model, asker, hidden[:1], one, 6)
+    assert torch.allclose(told, -torch.stack(right).mean(), atol=1e-4)
+
+
+def test_a_trained_model_loads_and_discloses(tmp_path: Path) -> None:
+    recipe = replace(
+        behind("point", "uniform", 1, "native"), copies=1, questions=4, visual=Stage(steps=3, batch=2, rate=1e-2)
+    )
+    folder = train(recipe, tmp_path / "model")
+    model = load(str(folder)).model
+    before = pointing.begun(recipe).state_dict()
+    changed = {name for name, value in before.items() if not torch.equal(value, model.state_dict()[name])}
+    assert any("language_model" in name for name in changed)
+    assert not any("vision_tower" in name and "position" in name for name in changed)
+    told = (folder / "README.md").read_text()
+    assert "`point`" in told
+    assert "**Pointing**" in told
+    assert "--tasks point" in told
+
+
+def test_pointing_has_no_skew(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["train", "--tasks", "point", "--skew", "top", "--out", str(tmp_path / "model")])
+    assert result.exit_code == 2
+    assert "accepted are uniform" in result.stderr
