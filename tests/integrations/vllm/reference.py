@@ -40,17 +40,29 @@ class Reference:
 
     def positions(self, scheme: str, inputs: dict[str, Any], written: Sequence[int]) -> list[list[int]]:
         """The axes of every token, the written ones included."""
-        width = inputs["input_ids"].shape[1]
-        more = torch.tensor([list(written)])
-        longer = {
-            name: torch.cat([value, more if name == "input_ids" else _ends(name, more)], 1)
-            if isinstance(value, Tensor) and value.shape == (1, width)
-            else value
-            for name, value in inputs.items()
-        }
+        longer = _longer(inputs, written)
         with bapa.balanced(self.model, scheme):
             found = bapa.positions(self.model, **longer)[:, 0]
         return found.T.tolist()
+
+    def scores(self, scheme: str, inputs: dict[str, Any], written: Sequence[int]) -> list[float]:
+        """The log probability of every written token."""
+        width = inputs["input_ids"].shape[1]
+        with bapa.balanced(self.model, scheme), torch.no_grad():
+            told = self.model(**_longer(inputs, written)).logits[0, width - 1 : -1].log_softmax(-1)
+        return told[range(len(written)), list(written)].tolist()
+
+
+def _longer(inputs: dict[str, Any], written: Sequence[int]) -> dict[str, Any]:
+    """``inputs`` with the ``written`` tokens behind them."""
+    width = inputs["input_ids"].shape[1]
+    more = torch.tensor([list(written)], dtype=torch.long)
+    return {
+        name: torch.cat([value, more if name == "input_ids" else _ends(name, more)], 1)
+        if isinstance(value, Tensor) and value.shape == (1, width)
+        else value
+        for name, value in inputs.items()
+    }
 
 
 def _ends(name: str, tokens: Tensor) -> Tensor:
