@@ -2,9 +2,10 @@
 
 The plain best minus worst grows with noise: a flat map of 30 items shows 20 points. So the *value* is cross-validated:
 cells are picked on one half of the clusters and measured on the other. Its *interval* inverts tests of the plain one.
-The lower end of a range comes from the permutation test (:mod:`bapa.stats.significance`), so that figure and test do
-not disagree; all other ends from the cells' joint errors, simulated (multivariate t). Which tails cover best is
-measured in studies/coverage.
+The lower end of a range is above 0 where the permutation test (:mod:`bapa.stats.significance`) rejects, so that figure
+and test do not disagree; all other ends come from the cells' joint errors, simulated (multivariate t). Where the place
+matters, a range reaches as far down as these errors allow, too, and at least as far up as the difference of the two
+picked cells would, were they named beforehand. Which tails cover best is measured in studies/coverage.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ HALVINGS = 16  # of the clusters, at random, each used both ways
 DRAWS = 1000  # of the cells' errors
 AGAIN = 250  # of maps whose cells are picked anew, for a standard error
 _HALVE = 12  # times an interval is halved while a test is inverted: to 1 / 4096
+_LEAST = 0.5**_HALVE  # where a range begins at least, if the test finds one
 # Chance of a miss in the lower and in the upper tail, at a level of 95 %. A flat map can only be missed below and a
 # steep one mostly above, so that neither adds up to much more than 5 %.
 _RANGE, _WORST, _VARIANCE = (0.05, 0.025), (0.04, 0.04), (0.04, 0.02)
@@ -83,14 +85,28 @@ def range_(found: Map, level: float = 0.95) -> Estimate:
     value, span = float(picked_range(found.halves)), float(np.ptp(found.values))
     below, above = _tails(_RANGE, level)
     low = _first(lambda size: share(found.permuted.spans(size) >= span - 1e-12) > below, 1.0)
+    noise = _noise(found.errors)
     high = 0.0
     if span > 0:  # of the shape that was seen, each cell with its own noise: the best cells often have none
-        noise, shape = _noise(found.errors), (found.values - found.values.mean()) / span
+        shape = (found.values - found.values.mean()) / span
         high = _first(lambda size: (np.ptp(size * shape + noise, axis=-1) <= span + 1e-12).mean() <= above, 1.0)
+    if low > 0:
+        # A cell that stands out may have more noise than others, which permuted cells share.
+        half = found.permuted.shape
+        own = _first(lambda size: (np.ptp(size * half + noise, axis=-1) >= span - 1e-12).mean() > below, 1.0)
+        low = max(min(low, own), _LEAST)
+        # On a slope extremes have near neighbours, and what picking among them adds is taken off too much.
+        high = max(high, min(1.0, span + _reach(found, level)))
     if intervals.spread(found.errors.ravel()) == 0:  # every cluster answers alike: as far apart as shares may be
         sure = intervals.share(float(found.values.min()), found.errors[:, 0] * 0, level, found.items)
         high = max(high, min(1.0, span + (sure["high"] or 0.0) - (sure["low"] or 0.0)))
     return intervals.estimate(value, min(low, max(value, 0.0)), max(high, value))
+
+
+def _reach(found: Map, level: float) -> float:
+    """Half of Student's interval of the difference between best and worst cell, were they named beforehand."""
+    best, lowest = found.errors[:, found.values.argmax()], found.errors[:, found.values.argmin()]
+    return intervals.quantile(level, len(found.errors)) * intervals.spread(best - lowest)
 
 
 def worst(found: Map, level: float = 0.95) -> Estimate:

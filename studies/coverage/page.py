@@ -1,6 +1,7 @@
 """The tables of docs/studies/coverage.md, from the record.
 
-The record, by part: ``runs`` and what was ``found``. Of ``coverage``: truth -> quantity -> how often its interval holds
+The record, by part: ``runs`` and what was ``found``. Of ``coverage`` and ``shapes``: truth -> quantity -> how often its
+interval holds
 it; of ``type I``, ``equal ranges`` and ``power``: truth -> test -> how often it rejects at 5 %; of ``reports``: what
 was said.
 """
@@ -37,6 +38,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
         "docs/studies/coverage.md": {
             "intervals": intervals(record.get("coverage")),
             "outside": outside(record.get("coverage")),
+            "shapes": shapes(record.get("shapes")),
             "type I": tests(record.get("type I")),
             "equal ranges": tests(record.get("equal ranges")),
             "power": tests(record.get("power")),
@@ -84,6 +86,31 @@ def outside(part: dict[str, Any] | None) -> str:
         f"{many} hold it more often than {percent(MOST)} %:\n\n"
         f"{table(['interval', f'truths of {len(found)}', 'at most'], high)}"
     )
+
+
+def shapes(part: dict[str, Any] | None) -> str:
+    """Of every shape: the planted range, the mean measured one and how often its interval holds it, by items and
+    ease.
+    """
+    if part is None:
+        return ""
+    found: dict[str, dict[str, Any]] = {}
+    for truth, told in part["found"].items():
+        shape, _, setting = truth.partition(", ")
+        found.setdefault(shape, {})[setting] = told
+    settings = list(dict.fromkeys(setting for its in found.values() for setting in its))
+    texts = []
+    for key, title in (("auc_range", "Range of the AUC"), ("range", "Range of the hits")):
+        rows = [
+            [shape, *(_held(its[setting][key]) if setting in its else "–" for setting in settings)]
+            for shape, its in found.items()
+        ]
+        texts.append(table([title, *settings], rows))
+    return f"{part['runs']} runs of each.\n\n" + "\n\n".join(texts)
+
+
+def _held(told: dict[str, Any]) -> str:
+    return f"{percent(told['holds'], 1)} ({percent(told['true'], 1)}: {percent(told['mean'], 1)})"
 
 
 def tests(part: dict[str, Any] | None) -> str:

@@ -111,3 +111,25 @@ def worlds(items: Sequence[int]) -> dict[str, World]:
     """The truths of the coverage table: a flat map, 20 points between the rows, and a ceiling."""
     kinds: dict[str, float | tuple[float, ...]] = {"flat": 0.7, "20 points": steep(0.56, 0.8), "ceiling": 0.985}
     return {f"{name}, {n} items": World((rate, rate), n) for n in items for name, rate in kinds.items()}
+
+
+def shapes() -> dict[str, tuple[float, ...]]:
+    """Maps of every shape that a range has: what stands out, and how near its neighbours come."""
+    lows = {"one cell low": 1, "one row low": 3, "two plateaus": 4, "one cell high": 8}
+    slopes = {"slope": (0.3, 0.9), "steep slope": (0.1, 0.97), "small slope": (0.5, 0.75)}
+    return {
+        "even": (0.65,) * CELLS,
+        **{name: (0.4,) * low + (0.8,) * (CELLS - low) for name, low in lows.items()},
+        "low in the middle": tuple((0.35 + 0.55 * abs(np.linspace(-1, 1, CELLS))).tolist()),
+        **{name: tuple(np.linspace(*ends, CELLS).tolist()) for name, ends in slopes.items()},
+    }
+
+
+def shape_worlds() -> dict[str, World]:
+    """Every shape by how many items there are, and by how much their ease differs, which makes cells go together."""
+    settings = ((60, 1.0), (120, 1.0), (200, 1.0), (60, 0.0))
+    return {
+        f"{name}, {items} items, ease {spread:g}": World((rates,), items, spread=spread)
+        for name, rates in shapes().items()
+        for items, spread in settings
+    }

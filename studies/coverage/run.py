@@ -21,11 +21,11 @@ import typer
 
 from bapa.report import claims, words
 from bapa.stats import bias as statistics
-from bapa.stats import comparisons, rates
+from bapa.stats import comparisons, extremes, rates
 from bapa.stats.trials import Trials
 from studies.coverage.causes import CAUSES, said
 from studies.coverage.page import STUDY
-from studies.coverage.planted import World, over, steep, worlds
+from studies.coverage.planted import World, over, shape_worlds, steep, worlds
 
 ITEMS = (30, 60, 100, 200)
 LEVEL = 0.95
@@ -60,6 +60,21 @@ def coverage(world: World, runs: int, seed: int = 0) -> dict[str, Row]:
         for name, estimate, true in _all(schemes["a"], rows, truth):
             if estimate["low"] is not None:
                 seen.setdefault(name, []).append((true, estimate["value"], estimate["low"], estimate["high"]))
+    return {name: _covered(np.array(values)) for name, values in seen.items()}
+
+
+def ranges(world: World, runs: int, seed: int = 0) -> dict[str, Row]:
+    """The same of the ranges alone, of a single scheme."""
+    (truth,) = world.truth()
+    seen: dict[str, list[tuple[float, float, float, float]]] = {}
+    for rng in _seeds(runs, seed):
+        (scheme,), member = world.draw(rng)
+        units = over(member, "item")
+        sample = statistics.sampled({"a": scheme}, units, rates.predictors(3, 3))
+        for name, found in statistics.mapped("a", scheme, sample, units).items():
+            key, estimate = statistics.range_key(name), extremes.range_(found, LEVEL)
+            value, low, high = (estimate[end] or 0.0 for end in ("value", "low", "high"))
+            seen.setdefault(key, []).append((float(truth[f"overall.{key}"]), value, low, high))
     return {name: _covered(np.array(values)) for name, values in seen.items()}
 
 
@@ -212,6 +227,7 @@ def origin_work() -> dict[str, Work]:
 
 PARTS: dict[str, Callable[[], dict[str, Work]]] = {
     "coverage": coverage_work,
+    "shapes": lambda: {name: partial(ranges, world) for name, world in shape_worlds().items()},
     "type I": lambda: rejected(null_worlds()),
     "equal ranges": lambda: rejected(level_worlds()),
     "power": lambda: rejected(power_worlds()),
@@ -222,7 +238,7 @@ PARTS: dict[str, Callable[[], dict[str, Work]]] = {
     "origin": origin_work,
 }
 # Of each truth: a share of 5 % is told to within 1 point by 400 runs, of 95 % to within 1.5 points by 200.
-RUNS = {"coverage": 200, "type I": 400, "equal ranges": 200, "power": 100, "reports": 120, "origin": 16}
+RUNS = {"coverage": 200, "shapes": 200, "type I": 400, "equal ranges": 200, "power": 100, "reports": 120, "origin": 16}
 
 
 def run(

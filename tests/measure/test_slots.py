@@ -64,9 +64,10 @@ def test_a_grid_is_recorded_as_before(run: Run) -> None:
     assert "slots" not in run.bias["probe"]
 
 
-def test_calibrate_takes_images_and_origin_refuses_them(tiny: Loaded, two: Probe, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"images of one prompt, and bapa origin exchanges"):
-        explain(tiny, two, tmp_path / "origin")
+def test_calibrate_takes_images_and_origin_refuses_clips(tiny: Loaded, two: Probe, tmp_path: Path) -> None:
+    clips = build("digits", tmp_path / "clips", Design(slots="frames:3", items=8))
+    with pytest.raises(ConfigError, match=r"frames of one clip, and bapa origin exchanges"):
+        explain(tiny, clips, tmp_path / "origin")
     assert not (tmp_path / "origin").exists()
     found = calibrate(tiny, two, tmp_path / "calibrated", items=4, held_out=4, steps=2, statistics=QUICK)
     assert found.found["config"]["probe"]["slots"] == "images:2"
