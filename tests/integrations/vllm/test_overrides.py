@@ -65,8 +65,10 @@ def test_every_other_scheme_is_accepted():
 
 
 def test_a_family_without_a_class():
-    with pytest.raises(UnsupportedModelError, match=r"AriaForConditionalGeneration.*LlavaForConditionalGeneration"):
-        overrides(config("aria"), "bapa")
+    with pytest.raises(
+        UnsupportedModelError, match=r"VipLlavaForConditionalGeneration.* LlavaForConditionalGeneration"
+    ):
+        overrides(config("vipllava"), "bapa")
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def test_mixed_batch(case, scheme, small, started):
     else:  # rounded differently, natively as well: 23 to 25 of 32 prompts of up to 350 tokens
         assert found.tokens >= 0.6 * found.prompts
     assert found.moved == (0 if scheme == "native" else found.shown)
-    # The words tell schemes apart: in half of the prompts with pictures, in a hybrid, where few layers turn, in a third.
+    # The words tell schemes apart: in half of the prompts with pictures; in a hybrid, where few layers turn, a third.
     least = found.shown / (2 if asked.dtype == "float32" else 3)
     assert found.changed == 0 if scheme == "native" else found.changed > least
     # What was promised to be on was on.
