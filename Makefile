@@ -75,7 +75,7 @@ tokenizers:  ## fetch tokenizers and chat templates of published models for test
 
 pretrained: $(READY)  ## the bench on pretrained parts: all arms and seeds, then its page (a day on two cores; needs npm)
 	$(BIN)/python -m studies.pretrained seed
-	$(BIN)/python -m studies.pretrained.second build/pretrained/work
+	$(BIN)/python -m studies.pretrained.second build/pretrained/models
 	$(BIN)/python -m studies.pretrained.page
 
 pretrained-seed: $(READY)  ## one arm and seed of it, named by ARM and SEED (A and 1)

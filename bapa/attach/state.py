@@ -173,5 +173,15 @@ def _following(kind: type) -> type:
     if kind not in _MADE:
         methods = {name: method for name, method in _FOLLOWED.items() if hasattr(kind, name)}
         names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
-        _MADE[kind] = type(kind.__name__, (kind,), {**methods, **names, _OWN: kind})
+        _MADE[kind] = type(kind.__name__, (kind,), {**methods, **names, "__reduce_ex__": _reduced, _OWN: kind})
     return _MADE[kind]
+
+
+def _reduced(cache: Any, protocol: Any) -> tuple[Any, ...]:
+    """How a cache is copied and saved: its class is made anew, as it has no name to be found by."""
+    kind = getattr(cache, _OWN)
+    return (_empty, (kind,), *kind.__reduce_ex__(cache, protocol)[2:])
+
+
+def _empty(kind: type) -> Any:
+    return object.__new__(_following(kind))

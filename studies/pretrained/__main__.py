@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m studies.pretrained", description=__doc__)
     parser.add_argument("command", choices=("parts", "train", "judge", "seed"))
     parser.add_argument("--parts", type=Path, default=Path("build/pretrained/parts"), help="where the parts lie")
-    parser.add_argument("--work", type=Path, default=Path("build/pretrained/work"), help="where results go")
+    parser.add_argument("--work", type=Path, default=Path("build/pretrained/models"), help="where results go")
     parser.add_argument("--arm", action="append", choices=tuple(ARMS), help="default: all; repeatable")
     parser.add_argument("--seed", action="append", type=int, help=f"default: {SEEDS}; repeatable")
     parser.add_argument("--device", default="cpu")

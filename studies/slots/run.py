@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,9 +106,9 @@ def run_trained(
     only: Annotated[list[str] | None, typer.Option("--model", help="Only these; the record keeps the others.")] = None,
 ) -> None:
     """Measure the trained models of several pictures under every scope and write the record."""
-    for name in only or MODELS:
-        with tempfile.TemporaryDirectory() as folder:
-            _kept("trained", name, trained(models / name, MODELS[name], Path(folder), items, large, runs), MODELS)
+    _each(
+        "trained", MODELS, only, lambda name, folder: trained(models / name, MODELS[name], folder, items, large, runs)
+    )
 
 
 def run_which(
@@ -116,9 +116,7 @@ def run_which(
     only: Annotated[list[str] | None, typer.Option("--model", help="Only these; the record keeps the others.")] = None,
 ) -> None:
     """Ask which image shows what, with a position for each and with one for all, and write the record."""
-    for name in only or WHICH:
-        with tempfile.TemporaryDirectory() as folder:
-            _kept("which", name, which(models / name, Path(folder)), WHICH)
+    _each("which", WHICH, only, lambda name, folder: which(models / name, folder))
 
 
 def run_calibrated(
@@ -126,9 +124,7 @@ def run_calibrated(
     only: Annotated[list[str] | None, typer.Option("--model", help="Only these; the record keeps the others.")] = None,
 ) -> None:
     """Calibrate trained models of several pictures and write the record."""
-    for name in only or CALIBRATED:
-        with tempfile.TemporaryDirectory() as folder:
-            _kept("calibrated", name, calibrated(models / name, CALIBRATED[name], Path(folder)), CALIBRATED)
+    _each("calibrated", CALIBRATED, only, lambda name, folder: calibrated(models / name, CALIBRATED[name], folder))
 
 
 def run_origin(
@@ -136,9 +132,14 @@ def run_origin(
     only: Annotated[list[str] | None, typer.Option("--model", help="Only these; the record keeps the others.")] = None,
 ) -> None:
     """Ask where the bias between the images of a prompt comes from, and write the record."""
-    for name in only or EXPLAINED:
+    _each("origin", EXPLAINED, only, lambda name, folder: explained(models / name, folder))
+
+
+def _each(part: str, names: Iterable[str], only: list[str] | None, ask: Callable[[str, Path], dict[str, Any]]) -> None:
+    """Ask each model by name, in a folder that goes away, and keep what is found in a ``part`` of the record."""
+    for name in only or names:
         with tempfile.TemporaryDirectory() as folder:
-            _kept("origin", name, explained(models / name, Path(folder)), EXPLAINED)
+            _kept(part, name, ask(name, Path(folder)), names)
 
 
 def _kept(part: str, name: str, found: dict[str, Any], order: Iterable[str]) -> None:

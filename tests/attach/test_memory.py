@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import io
 from collections.abc import Iterator
 from typing import Any
 from weakref import ref
@@ -52,6 +54,28 @@ def test_so_is_that_of_a_generation(scheme: str, options: dict[str, Any]) -> Non
     seen = ref(out.past_key_values.layers[0].keys)
     del out
     assert seen() is None
+
+
+@pytest.mark.parametrize("way", ["saved", "copied"])
+@pytest.mark.parametrize("scheme", ["bapa", "bapa:pairs=cross"])
+def test_a_cache_can_be_saved_and_copied(scheme: str, way: str) -> None:
+    family = FAMILIES["llava"]
+    model: Any = bapa.balance(family.build(), scheme)
+    with torch.no_grad():
+        cache = model(**family.inputs([TWO_IMAGES[0], TWO_IMAGES[0]]), use_cache=True).past_key_values
+        if way == "copied":
+            again = copy.deepcopy(cache)
+        else:
+            written = io.BytesIO()
+            torch.save(cache, written)
+            written.seek(0)
+            again = torch.load(written, weights_only=False)
+        assert again.layers[0].keys.data_ptr() != cache.layers[0].keys.data_ptr()
+        told = []
+        for one in (cache, again):
+            one.batch_select_indices(torch.tensor([1]))  # the state goes along
+            told.append(model(input_ids=torch.tensor([[12]]), past_key_values=one, use_cache=True).logits)
+    assert torch.equal(*told)
 
 
 @pytest.mark.parametrize("scheme", ["bapa", "bapa:pairs=cross"])
