@@ -122,7 +122,7 @@ def keep(cache: Any, state: State) -> None:
     """Put ``state`` on ``cache``, whose methods from now on take it along when they move rows about.
 
     The cache gets a class of its own for that. Methods put on the cache itself would refer back to it, and its keys
-    and values would stay in memory until Python looks for such circles.
+    and values would stay in memory until Python looks for reference cycles.
     """
     setattr(cache, SLOT, state)
     if not hasattr(cache, _OWN):

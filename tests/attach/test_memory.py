@@ -1,4 +1,4 @@
-"""A forward leaves nothing behind that only Python's search for circles would find: caches are large."""
+"""A forward leaves no reference cycle behind that keeps a cache in memory: caches are large."""
 
 from __future__ import annotations
 
