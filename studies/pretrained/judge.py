@@ -111,9 +111,9 @@ def _judge(parts: Path, work: Path, name: str, judging: Judging, halved: bool) -
         sizes: dict[str, Any] = {"items": SEARCHED, "held_out": JUDGES, "batch_size": batch}
         told = calibrate(model, about["pick match"], out / "promised", guards=guards, keep=KEEP, **sizes)
         if told.chosen not in rules:
-            _ask(model, about["match"], ("native", told.chosen), out, "match-promised", batch)
+            _ask(model, about["match"], ("native", told.chosen), out, "match-promised", batch, judging.items)
             for task in ("where", "order"):
-                _ask(model, about[task], ("native", told.chosen), out, f"{task}-promised", batch)
+                _ask(model, about[task], ("native", told.chosen), out, f"{task}-promised", batch, judging.guarded)
         (out / "promised.json").write_text(json.dumps(told.found, default=str) + "\n")
 
 
