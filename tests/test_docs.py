@@ -12,7 +12,7 @@ import pytest
 from studies.pages import page as reference
 from tests.attach.checks import eager_equals_sdpa
 from tests.attach.test_matrix import CHECKS
-from tests.tiny import FAMILIES
+from tests.tiny import CLASSIFIERS, FAMILIES
 from tests.tiny.older import FAILS, LEFT_OUT
 from tests.tiny.unsupported import UNSUPPORTED
 
@@ -26,6 +26,8 @@ def test_the_families_page_is_up_to_date() -> None:
     assert all(len(marks.split("|")) - 1 == len(CHECKS) + 1 for _, marks in rows)
     assert "✗ |" not in PAGE
     assert all(f"- **{name}**" in PAGE for name in UNSUPPORTED)
+    assert re.findall(r"^- \*\*(\w+)\*\* \(\w+\): [✓*]", PAGE, re.MULTILINE) == list(CLASSIFIERS), "run: make families"
+    assert "✗ " not in PAGE.partition("classifiers: ")[2]
     assert sum(line.count("**n**") for line in PAGE.splitlines() if line.startswith("| ")) == sum(
         check.__name__ in family.skip for family in FAMILIES.values() for check in [*CHECKS, eager_equals_sdpa]
     )

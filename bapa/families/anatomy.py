@@ -133,7 +133,9 @@ def image_tokens(config: Any) -> torch.Tensor:
     tokens = {int(v) for place in places for name in TOKEN_IDS if isinstance(v := getattr(place, name, None), int)}
     if not tokens:
         raise UnsupportedModelError(
-            f"{config.model_type}: its config names no image token (looked for {', '.join(TOKEN_IDS)})"
+            f"{config.model_type}: its config names no image token (looked for {', '.join(TOKEN_IDS)}), without which "
+            "a model may leave pictures out; type model.config.image_token_id = processor.image_token_id, or write "
+            "that number into its config.json"
         )
     return torch.tensor(sorted(tokens), dtype=torch.long, device="cpu")
 

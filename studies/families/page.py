@@ -2,7 +2,8 @@
 
 The record, by release: ``transformers``, its full name; ``checks``; ``matrix``: family -> ``axes`` and a mark for each
 check; ``native``: what the unpatched model fails already, with the reason; ``others``: families that cannot be
-balanced, or that this release's tiny models leave out, with the reason.
+balanced, or that this release's tiny models leave out, with the reason; ``classifiers``: model -> its class, and a mark
+for each check that asks for no written tokens.
 """
 
 from __future__ import annotations
@@ -26,11 +27,17 @@ def of_page(found: dict[str, Any]) -> dict[str, str]:
     native = [f"- **{name}**, {check}: {reason}" for name, check, reason in found["native"]]
     others = [f"- **{name}**: " + re.sub(r"([_*<>])", r"\\\1", reason) for name, reason in found["others"].items()]
     matrix = table(["family", "axes", *found["checks"]], rows)
-    return {
+    texts = {
         "matrix": f"Run with transformers {found['transformers']}.\n\n{matrix}",
         "native": "\n".join(native),
         "others": "\n".join(others),
     }
+    if found.get("classifiers"):
+        texts["classifiers"] = "\n".join(
+            f"- **{name}** ({its['model']}): {' · '.join(f'{mark} {check}' for check, mark in its['marks'].items())}"
+            for name, its in found["classifiers"].items()
+        )
+    return texts
 
 
 STUDY = Study("families", blocks)

@@ -14,8 +14,9 @@ from bapa.errors import UnsupportedModelError
 from bapa.families.anatomy import find
 from studies.families.page import STUDY
 from tests.attach import checks
+from tests.attach.test_classifier import CHECKS as OF_CLASSIFIERS
 from tests.attach.test_matrix import CHECKS
-from tests.tiny import FAMILIES, Family
+from tests.tiny import CLASSIFIERS, FAMILIES, Family
 from tests.tiny.base import OLDER
 from tests.tiny.older import LEFT_OUT
 from tests.tiny.unsupported import UNSUPPORTED
@@ -43,9 +44,10 @@ def run(
         },
         "native": [
             [name, check.replace("_", " "), reason]
-            for name, family in FAMILIES.items()
+            for name, family in (FAMILIES | CLASSIFIERS).items()
             for check, reason in family.skip.items()
         ],
+        "classifiers": {name: classified(family) for name, family in CLASSIFIERS.items()},
         "others": kept["others"] if names else dict(LEFT_OUT) if OLDER else refused(),
     }
     STUDY.keep(STUDY.record() | {release: found})
@@ -60,6 +62,12 @@ def mark(check: Check, family: Family) -> str:
     except AssertionError:
         return "✗"
     return "✓"
+
+
+def classified(family: Family) -> dict[str, Any]:
+    """How a model that writes nothing fares in the checks that do not ask for written tokens."""
+    checked: list[Check] = [*OF_CLASSIFIERS, checks.eager_equals_sdpa]
+    return {"model": family.model_class, "marks": {words(check): mark(check, family) for check in checked}}
 
 
 def words(check: Check) -> str:

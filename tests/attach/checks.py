@@ -160,6 +160,15 @@ def padded_equals_alone(family: Family, attn: str, scheme: str = "bapa") -> None
             close(together[row][kept], logits(model, single)[0])
 
 
+def padded_answers_equal_alone(family: Family, attn: str) -> None:
+    """Of a classifier, whose logits are (rows, answers), read off the last token."""
+    model = family.build(attn=attn)
+    bapa.balance(model)
+    together = logits(model, family.inputs(ROWS, padding="left"))
+    for row, parts in enumerate(ROWS):
+        close(together[row], logits(model, family.inputs([parts]))[0])
+
+
 def padded_positions_equal_alone(family: Family, attn: str) -> None:
     """In generation, where every family counts without padding: the integers it has alone, in prefill and decode."""
     model = family.build(attn=attn)

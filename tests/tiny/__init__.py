@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NoReturn
 
 import pytest
@@ -27,4 +28,15 @@ FAMILIES: dict[str, Family] = {
 if OLDER:
     FAMILIES = Known(older.adapted(FAMILIES))
 
-__all__ = ["FAMILIES", "Family"]
+# Models that hold a family, write nothing, and answer from its logits of the next token.
+CLASSIFIERS: dict[str, Family] = {}
+if not OLDER:
+    CLASSIFIERS["shieldgemma2"] = replace(
+        FAMILIES["gemma3"],
+        name="shieldgemma2",
+        model_class="ShieldGemma2ForImageClassification",
+        config={**FAMILIES["gemma3"].config, "yes_token_index": 5, "no_token_index": 6},
+        skip={"checkpointing_gives_the_same_gradients": "its class does not support gradient checkpointing"},
+    )
+
+__all__ = ["CLASSIFIERS", "FAMILIES", "Family"]
