@@ -78,8 +78,8 @@ pretrained: $(READY)  ## the bench on pretrained parts: all arms and seeds, then
 	$(BIN)/python -m studies.pretrained.second build/pretrained/models
 	$(BIN)/python -m studies.pretrained.page
 
-pretrained-seed: $(READY)  ## one arm and seed of it, named by ARM and SEED (A and 1)
-	$(BIN)/python -m studies.pretrained seed --arm $(or $(ARM),A) --seed $(or $(SEED),1)
+pretrained-seed: $(READY)  ## one arm and seed of it in short, named by ARM and SEED (A and 1)
+	$(BIN)/python -m studies.pretrained seed --short --work build/pretrained/short --arm $(or $(ARM),A) --seed $(or $(SEED),1)
 
 docs: $(READY) pages  ## build the documentation into build/site, warnings are errors (Python 3.11 or newer)
 	$(INSTALL) '.[dev,docs]'

@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studies.pretrained.arms import ARMS, PARTS, SEEDS, TUNING, WANTED, Recipe
+from studies.pretrained.arms import ARMS, PARTS, SEEDS, SHORT, TUNING, WANTED, Recipe
 
 if TYPE_CHECKING:
     from studies.pretrained.judge import Judging
@@ -42,8 +42,13 @@ def main() -> None:
     )
     parser.add_argument("--items", type=int, help="matches judged; default: all 200")
     parser.add_argument("--guarded", type=int, help="items about places judged; default: all 60")
+    parser.add_argument(
+        "--short", action="store_true", help=f"{SHORT} steps, few items, three rules: at most 90 minutes on two cores"
+    )
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop training after so long; resumable")
     args = parser.parse_args()
+    if args.short:
+        _shorten(args)
     args.parts.mkdir(parents=True, exist_ok=True)
     arms, seeds = args.arm or list(WANTED), args.seed or list(SEEDS)
     args.part = args.part or list(PARTS)
@@ -55,6 +60,15 @@ def main() -> None:
         _train(args, arms, seeds)
     if args.command in ("judge", "seed"):
         _judge(args, [f"{arm}-{seed}" for arm in arms for seed in seeds])
+
+
+def _shorten(args: argparse.Namespace) -> None:
+    """What was not said becomes what fits into an hour and a half on two cores."""
+    from studies.where.rules import BLEND
+
+    args.steps = args.steps or SHORT
+    args.items, args.guarded = args.items or 16, args.guarded or 20
+    args.part, args.rule = args.part or ["test", "guards"], args.rule or ["native", "bapa", BLEND]
 
 
 def _train(args: argparse.Namespace, arms: list[str], seeds: list[int]) -> None:

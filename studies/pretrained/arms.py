@@ -63,4 +63,6 @@ TUNING = Recipe(
     steps=200, few=0, first=100_000, warm_up=20, projector_rate=5e-4, rate=5e-4, enough=2.0
 )  # never enough: all 200
 
+SHORT = 600  # steps of a model that is to be had in an hour or so without a GPU
+
 FEW, MANY, FULL = (1, 4), (2, 8), (9, 9)
