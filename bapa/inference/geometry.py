@@ -34,8 +34,10 @@ def geometry(config: Any, prompts: Prompts, probe: Probe) -> Geometry:
     a cell covers, least and most over the cells. ``shared``: how many cells share tokens with what lies beside them.
     ``reason``: why nothing is told, else None.
     """
-    if probe.slots.line:
+    if probe.slots.apart:
         return _untold("every slot is a picture of its own")
+    if probe.slots.varied:
+        return _untold("the target stands in the middle of one picture and changes itself")
     height, width = probe.design.tall, probe.cell_px
     canvas = np.zeros((probe.height, probe.width, 3), np.uint8)
     text = probe.questions(probe.items[0], 0)[0].text

@@ -43,11 +43,12 @@ class Options:
 
 def check_slots(probe: Probe) -> None:
     """Raise ConfigError where the slots of ``probe`` are neither places in one picture nor images of one prompt."""
-    why = "bapa origin exchanges what a model sees in one place with what it sees in another, token by token"
-    if probe.slots.kind == "frames":  # an encoder may see several frames at once
-        probe.needs_one_picture(why)
-    if probe.slots.varied:
+    slots = probe.slots
+    # An encoder may see several frames at once.
+    of = "of one clip" if slots.kind == "frames" else "in one place" if slots.varied else ""
+    if of:
         raise ConfigError(
-            f"the slots of the probe in {probe.path} are {probe.slots.words} in one place, and {why}; take a probe "
-            "whose slots are places: bapa probe SOURCE --slots grid (or page, scene, crop, images:8)"
+            f"the slots of the probe in {probe.path} are {slots.words} {of}, and bapa origin exchanges what a model "
+            "sees in one place with what it sees in another, token by token; take a probe whose slots are places: "
+            "bapa probe SOURCE --slots grid (or page, scene, crop, images:8)"
         )

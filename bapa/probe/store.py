@@ -173,7 +173,7 @@ class Probe:
             of = "prompt" if self.slots.kind == "images" else "clip"
             raise ConfigError(
                 f"the slots of the probe in {self.path} are {self.slots.words} of one {of}, and {why}; take a probe "
-                "whose slots lie in one picture: bapa probe SOURCE --slots grid (or page, scene)"
+                "whose slots lie in one picture: bapa probe SOURCE --slots grid (or page, scene, crop)"
             )
 
     def questions(self, item: Item, cell: int) -> list[Question]:

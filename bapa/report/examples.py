@@ -12,14 +12,15 @@ import pandas as pd
 from PIL import Image
 
 from bapa.probe.slots import Slots
+from bapa.stats.trials import ABSENT
 
 if TYPE_CHECKING:
     from bapa.probe import Probe
 
 RULE = (
     "Three items, chosen by rule: put in order of how many cells {base} got right, they stand at one tenth, one half "
-    "and nine tenths of the way. The picture of each cell is the one whose content stands in that cell (outlined); it "
-    "is faded and crossed where the model missed it."
+    "and nine tenths of the way. In the picture of each cell the content is outlined; it is faded and crossed where "
+    "the model missed it."
 )
 _SIDE = 96  # pixels of a thumbnail; small canvases keep their own
 
@@ -65,10 +66,18 @@ def choose(hits: pd.Series, count: int = 3) -> list[int]:
 
 
 def examples(answers: pd.DataFrame, probe: Probe, schemes: Sequence[str], base: str, name: str) -> list[Example]:
-    """Example items of a run. ``answers``: the rows of ``answers.parquet``; ``name``: begins ids unique in the page."""
-    present = answers[(answers["kind"] == "present") & answers["correct"].notna()]
-    present = present[present["question"] == present["question"].iloc[0]] if len(present) else present
-    table = present.pivot_table(index="item", columns=["scheme", "cell"], values="correct", aggfunc="first")
+    """Example items of a run, by the first question about what is there; none where no item was answered everywhere.
+
+    ``answers``: the rows of ``answers.parquet``; ``name``: begins ids unique in the page.
+    """
+    there = answers["kind"] == "present"
+    there = answers[(there if there.any() else ~answers["kind"].isin(ABSENT)) & answers["correct"].notna()]
+    if there.empty:
+        return []
+    asked = there["question"].iloc[0]
+    table = there[there["question"] == asked].pivot_table(
+        index="item", columns=["scheme", "cell"], values="correct", aggfunc="first"
+    )
     table = table.reindex(columns=pd.MultiIndex.from_product([schemes, range(probe.cells)])).dropna()
     if table.empty:
         return []
@@ -79,7 +88,7 @@ def examples(answers: pd.DataFrame, probe: Probe, schemes: Sequence[str], base: 
         item = by_id[number]
         side = _SIDE * (probe.cells // 2 if probe.slots.apart else 1)
         canvases = [_thumbnail(probe.compose(item, cell), side) for cell in range(probe.cells)]
-        text = next(question.text for question in probe.questions(item, 0) if question.kind == "present")
+        text = next(question.text for question in probe.questions(item, 0) if question.question_id == asked)
         found.append(
             Example(
                 id=f"{name}-{number}",

@@ -54,14 +54,15 @@ def section(
     bias: Mapping[str, Any],
     config: Mapping[str, Any],
     commands: Sequence[str],
-    examples: Sequence[Example],
+    examples: Sequence[Example] | None,
     *,
     parts: Sequence[Part] = (),
     noise: SeedNoise | None = None,
 ) -> dict[str, Any]:
     """What the page shows of one run.
 
-    ``parts``: what other commands found out about it. ``noise``: over training seeds, where it is known.
+    ``examples``: None where there is no probe to show. ``parts``: what other commands found out about it. ``noise``:
+    over training seeds, where it is known.
     """
     start = base(bias)
     probe, slots = bias["probe"], Slots.of(bias["probe"])
@@ -128,4 +129,13 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+            yield f"{prefix}{name}", _told(value) or "none"
+
+
+def _told(value: Any) -> str:
+    """A setting in words: of a list its entries, of an entry with names its names too."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_told(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return ("; " if any(isinstance(one, Mapping) for one in value) else ", ").join(map(_told, value))
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -30,10 +30,11 @@ def table(run: Run) -> RenderableType:
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="bold")
     shown.add_column("scheme", overflow="fold")
     shown.add_column(f"{claims.name(bias)} by {Slots.of(bias['probe']).word}", no_wrap=True)
-    for key in _COLUMNS:
+    columns = _columns(bias)
+    for key in columns:
         shown.add_column(overall(key).short, justify="right", no_wrap=True)
     for label, scheme in bias["schemes"].items():
-        figures = (Text(figure(scheme["overall"][key]), justify="right") for key in _COLUMNS)
+        figures = (Text(figure(scheme["overall"][key]), justify="right") for key in columns)
         shown.add_row(label, _grid(scheme["cells"], quantity, bias["probe"]["cols"]), *figures)
     level = f"{100 * bias['level']:g}"
     return Group(
@@ -58,6 +59,12 @@ class _Fitting:
         yield self.wide if needed <= options.max_width else self.narrow
 
 
+def _columns(bias: Mapping[str, Any]) -> list[str]:
+    """The figures that this run has: without a question about what is not there, for one, none of AUC."""
+    figures = [scheme["overall"] for scheme in bias["schemes"].values()]
+    return [key for key in _COLUMNS if any(found[key]["value"] is not None for found in figures)]
+
+
 def _listed(run: Run) -> RenderableType:
     """The same figures below each other, scheme by scheme."""
     bias, quantity = run.bias, claims.main(run.bias)[0]
@@ -66,7 +73,7 @@ def _listed(run: Run) -> RenderableType:
         parts.append(Text(label, style="bold"))
         parts.append(Text(f"{claims.name(bias)} by {Slots.of(bias['probe']).word}"))
         parts.append(_grid(scheme["cells"], quantity, bias["probe"]["cols"]))
-        for key in _COLUMNS:
+        for key in _columns(bias):
             parts.append(Text(f"{overall(key).short}  {' '.join(figure(scheme['overall'][key]).split())}"))
         parts.append(Text())
     return Group(*parts)
@@ -83,12 +90,13 @@ def _notes(run: Run) -> Iterator[str]:
         )
     audit = run.config.get("audit")
     if audit and audit["answers"]:
+        slots = Slots.of(run.bias["probe"])
         moved = audit["largest_margin_difference"]
         margin = "" if moved is None else f", largest difference of a margin {moved:.1g}"
         yield f"audit: {audit['answers']} answers asked again one by one, {len(audit['flips'])} flipped{margin}"
         for flip in audit["flips"]:
             yield (
-                f"  flipped: item {flip['item']}, cell {flip['cell']}, {flip['question']}, {flip['scheme']}: "
+                f"  flipped: item {flip['item']}, {slots.name(flip['cell'])}, {flip['question']}, {flip['scheme']}: "
                 f"{flip['answer']} in its batch, {flip['alone']['answer']} alone"
             )
     if words := claims.written(run.bias):
@@ -109,10 +117,11 @@ def _geometry(bias: Mapping[str, Any]) -> str:
     found = bias.get("geometry")
     if found is None or claims.cut(bias):
         return ""
+    word = Slots.of(bias["probe"]).word
     if found["tokens"] is None:
-        return f"image tokens of a cell: not told, {found['reason']}"
+        return f"image tokens of each {word}: not told, {found['reason']}"
     rows, cols = found["tokens"]
-    return f"image tokens of a cell: {found['cell'][1]:g} of {rows} x {cols}, all whole"
+    return f"image tokens of each {word}: {found['cell'][1]:g} of {rows} x {cols}, all whole"
 
 
 def figure(estimate: Estimated) -> str:

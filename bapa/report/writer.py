@@ -102,7 +102,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 def _section(name: str, run: Run, prefix: str, noise: SeedNoise | None) -> dict[str, object]:
     probe = _probe(run)
-    shown = examples(run.answers(), probe, list(run.bias["schemes"]), base(run.bias), prefix) if probe else []
+    shown = examples(run.answers(), probe, list(run.bias["schemes"]), base(run.bias), prefix) if probe else None
     provenance = {**run.config["config"], **run.config}
     for key in ("config", "version"):
         del provenance[key]

@@ -47,6 +47,19 @@ def test_cells_that_cut_tokens_are_counted(made):
     assert found["cell"] == pytest.approx([81 / 16] * 2, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("slots", "reason"),
+    [
+        ("images:3", "every slot is a picture of its own"),
+        ("frames:3", "every slot is a picture of its own"),
+        ("sizes:3", "the target stands in the middle of one picture and changes itself"),
+        ("aspects:3", "the target stands in the middle of one picture and changes itself"),
+    ],
+)
+def test_slots_that_are_no_cells_say_why_nothing_is_told(made, slots, reason):
+    assert reference(made(slots=slots)) == {"tokens": None, "cell": None, "shared": None, "reason": reason}
+
+
 @pytest.mark.parametrize(("cell", "shared"), [(112, 0), (84, 0), (70, 9), (98, 9)])
 def test_patches_that_are_listed_token_by_token(made, cell, shared):
     """Tokens of 28 px: cells of 112 and 84 px hold 4 and 3, those of 70 and 98 px two and a half, three and a half."""

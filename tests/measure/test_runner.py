@@ -276,7 +276,7 @@ def test_the_table_tells_audit_failures_and_floor(run, tiny, probe, tmp_path, mo
         console.print(table(found))
     shown = capture.get()
     assert "audit: 6 answers asked again one by one, 6 flipped" in shown
-    assert shown.count("  flipped: item 0, cell 0, ") == 6
+    assert shown.count("  flipped: item 0, row 1, column 1, ") == 6
     assert "floor: 0 of 18 answers flip from native to null" in shown  # about the target and its lure
 
 

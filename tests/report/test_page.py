@@ -55,6 +55,15 @@ def biases() -> list[dict]:
     ]
 
 
+def test_settings_are_told_in_words() -> None:
+    bias = fake_bias({"native": SKEWED})
+    first = [{"item": 3, "answer": "top", "margin": -0.25}, {"item": 4, "answer": "left", "margin": 3.5762786865e-06}]
+    settings = {"written": {"first": first, "none": []}, "geometry": {"tokens": None}, "level": 0.95, "on": True}
+    text = Page(render([section("m", bias, settings, [], None)], "")).text
+    assert "written.first item 3, answer top, margin -0.25; item 4, answer left, margin 3.57628e-06" in text
+    assert "written.none none geometry.tokens none level 0.95 on True" in text
+
+
 @pytest.fixture(scope="module")
 def html(biases: list[dict]) -> str:
     config = {"versions": {"torch": "2.13.0"}, "note": EVIL}

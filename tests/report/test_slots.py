@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bapa.measure import Run, measure
 from bapa.probe import Design, build
@@ -71,6 +74,7 @@ def test_the_page_speaks_of_sizes(tmp_path: Path) -> None:
     assert "The same content was moved through every size in turn" in plain
     assert "10 items in each of 4 sizes, from digits" in plain
     assert "cell" not in plain.split("How to read this")[1].split("Could this be chance?")[0]
+    assert "It is moved through every size in turn while all else stays as it is" in plain
     assert "the place" not in " ".join(words.findings(run.bias))
     own = [float(width) for width in re.findall(r'class="key" x="[\d.]+" y="[\d.]+" width="([\d.]+)"', text)[:4]]
     assert [round(width / own[-1], 2) for width in own] == [0.25, 0.4, 0.63, 1.0], (
@@ -96,16 +100,48 @@ def test_tables_keep_their_columns_and_name_the_slot(images: Run) -> None:
 
 
 def test_the_terminal_names_the_slots(images: Run) -> None:
-    from rich.console import Console
-
     console = Console(width=200, record=True, file=None)
     with console.capture() as told:
         console.print(terminal.table(images))
     assert "AUC by image" in told.get()
 
 
-def test_which_image_is_named(tmp_path: Path) -> None:
-    run = made(tmp_path, "images:4", task="where")
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return made(tmp_path_factory.mktemp("where"), "images:4", task="where")
+
+
+def test_a_question_that_is_none_of_yes_and_no_has_its_pictures(where: Run) -> None:
+    text = write([where.path]).read_text("utf-8")
+    assert "Example pictures are left out" not in text
+    assert text.count('<figure class="example">') == 3
+    asked = where.answers().query("scheme == 'native'").groupby("item")["correct"].sum()
+    shown = re.findall(r"item (\d+): right in (\d) of 4 images under native", text)
+    assert [asked[int(item)] for item, _ in shown] == [int(right) for _, right in shown]
+    assert "In which image is " in text
+
+
+def test_pictures_are_said_to_be_left_out_for_the_reason(images: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(images.path, folder)
+    answers = images.answers()
+    answers.assign(correct=None).to_parquet(folder / "answers.parquet")
+    text = write([folder]).read_text("utf-8")
+    assert "left out: no item was answered in every image under every scheme." in text
+
+
+def test_the_terminal_leaves_out_what_the_run_has_not(where: Run) -> None:
+    for width in (40, 200):
+        shown = io.StringIO()
+        Console(file=shown, width=width).print(terminal.table(where))
+        assert "hit rate by image" in shown.getvalue()
+        assert "–" not in shown.getvalue()
+        assert "AUC" not in shown.getvalue()
+        assert "image tokens of each image: not told" in shown.getvalue()
+
+
+def test_which_image_is_named(where: Run) -> None:
+    run = where
     part = picks.part(run)
     assert part is not None
     assert part.title == "Which image is named"
