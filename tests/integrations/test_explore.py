@@ -184,7 +184,9 @@ def test_the_page_gives_the_picture_and_the_map_of_every_kind(kind: str, tmp_pat
 
     probe = build("digits", tmp_path / "probe", Design(slots=kind, items=8))
     explorer = Explorer(load("reference"), ["native", "bapa"], probe=probe)
-    look = next(its.fn for its in page(explorer).fns.values() if its.fn is not None and its.fn.__name__ == "look")
+    blocks = page(explorer)
+    assert ("the window moves until" in str(blocks.get_config_file()["components"])) == (kind == "crop")
+    look = next(its.fn for its in blocks.fns.values() if its.fn is not None and its.fn.__name__ == "look")
     target, slot = Image.fromarray(explorer.tiles[2].image), probe.cells - 2
     canvas, drawn = look(target, slot, explorer.question(2), False, 2)
     expected = probe.compose(probe.items[2], slot)

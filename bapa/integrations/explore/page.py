@@ -54,6 +54,8 @@ def page(explorer: Explorer) -> gr.Blocks:
 
     one = f"an {slots.word}" if slots.word[0] in "ai" else f"a {slots.word}"  # an image, an aspect ratio
     lead, hint = f"Pick a {thing}, click where it shall stand, ask.", f"Click {one}: the {thing} moves there."
+    if slots.kind == "crop":
+        hint = f"Click {one}: the window moves until the {thing} stands there."
     if slots.varied:  # it stands in the middle, whatever is clicked
         lead, hint = f"Pick a {thing}, choose {one}, ask.", f"Choose {one} below: the {thing} changes."
 
