@@ -12,6 +12,7 @@ from typing import Any
 from bapa.calibrate.cost import Cost
 from bapa.calibrate.curve import SHOWN
 from bapa.files import replacing
+from bapa.probe.slots import Slots, parse
 from bapa.report import figures, frontier
 from bapa.report.calibration_figure import draw
 from bapa.report.environment import page
@@ -36,7 +37,7 @@ def write(found: Mapping[str, Any], folder: Path) -> Path:
             figure = frontier.draw(found["promise"], found["chosen"], dark=dark)
         else:
             points = [*found["curve"], *found.get("native", [])]
-            figure = draw(points, found["chosen"], found["guards"], dark=dark)
+            figure = draw(points, found["chosen"], found["guards"], dark=dark, say=_slots(found).say)
         with replacing(folder / f"{name}-{theme}.svg") as part:
             figures.save(figure, part, "svg")
         pictures[theme] = base64.b64encode((folder / f"{name}-{theme}.svg").read_bytes()).decode("ascii")
@@ -127,8 +128,16 @@ def _price(native: Mapping[str, float], its: Mapping[str, float]) -> str:
     return f" The choice costs {points(native['value'] - its['value'])}."
 
 
+def _slots(found: Mapping[str, Any]) -> Slots:
+    """The kind of slots that were asked about; of their number nothing is on record but of those in a row."""
+    kind, count = parse(found["config"]["probe"].get("slots"))
+    return Slots(kind, 1, count or 1)
+
+
 def _render(found: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
-    shown = {"sentences": list(sentences(found)), "titles": TITLES, "quantities": ()}
+    told = [*found["curve"], *found["held_out"].values()]
+    there = {key: title for key, title in TITLES.items() if any(its[key]["value"] is not None for its in told)}
+    shown = {"sentences": list(sentences(found)), "titles": there, "slots": _slots(found), "quantities": ()}
     if "promise" in found:
         shown["cost"] = cost(Cost(**found["promise"]["cost"]))
     return page("calibration.html.j2", found={"thresholds": {}, **found}, pictures=pictures, **shown)

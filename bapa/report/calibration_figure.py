@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -24,13 +24,20 @@ _PANELS = (("hit", "balanced_accuracy"), ("range", "consistency", "false_alarm")
 _GUARDS = (("hit", "o"), ("consistency", "s"), ("range", "^"))  # whose colour a side-effect probe takes, and its mark
 
 
-def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mapping[str, Any]], *, dark: bool) -> Figure:
+def draw(
+    curve: Sequence[Mapping[str, Any]],
+    chosen: str,
+    guards: Sequence[Mapping[str, Any]],
+    *,
+    dark: bool,
+    say: Callable[[str], str] = str,
+) -> Figure:
     """Shared positions against the distance of the text, in native ones; below them the guards that tell something,
     each with what the model does natively as a dotted line: a rule that blinds stands far under it.
 
     ``curve``: points as :func:`bapa.calibrate.curve.points` gives them, native positions among them or not: they have
     no distance, so they are lines across. Marks grow with the items a candidate was asked about, which the key says;
-    intervals stand at those that stayed to the end.
+    intervals stand at those that stayed to the end. ``say``: from words about cells to words about the slots.
     """
     ground, ink, soft = PAPER[dark]
     telling = [guard for guard in guards if guard["tells"] and _shared(guard)]
@@ -47,7 +54,7 @@ def draw(curve: Sequence[Mapping[str, Any]], chosen: str, guards: Sequence[Mappi
         for name in names:
             title, light, glow, mark = _LINES[name]
             colour = glow if dark else light
-            _points(ax, shared, name, title, colour, mark, most)
+            _points(ax, shared, name, say(title), colour, mark, most)
             if native and native[name]["value"] is not None:
                 ax.axhline(100 * native[name]["value"], color=colour, lw=1.2, ls="--", zorder=1)
         pick = next((point for point in curve if point["candidate"] == chosen), None)
@@ -87,6 +94,8 @@ def _points(
     ax: Axes, points: Sequence[Mapping[str, Any]], name: str, title: str, colour: str, mark: str, most: int
 ) -> None:
     there = [point for point in points if point[name]["value"] is not None]
+    if not there:  # not asked: no entry in the key either
+        return
     x, y = [point["distance"] for point in there], [100 * point[name]["value"] for point in there]
     sizes = [_size(point["items"], most) for point in there]
     ax.scatter(x, y, s=sizes, color=colour, marker=mark, lw=0, zorder=3, label=title)

@@ -44,9 +44,11 @@ def planted(count: int, truth: str) -> dict[str, NDArray[np.float64]]:
 
 def outcome(told: dict[str, Any], true: float) -> dict[str, Any]:
     """What a run measured and its report says. ``true``: the native range of the AUC."""
-    found = told["schemes"]["native"]["overall"]["auc_range"]
+    native = told["schemes"]["native"]
+    found, cells = native["overall"]["auc_range"], [cell["auc"]["value"] for cell in native["cells"]]
     return {
         "value": found["value"],
+        "ends": cells[-1] - cells[0],
         "holds": found["low"] <= true + 1e-9 and true <= found["high"] + 1e-9,
         "reading": claims.reading(told, "native"),
         "evened": claims.changed(told, "bapa", "auc_range") < 0,
@@ -55,11 +57,14 @@ def outcome(told: dict[str, Any], true: float) -> dict[str, Any]:
 
 
 def told(runs: list[dict[str, Any]], true: float) -> dict[str, Any]:
-    """The runs of one truth together: how many of them, and the mean of the measured range."""
+    """The runs of one truth together: how many of them, and the mean of the measured range, and of the last less the
+    first slot, which nobody had to pick.
+    """
     return {
         "runs": len(runs),
         "true": round(true, 4),
         "mean": round(float(np.mean([run["value"] for run in runs])), 4),
+        "ends": round(float(np.mean([run["ends"] for run in runs])), 4),
         "holds": sum(run["holds"] for run in runs),
         "uneven": sum(run["reading"] == "uneven" for run in runs),
         "evened": sum(run["evened"] for run in runs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from bapa.calibrate import curve
 from bapa.calibrate.criteria import accuracy
 from bapa.probe import Design, Probe, build
+from bapa.probe.slots import Slots
 from bapa.report import calibration as page
 from bapa.report import calibration_figure as figure
 from bapa.stats import Settings
@@ -98,3 +100,43 @@ def test_pictures_and_table_hold_every_distance(tmp_path: Path, probe: Probe) ->
     silent = figure.draw(found, FAR, [{**guard, "tells": False}], dark=True)
     assert len(silent.axes) == 2
     assert len(page.table(found).splitlines()) == 1 + len(rates)
+
+
+def test_a_page_shows_what_was_asked_in_the_words_of_its_slots(tmp_path: Path) -> None:
+    """Of which image shows it, say: nothing absent is asked about, so that there is no AUC and no false alarm."""
+    nothing = {"value": None, "low": None, "high": None}
+    unasked = ("auc", "auc_range", "balanced_accuracy", "false_alarm")
+    found = [{**point, **dict.fromkeys(unasked, nothing)} for point in points({"native": 0.9, "bapa": 0.3, FAR: 0.8})]
+    judged = {point["candidate"]: {**point, "cells": [point["hit"]] * 4} for point in found}
+    told = {
+        "config": {
+            "model": {"name": "model"},
+            "probe": {"items": 60, "held_out": 60, "slots": "images:4"},
+            "statistics": {"level": 0.95},
+            "search": {"criterion": "accuracy"},
+        },
+        "command": "bapa calibrate model",
+        "bapa": "0",
+        "chosen": FAR,
+        "curve": found,
+        "held_out": judged,
+        "guards": [],
+    }
+    text = page.write(told, tmp_path).read_text("utf-8")
+    heads = re.findall(r'<th scope="col">([^<]+)</th>', text)
+    shown = ["mean hit rate", "range of the hit rate", "consistency"]
+    assert heads == ["rule", "items", "score ± error", *shown, "rule", *shown, "hits image by image"]
+    assert "cell" not in re.sub(r"<(style|script)>.*?</\1>|base64,[^\"]+", "", text, flags=re.DOTALL)
+    assert "Picked by the mean share of right answers less its" in text
+    keys = [
+        entry.get_text()
+        for ax in figure.draw(found, FAR, [], dark=False, say=Slots("images", 1, 4).say).axes
+        for entry in ax.get_legend().get_texts()
+    ]
+    assert keys == [
+        "hits",
+        "native positions",
+        "range over images",
+        "same answer in all images",
+        "asked about 60 items",
+    ]
