@@ -76,6 +76,31 @@ def _numbered(found: Mapping[str, Any]) -> str:
     return f"Cells are numbered row by row: {ends}."
 
 
+def _rules(found: Mapping[str, Any]) -> Iterator[str]:
+    """The table of rules, by the quantity that the verdict goes by; without what there is nothing to tell of."""
+    quantity = found["verdict"].get("quantity", "hit")
+    rules = found["rules"][quantity]
+    titles = {"left": "Spread left", "same": "Map as before", "mirrored": "Map turned around", "auc": "AUC"}
+    there = [name for name in titles if any(told[name]["value"] is not None for told in rules.values())]
+    if not there:
+        return
+    spoken = {"hit": "hit rate", "margin": "margin"}[quantity]
+    spread = (
+        f"variance of the {spoken} over the cells and share of the native map in the new one, both against native "
+        "(100 %)"
+    )
+    told = [
+        *([spread] if "left" in there else []),
+        *(["how well present and absent are told apart"] * ("auc" in there)),
+    ]
+    proof = " Spread that goes together with the ability to answer proves nothing." if "left" in there else ""
+    yield table(
+        Slots.of(found["probe"]).say(f"Under other position rules and masks: {', and '.join(told)}.{proof}"),
+        ("Rule", *(titles[name] for name in there)),
+        [(rule, *(with_interval(told[name], unit=" %") for name in there)) for rule, told in rules.items()],
+    )
+
+
 def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
     from bapa.origin.options import FOLDER
     from bapa.report import origin_figures as figures
@@ -102,18 +127,7 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
                 for factor, name in NAMES.items()
             ],
         )
-    yield table(
-        say(
-            "Under other position rules and masks: variance of the hit rate over the cells and share of the native map "
-            "in the new one, both against native (100 %), and how well present and absent are told apart. Spread that "
-            "goes together with the ability to answer proves nothing."
-        ),
-        ("Rule", "Spread left", "Map as before", "Map turned around", "AUC"),
-        [
-            (rule, *(with_interval(told[name], unit=" %") for name in ("left", "same", "mirrored", "auc")))
-            for rule, told in found["rules"]["hit"].items()
-        ],
-    )
+    yield from _rules(found)
     if found["encoder"]:
         yield say(
             "The encoder read directly: linear probes fitted on the other cells and other items, tried on this cell. "

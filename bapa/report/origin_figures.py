@@ -99,7 +99,9 @@ def occlusion(found: Found, *, dark: bool = False) -> Figure:
     """For each cell of the target, by how much hiding each part of the canvas lowers the margin."""
     rows, cols = found["probe"]["rows"], found["probe"]["cols"]
     maps = np.array(found["occlusion"]["maps"])
-    figure, axes = _sheet(rows * cols, (1.25 * cols + 0.9, 1.25 * rows + 0.3), dark, rows)
+    strip = rows == 1  # the images of a prompt: as wide as the page, one below the other
+    size = (6.4, (5.2 / cols + 0.1) * cols + 0.3) if strip else (1.25 * cols + 0.9, 1.25 * rows + 0.3)
+    figure, axes = _sheet(rows * cols, size, dark, cols if strip else rows)
     top = max(float(np.abs(maps).max()), 1e-9)
     for cell, (ax, drops) in enumerate(zip(axes, maps, strict=True)):
         drawn = ax.imshow(drops, cmap="PuOr", vmin=-top, vmax=top, extent=(0, cols, rows, 0))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bapa.report.figures import PAPER
 
 _ORANGE = np.array([255, 150, 20], np.uint8)
+_SIDE, _STRIP = 2.2, 6.4  # width in inches of a picture, and of several in a row
 
 
 def heat(attention: NDArray[np.float64], places: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
@@ -49,8 +50,11 @@ def overlay(
     """
     ground, ink, _ = PAPER[dark]
     height, width = canvas.shape[:2]
-    figure = Figure(figsize=(2.2 * (len(shown) + 1), 2.5), facecolor=ground, layout="constrained")
-    axes = figure.subplots(1, len(shown) + 1, squeeze=False).ravel()
+    count, shape = len(shown) + 1, height / width
+    strip = 2 * height <= width  # the images of a prompt: one below the other
+    size = (_STRIP, (_STRIP * shape + 0.3) * count) if strip else (_SIDE * count, _SIDE * shape + 0.3)
+    figure = Figure(figsize=size, facecolor=ground, layout="constrained")
+    axes = figure.subplots(count if strip else 1, 1 if strip else count, squeeze=False).ravel()
     painted = {scheme: heat(np.asarray(values), places, height, width) for scheme, values in shown.items()}
     top = max(float(one.max()) for one in painted.values())
     edged: dict[str, Any] = {"path_effects": [withStroke(linewidth=3.2, foreground="black")]}

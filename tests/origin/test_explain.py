@@ -100,7 +100,7 @@ def test_it_stands_beside_a_run(tiny: Loaded, probe: Probe, tmp_path: Path) -> N
         shown = part(run)
         assert shown is not None
         assert shown.body[0] == origin.verdict["sentence"]
-        assert any("Spread left" in block for block in shown.body)
+        assert any("Under other position rules" in block for block in shown.body)
         assert any('alt="One canvas of the probe, and over it' in block for block in shown.body)
         (command,) = shown.commands
         assert command.startswith(f"bapa origin {tiny.name} --probe {probe.path} --out {run.path} --items 2 --draws 1")
