@@ -103,8 +103,10 @@ def read_around(data: Path | bytes, box: Any, side: int, size: tuple[int, int]) 
     x, y = left + width / 2, top + height / 2
     room = min(x - far, picture.width - x - far, y - high, picture.height - y - high)
     if room < 0:
+        smaller = f"; take cells of fewer than {side} px: --cell N" if max(width, height) < side else ""
         raise UnusableError(
-            f"a window in which its box visits every place needs {-room:.0f} px more of the picture than there are"
+            "a window in which its box visits every place needs "
+            f"{-room:.0f} px more of the picture than there are{smaller}"
         )
     part = picture.resize((size[1], size[0]), Image.Resampling.LANCZOS, (x - far, y - high, x + far, y + high))
     return np.asarray(part)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bapa.errors import ConfigError
+from bapa.errors import ConfigError, ProbeError
 from bapa.probe import Columns, Design, Probe, build, fonts, render
 from bapa.probe.compose import over, scaled
 from bapa.probe.slots import Slots
@@ -220,6 +220,9 @@ def test_a_crop_of_a_photograph_keeps_its_own_background(folder: Path, tmp_path:
         "its box [150, 120, 300, 32] does not lie in its 400 x 300 px",
         "its box is 'somewhere'; write [left, top, width, height] in pixels",
     ]
+    wide = Design(slots="crop", rows=2, cols=2, cell=280)
+    with pytest.raises(ProbeError, match=r"needs \d+ px more .* there are; take cells of fewer than 280 px: --cell N"):
+        build(str(folder), tmp_path / "wide", wide, columns=Columns(box="box"))
     item = next(item for item in probe.items if item.caption == rows[10]["caption"])
     left, top, width, height = boxes[10]  # type: ignore[misc]
     x, y = left + width / 2, top + height / 2  # a box of 64 px becomes a cell of 32: half the size
