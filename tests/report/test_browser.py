@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -212,3 +213,18 @@ def test_it_prints_on_a_few_light_pages(page: Any, tmp_path: Path) -> None:
     page.pdf(path=tmp_path / "page.pdf", format="A4")
     pages = (tmp_path / "page.pdf").read_bytes().count(b"/Type /Page\n")
     assert 4 <= pages <= 12
+
+
+def test_a_row_of_slots_that_goes_on_beyond_a_phone_says_so(chromium: Any, tmp_path: Path) -> None:
+    row = {"native": [np.linspace(0.3, 0.9, 12).tolist()], "bapa": [[0.9] * 12]}
+    bias = fake_bias(row, items=20)
+    bias["probe"]["slots"] = "frames:12"
+    page_file = write([fake_run(tmp_path / "run", bias, fake_answers(row, 20))])
+    for width, seen in ((390, 2), (1280, 0)):
+        page = chromium.new_page(viewport={"width": width, "height": 900})
+        page.goto(page_file.as_uri())
+        hints = page.locator(".strips .hint")
+        assert hints.count() == 2, "one for each scheme"
+        assert sum(hint.is_visible() for hint in hints.all()) == seen
+        assert page.locator(".strips .difference.more").count() == (1 if seen else 0)
+        page.close()
