@@ -1,6 +1,7 @@
 """VLMEvalKit's own ``run.py`` with the files of ``upstream/vlmevalkit`` in its tree and its lists.
 
-python vlmeval_with_upstream.py MODEL [SCHEME ...] -- arguments of run.py; the models are called m-SCHEME.
+python vlmeval_with_upstream.py MODEL [SCHEME ...] -- arguments of run.py; MODEL is a folder, a hub id or
+``reference:NAME``, and its entries are called m-SCHEME.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from types import ModuleType
 
 import vlmeval.config
 import vlmeval.dataset
+
+from bapa.checkpoints.locate import locate
 
 UPSTREAM = Path(__file__).parents[2] / "upstream" / "vlmevalkit"
 
@@ -30,7 +33,7 @@ def taken_in(name: str) -> ModuleType:
 if __name__ == "__main__":
     split = sys.argv.index("--")
     model, *schemes = sys.argv[1:split]
-    wrapper = taken_in("vlm.bapa").Bapa
+    wrapper, model = taken_in("vlm.bapa").Bapa, locate(model).path
     for scheme in schemes:
         vlmeval.config.supported_VLM[f"m-{scheme}"] = partial(wrapper, model, scheme, max_new_tokens=4)
     vlmeval.dataset.DATASET_CLASSES.append(taken_in("dataset.bapa_probe").BapaProbe)

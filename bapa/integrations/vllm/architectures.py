@@ -6,6 +6,7 @@ PREFIX = "Bapa"
 
 # Rotary axes of the architectures that can be balanced. With three (M-RoPE) vLLM asks the model for positions anyway.
 ARCHITECTURES = {
+    "Cohere2VisionForConditionalGeneration": 1,
     "Gemma3ForConditionalGeneration": 1,
     "Gemma4ForConditionalGeneration": 1,
     "Idefics3ForConditionalGeneration": 1,

@@ -7,7 +7,18 @@ from typing import Any
 import transformers
 from transformers import PreTrainedTokenizerFast
 
-from tests.integrations.vllm.checkpoints import CLIP, LOOK, PINPOINTS, ROPE, SIGLIP, TEXT, TILES, Checkpoint
+from tests.integrations.vllm.checkpoints import (
+    CLIP,
+    HIDDEN,
+    LOOK,
+    PINPOINTS,
+    QWEN_TOWER,
+    ROPE,
+    SIGLIP,
+    TEXT,
+    TILES,
+    Checkpoint,
+)
 from tests.tiny.base import vision
 from tests.tiny.towers import tower
 
@@ -49,6 +60,37 @@ def gemma3n(words: PreTrainedTokenizerFast) -> Any:
         image_seq_length=4,
     )
 
+
+def aria(words: PreTrainedTokenizerFast) -> Any:
+    return transformers.AriaProcessor(
+        transformers.AriaImageProcessor(max_image_size=980, min_image_size=490),  # the processor asks for 980 anyway
+        words,
+        chat_template="{{ messages }}",
+        size_conversion={980: 9},
+    )
+
+
+def llama4(words: PreTrainedTokenizerFast) -> Any:
+    pixels = {"size": {"height": 16, "width": 16}, "max_patches": 4, "do_normalize": False}  # which it does in bfloat16
+    return transformers.Llama4Processor(
+        transformers.Llama4ImageProcessor(**pixels), words, patch_size=4, pixel_shuffle_ratio=0.5
+    )
+
+
+def ernie(words: PreTrainedTokenizerFast) -> Any:
+    size = {"shortest_edge": 64, "longest_edge": 1024}
+    return transformers.Ernie4_5_VLMoeProcessor(
+        transformers.Ernie4_5_VLMoeImageProcessor(size=size, patch_size=4, merge_size=2),
+        words,
+        transformers.Ernie4_5_VLMoeVideoProcessor(size=size, patch_size=4, merge_size=2, draw_on_frames=False),
+    )
+
+
+ERNIE_TOKENS = {
+    f"{kind}_{part}": f"<|{kind.upper()}_{word}|>"
+    for kind in ("image", "video")
+    for part, word in (("token", "PLACEHOLDER"), ("start_token", "START"), ("end_token", "END"))
+}
 
 CHECKPOINTS = [
     Checkpoint(
@@ -173,7 +215,7 @@ CHECKPOINTS = [
                 **TEXT,
                 "model_type": "cohere2",
                 "vocab_size": len(ids),
-                "sliding_window": 64,
+                "sliding_window": 1024,  # vLLM sees one token more through it
                 "layer_types": ["sliding_attention", "full_attention"],
             },
             "image_token_id": ids["<|IMG_PATCH|>"],
@@ -205,6 +247,7 @@ CHECKPOINTS = [
                 "model_type": "lfm2",
                 "vocab_size": len(ids),
                 "layer_types": ["conv", "full_attention"],
+                **{"conv_dim": HIDDEN, "block_dim": HIDDEN},  # of the hub's configs; vLLM wants them
             },
             "image_token_id": ids["<image>"],
             "projector_hidden_size": 96,
@@ -222,5 +265,85 @@ CHECKPOINTS = [
             "image_thumbnail_token": "<|img_thumbnail|>",
         },
         sizes=((24, 16), (64, 32)),
+    ),
+    Checkpoint(
+        "llama4",
+        "Llama4ForConditionalGeneration",
+        lambda ids: {
+            "vision_config": {
+                "hidden_size": 64,
+                "intermediate_size": 256,  # of four patches, which its adapter joins
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "image_size": 16,
+                "patch_size": 4,
+                "vision_output_dim": 64,
+                "projector_input_dim": 64,
+                "projector_output_dim": 64,
+            },
+            # rotary in the first layer only
+            "text_config": {
+                **TEXT,
+                "vocab_size": len(ids),
+                "intermediate_size_mlp": 192,
+                "num_local_experts": 2,
+                "no_rope_layer_interval": 2,
+                "attention_chunk_size": 1024,
+            },
+            "boi_token_index": ids["<|image_start|>"],
+            "eoi_token_index": ids["<|image_end|>"],
+            "image_token_index": ids["<|patch|>"],
+        },
+        llama4,
+        [
+            *("<|image_start|>", "<|image_end|>", "<|image|>"),
+            *("<|patch|>", "<|tile_x_separator|>", "<|tile_y_separator|>"),
+        ],
+        "<|image|>",
+        sizes=((16, 16), (32, 16)),
+    ),
+    Checkpoint(
+        "aria",
+        "AriaForConditionalGeneration",
+        lambda ids: {
+            "vision_config": vision("idefics3_vision", **{**TOWER, "image_size": 980, "patch_size": 140}),
+            "text_config": {
+                **TEXT,
+                "model_type": "aria_text",
+                "vocab_size": len(ids),
+                "moe_num_experts": 4,
+                "moe_topk": 2,
+                "moe_num_shared_experts": 1,
+            },
+            "projector_patch_to_query_dict": {49: 9},
+            "image_token_index": ids["<|img|>"],
+        },
+        aria,
+        ["<|img|>"],
+        "<|img|>",
+        {"image_token": "<|img|>"},
+        sizes=((24, 24), (40, 20)),
+    ),
+    Checkpoint(
+        "ernie4_5_vl_moe",
+        "Ernie4_5_VLMoeForConditionalGeneration",
+        lambda ids: {
+            "vision_config": {**QWEN_TOWER, "intermediate_size": 96},
+            "text_config": {
+                **TEXT,
+                "vocab_size": len(ids),
+                "rope_parameters": {"rope_type": "default", **ROPE, "mrope_section": [6, 6, 4]},
+                "moe_intermediate_size": [64, 32],
+                "moe_k": 2,
+                "moe_num_experts": 4,
+                "moe_num_shared_experts": 1,
+            },
+            **{f"{name}_id": ids[word] for name, word in ERNIE_TOKENS.items()},
+        },
+        ernie,
+        list(ERNIE_TOKENS.values()),
+        "<|IMAGE_START|><|IMAGE_PLACEHOLDER|><|IMAGE_END|>",
+        ERNIE_TOKENS,
+        sizes=((24, 16), (32, 24)),
     ),
 ]

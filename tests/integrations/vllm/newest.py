@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import transformers
+from tokenizers import decoders
 from transformers import PreTrainedTokenizerFast
 
 from tests.integrations.vllm.checkpoints import (
@@ -109,6 +110,7 @@ def gemma4(words: PreTrainedTokenizerFast) -> Any:
 
 
 def minicpm(words: PreTrainedTokenizerFast) -> Any:
+    words.backend_tokenizer.decoder = decoders.Fuse()  # no spaces, as vLLM looks for "<image_id>0</image_id>"
     size = {"scale_resolution": 32, "patch_size": 4, "max_slice_nums": 4}
     return transformers.MiniCPMV4_6Processor(
         transformers.MiniCPMV4_6ImageProcessor(**size), transformers.MiniCPMV4_6VideoProcessor(**size), words
