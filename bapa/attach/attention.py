@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -25,7 +26,7 @@ from bapa.attach.rotary import first_of, sections
 from bapa.attach.turning import Turn
 from bapa.errors import ModelError, SchemeError
 from bapa.families import facts as families
-from bapa.families.anatomy import Anatomy
+from bapa.families.anatomy import Anatomy, find
 from bapa.schemes import Look, Scheme
 from bapa.schemes.effects import Bias
 
@@ -111,6 +112,16 @@ class AttentionHook:
         for of_query, of_key in bias.pairs:
             chosen = chosen | ((own == (of_query == "image")) & (image == (of_key == "image")))
         return torch.where(chosen, bias.amount(cosine), 0)[:, None]
+
+
+def mix(model: nn.Module, shares: Sequence[Tensor]) -> None:
+    """Let the layers of a balanced ``model`` whose rule has ``shares`` take these in their place: by layer, (heads,) or
+    (heads x rotary pairs,); gradients flow back to them.
+    """
+    for layer, module in _attentions(find(model)):
+        hook: Any = getattr(module, "_bapa_attention", None)
+        if hook is not None:
+            hook.looks = [(number, replace(look, shares=shares[layer])) for number, look in hook.looks]
 
 
 def numbers(mask: Tensor | None, queries: int, keys: int, columns: int, causal: bool, like: Tensor) -> Tensor:

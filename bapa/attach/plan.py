@@ -50,6 +50,7 @@ class Plan:
         effects, count = scheme.effects, layers or 1
         fitted = scheme.on_axes(axes)
         on = frozenset[int]() if effects.part.nothing else effects.part.layers.of(count)
+        on &= effects.part.shares.of(count) or on
         by_layer = [fitted.at_layer(i, count) if i in on else None for i in range(count)]
         rules = tuple(dict.fromkeys(rule for rule in by_layer if rule)) if effects.positions else ()
         number = [rules.index(rule) if rule in rules else None for rule in by_layer]
@@ -68,7 +69,9 @@ class Plan:
     def looks_of(self, layer: int) -> list[int]:
         """Numbers of the looks that ``layer`` takes."""
         rule = self.scored[layer]
-        return [] if rule is None else [i for i, (by, _) in enumerate(self.looks) if by in (None, rule)]
+        if rule is None:
+            return []
+        return [i for i, (by, look) in enumerate(self.looks) if by in (None, rule) and look.layer in (None, layer)]
 
     @cached_property
     def whole(self) -> bool:

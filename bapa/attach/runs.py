@@ -32,8 +32,8 @@ Numbered = Sequence[tuple[int, Look]]
 
 @dataclass(frozen=True)
 class Share:
-    """What part of the scores of each key, ``weight`` (rows, 1, keys, 1), comes from keys turned ``far``; None is not
-    at all.
+    """What part of the scores of each key, ``weight`` (rows, heads or 1, keys, channels or 1), comes from keys turned
+    ``far``; None is not at all.
     """
 
     weight: Tensor
@@ -155,7 +155,7 @@ def attend(
     query, key, value = states
     channels = value.shape[-1]
     outputs, weights = [], []
-    for run in runs(looks, known, query, key.shape[2], mask is None and causal, turn):
+    for run in runs(looks, known, query, key, mask is None and causal, turn):
         asked, seen = run.heads(module, query, key, turn)
         those = value[:, :, : run.keys]
         if len(run.parts) > 1:  # fast kernels want values as long as keys
@@ -168,11 +168,12 @@ def attend(
     return torch.cat(outputs, 1), torch.cat(told, 2) if told else None
 
 
-def runs(looks: Numbered, known: Turns, query: Tensor, keys: int, plain: bool, turn: Turn) -> list[Run]:
+def runs(looks: Numbered, known: Turns, query: Tensor, key: Tensor, plain: bool, turn: Turn) -> list[Run]:
     """The runs of this forward's queries, made once for all layers that take the same ``looks``.
 
     ``plain``: there is no mask but the causal one, so that a run's keys end where it does.
     """
+    keys = key.shape[2]
     name = (tuple(number for number, _ in looks), keys, plain, turn, query.dtype)
     if name not in known.made:
         queries = query.shape[2]
@@ -181,8 +182,7 @@ def runs(looks: Numbered, known: Turns, query: Tensor, keys: int, plain: bool, t
         ends = [0, *(change + 1 for change in changes), queries]
         past = min(known.image.shape[-1], keys) - queries  # a static cache has room behind, a window holds the last
         known.made[name] = [
-            _run(looks, known, kinds, span, past + span[1] if plain else keys, keys, turn, query.dtype)
-            for span in pairwise(ends)
+            _run(looks, known, kinds, span, past + span[1] if plain else keys, key, turn) for span in pairwise(ends)
         ]
     found: list[Run] = known.made[name]
     return found
@@ -194,14 +194,13 @@ def _run(
     kinds: Tensor,
     span: tuple[int, int],
     visible: int,
-    keys: int,
+    key: Tensor,
     turn: Turn,
-    dtype: torch.dtype,
 ) -> Run:
-    start, stop = span
+    (start, stop), keys, dtype = span, key.shape[2], key.dtype
     first = 0 if visible == stop and MORE * start < stop - start else start
     image, own = aligned(known.image, keys)[:, :visible], kinds[:, start, None]
-    native = torch.ones(image.shape, dtype=torch.float32, device=image.device)
+    native = torch.ones_like(image, dtype=torch.float32)[:, None, :, None]
     taken, parts, either = [], [], None
     for number, look in looks:
         met = torch.zeros_like(image)
@@ -209,22 +208,30 @@ def _run(
             met = met | ((own == (of_query == "image")) & (image == (of_key == "image")))
         if kinds.shape[1] > 1 and not bool(met.any()):
             continue  # text before the first image; in a decode step it is not worth the wait for the answer
-        native = native - look.weight * met
-        weight = (look.weight * met.to(dtype))[:, None, :, None]
         turned = partial(_angles, proxy(known), number, turn)  # it holds what is made here
         asked, seen = _cut(known.queries[number], start, stop), _cut(_held(known.keys[number], keys), 0, visible)
+        weight = look.weight * met[:, None, :, None].float()
+        if len(look.shares):
+            weight = weight * _spread(look, key, turn, turned(_cut(seen or asked, 0, 1) or ()))
+        native, weight = native - weight, weight.to(dtype)
         if asked is None or all(one is None or _alike(one) for one in asked):
             taken.append(Share(weight, _less(seen, asked), turned))
-            either = met[:, None, :, None] if look.weight == 1 else None
+            either = met[:, None, :, None] if look.weight == 1 and not len(look.shares) else None
         else:
             further = _cut(known.queries[number], first, stop)
             parts.append(Part(None if further is None else turned(further), (Share(weight, seen, turned),)))
     if not taken and not parts:
         return Run(first, start, stop, visible)
     if taken or bool(native.any()):
-        own_way = Share(native.to(dtype)[:, None, :, None], None)
+        own_way = Share(native.to(dtype), None)
         parts.insert(0, Part(None, (own_way, *taken), either if len(taken) == 1 and not parts else None))
     return Run(first, start, stop, visible, tuple(parts), _kept(looks, known, parts, keys, turn))
+
+
+def _spread(look: Look, key: Tensor, turn: Turn, angles: Angles) -> Tensor:
+    """The shares of a look over heads and channels, (heads, 1, channels). ``angles``: of one column."""
+    shares = torch.as_tensor(look.shares, dtype=torch.float32, device=key.device)
+    return turn.spread(shares, key.shape[1], key.shape[-1], angles[0].shape[-1])[:, None]
 
 
 def _kept(looks: Numbered, known: Turns, parts: Sequence[Part], keys: int, turn: Turn) -> Kept | None:

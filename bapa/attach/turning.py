@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from bapa.attach.rotary import halved, joined
+from bapa.errors import SchemeError
 
 Angles = tuple[Tensor, Tensor]  # cosine and sine of each rotary pair's angle, (rows, 1, tokens, pairs)
 
@@ -58,6 +59,22 @@ class Turn:
             return new.to(states.dtype)
         parts = [new.to(states.dtype), rest]
         return torch.cat(parts if self.place == "front" else parts[::-1], -1)
+
+    def spread(self, shares: Tensor, heads: int, channels: int, pairs: int) -> Tensor:
+        """``shares`` of ``heads``, or head by head of their ``pairs``, over the channels: (heads, channels).
+
+        Raises SchemeError where they are neither so many, or nothing turns.
+        """
+        if len(shares) not in (heads, heads * pairs) or self.pairs == "none":
+            has = f"{heads} key-value heads of {pairs} rotary pairs" if self.pairs != "none" else "no rotary positions"
+            raise SchemeError(
+                f"shares have {len(shares)} digits for a layer with {has}; one for each head, or one for each pair of "
+                "each head, is accepted"
+            )
+        by_pair = shares.view(heads, -1).expand(-1, pairs)
+        turned = by_pair.repeat(1, 2) if self.pairs == "halves" else by_pair.repeat_interleave(2, 1)
+        rest = channels - 2 * pairs  # these do not turn, so their share does not matter
+        return torch.nn.functional.pad(turned, (0, rest) if self.place == "front" else (rest, 0))
 
 
 def angles(embedding: Any, sections: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:

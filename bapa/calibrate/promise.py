@@ -11,6 +11,7 @@ from bapa.attach import balanced
 from bapa.calibrate import curve, promised
 from bapa.calibrate.cost import Cost, cost
 from bapa.calibrate.criteria import accuracy
+from bapa.calibrate.fit import canvases, fitted
 from bapa.calibrate.frontier import Frontier
 from bapa.calibrate.pace import Pace, pace, timed
 from bapa.calibrate.promised import Answers, PromisedSearch
@@ -56,6 +57,7 @@ def search(
     *,
     items: int,
     keep: float,
+    fit: bool,
     batch_size: int,
     settings: Settings,
     tell: Callable[[Cost], None],
@@ -63,15 +65,21 @@ def search(
     """The evenest rules on the first ``items`` items of ``probe`` that keep ``keep`` of what ``model`` gets right
     natively on the first ``items`` of each of ``guards``.
 
-    ``folder``: where answers are kept, so that the same call goes on where it was. ``tell``: gets the cost, in pairs
-    and in seconds on this machine, before the search starts.
+    ``fit``: whether rules with fitted shares are candidates too. ``folder``: where answers are kept, so that the same
+    call goes on where it was. ``tell``: gets the cost, in pairs and in seconds on this machine, before the search.
     """
     candidates, refused = _possible(model)
     sessions = {_name(guards, n): _session(model, one, items, folder, batch_size) for n, one in enumerate(guards)}
     telling = {task: session for task, session in sessions.items() if _tells(task, session, items, settings)}
     match = _session(model, probe, items, folder, batch_size)
-    told = _cost(model, candidates, _pace(model, probe, folder, batch_size), items, 1 + len(telling))
+    pace = _pace(model, probe, folder, batch_size)
+    told = _cost(model, candidates, pace, items, 1 + len(telling))
+    if fit:
+        fitting = pace.rule * canvases(probe.cells, batch_size, len(telling))
+        told = replace(told, seconds=told.seconds + fitting)
     tell(told)
+    if fit:
+        candidates += _fitted(match, list(telling.values()), folder, items, settings.seed)
     looking = PromisedSearch(match, telling, items, keep, settings)
     frontier = looking.run(candidates, _layers(model))
     silent = tuple(task for task in sessions if task not in telling)
@@ -141,6 +149,14 @@ def _runs(model: Loaded, rule: str) -> str | None:
             return None
     except (SchemeError, UnsupportedModelError) as error:
         return str(error)
+
+
+def _fitted(match: Session, guards: Sequence[Session], folder: Path, items: int, seed: int) -> list[str]:
+    """Rules with fitted shares; fitted once, as what is on disk is not fitted again."""
+    kept = folder / "fitted.json"
+    if not kept.is_file():
+        write_json(kept, {"fitted": fitted(match, guards, items, seed)})
+    return [str(label) for label in read_json(kept)["fitted"] if label != NAMED[0]]
 
 
 def _name(guards: Sequence[Probe], number: int) -> str:

@@ -95,6 +95,7 @@ def calibrate(
     statistics: Settings | None = None,
     judged_in: Path | None = None,
     keep: float | None = None,
+    fit: bool = False,
     tell: Callable[[Cost], None] = lambda _: None,
 ) -> Calibration:
     """Pick the rule of the ``calibrated`` family that suits ``model``, and make ``out`` the model under it.
@@ -129,6 +130,8 @@ def calibrate(
             asked again. By default ``out/calibration/held-out``.
         keep: share of native, above 0 up to 1, that every guard must keep; needs ``guards``. A guard that the model
             cannot do natively need not.
+        fit: let rules with shares by head and rotary pair, fitted on the picking items (:mod:`bapa.calibrate.fit`), be
+            candidates too; needs ``keep``.
         tell: gets the cost of a search with ``keep`` before it starts.
 
     Raises:
@@ -143,7 +146,7 @@ def calibrate(
         )
     out, settings = Path(out), statistics or Settings()
     _checked(probe, items, held_out, criterion, steps)
-    _promised(keep, guards)
+    _promised(keep, guards, fit)
     for one in (probe, *guards):
         check_outside(out, one)
         check_slots(model.processor, one)
@@ -157,7 +160,8 @@ def calibrate(
         },
         "guards": [guard.fingerprint for guard in guards],
         "search": {"criterion": criterion, "steps": steps, "full": full, "batch_size": batch_size}
-        | ({} if keep is None else {"keep": keep}),
+        | ({} if keep is None else {"keep": keep})
+        | ({"fit": True} if fit else {}),
         "statistics": vars(settings),
     }
     work = "rounds/*/progress/answers-*.jsonl"
@@ -181,6 +185,7 @@ def calibrate(
                 rounds,
                 items=items,
                 keep=keep,
+                fit=fit,
                 batch_size=batch_size,
                 settings=settings,
                 tell=tell,
@@ -250,8 +255,13 @@ def _guarded(
     return found
 
 
-def _promised(keep: float | None, guards: Sequence[Probe]) -> None:
+def _promised(keep: float | None, guards: Sequence[Probe], fit: bool) -> None:
     """Raises ConfigError for a promise that cannot be given."""
+    if fit and keep is None:
+        raise ConfigError(
+            "fit looks for a rule under a promise, and none is given; say what share of native every side-effect probe "
+            "must keep: --keep 0.9 --guard WHERE --guard ORDER"
+        )
     if keep is not None and not 0 < keep <= 1:
         raise ConfigError(f"keep = {keep}: a share of native above 0 up to 1 is accepted, e.g. 0.9")
     if keep is not None and not guards:

@@ -44,7 +44,7 @@ def near(candidate: str, layers: int) -> list[str]:
     """
     rule = parse(candidate)
     multiple: float | None = getattr(rule, "multiple", None)
-    if multiple is None:
+    if multiple is None or "shares" in rule.options:
         return []
     delta, blend = rule.options.get("delta", 0), rule.options.get("blend", 1)
     changes: list[dict[str, object]] = [{"distance": f"{factor:g}x"} for factor in FINER if delta == 0]

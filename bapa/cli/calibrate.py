@@ -26,6 +26,12 @@ def calibrate(
         float | None,
         typer.Option(help="Share of native that every --guard must keep, e.g. 0.9; searches parts of the model too."),
     ] = None,
+    fit: Annotated[
+        bool,
+        typer.Option(
+            "--fit", help="With --keep: fit how much of the rule each head takes, by gradient; no weight changes."
+        ),
+    ] = False,
     criterion: Annotated[
         str, typer.Option(help="accuracy, or without labels: information, margin, certainty, agreement.")
     ] = "accuracy",
@@ -64,6 +70,7 @@ def calibrate(
         batch_size=batch_size,
         statistics=Settings(resamples=resamples, level=level, seed=seed),
         keep=keep,
+        fit=fit,
         tell=lambda cost: err.print(escape(page.cost(cost)), highlight=False),
     )
     for sentence in page.sentences(found.found):

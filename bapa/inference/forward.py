@@ -74,7 +74,7 @@ class Forward:
         most = max(map(len, prompts))
         return Asked(inputs, [row + row[-1:] * (most - len(row)) for row in prompts])
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def see(self, asked: Asked) -> Asked:
         """The same with the vision encoder's output in place of the pictures, for models that take it (transformers
         5).
@@ -87,7 +87,7 @@ class Forward:
             inputs["mm_encoder_outputs"] = {kind: features}
         return Asked(inputs, asked.prompts)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def features(self, inputs: Inputs, kind: str = "image") -> Any:
         """The vision encoder's output for the pictures in ``inputs``, ``image`` or ``video``; None where the model does
         not give it alone.
@@ -110,7 +110,7 @@ class Forward:
     def texts(self, asked: Asked, tokens: int) -> list[list[str]]:
         """What the model writes to each question, at most ``tokens`` tokens, greedily: for each canvas its answers."""
         columns = []
-        for inputs in self._whole(asked):
+        for inputs in self.whole(asked):
             written = self.model.generate(**inputs, max_new_tokens=tokens, do_sample=False)
             columns.append([self._decoded(row) for row in written[:, inputs["input_ids"].shape[1] :]])
         return [list(row) for row in zip(*columns, strict=True)]
@@ -143,7 +143,7 @@ class Forward:
             n: v[:, : self.shared] if n in (*types, "input_ids", "attention_mask") else v
             for n, v in asked.inputs.items()
         }
-        cache = self.model(**_fresh(cut), use_cache=True, logits_to_keep=1).past_key_values
+        cache = self.model(**fresh(cut), use_cache=True, logits_to_keep=1).past_key_values
         cache.reorder_cache(torch.arange(canvases, device=self.device).repeat_interleave(questions))
         rest = [torch.tensor(prompt.ids[self.shared :]) for row in asked.prompts for prompt in row]
         last = torch.tensor([len(ids) - 1 for ids in rest])
@@ -156,14 +156,14 @@ class Forward:
 
     def _separate(self, asked: Asked) -> Tensor:
         columns = []
-        for inputs in self._whole(asked):
+        for inputs in self.whole(asked):
             out = self.model.generate(
                 **inputs, max_new_tokens=1, do_sample=False, output_logits=True, return_dict_in_generate=True
             )
             columns.append(out.logits[0])
         return torch.stack(columns, 1)
 
-    def _whole(self, asked: Asked) -> list[Inputs]:
+    def whole(self, asked: Asked) -> list[Inputs]:
         """For each question number a batch of whole prompts, padded on the left."""
         rest = {
             n: v
@@ -175,7 +175,7 @@ class Forward:
             rows = {name: [prompt.types[name] for prompt in column] for name in column[0].types}
             batches.append(
                 {
-                    **_fresh(rest),
+                    **fresh(rest),
                     "input_ids": self._pad([prompt.ids for prompt in column], self.pad),
                     "attention_mask": self._pad([[1] * len(prompt) for prompt in column], 0),
                     **{name: self._pad(values, 0) for name, values in rows.items()},
@@ -199,7 +199,7 @@ class Forward:
         return {name: move(value) for name, value in inputs.items()}
 
 
-def _fresh(inputs: Inputs) -> Inputs:
-    # A forward may fill in the dictionary of encoder outputs it is given.
+def fresh(inputs: Inputs) -> Inputs:
+    """``inputs`` for one forward, which may fill in the dictionary of encoder outputs that it is given."""
     features = inputs.get("mm_encoder_outputs")
     return {**inputs, "mm_encoder_outputs": dict(features)} if features else inputs

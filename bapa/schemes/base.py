@@ -19,6 +19,7 @@ from bapa.errors import SchemeError
 from bapa.layout import Grid, Image
 from bapa.schemes.effects import Attention, Effects
 from bapa.schemes.part import CHANNELS, EVERYWHERE, LAYERS, PAIRS, Pairs, Part, read_channels, read_layers
+from bapa.schemes.shares import SHARES, read_shares
 
 Scope = Literal["image", "tile", "frame", "global"]
 
@@ -62,8 +63,8 @@ class Scheme(ABC):
     unbroken block of its tokens, ``frame`` each frame of a video, ``global`` all of a prompt at once.
     ``image_attention``, the mask inside an image, apart from the positions: the model's own, ``bidirectional``,
     ``ranked``, where a token sees those at its own and at lower positions, or ``soft:sigma`` (SoFA), where image tokens
-    see later ones too, with ``sigma`` of their weight. ``pairs``, ``layers``, ``channels``, ``blend``: to which part of
-    the model all this applies; see :mod:`bapa.schemes.part`.
+    see later ones too, with ``sigma`` of their weight. ``pairs``, ``layers``, ``channels``, ``blend``, or
+    ``shares`` in place of the last three: to which part of the model all this applies; see :mod:`bapa.schemes.part`.
     """
 
     name: ClassVar[str]
@@ -79,9 +80,10 @@ class Scheme(ABC):
     layers: str = field(default="all", kw_only=True, metadata={"accepts": LAYERS})
     channels: str = field(default="all", kw_only=True, metadata={"accepts": CHANNELS})
     blend: float = field(default=1, kw_only=True, metadata={"accepts": "from 0 (native scores) to 1 (the rule's)"})
+    shares: str = field(default="all", kw_only=True, metadata={"accepts": SHARES})
 
     def __post_init__(self) -> None:
-        for option in ("layers", "channels"):  # 3 and "0-3,5" are other ways to write "3" and "0-3+5"
+        for option in ("layers", "channels", "shares"):  # 3 and "0-3,5" are other ways to write "3" and "0-3+5"
             object.__setattr__(self, option, str(getattr(self, option)).replace(" ", "").replace(",", "+"))
         self.require("scope", self.scope in get_args(Scope), f"one of {', '.join(get_args(Scope))}")
         known = self.image_attention in get_args(Attention) or _sigma(self.image_attention) is not None
@@ -90,6 +92,9 @@ class Scheme(ABC):
         self.require("layers", read_layers(self.layers) is not None, LAYERS)
         self.require("channels", read_channels(self.channels) is not None, CHANNELS)
         self.require("blend", is_number(self.blend, 0) and self.blend <= 1, "a number from 0 to 1")
+        self.require("shares", read_shares(self.shares) is not None, SHARES)
+        if self.shares != "all" and (both := {"layers", "channels", "blend"} & set(self.options)):
+            raise SchemeError(f"shares say for each layer, head and rotary pair how much; leave out {min(both)}")
 
     def require(self, option: str, valid: bool, accepted: str) -> None:
         """Raise SchemeError, naming what is ``accepted``, where the value of ``option`` is not ``valid``."""
@@ -116,16 +121,16 @@ class Scheme(ABC):
 
     @property
     def part(self) -> Part:
-        """The options ``pairs``, ``layers``, ``channels`` and ``blend``, read."""
-        layers, channels = read_layers(self.layers), read_channels(self.channels)
-        if layers is None or channels is None:
+        """The options ``pairs``, ``layers``, ``channels``, ``blend`` and ``shares``, read."""
+        layers, channels, shares = read_layers(self.layers), read_channels(self.channels), read_shares(self.shares)
+        if layers is None or channels is None or shares is None:
             raise SchemeError(f"{self} has options that cannot be read")
-        return Part(PAIRS[self.pairs], layers, channels, self.blend)
+        return Part(PAIRS[self.pairs], layers, channels, self.blend, shares)
 
     def check(self) -> None:
         """Raise SchemeError where an option has nothing to apply to, in any model."""
         effects = self.effects
-        given = [name for name in ("pairs", "layers", "channels", "blend") if name in self.options]
+        given = [name for name in ("pairs", "layers", "channels", "blend", "shares") if name in self.options]
         if effects.positions or effects.looks:
             return
         accepted = ["layers"] * (effects.mask != "native") + ["layers", "pairs", "blend"] * (effects.bias is not None)

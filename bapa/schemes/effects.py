@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor
 
 from bapa.schemes.part import EVERY, EVERYWHERE, Pair, Part
+from bapa.schemes.shares import ALL, fractions
 
 Attention = Literal["native", "ranked", "bidirectional"]
 
@@ -40,15 +41,18 @@ def placed(tokens: Tokens) -> Tensor:
 class Look:
     """An attention effect: from where the queries of some pairs of tokens look, and where their keys then stand.
 
-    ``pairs``: kinds of query and key. ``query``, ``key``: position of every token in that role, shaped as
-    :attr:`Tokens.positions`; None is where the token stands anyway. ``weight``: share of these scores in the pairs'
-    scores, the rest is native. Pairs that no look names keep their scores.
+    ``pairs``: kinds of query and key. ``layer``: the only one that looks so; None: all. ``query``, ``key``: position of
+    every token in that role, shaped as :attr:`Tokens.positions`; None is where the token stands anyway. ``weight``:
+    share of these scores in the pairs' scores, the rest is native; ``shares``: how much of that each key-value head
+    takes, or head by head each rotary pair; without any, all of it. Pairs that no look names keep their scores.
     """
 
     pairs: frozenset[Pair]
     query: Where | None = None
     key: Where | None = None
     weight: float = 1
+    layer: int | None = None
+    shares: Sequence[float] | Tensor = ()
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,8 @@ class Effects:
     @property
     def rotary(self) -> bool:
         """Whether the rotary embedding gets the rule's positions: in all pairs, and not mixed with native scores."""
-        return self.positions and not self.part.nothing and self.part.pairs == EVERY and self.part.blend == 1
+        part = self.part
+        return self.positions and not part.nothing and (part.pairs, part.blend, part.shares) == (EVERY, 1, ALL)
 
     @property
     def scores(self) -> tuple[Look, ...]:
@@ -109,10 +114,12 @@ class Effects:
         looks = (Look(EVERY, placed, placed),) if self.positions and not self.rotary else self.looks
         if part.nothing:
             return ()
+        heads: list[tuple[int | None, Sequence[float]]] = [(n, fractions(digits)) for n, digits in part.shares.layers]
         return tuple(
-            replace(look, pairs=look.pairs & part.pairs, weight=look.weight * part.blend)
+            replace(look, pairs=look.pairs & part.pairs, weight=look.weight * part.blend, layer=layer, shares=shares)
             for look in looks
             if look.pairs & part.pairs
+            for layer, shares in heads or [(None, ())]
         )
 
     @property

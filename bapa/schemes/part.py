@@ -1,4 +1,4 @@
-"""To which part of a model a rule applies: pairs of tokens, decoder layers, rotary channels, and how much of it.
+"""To which part of a model a rule applies: pairs of tokens, decoder layers, heads, rotary channels, and how much of it.
 
 ``pairs``: query-key pairs whose scores go by the rule: ``cross``, text to image and image to text, or ``text-to-image``
 only. ``layers``: decoder layers, counted from 0, or from the end, -1 the last. ``blend``: the rule's share in mixed
@@ -6,8 +6,11 @@ scores. ``channels``: rotary pairs, by number within their axis (M-RoPE: within 
 wavelength in lengths of the image: its tokens, under M-RoPE max(rows, columns). ``wave<0.75x`` are pairs that turn once
 in less than 0.75 image lengths, ``1x-4x`` those between. The rest keeps the model's own positions.
 
-``layers`` and ``channels`` change only the rotary embedding, so any attention will do; ``pairs`` and ``blend`` need
-``sdpa`` or ``eager``. Lists are joined by ``+``, or by commas: ``layers=0-5+-1`` and ``layers=0-5,-1`` are the same.
+``shares`` says it head by head, see :mod:`bapa.schemes.shares`.
+
+``layers`` and ``channels`` change only the rotary embedding, so any attention will do; ``pairs``, ``blend`` and
+``shares`` need ``sdpa`` or ``eager``. Lists are joined by ``+``, or by commas: ``layers=0-5+-1`` and ``layers=0-5,-1``
+are the same.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from functools import cache
 from typing import Literal
 
 from torch import Tensor
+
+from bapa.schemes.shares import ALL, Shares
 
 Kind = Literal["text", "image"]
 Pair = tuple[Kind, Kind]  # of a query and the key it looks at
@@ -122,17 +127,18 @@ def read_channels(text: str) -> Channels | None:
 
 @dataclass(frozen=True)
 class Part:
-    """The four options, read. ``blend``: share of the rule in scores that are mixed with native ones."""
+    """The five options, read. ``blend``: share of the rule in scores that are mixed with native ones."""
 
     pairs: frozenset[Pair] = EVERY
     layers: Layers = Layers(((0, -1),))
     channels: Channels = Channels(waves=((0.0, math.inf),))
     blend: float = 1
+    shares: Shares = ALL
 
     @property
     def nothing(self) -> bool:
         """Whether the rule applies nowhere."""
-        return not self.pairs or not self.layers.ranges or self.channels.none or self.blend == 0
+        return not self.pairs or not self.layers.ranges or self.channels.none or self.blend == 0 or self.shares.nothing
 
 
 EVERYWHERE = Part()

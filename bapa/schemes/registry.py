@@ -63,7 +63,7 @@ def make(name: str, **options: object) -> Scheme:
 
 
 NATIVE = make("native")  # what a model runs under that nothing was done to
-LISTS = ("layers", "channels")  # options whose values may hold commas
+LISTS = ("layers", "channels", "shares")  # options whose values may hold commas
 
 
 def parse(text: str | Scheme) -> Scheme:

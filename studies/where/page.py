@@ -2,8 +2,8 @@
 
 The record, by model: ``search``, the choice under a promise with what fresh items say of it and of other rules
 (``fresh``, a frontier; ``hits``, the range of their rate; ``rates``, right answers by task; ``changes`` against
-native); ``maps``, the shared position in one part of the model at a time; ``rules``, every rule on models that were
-skewed on purpose; ``left``, what is left of the row in the hidden states;
+native); ``fit``, the same of rules with fitted shares; ``maps``, the shared position in one part of the model at a
+time; ``rules``, every rule on models that were skewed on purpose; ``left``, what is left of the row in hidden states;
 ``tuned``, what a short tuning restores; ``point``, how models that write boxes point.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bapa.calibrate.frontier import Point, read
+from bapa.schemes import parse
 from bapa.stats.text import p_value, percent, signed
 from studies.study import Blocks, Study, missing, table
 from studies.text import bounded, share
@@ -24,6 +25,7 @@ WANTED = ["places-1", *(f"places-{skew}-{seed}" for skew in ("bottom", "top", "u
 SKEWED = ["bottom-1", "top-1", "center-1"]
 GOALS = ((0.25, 0.95), (0.5, 0.9))  # share of native's range at most, share of its places at least
 UNEVEN = 0.05  # AUC range natively
+FITTED = "fitted, "
 
 
 def blocks(record: dict[str, Any]) -> Blocks:
@@ -35,6 +37,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "goal": goal(search) + missing(WANTED, list(search)),
             "search": searched(search),
             "frontier": frontier(search),
+            "fit": fits(record.get("fit", {})),
             "maps": parts(maps) + missing(WANTED[:1], list(maps)),
             "rules": every(rules) + missing(SKEWED, list(rules)),
             "left": remaining(left),
@@ -179,6 +182,44 @@ def frontier(search: Mapping[str, Any]) -> str:
         "order",
     ]
     return table([*head, "rows kept", "order kept"], rows)
+
+
+def fits(found: Mapping[str, Any]) -> str:
+    """Rules with fitted shares on fresh items, each model's with native's and the paper's."""
+    rows = []
+    for model, its in _ordered(found):
+        points = {one.candidate: one for one in read(its["fresh"]).points}
+        for rule, one in points.items():
+            name = f"{FITTED}`{parse(rule).name}{_distance(rule)}`" if "shares" in rule else f"`{rule}`"
+            change = its["changes"].get(rule, {}).get("auc_range")
+            rows.append(
+                [
+                    model,
+                    f"**{name}**" if rule == its["chosen"] else name,
+                    bounded(one.range),
+                    "" if change is None or change["p"] is None else p_value(change["p"]),
+                    bounded(its["hits"][rule]),
+                    bounded(one.worst),
+                    *(bounded(one.kept[task]) for task in TASKS),
+                    _reached(points, its, rule),
+                ]
+            )
+    head = ["model", "rule", "AUC range", "p against native", "hits range", "worst cell", "rows kept", "order kept"]
+    return table([*head, "goal"], rows)
+
+
+def _distance(rule: str) -> str:
+    return "".join(f":distance={value}" for name, value in parse(rule).options.items() if name == "distance")
+
+
+def _reached(points: Mapping[str, Point], found: Mapping[str, Any], rule: str) -> str:
+    """Which of the goals a rule meets on fresh items, intervals aside."""
+    if rule == "native" or (points["native"].range["value"] or 0.0) < UNEVEN:
+        return ""
+    met = [
+        f"a {word}" for word, goal in (("quarter", GOALS[0]), ("half", GOALS[1])) if _meets(points, found, rule, *goal)
+    ]
+    return met[0] if met else "no"
 
 
 def parts(maps: Mapping[str, Any]) -> str:

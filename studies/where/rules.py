@@ -23,9 +23,13 @@ LEADS = ("native", "bapa", SHARED, CHANNELS, BLEND)  # looked at closely
 EVERY = tuple(dict.fromkeys([*NAMED, SHARED, *OLD, BEST, CHANNELS]))  # asked of every model
 
 
-def one_at_a_time(layers: int, pairs: int) -> dict[str, str]:
-    """Where the shared position is switched on, and the rule: one layer, one rotary pair, one kind of token pairs."""
+def one_at_a_time(layers: int, pairs: int, heads: int) -> dict[str, str]:
+    """Where the shared position is switched on, and the rule: one layer, one head of a layer, one rotary pair, one kind
+    of token pairs.
+    """
     found = {f"layer {n}": f"{SHARED},layers={n}" for n in range(layers)}
+    one = ["0" * n + "f" + "0" * (heads - n - 1) for n in range(heads)]
+    found |= {f"layer {n}, head {h}": f"{SHARED},shares={n}:{one[h]}" for n in range(layers) for h in range(heads)}
     found |= {f"rotary pair {n}": f"{SHARED},channels={n}" for n in range(pairs)}
     kinds = ("text-to-image", "cross", "all")
     found |= {f"pairs: {kind}": f"{SHARED},pairs={kind}" for kind in kinds}

@@ -1,7 +1,8 @@
 """Asks models that know rows and reading order where evenness sits and where the sense of place; every step resumes.
 
-Six parts. ``search``: the rule under a promise, judged on fresh items beside rules that were picked by hand on items
-of no probe here. ``maps``: the shared position in one layer, one rotary pair, one kind of token pairs at a time.
+Seven parts. ``search``: the rule under a promise, judged on fresh items beside rules that were picked by hand on items
+of no probe here. ``fit``: rules whose shares by head and rotary pair are fitted on the items that pick in the search,
+on the same fresh items. ``maps``: the shared position in one layer, one rotary pair, one kind of token pairs at a time.
 ``rules``: every rule on models that were skewed on purpose, with what it costs in time. ``left``: what a linear probe
 still reads of the row from the hidden states. ``tuned``: what 200 steps of tuning under a rule restore. ``point``: what
 rules cost a model that writes boxes; only where it is asked for, as the other models write none.
@@ -25,6 +26,7 @@ from bapa.attach import balanced
 from bapa.calibrate import calibrate
 from bapa.calibrate.frontier import Frontier, Point, point
 from bapa.calibrate.kept import kept
+from bapa.calibrate.session import part
 from bapa.checkpoints import Loaded, load
 from bapa.families.anatomy import find
 from bapa.inference.backend import fitting_plan, prompts_of
@@ -33,6 +35,7 @@ from bapa.measure import Run, measure
 from bapa.probe import Design, Probe, build
 from bapa.stats import Settings
 from studies.study import slug
+from studies.where import fitted
 from studies.where.left import left
 from studies.where.page import STUDY
 from studies.where.picture import draw
@@ -46,19 +49,20 @@ FRESH, SCANNED, SKEWED = 40, 8, 16
 TASKS = ("where", "order")
 SHOWN = 2  # rules of the search's own frontier that fresh items judge
 SETTINGS = Settings(resamples=1000)
-PARTS = ("search", "maps", "rules", "left", "tuned", "point")
+PARTS = ("search", "fit", "maps", "rules", "left", "tuned", "point")
 
 
 def run(
     models: Annotated[list[str], typer.Argument(help="reference:NAME, or folders called places-SKEW-SEED.")],
-    part: Annotated[
-        list[str] | None, typer.Option(help=f"Only these: {', '.join(PARTS)}; repeatable. [default: all but point]")
+    parts: Annotated[
+        list[str] | None,
+        typer.Option("--part", help=f"Only these: {', '.join(PARTS)}; repeatable. [default: all but point]"),
     ] = None,
     work: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path("build/where"),
 ) -> None:
     """Ask MODELS where evenness sits and where the sense of place, and keep it in the record."""
     for name in models:
-        for one in part or PARTS[:-1]:
+        for one in parts or PARTS[:-1]:
             found = _DO[one](load(name), work, work / slug(name))
             record = STUDY.record()  # read late: another process may have kept its models meanwhile
             record.setdefault(one, {})[slug(name)] = found
@@ -100,10 +104,37 @@ def search(model: Loaded, work: Path, folder: Path) -> dict[str, Any]:
     }
 
 
+def fit(model: Loaded, work: Path, folder: Path) -> dict[str, Any]:
+    """Rules with fitted shares, and what the fresh items of the search say of them."""
+    picking = {"match": build("digits", work / "probe", Design(items=POOL, seed=SEED))}
+    picking |= {
+        task: build("digits", work / task, _design(task, GUARDED, SEED + 1 + n)) for n, task in enumerate(TASKS)
+    }
+    first = {task: part(probe, 0, PICKING) for task, probe in picking.items()}
+    found = fitted.fit(
+        model,
+        first,
+        lambda rules: asked(model, probes(work, FRESH, SEED + 50), rules, folder / "fit-fresh"),
+        of_rule,
+        folder,
+        items=PICKING,
+        keep=KEEP,
+        settings=SETTINGS,
+    )
+    runs = found.pop("runs")
+    rules = list(runs["match"].bias["schemes"])
+    return {
+        **found,
+        "hits": {rule: runs["match"].bias["schemes"][rule]["overall"]["range"] for rule in rules},
+        "changes": {rule: change(runs["match"], rule) for rule in rules if rule != "native"},
+    }
+
+
 def maps(model: Loaded, work: Path, folder: Path) -> dict[str, Any]:
     """The shared position in one place at a time."""
     layers, pairs, length = _sizes(model)
-    parts = one_at_a_time(layers, pairs)
+    config: Any = model.model.config
+    parts = one_at_a_time(layers, pairs, config.get_text_config().num_key_value_heads)
     runs = asked(model, probes(work, SCANNED, SEED + 90), ["native", *dict.fromkeys(parts.values())], folder / "maps")
     told = {part: asdict(of_rule(rule, runs)) for part, rule in {"native": "native", **parts}.items()}
     return {"parts": told, "waves": [float(wave / length) for wave in _waves(model)]}
@@ -188,6 +219,7 @@ def _sizes(model: Loaded) -> tuple[int, int, int]:
 
 _DO = {
     "search": search,
+    "fit": fit,
     "maps": maps,
     "rules": rules,
     "left": lambda model, work, _: left(model, work),

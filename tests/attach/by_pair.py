@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -35,12 +35,13 @@ SIX = ("llava", "idefics3", "mistral3", "llava_onevision", *AXES)
 class Pairwise:
     """One layer's scores. ``share``: (tokens, tokens), of the rule in each score; ``further``: (pairs, tokens, tokens),
     how much farther apart query and key stand under it; ``added``: (tokens, tokens), on top of everything, -inf of the
-    mask included.
+    mask included. ``taken``: (heads or 1, pairs or 1), how much of that share each rotary pair of a head takes.
     """
 
     share: Tensor
     further: Tensor
     added: Tensor
+    taken: Tensor = field(default_factory=lambda: torch.ones(1, 1))
 
     def scores(self, query: Tensor, key: Tensor, frequency: Tensor, scaling: float) -> Tensor:
         """``query``, ``key``: (heads, tokens, channels) of one row; scores (heads, tokens, tokens)."""
@@ -48,9 +49,10 @@ class Pairwise:
         q, k = (torch.complex(part[..., :half].double(), part[..., half : 2 * half].double()) for part in (query, key))
         turn = torch.polar(torch.ones(()).double(), frequency.double()[:, None, None] * self.further.double())
         rest = query[..., 2 * half :].double() @ key[..., 2 * half :].double().mT
-        own = torch.einsum("hid,hjd->hij", q, k.conj()).real + rest
-        ruled = torch.einsum("hid,hjd,dij->hij", q, k.conj(), turn).real + rest
-        return ((1 - self.share) * own + self.share * ruled) * scaling + self.added
+        own = torch.einsum("hid,hjd->hdij", q, k.conj())
+        share = self.share * self.taken.double()[..., None, None]
+        mixed = ((1 - share) * own.real + share * (own * turn).real).sum(1) + rest
+        return mixed * scaling + self.added
 
 
 @contextmanager
@@ -130,10 +132,12 @@ def expected(
     blend: float = 1,
     numbers: tuple[int, ...] = tuple(range(8)),
     waves: Any = None,
+    shares: dict[int, list[list[float]]] | None = None,
 ) -> Tensor:
     """Logits of a tiny model under ``rule`` in a part of it, from native queries and keys.
 
     ``numbers``: of pairs within their axis; ``waves``: a function of wavelength and image length, in place of them.
+    ``shares``: by layer, for each key-value head what its rotary pairs take, in place of ``layers``.
     """
     family = FAMILIES[name]
     model, inputs = family.build(), family.inputs(words)
@@ -159,5 +163,11 @@ def expected(
     asks, seen = image[:, None], image[None]
     here = {"all": torch.ones_like(asks & seen), "cross": asks != seen, "text-to-image": ~asks & seen}[pairs]
     told = Pairwise(blend * here.double(), further, causal(length))
-    with written_out(model, dict.fromkeys(layers, told)):
+    text = model.config.get_text_config()
+    groups = text.num_attention_heads // text.num_key_value_heads
+    by_layer = {
+        layer: replace(told, taken=torch.tensor(taken).repeat_interleave(groups, 0))
+        for layer, taken in (shares or {}).items()
+    }
+    with written_out(model, by_layer or dict.fromkeys(layers, told)):
         return logits(model, {**inputs, "use_cache": False})

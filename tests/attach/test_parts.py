@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 import bapa
-from bapa.attach import looks, rotary, runs
+from bapa.attach import looks, rotary, runs, turning
 from bapa.errors import ModelError, SchemeError
 from bapa.schemes import parse
 from bapa.schemes.part import Channels
@@ -34,6 +35,14 @@ PARTS: dict[str, dict[str, Any]] = {
         "layers": (0,),
         "numbers": (0, 1),
         "blend": 0.6,
+    },
+}
+PARTS |= {
+    "shares=0:f0": {"shares": {0: [[1.0], [0.0]]}},
+    "shares=1:3a+0:0c": {"shares": {1: [[3 / 15], [10 / 15]], 0: [[0.0], [12 / 15]]}},
+    "pairs=cross,shares=1:0f3c5a7900e10d2b": {
+        "pairs": "cross",
+        "shares": {1: [[n / 15 for n in (0, 15, 3, 12, 5, 10, 7, 9)], [n / 15 for n in (0, 0, 14, 1, 0, 13, 2, 11)]]},
     },
 }
 RULES = ["bapa", "calibrated:distance=0.6x,delta=0.25", "reverse"]
@@ -64,7 +73,7 @@ def test_of_other_rules(name: str, rule: str, part: str, told: dict[str, Any]) -
     close(found(name, rule, part), expected(name, rule, **told))
 
 
-@pytest.mark.parametrize("part", ["layers=none", "blend=0", "channels=none", "pairs=cross,blend=0"])
+@pytest.mark.parametrize("part", ["layers=none", "blend=0", "channels=none", "pairs=cross,blend=0", "shares=0:00"])
 @pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
 def test_nothing_is_native_bit_for_bit(name: str, part: str) -> None:
     family = FAMILIES[name]
@@ -77,7 +86,9 @@ def test_nothing_is_native_bit_for_bit(name: str, part: str) -> None:
     assert str(bapa.scheme_of(model)) == str(parse(f"bapa:{part}"))
 
 
-@pytest.mark.parametrize("part", ["layers=0-1", "channels=0-7", "channels=wave>0x", "blend=1,pairs=all", "layers=0--1"])
+@pytest.mark.parametrize(
+    "part", ["layers=0-1", "channels=0-7", "channels=wave>0x", "blend=1,pairs=all", "layers=0--1", "shares=0:ff+1:ff"]
+)
 def test_everything_is_the_rule(part: str) -> None:
     if part == "channels=0-7":
         same(found("llava", "bapa", part), found("llava", "bapa", "blend=1"))
@@ -94,6 +105,7 @@ LIVE = [
     "bapa:layers=1,channels=1x-100x",
     "bapa:distance=2.5,layers=0",
     "anchored:layers=1,blend=0.5,channels=0-1",
+    "calibrated:distance=0.6x,pairs=text-to-image,shares=0:0f3c5a7900e10d2b+1:70",
 ]
 
 
@@ -193,6 +205,7 @@ def test_channels_are_told_by_wavelength() -> None:
         ("bapa:layers=7", "layers=7: LlavaForConditionalGeneration has layers 0 to 1"),
         ("bapa:pairs=cross", "not for flash_attention_2"),
         ("bapa:blend=0.5", "not for flash_attention_2"),
+        ("bapa:shares=0:f0", "not for flash_attention_2"),
         ("native:image_attention=soft:0.5", "flash_attention_2 attention ignores"),
     ],
 )
@@ -214,6 +227,19 @@ def test_channels_that_a_model_lacks_are_refused() -> None:
     family = FAMILIES["llava"]
     model = bapa.balance(family.build(), "bapa:channels=3-9")
     with pytest.raises(ModelError, match="channels=9: the rotary embedding has pairs 0 to 7"):
+        logits(model, family.inputs(TWO_IMAGES))
+
+
+def test_shares_of_a_layer_that_a_model_lacks_are_refused() -> None:
+    with pytest.raises(SchemeError, match="shares name layer 2, counted from 0, and the decoder has 2"):
+        bapa.balance(FAMILIES["llava"].build(), "bapa:shares=2:f0")
+
+
+@pytest.mark.parametrize("digits", ["f", "f0f", "f" * 8])
+def test_shares_that_do_not_fit_a_layer_are_refused(digits: str) -> None:
+    family = FAMILIES["llava"]
+    model = bapa.balance(family.build(), f"bapa:shares=1:{digits}")
+    with pytest.raises(SchemeError, match="digits for a layer with 2 key-value heads of 8 rotary pairs"):
         logits(model, family.inputs(TWO_IMAGES))
 
 
@@ -259,7 +285,22 @@ def double_the_wavelength(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rotary.Rotary, "_found", longer)
 
 
+def swap_the_heads(patch: pytest.MonkeyPatch) -> None:
+    spread = turning.Turn.spread
+    patch.setattr(turning.Turn, "spread", lambda self, *given: spread(self, *given).flip(0))
+
+
+def spread_over_neighbours(patch: pytest.MonkeyPatch) -> None:
+    spread = turning.Turn.spread
+    patch.setattr(
+        turning.Turn, "spread", lambda self, *given: spread(replace(self, pairs="neighbours", place="front"), *given)
+    )
+
+
 CAUGHT = [
+    (swap_the_heads, "llava", "shares=0:f0"),
+    (spread_over_neighbours, "llava", "pairs=cross,shares=1:0f3c5a7900e10d2b"),
+    (spread_over_neighbours, "qwen2_5_vl", "pairs=cross,shares=1:0f3c5a7900e10d2b"),
     (forget_the_native_share, "llava", "pairs=text-to-image"),
     (forget_the_native_share, "llava", "blend=0.3"),
     (take_queries_for_alike, "llava", "pairs=cross"),

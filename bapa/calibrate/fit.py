@@ -1,0 +1,171 @@
+"""Shares fitted to a model: how much of a shared position each head takes, rotary pair by rotary pair.
+
+Evenness and the sense of place often sit in the same layer, and in other heads or rotary pairs. There are too many of
+these to try one after the other, so the numbers are found by gradient: right answers to the probe in every cell, and to
+the side-effect probes what the model gets right natively. No weight of the model changes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bapa.attach import attention, balanced
+from bapa.calibrate.session import Session
+from bapa.errors import SchemeError
+from bapa.families.anatomy import find
+from bapa.inference.answers import AnswerSet
+from bapa.inference.forward import fresh
+from bapa.inference.progress import progress
+from bapa.probe import Question
+from bapa.schemes import parse
+from bapa.schemes.shares import written
+
+RULES = ("bapa:", "calibrated:distance=1x,", "calibrated:distance=2x,")  # the position that is shared
+PAIRS, GUARDING = "text-to-image", 1.5  # of tokens; and the weight of the side-effect probes
+STEPS, RATE, SPARING = 120, 0.2, 0.05  # SPARING: weight of the mean share, so that what changes nothing goes to 0
+MATCHES, GUARDED = 2, 2  # batches a step of the probe, and of each side-effect probe
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One question about each of some canvases. ``inputs``: whole prompts, padded on the left. ``choices``: for each
+    row the token ids that say each choice, and which choice is right; None where the row does not count.
+    """
+
+    inputs: dict[str, Any]
+    choices: list[tuple[list[Tensor], int] | None]
+
+    def loss(self, logits: Tensor) -> Tensor:
+        """Mean cross entropy of the right choices. ``logits``: (rows, vocabulary), of the token that follows."""
+        lost = [
+            F.cross_entropy(
+                torch.stack([row[ids].logsumexp(-1) for ids in tokens])[None], row.new_tensor([right]).long()
+            )
+            for row, told in zip(logits.float(), self.choices, strict=True)
+            if told is not None
+            for tokens, right in [told]
+        ]
+        return torch.stack(lost).mean()
+
+
+def canvases(cells: int, batch_size: int, guards: int) -> float:
+    """What the fits cost, in items asked under one rule: every canvas of a step counts three times, there and back."""
+    return 3 * len(RULES) * STEPS * (MATCHES + guards * GUARDED) * batch_size / cells
+
+
+def fitted(match: Session, guards: Sequence[Session], items: int, seed: int) -> list[str]:
+    """Labels of rules whose shares were fitted on the first ``items`` items of every session.
+
+    Raises SchemeError where the model's layers do not hold their heads alike, or cannot mix scores.
+    """
+    model = match.model.model
+    asked = [list(_batches(match, items)), *(list(_batches(one, items)) for one in guards)]
+    for batches in asked[1:]:
+        with torch.no_grad():
+            batches[:] = [some for batch in batches for some in _natively_right(model, batch)]
+    return [_label(rule, _fit(model, asked, rule, seed)) for rule in RULES]
+
+
+def _batches(session: Session, items: int) -> Iterator[Batch]:
+    """Every question of a session, those of one number about the canvases of one block together."""
+    asker = session.asker(session.probe, ["native"])
+    canvases = items * session.probe.cells
+    for number in range(len(asker)):
+        block = asker.plan.block(number)[: max(canvases - number * asker.plan.batch_size, 0)]
+        if not block:
+            return
+        prepared = asker.prepare(block)
+        if isinstance(prepared, Exception):
+            raise prepared
+        seen = session.forward.see(prepared.asked)
+        for column, inputs in enumerate(session.forward.whole(seen)):
+            of = [row[column] if column < len(row) else None for row in prepared.questions]
+            yield Batch(inputs, [_told(asker.answers, question) if question else None for question in of])
+
+
+def _told(answers: AnswerSet, question: Question) -> tuple[list[Tensor], int]:
+    return answers.tokens(question.choices), question.choices.index(question.answer)
+
+
+def _natively_right(model: nn.Module, batch: Batch) -> Iterator[Batch]:
+    """The batch with the rows that are answered right as the model is; nothing where none is."""
+    logits = _logits(model, batch)
+    right = [
+        told if told and _best(row, told[0]) == told[1] else None
+        for row, told in zip(logits, batch.choices, strict=True)
+    ]
+    if any(right):
+        yield Batch(batch.inputs, right)
+
+
+def _best(row: Tensor, tokens: list[Tensor]) -> int:
+    return int(torch.stack([row[ids].logsumexp(-1) for ids in tokens]).argmax())
+
+
+def _logits(model: nn.Module, batch: Batch) -> Tensor:
+    logits: Tensor = model(**fresh(batch.inputs), logits_to_keep=1, use_cache=False).logits[:, -1]
+    return logits
+
+
+def _fit(model: nn.Module, asked: Sequence[Sequence[Batch]], rule: str, seed: int) -> Mapping[int, Tensor]:
+    """Shares by layer, (heads x rotary pairs,) each. ``asked``: batches of the probe, then of each other."""
+    layers, heads, turning = _sizes(model)
+    wanted = [torch.full((heads * turning,), -1.0, requires_grad=True) for _ in range(layers)]
+    optimizer = torch.optim.Adam(wanted, lr=RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    draws = random.Random(seed)
+    start = "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
+    whole = parse(f"{rule}pairs={PAIRS},shares={start}")
+    with balanced(model, whole), _frozen(model), progress(f"fit of {rule.strip(':,')}", STEPS) as step:
+        for _ in range(STEPS):
+            shares = [one.sigmoid() for one in wanted]
+            attention.mix(model, shares)
+            loss = SPARING * torch.cat(shares).mean()
+            for number, batches in enumerate(asked):
+                count = GUARDED if number else MATCHES
+                some = draws.sample(batches, min(count, len(batches)))
+                lost = [batch.loss(_logits(model, batch)) for batch in some]
+                loss = loss + (GUARDING if number else 1.0) * torch.stack(lost).mean().cpu()
+            for one, gradient in zip(wanted, torch.autograd.grad(loss, wanted), strict=True):
+                one.grad = gradient
+            optimizer.step()
+            schedule.step()
+            step()
+    return {layer: one.detach().sigmoid() for layer, one in enumerate(wanted)}
+
+
+def _sizes(model: nn.Module) -> tuple[int, int, int]:
+    """Decoder layers, key-value heads of each, rotary pairs of a head."""
+    anatomy = find(model)
+    text = anatomy.model.config.get_text_config()
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    frequencies = getattr(anatomy.rotaries[0], "inv_freq", None)
+    if frequencies is None:
+        raise SchemeError(f"{type(anatomy.model).__name__} does not say how many rotary pairs its heads have")
+    return len(anatomy.layers), int(heads), len(frequencies)
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Let no parameter want a gradient for a while: what is fitted lies outside the model."""
+    wanting = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in wanting:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in wanting:
+            parameter.requires_grad_(True)
+
+
+def _label(rule: str, shares: Mapping[int, Tensor]) -> str:
+    digits = written({layer: row.tolist() for layer, row in shares.items()})
+    return parse(f"{rule}pairs={PAIRS},shares={digits}").label if digits else "native"

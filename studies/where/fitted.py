@@ -1,0 +1,45 @@
+"""Rules whose shares by head and rotary pair are fitted to a model, and what fresh items say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bapa.calibrate.fit import fitted
+from bapa.calibrate.frontier import Frontier, Point
+from bapa.calibrate.promised import PromisedSearch
+from bapa.calibrate.session import Session
+from bapa.calibrate.space import NAMED
+from bapa.checkpoints import Loaded
+from bapa.measure import Run
+from bapa.probe import Probe
+from bapa.stats import Settings
+
+BATCH = 27  # canvases a forward
+
+
+def fit(
+    model: Loaded,
+    picking: Mapping[str, Probe],
+    fresh: Callable[[list[str]], dict[str, Run]],
+    of_rule: Callable[[str, dict[str, Run]], Point],
+    folder: Path,
+    *,
+    items: int,
+    keep: float,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Fits on the first ``items`` of the ``picking`` probes, of which those items pick one under the promise ``keep``;
+    what ``fresh`` items say of all of them.
+    """
+    sessions = {task: Session(model, probe, folder / "fit", BATCH) for task, probe in picking.items()}
+    match = sessions.pop("match")
+    labels = fitted(match, list(sessions.values()), items, settings.seed)
+    labels = [label for label in labels if label != NAMED[0]]
+    looking = PromisedSearch(match, sessions, items, keep, settings)
+    chosen = looking.run([*NAMED[:2], *labels], layers=1).chosen or NAMED[0]
+    rules = [*NAMED[:2], *labels]
+    runs = fresh(rules)
+    points = [of_rule(rule, runs) for rule in rules]
+    return {"chosen": chosen, "fresh": Frontier(keep, tuple(points)).record(), "runs": runs}

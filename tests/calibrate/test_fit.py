@@ -1,0 +1,116 @@
+"""Shares fitted to a model: what is fitted lowers the loss, and the model stays what it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bapa.attach import balanced, scheme_of
+from bapa.calibrate import calibrate, fit, promise
+from bapa.calibrate.session import Session
+from bapa.checkpoints import Loaded, load
+from bapa.errors import ConfigError
+from bapa.probe import Design, build
+from bapa.schemes import parse
+from bapa.schemes.shares import read_shares, written
+
+ITEMS = 2
+
+
+@pytest.fixture(scope="module")
+def bottom() -> Loaded:
+    return load("reference:bottom")
+
+
+@pytest.fixture(scope="module")
+def matches(bottom: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Session:
+    folder = tmp_path_factory.mktemp("fit")
+    return Session(bottom, build("digits", folder / "probe", Design(items=6, seed=5)), folder / "rounds", 18)
+
+
+def loss(session: Session, rule: str) -> float:
+    model = session.model.model
+    with torch.no_grad(), balanced(model, rule):
+        each = [batch.loss(fit._logits(model, batch)) for batch in fit._batches(session, ITEMS)]
+    return float(torch.stack(each).mean())
+
+
+def test_a_fit_answers_better_and_leaves_the_model_alone(
+    bottom: Loaded, matches: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a model that a shared position evens, as it was skewed on purpose."""
+    monkeypatch.setattr(fit, "RULES", ("bapa:",))
+    monkeypatch.setattr(fit, "STEPS", 12)
+    before = {name: value.clone() for name, value in bottom.model.state_dict().items()}
+    wanting = [parameter.requires_grad for parameter in bottom.model.parameters()]
+    (label,) = fit.fitted(matches, [], ITEMS, seed=0)
+    assert parse(label).label == label
+    assert loss(matches, label) < 0.8 * loss(matches, "native"), (loss(matches, label), loss(matches, "native"))
+    assert scheme_of(bottom.model) is None
+    assert wanting == [parameter.requires_grad for parameter in bottom.model.parameters()]
+    assert all(torch.equal(value, before[name]) for name, value in bottom.model.state_dict().items())
+    assert fit.fitted(matches, [], ITEMS, seed=0) == [label], "the same seed fits the same"
+
+
+def test_gradients_are_those_of_the_shares(bottom: Loaded, matches: Session) -> None:
+    """Against the difference that a small step makes, where that difference is largest."""
+    model, batch = bottom.model, next(fit._batches(matches, ITEMS))
+    layers, heads, pairs = fit._sizes(model)
+    wanted = [torch.full((heads * pairs,), 0.4, requires_grad=True) for _ in range(layers)]
+    start = "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
+
+    def lost(shares: list[torch.Tensor]) -> torch.Tensor:
+        with balanced(model, f"bapa:shares={start}"), fit._frozen(model):
+            fit.attention.mix(model, shares)
+            return batch.loss(fit._logits(model, batch))
+
+    gradients = torch.autograd.grad(lost(wanted), wanted)
+    layer = max(range(layers), key=lambda one: float(gradients[one].abs().max()))
+    place = int(gradients[layer].abs().argmax())
+    moved = [[one.detach().clone() for one in wanted] for _ in range(2)]
+    for shares, step in zip(moved, (0.01, -0.01), strict=True):
+        shares[layer][place] += step
+    with torch.no_grad():
+        difference = (lost(moved[0]) - lost(moved[1])) / 0.02
+    assert float(gradients[layer][place]) == pytest.approx(float(difference), rel=0.05)
+
+
+def test_of_a_guard_only_what_is_natively_right_counts(bottom: Loaded, matches: Session) -> None:
+    model = bottom.model
+    batch = next(fit._batches(matches, ITEMS))  # what is there, asked in every cell: the skewed model misses some
+    with torch.no_grad():
+        (kept,) = fit._natively_right(model, batch)
+        logits = fit._logits(model, batch)
+    right = [
+        told is not None and fit._best(row, told[0]) == told[1] for row, told in zip(logits, batch.choices, strict=True)
+    ]
+    assert 0 < sum(right) < len(right)
+    assert [told is not None for told in kept.choices] == right
+
+
+def test_digits_are_read_as_they_are_written() -> None:
+    text = written({2: [0.0, 1.0, 0.34], 0: [0.0, 0.01, 0.0], 1: [0.66, 0.5, 0.0]})
+    assert text == "1:a80+2:0f5"
+    read = read_shares(text)
+    assert read is not None
+    assert read.layers == ((1, "a80"), (2, "0f5"))
+
+
+def test_what_was_fitted_is_not_fitted_again(matches: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def once(*given: object) -> list[str]:
+        asked.append(1)
+        return ["bapa:pairs=text-to-image,shares=0:f000", "native"]
+
+    monkeypatch.setattr(promise, "fitted", once)
+    found = [promise._fitted(matches, [], tmp_path, ITEMS, 0) for _ in range(2)]
+    assert found == [["bapa:pairs=text-to-image,shares=0:f000"]] * 2
+    assert len(asked) == 1
+
+
+def test_a_fit_needs_a_promise(bottom: Loaded, matches: Session, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"say what share of native .* --keep 0.9 --guard WHERE"):
+        calibrate(bottom, matches.probe, tmp_path / "out", items=4, fit=True)
