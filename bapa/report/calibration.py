@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from bapa.report import figures, frontier
 from bapa.report.calibration_figure import draw
 from bapa.report.environment import page
 from bapa.report.frontier import cost as cost
+from bapa.schemes.shares import brief
 from bapa.stats.quantities import spoken
 from bapa.stats.text import percent, points, signed, with_interval
 
@@ -29,6 +31,7 @@ def write(found: Mapping[str, Any], folder: Path) -> Path:
 
     ``found``: what ``calibration.json`` holds.
     """
+    whole, found = found, _brief(found)
     pictures = {}
     name = "frontier" if "promise" in found else "curve"
     for theme in ("light", "dark"):
@@ -42,10 +45,16 @@ def write(found: Mapping[str, Any], folder: Path) -> Path:
             figures.save(figure, part, "svg")
         pictures[theme] = base64.b64encode((folder / f"{name}-{theme}.svg").read_bytes()).decode("ascii")
     with replacing(folder / f"{name}.csv") as part:
-        part.write_text(frontier.table(found["promise"]) if "promise" in found else table(found["curve"]), "utf-8")
+        part.write_text(frontier.table(whole["promise"]) if "promise" in whole else table(whole["curve"]), "utf-8")
     with replacing(folder / "calibration.html") as part:
         part.write_text(_render(found, pictures), "utf-8")
     return folder / "calibration.html"
+
+
+def _brief(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with rules as pages show them; what was typed stays whole."""
+    short: dict[str, Any] = json.loads(brief(json.dumps({**found, "command": None}, ensure_ascii=False)))
+    return {**short, "command": found.get("command")}
 
 
 def table(curve: list[Mapping[str, Any]]) -> str:
@@ -62,6 +71,7 @@ def table(curve: list[Mapping[str, Any]]) -> str:
 
 def sentences(found: Mapping[str, Any]) -> Iterator[str]:
     """The outcome in words drawn from the figures."""
+    found = _brief(found)
     judged, chosen = found["held_out"], found["chosen"]
     items = found["config"]["probe"]["held_out"]
     promised = "promise" in found

@@ -15,6 +15,7 @@ from matplotlib.patches import FancyBboxPatch
 from bapa.report.compare import base, others
 from bapa.report.scale import DIFFERENCE, RATE, Scale
 from bapa.report.view import Map, difference_map, mapped, rate_map
+from bapa.schemes.shares import brief
 from bapa.stats.quantities import Quantity
 from bapa.stats.text import percent, signed
 
@@ -74,7 +75,7 @@ def _sheet(lines: Lines, scale: Scale, caption: str, dark: bool) -> Figure:
                 continue
             shown, note = maps[label]
             _map(ax, shown)
-            ax.set_title(label, color=ink, fontsize=9, loc="left", family="monospace")
+            ax.set_title(brief(label), color=ink, fontsize=9, loc="left", family="monospace")
             ax.text(0, -0.04, note, transform=ax.transAxes, color=soft, fontsize=8.5, va="top")
         _named(line[0], _shortened(name, size[0]), ink)
     norm = mpl.colors.Normalize(100 * scale.low, 100 * scale.high)

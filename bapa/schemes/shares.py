@@ -8,6 +8,7 @@ or head by head one for each rotary pair, in the order in which the head holds t
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,20 @@ class Shares:
 
 
 ALL = Shares()
+_LONG = re.compile(r"shares=((?:\d+:[0-9a-f]+\+?)+)")
+_SHORT = 24  # characters that a page shows in full
+
+
+def brief(text: str) -> str:
+    """``text`` with long lists of shares as their layers and a digest of the digits, which tells two lists apart."""
+
+    def cut(found: re.Match[str]) -> str:
+        if len(found[1]) <= _SHORT:
+            return found[0]
+        layers = "+".join(block.partition(":")[0] for block in found[1].split("+"))
+        return f"shares={layers}:…{hashlib.sha256(found[1].encode()).hexdigest()[:4]}"
+
+    return _LONG.sub(cut, text)
 
 
 @cache

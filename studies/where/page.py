@@ -44,12 +44,14 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "tuned": restored(tuned),
             "point": pointing(record.get("point", {})),
         },
-        "docs/calibration.md": {"even and knowing": headline(search)},
+        "docs/calibration.md": {"even and knowing": headline(search, record.get("fit", {}))},
     }
 
 
-def headline(search: Mapping[str, Any]) -> str:
-    """What came out, a row for each model, the most uneven first: native, the paper's, the choice, a fixed rule."""
+def headline(search: Mapping[str, Any], fit: Mapping[str, Any]) -> str:
+    """What came out, a row for each model, the most uneven first: native, the paper's, the choice, a fixed rule, what
+    the picking items choose of fitted ones.
+    """
     rows = []
     for model, found in _ordered(search):
         points = {one.candidate: one for one in read(found["fresh"]).points}
@@ -62,10 +64,25 @@ def headline(search: Mapping[str, Any]) -> str:
                 f"`{chosen}`",
                 "" if chosen == "native" else _told(points[chosen], found),
                 _told(points[BLEND], found),
+                _fitted(fit.get(model)),
             ]
         )
-    head = ["model", "AUC range natively", "`bapa`", "picked by `--keep 0.9`", "the picked rule", f"`{BLEND}`"]
+    head = [
+        "model",
+        "AUC range natively",
+        "`bapa`",
+        "picked by `--keep 0.9`",
+        "the picked rule",
+        f"`{BLEND}`",
+        "`--fit`",
+    ]
     return table(head, rows)
+
+
+def _fitted(found: Mapping[str, Any] | None) -> str:
+    if found is None or found["chosen"] == "native":
+        return "" if found is None else "`native`"
+    return _told(next(one for one in read(found["fresh"]).points if one.candidate == found["chosen"]), found)
 
 
 def _told(one: Point, found: Mapping[str, Any]) -> str:

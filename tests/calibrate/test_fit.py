@@ -14,7 +14,7 @@ from bapa.checkpoints import Loaded, load
 from bapa.errors import ConfigError
 from bapa.probe import Design, build
 from bapa.schemes import parse
-from bapa.schemes.shares import read_shares, written
+from bapa.schemes.shares import brief, read_shares, written
 
 ITEMS = 2
 
@@ -96,6 +96,17 @@ def test_digits_are_read_as_they_are_written() -> None:
     read = read_shares(text)
     assert read is not None
     assert read.layers == ((1, "a80"), (2, "0f5"))
+
+
+def test_pages_show_long_shares_by_layers_and_a_digest() -> None:
+    long, other = (
+        "bapa:shares=0:0123456789abcdef+12:fedcba9876543210",
+        "bapa:shares=0:0123456789abcdee+12:fedcba9876543210",
+    )
+    assert brief(long).startswith("bapa:shares=0+12:…")
+    assert brief(long) != brief(other)
+    assert brief(f"{long},distance=2") == f"{brief(long)},distance=2"
+    assert brief("bapa:shares=0:0f00") == "bapa:shares=0:0f00"
 
 
 def test_what_was_fitted_is_not_fitted_again(matches: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

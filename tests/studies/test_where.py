@@ -57,16 +57,16 @@ def test_the_headline_holds_native_the_papers_rule_the_choice_and_a_fixed_one() 
         at("cmpc", 0.04, 0.95, 0.97, 0.98),
         at(BLEND, 0.05, 0.9, 0.9, 0.9),
     )
-    told = page.headline(search(*points, chosen="cmpc"))
+    told = page.headline(search(*points, chosen="cmpc"), search(*points, chosen="bapa"))
     assert "8.0" in told
     assert "0.0; kept 34 and 50" in told
     assert "`cmpc` | 4.0; kept 97 and 98" in told
-    assert told.endswith("5.0; kept 90 and 90 |")
+    assert told.endswith("5.0; kept 90 and 90 | 0.0; kept 34 and 50 |")
 
 
 def test_where_native_stays_the_headline_repeats_nothing() -> None:
     points = (NATIVE, at("bapa", 0.0, 0.95, 0.34, 0.5), at(BLEND, 0.05, 0.9, 0.9, 0.9))
-    assert "`native` |  |" in page.headline(search(*points, chosen="native"))
+    assert "`native` |  |" in page.headline(search(*points, chosen="native"), {})
 
 
 def test_a_model_that_is_nearly_even_natively_proves_nothing() -> None:
