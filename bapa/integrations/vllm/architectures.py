@@ -19,6 +19,7 @@ ARCHITECTURES = {
     "Glm4vForConditionalGeneration": 3,
     "Glm4vMoeForConditionalGeneration": 3,
     "GlmOcrForConditionalGeneration": 3,
+    "MiniCPMV4_6ForConditionalGeneration": 3,
     "PaddleOCRVLForConditionalGeneration": 3,
     "Qwen2VLForConditionalGeneration": 3,
     "Qwen2_5_VLForConditionalGeneration": 3,
