@@ -26,10 +26,10 @@ from bapa.inference.answers import AnswerSet
 from bapa.inference.forward import fresh
 from bapa.inference.progress import progress
 from bapa.probe import Question
-from bapa.schemes import parse
+from bapa.schemes import Scheme, make, parse
 from bapa.schemes.shares import written
 
-RULES = ("bapa:", "calibrated:distance=1x,", "calibrated:distance=2x,")  # the position that is shared
+RULES = ("bapa", "calibrated:distance=1x", "calibrated:distance=2x")  # the position that is shared
 PAIRS, GUARDING = "text-to-image", 2.0  # of tokens; and the weight of the side-effect probes
 STEPS, RATE, SPARING = 100, 0.2, 0.05  # SPARING: weight of the mean share, so that what changes nothing goes to 0
 MATCHES, GUARDED = 2, 2  # batches a step of the probe, and of each side-effect probe
@@ -71,6 +71,7 @@ def fitted(match: Session, guards: Sequence[Session], items: int, seed: int) -> 
     for batches in asked[1:]:
         with torch.no_grad():
             batches[:] = [some for batch in batches for some in _natively_right(model, batch)]
+    asked = [batches for batches in asked if batches]
     return [_label(rule, _fit(model, asked, rule, seed)) for rule in RULES]
 
 
@@ -128,8 +129,7 @@ def _fit(model: nn.Module, asked: Sequence[Sequence[Batch]], rule: str, seed: in
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     draws = random.Random(seed)
     start = "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
-    whole = parse(f"{rule}pairs={PAIRS},shares={start}")
-    with balanced(model, whole), _frozen(model), progress(f"fit of {rule.strip(':,')}", STEPS) as step:
+    with balanced(model, _shared(rule, start)), _frozen(model), progress(f"fit of {rule}", STEPS) as step:
         for _ in range(STEPS):
             shares = [one.sigmoid() for one in wanted]
             attention.mix(model, shares)
@@ -173,4 +173,10 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 
 def _label(rule: str, shares: Mapping[int, Tensor]) -> str:
     digits = written({layer: row.tolist() for layer, row in shares.items()})
-    return parse(f"{rule}pairs={PAIRS},shares={digits}").label if digits else "native"
+    return _shared(rule, digits).label if digits else "native"
+
+
+def _shared(rule: str, shares: str) -> Scheme:
+    """``rule`` in the scores of :data:`PAIRS`, as far as ``shares`` say."""
+    whole = parse(rule)
+    return make(whole.name, **{**whole.options, "pairs": PAIRS, "shares": shares})

@@ -7,7 +7,7 @@ wavelength in lengths of the image: its tokens, under M-RoPE max(rows, columns).
 in less than 0.75 image lengths, ``1x-4x`` those between. The rest keeps the model's own positions.
 
 ``shares`` says it head by head, a digit for each: ``0:0f00`` is layer 0, whose second of four key-value heads takes the
-rule whole, or head by head a digit for each rotary pair (:mod:`bapa.schemes.shares`).
+rule whole, or head by head a digit for each rotary pair.
 
 ``layers`` and ``channels`` change only the rotary embedding, so any attention will do; ``pairs``, ``blend`` and
 ``shares`` need ``sdpa`` or ``eager``. Lists are joined by ``+``, or by commas: ``layers=0-5+-1`` and ``layers=0-5,-1``

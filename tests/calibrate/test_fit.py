@@ -41,7 +41,7 @@ def test_a_fit_answers_better_and_leaves_the_model_alone(
     bottom: Loaded, matches: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a model that a shared position evens, as it was skewed on purpose."""
-    monkeypatch.setattr(fit, "RULES", ("bapa:",))
+    monkeypatch.setattr(fit, "RULES", ("bapa",))
     monkeypatch.setattr(fit, "STEPS", 12)
     before = {name: value.clone() for name, value in bottom.model.state_dict().items()}
     wanting = [parameter.requires_grad for parameter in bottom.model.parameters()]
