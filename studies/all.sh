@@ -20,7 +20,8 @@ for name in bottom top center; do python -m studies.where run reference:$name --
 for skew in bottom top uniform; do for seed in 1 2 3; do python -m studies.reference train --tasks places --skew $skew --seed $seed --out build/places/places-$skew-$seed --work build/reference/stages; done; done
 python -m studies.where run build/places/places-top-3 --part maps
 python -m studies.where run build/places/places-bottom-2 build/places/places-bottom-3 build/places/places-top-2 build/places/places-top-3 --part search
-python -m studies.where run build/places/places-top-1 build/places/places-top-2 build/places/places-top-3 build/places/places-bottom-2 --part fit
+python -m studies.reference train --tasks places --skew center --seed 1 --out build/places/places-center-1 --work build/reference/stages
+python -m studies.where run build/places/places-top-1 build/places/places-top-2 build/places/places-top-3 build/places/places-bottom-2 build/places/places-center-1 --part fit
 python -m studies.reference train --tasks point --out build/point/point-1
 python -m studies.where run build/point/point-1 --part point
 python -m studies.where write
