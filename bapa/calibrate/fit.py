@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,9 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bapa.attach import attention, balanced
+from bapa.calibrate.candidates import NATIVE
 from bapa.calibrate.session import Session
 from bapa.errors import SchemeError
 from bapa.families.anatomy import find
+from bapa.files import read_json, write_json
 from bapa.inference.answers import AnswerSet
 from bapa.inference.forward import fresh
 from bapa.inference.progress import progress
@@ -61,18 +64,32 @@ def canvases(cells: int, batch_size: int, guards: int) -> float:
     return 3 * len(RULES) * STEPS * (MATCHES + guards * GUARDED) * batch_size / cells
 
 
-def fitted(match: Session, guards: Sequence[Session], items: int, seed: int) -> list[str]:
-    """Labels of rules whose shares were fitted on the first ``items`` items of every session.
+def fitted(match: Session, guards: Sequence[Session], items: int, seed: int, kept: Path) -> list[str]:
+    """Labels of rules whose shares were fitted on the first ``items`` items of every session; each is written into the
+    file ``kept`` as it ends, and what is there is not fitted again.
 
     Raises SchemeError where the model's layers do not hold their heads alike, or cannot mix scores.
     """
-    model = match.model.model
-    asked = [list(_batches(match, items)), *(list(_batches(one, items)) for one in guards)]
-    for batches in asked[1:]:
-        with torch.no_grad():
-            batches[:] = [some for batch in batches for some in _natively_right(model, batch)]
-    asked = [batches for batches in asked if batches]
-    return [_label(rule, _fit(model, asked, rule, seed)) for rule in RULES]
+    done: dict[str, str] = read_json(kept) if kept.is_file() else {}
+    missing = [rule for rule in RULES if rule not in done]
+    asked = _asked(match, guards, items) if missing else []
+    for rule in missing:
+        try:
+            done[rule] = _label(rule, _fit(match.model.model, asked, rule, seed))
+        except SchemeError as error:
+            raise SchemeError(f"no shares can be fitted to {match.model.name}, so leave out --fit: {error}") from error
+        write_json(kept, done)
+    return [done[rule] for rule in RULES if done[rule] != NATIVE]
+
+
+def _asked(match: Session, guards: Sequence[Session], items: int) -> list[list[Batch]]:
+    """Batches of the probe, then of each side-effect probe what the model gets right natively."""
+    asked = [list(_batches(match, items))]
+    with torch.no_grad():
+        for one in guards:
+            batches = [right for batch in _batches(one, items) for right in _natively_right(match.model.model, batch)]
+            asked += [batches] if batches else []
+    return asked
 
 
 def _batches(session: Session, items: int) -> Iterator[Batch]:
@@ -173,7 +190,7 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 
 def _label(rule: str, shares: Mapping[int, Tensor]) -> str:
     digits = written({layer: row.tolist() for layer, row in shares.items()})
-    return _shared(rule, digits).label if digits else "native"
+    return _shared(rule, digits).label if digits else NATIVE
 
 
 def _shared(rule: str, shares: str) -> Scheme:

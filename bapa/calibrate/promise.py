@@ -79,7 +79,7 @@ def search(
         told = replace(told, seconds=told.seconds + fitting)
     tell(told)
     if fit:
-        candidates += _fitted(match, list(telling.values()), folder, items, settings.seed)
+        candidates += fitted(match, list(telling.values()), items, settings.seed, folder / "fitted.json")
     looking = PromisedSearch(match, telling, items, keep, settings)
     frontier = looking.run(candidates, _layers(model))
     silent = tuple(task for task in sessions if task not in telling)
@@ -149,14 +149,6 @@ def _runs(model: Loaded, rule: str) -> str | None:
             return None
     except (SchemeError, UnsupportedModelError) as error:
         return str(error)
-
-
-def _fitted(match: Session, guards: Sequence[Session], folder: Path, items: int, seed: int) -> list[str]:
-    """Rules with fitted shares; fitted once, as what is on disk is not fitted again."""
-    kept = folder / "fitted.json"
-    if not kept.is_file():
-        write_json(kept, {"fitted": fitted(match, guards, items, seed)})
-    return [str(label) for label in read_json(kept)["fitted"] if label != NAMED[0]]
 
 
 def _name(guards: Sequence[Probe], number: int) -> str:

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from bapa.attach import balanced, scheme_of
-from bapa.calibrate import calibrate, fit, promise
+from bapa.calibrate import calibrate, fit
 from bapa.calibrate.session import Session
 from bapa.checkpoints import Loaded, load
-from bapa.errors import ConfigError
+from bapa.errors import ConfigError, SchemeError
 from bapa.probe import Design, build
 from bapa.schemes import parse
 from bapa.schemes.shares import brief, read_shares, written
@@ -38,20 +38,20 @@ def loss(session: Session, rule: str) -> float:
 
 
 def test_a_fit_answers_better_and_leaves_the_model_alone(
-    bottom: Loaded, matches: Session, monkeypatch: pytest.MonkeyPatch
+    bottom: Loaded, matches: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a model that a shared position evens, as it was skewed on purpose."""
     monkeypatch.setattr(fit, "RULES", ("bapa",))
     monkeypatch.setattr(fit, "STEPS", 12)
     before = {name: value.clone() for name, value in bottom.model.state_dict().items()}
     wanting = [parameter.requires_grad for parameter in bottom.model.parameters()]
-    (label,) = fit.fitted(matches, [], ITEMS, seed=0)
+    (label,) = fit.fitted(matches, [], ITEMS, 0, tmp_path / "one.json")
     assert parse(label).label == label
     assert loss(matches, label) < 0.8 * loss(matches, "native"), (loss(matches, label), loss(matches, "native"))
     assert scheme_of(bottom.model) is None
     assert wanting == [parameter.requires_grad for parameter in bottom.model.parameters()]
     assert all(torch.equal(value, before[name]) for name, value in bottom.model.state_dict().items())
-    assert fit.fitted(matches, [], ITEMS, seed=0) == [label], "the same seed fits the same"
+    assert fit.fitted(matches, [], ITEMS, 0, tmp_path / "two.json") == [label], "the same seed fits the same"
 
 
 def test_gradients_are_those_of_the_shares(bottom: Loaded, matches: Session) -> None:
@@ -109,17 +109,32 @@ def test_pages_show_long_shares_by_layers_and_a_digest() -> None:
     assert brief("bapa:shares=0:0f00") == "bapa:shares=0:0f00"
 
 
-def test_what_was_fitted_is_not_fitted_again(matches: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
+def test_each_fit_is_kept_as_it_ends(matches: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ended in the second of two, the same call goes on with that one."""
+    begun: list[str] = []
 
-    def once(*given: object) -> list[str]:
-        asked.append(1)
-        return ["bapa:pairs=text-to-image,shares=0:f000", "native"]
+    def fitting(model: object, asked: object, rule: str, seed: int) -> dict[int, torch.Tensor]:
+        begun.append(rule)
+        if begun == ["bapa", "native"]:
+            raise KeyboardInterrupt
+        return {0: torch.tensor([1.0, 0.0, 0.0, 0.0])}
 
-    monkeypatch.setattr(promise, "fitted", once)
-    found = [promise._fitted(matches, [], tmp_path, ITEMS, 0) for _ in range(2)]
-    assert found == [["bapa:pairs=text-to-image,shares=0:f000"]] * 2
-    assert len(asked) == 1
+    monkeypatch.setattr(fit, "RULES", ("bapa", "native"))
+    monkeypatch.setattr(fit, "_fit", fitting)
+    monkeypatch.setattr(fit, "_label", lambda rule, shares: f"{rule}-fitted")
+    with pytest.raises(KeyboardInterrupt):
+        fit.fitted(matches, [], ITEMS, 0, tmp_path / "fitted.json")
+    for _ in range(2):
+        assert fit.fitted(matches, [], ITEMS, 0, tmp_path / "fitted.json") == ["bapa-fitted", "native-fitted"]
+    assert begun == ["bapa", "native", "native"]
+
+
+def test_where_nothing_can_be_fitted_it_says_what_to_leave_out(
+    matches: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "_sizes", lambda model: (4, 3, 16))
+    with pytest.raises(SchemeError, match=r"reference:bottom, so leave out --fit: shares have 48 digits"):
+        fit.fitted(matches, [], ITEMS, 0, tmp_path / "fitted.json")
 
 
 def test_a_fit_needs_a_promise(bottom: Loaded, matches: Session, tmp_path: Path) -> None:
