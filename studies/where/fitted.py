@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bapa.calibrate import judge
 from bapa.calibrate.fit import fitted
 from bapa.calibrate.frontier import Frontier, Point
 from bapa.calibrate.promised import PromisedSearch
@@ -17,6 +18,7 @@ from bapa.probe import Probe
 from bapa.stats import Settings
 
 BATCH = 27  # canvases a forward
+REFITTED = ("range", "hit", "false_alarm", "balanced_accuracy")
 
 
 def fit(
@@ -31,7 +33,7 @@ def fit(
     settings: Settings,
 ) -> dict[str, Any]:
     """Fits on the first ``items`` of the ``picking`` probes, of which those items pick one under the promise ``keep``;
-    what ``fresh`` items say of all of them.
+    what ``fresh`` items say of all of them, as the rules are and with one threshold refitted on the items that pick.
     """
     sessions = {task: Session(model, probe, folder / "fit", BATCH) for task, probe in picking.items()}
     match = sessions.pop("match")
@@ -41,4 +43,5 @@ def fit(
     rules = [*NAMED[:2], *labels]
     runs = fresh(rules)
     points = [of_rule(rule, runs) for rule in rules]
-    return {"chosen": chosen, "fresh": Frontier(keep, tuple(points)).record(), "runs": runs}
+    refitted = judge.arms(looking.answers["match"], runs["match"].answers(), match.probe.cells, REFITTED, settings)
+    return {"chosen": chosen, "fresh": Frontier(keep, tuple(points)).record(), "refitted": refitted, "runs": runs}

@@ -216,13 +216,14 @@ def fits(found: Mapping[str, Any]) -> str:
                     bounded(one.range),
                     "" if change is None or change["p"] is None else p_value(change["p"]),
                     bounded(its["hits"][rule]),
+                    *(bounded(its["refitted"][rule][name]) for name in ("range", "balanced_accuracy")),
                     bounded(one.worst),
                     *(bounded(one.kept[task]) for task in TASKS),
                     _reached(points, its, rule),
                 ]
             )
-    head = ["model", "rule", "AUC range", "p against native", "hits range", "worst cell", "rows kept", "order kept"]
-    return table([*head, "goal"], rows)
+    head = ["model", "rule", "AUC range", "p against native", "hits range", "hits range, threshold refitted"]
+    return table([*head, "balanced accuracy with it", "worst cell", "rows kept", "order kept", "goal"], rows)
 
 
 def _distance(rule: str) -> str:
