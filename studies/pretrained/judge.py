@@ -56,7 +56,7 @@ def probes(parts: Path, work: Path) -> dict[str, Probe]:
 
 @dataclass(frozen=True)
 class Judging:
-    """What is judged: some ``parts`` of PARTS, ``rules`` (none: those of the arm), the first ``items`` of matches and
+    """What is judged: some ``parts`` of PARTS, ``rules`` (none: those of the arm), at most ``items`` of matches and
     ``guarded`` of questions about places; and where: ``device``, ``batch`` canvases a forward.
     """
 
@@ -103,12 +103,12 @@ def _judge(parts: Path, work: Path, name: str, judging: Judging, halved: bool) -
         plain = load(str(home), device=device, dtype=torch.float32)
         _ask(plain, about["match"], RULES[:1], out, "ordered", batch)
     if "origin" in doing and arm in EXPLAINED:
-        options = Options(items=ORIGIN_ITEMS, rules=EXPLAINING, parts=(), batch_size=batch)
+        options = Options(items=min(ORIGIN_ITEMS, judging.items), rules=EXPLAINING, parts=(), batch_size=batch)
         found = explain(model, about["match"], out / "origin-run", options).found
         (out / "origin.json").write_text(json.dumps(found, default=str) + "\n")
     if "search" in doing and arm in PROMISED:
         guards = [about["pick where"], about["pick order"]]
-        sizes: dict[str, Any] = {"items": SEARCHED, "held_out": JUDGES, "batch_size": batch}
+        sizes: dict[str, Any] = {"items": SEARCHED, "held_out": min(JUDGES, judging.items), "batch_size": batch}
         told = calibrate(model, about["pick match"], out / "promised", guards=guards, keep=KEEP, **sizes)
         if told.chosen not in rules:
             _ask(model, about["match"], ("native", told.chosen), out, "match-promised", batch, judging.items)

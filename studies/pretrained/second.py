@@ -19,6 +19,7 @@ import pandas as pd
 from bapa.calibrate.frontier import Point, point
 from bapa.calibrate.kept import kept
 from bapa.stats import Settings
+from studies.pretrained import causes
 from studies.pretrained.arms import SEEDS
 from studies.pretrained.figures import over_seeds
 from studies.study import table
@@ -75,7 +76,8 @@ def _printed(log: str) -> list[dict[str, Any]]:
 
 def tables() -> dict[str, str]:
     """The tables, by the name of their place."""
-    return {"second: judged": judged(pd.read_parquet(ANSWERS)), "second: pooled": pooled(pd.read_csv(CURVES))}
+    told = {"second: judged": judged(pd.read_parquet(ANSWERS)), "second: pooled": pooled(pd.read_csv(CURVES))}
+    return told | causes.tables()
 
 
 def judged(answers: pd.DataFrame) -> str:
