@@ -1,9 +1,10 @@
 """The second training: what is left of it, and the tables that docs/studies/pretrained.md takes from it.
 
 ``answers.parquet`` in ``second``: four models asked on a CPU; ``curves.csv``: pooled AUC of all thirty by step, from
-the log of their training.
+the log of their training; ``short.parquet``: what `make pretrained-seed` trained and asked.
 
-python -m studies.pretrained.second WORK LOG     # answers and log into the repository
+python -m studies.pretrained.second WORK LOG         # answers and log into the repository
+python -m studies.pretrained.second WORK --short     # answers of models trained in short
 """
 
 from __future__ import annotations
@@ -19,14 +20,13 @@ import pandas as pd
 from bapa.calibrate.frontier import Point, point
 from bapa.calibrate.kept import kept
 from bapa.stats import Settings
-from studies.pretrained import causes
 from studies.pretrained.arms import SEEDS
 from studies.pretrained.figures import over_seeds
 from studies.study import table
 from studies.text import bounded, share
 
 HERE = Path(__file__).parent / "second"
-ANSWERS, CURVES = HERE / "answers.parquet", HERE / "curves.csv"
+ANSWERS, CURVES, SHORT = HERE / "answers.parquet", HERE / "curves.csv", HERE / "short.parquet"
 CELLS = 9
 SETTINGS = Settings(resamples=1000)
 PLACES = {"where_row": "rows", "where_col": "columns", "order": "order"}
@@ -43,6 +43,14 @@ PAIRS = {
 
 def collect(work: Path, log: Path | None = None) -> None:
     """Put answers and pooled AUC into small files."""
+    HERE.mkdir(exist_ok=True)
+    answered(work).to_parquet(ANSWERS, compression="zstd", index=False)
+    points = _recorded(work) if log is None else _printed(log.read_text("utf-8"))
+    pd.DataFrame(points).to_csv(CURVES, index=False)
+
+
+def answered(work: Path) -> pd.DataFrame:
+    """The answers of every model in ``work``, with its name and the task."""
     columns = ["item", "cell", "question", "kind", "scheme", "expected", "answer", "correct", "margin"]
     columns += ["caption", "group", "picture"]
     frames = []
@@ -51,10 +59,7 @@ def collect(work: Path, log: Path | None = None) -> None:
         rows.insert(0, "task", path.stem)
         rows.insert(0, "model", path.parent.name)
         frames.append(rows)
-    HERE.mkdir(exist_ok=True)
-    pd.concat(frames, ignore_index=True).to_parquet(ANSWERS, compression="zstd", index=False)
-    points = _recorded(work) if log is None else _printed(log.read_text("utf-8"))
-    pd.DataFrame(points).to_csv(CURVES, index=False)
+    return pd.concat(frames, ignore_index=True)
 
 
 def _recorded(work: Path) -> list[dict[str, Any]]:
@@ -76,8 +81,11 @@ def _printed(log: str) -> list[dict[str, Any]]:
 
 def tables() -> dict[str, str]:
     """The tables, by the name of their place."""
-    told = {"second: judged": judged(pd.read_parquet(ANSWERS)), "second: pooled": pooled(pd.read_csv(CURVES))}
-    return told | causes.tables()
+    return {
+        "second: judged": judged(pd.read_parquet(ANSWERS)),
+        "second: pooled": pooled(pd.read_csv(CURVES)),
+        "second: short": judged(pd.read_parquet(SHORT)),
+    }
 
 
 def judged(answers: pd.DataFrame) -> str:
@@ -128,4 +136,8 @@ def _over(one: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    collect(*map(Path, sys.argv[1:]))
+    where, *more = sys.argv[1:]
+    if more == ["--short"]:
+        answered(Path(where)).to_parquet(SHORT, compression="zstd", index=False)
+    else:
+        collect(Path(where), *map(Path, more))
