@@ -59,6 +59,8 @@ def answered(work: Path) -> pd.DataFrame:
         rows.insert(0, "task", path.stem)
         rows.insert(0, "model", path.parent.name)
         frames.append(rows)
+    if not frames:
+        sys.exit(f"no answers in {work}: it has no folder like A-1 with match.parquet; make one: make pretrained-seed")
     return pd.concat(frames, ignore_index=True)
 
 
