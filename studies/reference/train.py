@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+import typer
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import GenerationConfig, LlavaProcessor
 
 from bapa.attach import record
 from bapa.errors import RunError
+from bapa.inference.progress import progress
 from bapa.schemes import parse
 from studies.reference import build, places, pointing, several, stages
 from studies.reference.card import card
@@ -32,7 +32,7 @@ _RECIPE = "recipe.json"
 _STANDARD = {"encoder_skew": "uniform", "tasks": "match", "places": asdict(Recipe().places)}  # older records lack them
 
 
-def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console | None = None) -> Path:
+def train(recipe: Recipe, out: Path, work: Path | None = None) -> Path:
     """Train `recipe` into the model folder `out` and return it.
 
     Finished stages are kept in `work` (default: `out` with `.stages` behind its name), so the same call resumes; models
@@ -68,33 +68,34 @@ def train(recipe: Recipe, out: Path, work: Path | None = None, console: Console 
     if isinstance(asker, pointing.Points):
         visual = pointing.visual
     plan["visual"] = (recipe.visual.steps, functools.partial(visual, model, recipe, bank, asker))
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console) as progress:
-        for name, (steps, run) in plan.items():
-            if name == "places":
-                build.learn_words(model, recipe.tasks, recipe.seed)
-            kept = work / f"{name}-{recipe.key(name)}.safetensors"
-            task = progress.add_task(name, total=steps, note="")
-            if kept.exists():
-                both.load_state_dict(load_file(kept))
-                progress.update(task, completed=steps, note="kept")
-                continue
-
-            def report(step: int, note: str, task: TaskID = task) -> None:
-                progress.update(task, completed=step, note=note)
-
-            run(report)
-            with whole(kept) as partial:
-                save_file(both.state_dict(), partial)
+    for name, (steps, run) in plan.items():
+        if name == "places":
+            build.learn_words(model, recipe.tasks, recipe.seed)
+        kept = work / f"{name}-{recipe.key(name)}.safetensors"
+        if kept.exists():
+            both.load_state_dict(load_file(kept))
+            typer.echo(f"{name}: kept", err=True)
+            continue
+        _shown(name, steps, run)
+        with whole(kept) as partial:
+            save_file(both.state_dict(), partial)
     with whole(out) as folder:
         _write(model, processor, recipe, folder)
     return out
+
+
+def _shown(name: str, steps: int, run: Callable[[stages.Report], None]) -> None:
+    """Run a stage, show how far it is, and say the loss that it ends with."""
+    note = ""
+    with progress(name, steps) as advance:
+
+        def report(_: int, told: str) -> None:
+            nonlocal note
+            note = told
+            advance()
+
+        run(report)
+    typer.echo(f"{name}: {note}", err=True)
 
 
 def _finished(recipe: Recipe, out: Path) -> bool:
