@@ -18,6 +18,7 @@ from bapa.stats.text import p_value, percent, signed
 from studies.study import Blocks, Study, missing, table
 from studies.text import bounded, share
 from studies.where.rules import BLEND
+from studies.where.untouched import over_models
 
 PAGE = "docs/where.md"
 TASKS = ("where", "order")
@@ -38,6 +39,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "search": searched(search),
             "frontier": frontier(search),
             "fit": fits(record.get("fit", {})),
+            "untouched": over_models(record.get("fit", {})),
             "maps": parts(maps) + missing(WANTED[:1], list(maps)),
             "rules": every(rules) + missing(SKEWED, list(rules)),
             "left": remaining(left),

@@ -98,7 +98,7 @@ def search(model: Loaded, work: Path, folder: Path) -> dict[str, Any]:
         "judged": promise["judged"],
         "guards": {one["probe"]["task"]: one for one in told.guards},
         "fresh": Frontier(KEEP, tuple(points)).record(),
-        "rates": {task: {rule: runs[task].bias["schemes"][rule]["overall"]["hit"] for rule in rules} for task in TASKS},
+        "rates": rates(runs, rules),
         "hits": {rule: runs["match"].bias["schemes"][rule]["overall"]["range"] for rule in rules},
         "changes": {rule: change(runs["match"], rule) for rule in rules if rule != "native"},
     }
@@ -125,6 +125,7 @@ def fit(model: Loaded, work: Path, folder: Path) -> dict[str, Any]:
     rules = list(runs["match"].bias["schemes"])
     return {
         **found,
+        "rates": rates(runs, rules),
         "hits": {rule: runs["match"].bias["schemes"][rule]["overall"]["range"] for rule in rules},
         "changes": {rule: change(runs["match"], rule) for rule in rules if rule != "native"},
     }
@@ -158,6 +159,11 @@ def asked(model: Loaded, about: dict[str, Probe], rules: Sequence[str], folder: 
         task: measure(model, probe, list(rules), folder / task, audit=0, statistics=SETTINGS)
         for task, probe in about.items()
     }
+
+
+def rates(runs: dict[str, Run], rules: Sequence[str]) -> dict[str, Any]:
+    """Right answers by task and rule."""
+    return {task: {rule: runs[task].bias["schemes"][rule]["overall"]["hit"] for rule in rules} for task in TASKS}
 
 
 def of_rule(rule: str, runs: dict[str, Run]) -> Point:
