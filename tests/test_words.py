@@ -1,0 +1,124 @@
+"""The words study by planted truth: what is even, what turns with the positions, what stays with the order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from studies.pretrained import reading, words
+
+GRADIENT = np.linspace(-0.06, 0.06, 9)
+CROWDED = np.array([0.01, 0, 0.01, 0, -0.04, 0, 0.01, 0, 0.01])  # a middle that is worst under every rule
+
+
+def pictures(level: NDArray[Any], rng: np.random.Generator, n: int = 240) -> NDArray[Any]:
+    """Shares of so many pictures whose cells lie at ``level`` on average, as noisy as real ones."""
+    return np.clip(0.8 + level + 0.2 * rng.standard_normal((n, 9)), 0, 1)
+
+
+def halves(n: int = 240) -> reading.Halves:
+    return reading.Halves.draw(np.ones((1, n)), 32, 1)
+
+
+def test_no_picture_is_on_both_sides() -> None:
+    counts = np.random.default_rng(0).multinomial(20, np.full(20, 0.05), 3).astype(float)
+    drawn = reading.Halves.draw(counts, 4, 0)
+    assert drawn.one.shape == (12, 20)
+    assert not (drawn.one * drawn.two).any()
+    assert (drawn.one + drawn.two == np.repeat(counts, 4, 0)).all()
+
+
+def test_an_even_model_has_no_range_and_its_p_is_rarely_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "SHUFFLES", 400)
+    rng = np.random.default_rng(3)
+    ranges, ps = [], []
+    for seed in range(60):
+        even = pictures(np.zeros(9), rng)
+        ranges.append(reading.spread(halves(), even)[:, 0].mean())
+        ps.append(reading.p_uneven(even, seed))
+    assert abs(np.mean(ranges)) < 0.004
+    assert np.mean(np.array(ps) < 0.05) <= stats.binom.ppf(0.99, 60, 0.05) / 60
+
+
+def test_a_planted_range_is_found_without_being_flattered() -> None:
+    rng = np.random.default_rng(4)
+    found = [reading.spread(halves(), pictures(GRADIENT * 1.5, rng))[:, 0].mean() for _ in range(30)]
+    true = np.ptp(np.mean([pictures(GRADIENT * 1.5, rng, 4000).mean(0) for _ in range(5)], 0))
+    assert np.mean(found) == pytest.approx(true, abs=0.015)
+    assert reading.p_uneven(pictures(GRADIENT, rng)) < 0.01
+
+
+@pytest.mark.parametrize(("moves", "expected"), [(1.0, 1.0), (0.0, 0.0), (0.5, 0.5)])
+def test_the_position_share_is_what_was_planted(moves: float, expected: float) -> None:
+    """The part that positions carry turns under the reversed rule, the rest stays; a dark middle does not matter."""
+    rng = np.random.default_rng(5)
+    after = GRADIENT * (1 - 2 * moves) + CROWDED
+    found = []
+    for _ in range(20):
+        native, reversed_ = pictures(GRADIENT + CROWDED, rng), pictures(after, rng)
+        found.append(reading.position_share(halves(), native, reversed_, 1)[0])
+    assert np.mean(found) == pytest.approx(expected, abs=0.05)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "RESAMPLES", 200)
+    monkeypatch.setattr(reading, "SHUFFLES", 20)
+    rng = np.random.default_rng(6)
+    held, trials = {"share": 0, "mean": 0}, 60
+    mean = float(np.mean([pictures(GRADIENT, rng, 4000).mean() for _ in range(10)]))
+    for _ in range(trials):
+        maps = {"native": pictures(GRADIENT, rng), reading.REVERSED[0]: pictures(-0.5 * GRADIENT, rng)}
+        found = reading.figures(maps)
+        share, its = found["position share"][reading.REVERSED[0]], found["rules"]["native"]["mean"]
+        held["share"] += share["low"] <= 0.75 <= share["high"]
+        held["mean"] += its["low"] <= mean <= its["high"]
+    least = stats.binom.ppf(0.005, trials, 0.95)
+    assert min(held.values()) >= least, held
+
+
+def test_the_turning_part_leaves_the_middle_out() -> None:
+    rng = np.random.default_rng(7)
+    both = GRADIENT + 2 * CROWDED
+    centred = both - both.mean()
+    expected = (GRADIENT**2).sum() / (centred**2).sum()
+    found = [reading.turning_part(halves(), pictures(both, rng)) for _ in range(20)]
+    assert np.mean(found) == pytest.approx(expected, abs=0.06)
+    assert reading.p_turning(pictures(2 * CROWDED, rng)) > 0.01
+    assert reading.p_turning(pictures(GRADIENT, rng)) < 0.01
+
+
+def test_a_share_counts_the_absent_names_below() -> None:
+    logs = np.array([[3.0, 1.0, 2.0, 0.0], [0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 0.0]])
+    found = words.shares(logs, np.array([[0], [3], [1]]))
+    # means over the pictures that lack a name: 0, 1, 2, 0; so the scores of the first picture are 3, 0, 0, 0
+    assert found[:2, 0].tolist() == [1.0, 1.0]
+    assert found[2, 0] == 0.5  # ties with all
+
+
+def test_cells_lie_row_by_row() -> None:
+    cells = words.cell_of_token().view(9, 9)
+    assert torch.equal(cells[::3, ::3], torch.arange(9).view(3, 3))
+    assert cells.unique(return_counts=True)[1].tolist() == [9] * 9
+
+
+def test_tables_say_every_rule_and_wording() -> None:
+    rng = np.random.default_rng(8)
+    frames = []
+    for rule in words.RULES[:5]:
+        for wording in range(len(words.WORDINGS)):
+            level = -GRADIENT if "reverse" in rule else GRADIENT
+            picture, cell = np.indices((40, 9)).reshape(2, -1)
+            shares = pictures(level, rng, 40).ravel()
+            frames.append(
+                pd.DataFrame({"scheme": rule, "wording": wording, "picture": picture, "cell": cell, "share": shares})
+            )
+    found = reading.tables(reading.record(pd.concat(frames)))
+    assert all(f"`{rule}`" in found["words: rules"] for rule in words.RULES[:5])
+    assert all(question in found["words: positions"] for question, _ in words.WORDINGS)
+    assert len(found["words: wordings"].splitlines()) == 2 + 5
