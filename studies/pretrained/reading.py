@@ -105,7 +105,7 @@ def figures(maps: Maps) -> dict[str, Any]:
 
     def estimate(value: float, again: Array) -> dict[str, float]:
         low, high = np.quantile(again, (0.025, 0.975))
-        return {"value": round(value, 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+        return {"value": round(float(value), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
 
     def over(of: Callable[[Halves, Array], Array], shares: Array) -> tuple[Array, Array]:
         return of(whole, shares).mean(0), of(resampled, shares).reshape(RESAMPLES, IN_EACH, -1).mean(1)

@@ -33,22 +33,25 @@ from studies.where.rules import BLEND, CHANNELS
 
 ANSWERS = Path(__file__).parent / "words.parquet"
 PICTURES, SEED, CELLS, BATCH = 240, 1, 9, 8
-RULES = tuple(
-    parse(rule).label
-    for rule in (
-        "native",
-        "bapa",
-        "bapa:distance=native",
-        "reverse",
-        "reverse:image_attention=ranked",
-        "calibrated:distance=2x",
-        "anchored",
-        "imccd",
-        "cmpc",
-        CHANNELS,
-        BLEND,
-    )
+_PLANNED = (
+    "native",
+    "bapa",
+    "bapa:distance=native",
+    "reverse",
+    "reverse:image_attention=ranked",
+    "calibrated:distance=2x",
+    "anchored",
+    "imccd",
+    "cmpc",
+    CHANNELS,
+    BLEND,
 )
+_POST_HOC = (  # added when the maps had been seen: image tokens that all see each other
+    "native:image_attention=bidirectional",
+    "bapa:image_attention=bidirectional",
+    "bapa:distance=native,image_attention=bidirectional",
+)
+RULES = tuple(parse(rule).label for rule in (*_PLANNED, *_POST_HOC))
 WORDINGS = (
     ("What is in the picture?", "The picture shows a"),
     ("Name one thing in the picture.", "There is a"),

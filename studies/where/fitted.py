@@ -37,6 +37,7 @@ def fit(
     """
     sessions = {task: Session(model, probe, folder / "fit", BATCH) for task, probe in picking.items()}
     match = sessions.pop("match")
+    folder.mkdir(parents=True, exist_ok=True)
     labels = fitted(match, list(sessions.values()), items, settings.seed, folder / "fitted.json")
     looking = PromisedSearch(match, sessions, items, keep, settings)
     chosen = looking.run([*NAMED[:2], *labels], layers=1).chosen or NAMED[0]
