@@ -22,6 +22,8 @@ python -m studies.where run build/places/places-top-3 --part maps
 python -m studies.where run build/places/places-bottom-2 build/places/places-bottom-3 build/places/places-top-2 build/places/places-top-3 --part search
 python -m studies.reference train --tasks places --skew center --seed 1 --out build/places/places-center-1 --work build/reference/stages
 python -m studies.where run build/places/places-top-1 build/places/places-top-2 build/places/places-top-3 build/places/places-bottom-2 build/places/places-center-1 --part fit
+for seed in 4 5; do for skew in top center bottom; do python -m studies.reference train --tasks places --skew $skew --seed $seed --out build/places/places-$skew-$seed --work build/reference/stages; done; done
+for seed in 4 5; do for skew in top center bottom; do python -m studies.where run build/places/places-$skew-$seed --part fit; done; done
 python -m studies.reference train --tasks point --out build/point/point-1
 python -m studies.where run build/point/point-1 --part point
 python -m studies.where write
@@ -29,6 +31,10 @@ python -m studies.where write
 # docs/studies/tuning.md
 for skew in center top bottom uniform; do python -m studies.tuning run reference:$skew build/reference/$skew-2 build/reference/$skew-3; done
 python -m studies.tuning write
+
+# docs/studies/words.md; needs npm
+python -m studies.words run
+python -m studies.words write
 
 # docs/slots.md
 python -m studies.slots run

@@ -1,14 +1,10 @@
-"""A pretrained language model that nobody trained further reads a grid of words: PLAN-3.md.
+"""A pretrained language model that nobody trained further reads a grid of words: PLAN.md.
 
-Input embeddings of words stand in the place of image features, so there is no encoder that could be uneven. Each rule
-is asked about the same pictures and kept as it ends; the same command goes on.
-
-python -m studies.pretrained.words                # parts, every rule, then studies/pretrained/words.parquet
+Input embeddings of words stand in the place of image features, so there is no encoder that could be uneven.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +24,9 @@ from bapa.inference.progress import progress
 from bapa.inference.prompts import Prompt, Prompts
 from bapa.schemes import parse
 from studies.pretrained import build
-from studies.pretrained.parts import common_things, install
+from studies.pretrained.parts import common_things
 from studies.where.rules import BLEND, CHANNELS
 
-ANSWERS = Path(__file__).parent / "words.parquet"
 PICTURES, SEED, CELLS, BATCH = 240, 1, 9, 8
 _PLANNED = (
     "native",
@@ -86,15 +81,17 @@ def cell_of_token() -> Tensor:
     return (along[:, None] * 3 + along).flatten()
 
 
-def asked(model: Any, processor: Any, shown: Grids) -> Array:
-    """Log-probabilities that each name follows, (pictures, wordings, names), under the model's present rule."""
+def asked(model: Any, processor: Any, shown: Grids, rule: str) -> Array:
+    """Log-probabilities that each name follows, (pictures, wordings, names), under ``rule``, which the model
+    stands under.
+    """
     prompts = [_prompt(processor, *wording) for wording in WORDINGS]
     shared = next(n for n, ids in enumerate(zip(*prompts, strict=False)) if len(set(ids)) > 1)
     forward = Forward(model, Prompts(processor, (build.CANVAS_PX, build.CANVAS_PX)), shared)
     words = model.get_input_embeddings()(shown.tokens).detach()
     head = torch.tensor(prompts[0])
     found = []
-    with progress("pictures", len(shown.shown)) as step:
+    with progress(f"pictures under {rule}", len(shown.shown)) as step:
         for some in shown.shown.split(BATCH):
             features = BaseModelOutputWithPooling(pooler_output=words[some[:, cell_of_token()]])
             inputs = {
@@ -132,50 +129,33 @@ def shares(logs: Array, shown: NDArray[np.int64]) -> Array:
     return result
 
 
-def run(parts: Path, work: Path, rules: Sequence[str]) -> None:
-    """Ask every rule that ``work`` lacks, then collect what is there."""
+def ask(parts: Path, work: Path, rules: Sequence[str]) -> pd.DataFrame:
+    """Ask every rule that ``work`` lacks about the same pictures, each kept as it ends. The shares of all that are
+    there: columns ``scheme``, ``wording``, ``picture``, ``cell`` and ``share``.
+    """
     work.mkdir(parents=True, exist_ok=True)
-    missing = [rule for rule in rules if not (work / f"{RULES.index(rule)}.npy").is_file()]
     loaded = load(str(build.base(parts)), device="cpu", dtype=torch.float32)
     names = [thing.caption.removeprefix("an ").removeprefix("a ") for thing in common_things(parts)]
     shown = grids(loaded.processor.tokenizer, names)
-    for rule in missing:
-        print(rule, flush=True)
+    kept = {rule: work / f"{number}.npy" for number, rule in enumerate(RULES)}
+    for rule in rules:
+        if kept[rule].is_file():
+            continue
         with balanced(loaded.model, rule):
-            logs = asked(loaded.model, loaded.processor, shown)
+            logs = asked(loaded.model, loaded.processor, shown, rule)
         partial = work / "partial.npy"
         np.save(partial, logs)
-        partial.replace(work / f"{RULES.index(rule)}.npy")
-    collect(work, shown)
-
-
-def collect(work: Path, shown: Grids) -> None:
-    """The share of every rule, wording, picture and cell into the repository."""
-    frames = []
-    for number, rule in enumerate(RULES):
-        if not (kept := work / f"{number}.npy").is_file():
-            continue
-        logs = np.load(kept)
-        for wording in range(logs.shape[1]):
-            found = shares(logs[:, wording], shown.shown.numpy())
-            picture, cell = np.indices(found.shape).reshape(2, -1)
-            columns = {"wording": wording, "picture": picture, "cell": cell, "share": found.ravel()}
-            frames.append(pd.DataFrame({"scheme": rule, **columns}))
+        partial.replace(kept[rule])
+    frames = [
+        _frame(rule, wording, shares(logs, shown.shown.numpy()))
+        for rule, path in kept.items()
+        if path.is_file()
+        for wording, logs in enumerate(np.load(path).swapaxes(0, 1))
+    ]
     types = {"wording": "int8", "picture": "int16", "cell": "int8", "share": "float32"}
-    pd.concat(frames).astype(types).to_parquet(ANSWERS, compression="zstd", index=False)
+    return pd.concat(frames, ignore_index=True).astype(types)
 
 
-def main() -> None:
-    """Run it."""
-    parser = argparse.ArgumentParser(prog="python -m studies.pretrained.words", description=__doc__)
-    parser.add_argument("--parts", type=Path, default=Path("build/pretrained/parts"), help="where the parts lie")
-    parser.add_argument("--work", type=Path, default=Path("build/pretrained/words"), help="where results go")
-    parser.add_argument("--rule", action="append", choices=RULES, help="default: all; repeatable")
-    args = parser.parse_args()
-    args.parts.mkdir(parents=True, exist_ok=True)
-    install(args.parts)
-    run(args.parts, args.work, args.rule or RULES)
-
-
-if __name__ == "__main__":
-    main()
+def _frame(rule: str, wording: int, found: Array) -> pd.DataFrame:
+    picture, cell = np.indices(found.shape).reshape(2, -1)
+    return pd.DataFrame({"scheme": rule, "wording": wording, "picture": picture, "cell": cell, "share": found.ravel()})

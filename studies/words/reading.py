@@ -1,4 +1,4 @@
-"""From the shares of the words study to the endpoints of PLAN-3.md. The picture is the unit."""
+"""From the shares of the words study to the endpoints of PLAN.md. The picture is the unit."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from studies.pretrained.words import RULES, WORDINGS
-from studies.study import table
-from studies.text import bounded, share
+from studies.words.ask import RULES, WORDINGS
 
 HALVINGS, RESAMPLES, IN_EACH, SHUFFLES = 64, 2000, 8, 2000
 Array = NDArray[np.float64]
@@ -163,53 +161,3 @@ def read(answers: pd.DataFrame) -> dict[str, Maps]:
 def record(answers: pd.DataFrame) -> dict[str, Any]:
     """The endpoints, by wording."""
     return {name: figures(maps) for name, maps in read(answers).items()}
-
-
-def tables(found: Mapping[str, Any]) -> dict[str, str]:
-    """Tables of the page, by the name of their place."""
-    return {
-        "words: rules": _rules(found["all wordings"]["rules"]),
-        "words: positions": _positions(found),
-        "words: wordings": _wordings(found),
-    }
-
-
-def _rules(rules: Mapping[str, Any]) -> str:
-    rows = []
-    for rule, its in rules.items():
-        cells = [share(value) for value in its["cells"]]
-        grid = " / ".join(" ".join(cells[row : row + 3]) for row in (0, 3, 6))
-        change = its.get("change")
-        changes = [bounded(change[name]) if change else "" for name in ("mean", "worst", "range")]
-        rows.append([f"`{rule}`", *(bounded(its[name]) for name in ("mean", "worst", "range")), *changes, grid])
-    head = ["rule", "mean AUC", "worst cell", "range", "mean, change", "worst, change", "range, change"]
-    return table([*head, "AUC by cell, row by row"], rows)
-
-
-def _positions(found: Mapping[str, Any]) -> str:
-    rows = [
-        [
-            name,
-            bounded(its["rules"]["native"]["range"]),
-            _p(its["p uneven"]),
-            share(its["turning part"]),
-            _p(its["p turning"]),
-            *(bounded(its["position share"][rule]) for rule in REVERSED),
-        ]
-        for name, its in found.items()
-    ]
-    head = ["wording", "range natively", "p", "turning part of the spread", "p", "position share, `reverse`"]
-    return table([*head, "with the order of tokens reversed too"], rows)
-
-
-def _wordings(found: Mapping[str, Any]) -> str:
-    apart = [name for name in found if name != "all wordings"]
-    rows = []
-    for rule in found[apart[0]]["rules"]:
-        its = [found[name]["rules"][rule] for name in apart]
-        rows.append([f"`{rule}`", *(f"{share(one['mean']['value'])}, {share(one['range']['value'])}" for one in its)])
-    return table(["mean AUC, range", *apart], rows)
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"

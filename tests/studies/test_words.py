@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from studies.pretrained import reading, words
+from studies.words import ask, page, reading
 
 GRADIENT = np.linspace(-0.06, 0.06, 9)
 CROWDED = np.array([0.01, 0, 0.01, 0, -0.04, 0, 0.01, 0, 0.01])  # a middle that is worst under every rule
@@ -95,14 +95,14 @@ def test_the_turning_part_leaves_the_middle_out() -> None:
 
 def test_a_share_counts_the_absent_names_below() -> None:
     logs = np.array([[3.0, 1.0, 2.0, 0.0], [0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 0.0]])
-    found = words.shares(logs, np.array([[0], [3], [1]]))
+    found = ask.shares(logs, np.array([[0], [3], [1]]))
     # means over the pictures that lack a name: 0, 1, 2, 0; so the scores of the first picture are 3, 0, 0, 0
     assert found[:2, 0].tolist() == [1.0, 1.0]
     assert found[2, 0] == 0.5  # ties with all
 
 
 def test_cells_lie_row_by_row() -> None:
-    cells = words.cell_of_token().view(9, 9)
+    cells = ask.cell_of_token().view(9, 9)
     assert torch.equal(cells[::3, ::3], torch.arange(9).view(3, 3))
     assert cells.unique(return_counts=True)[1].tolist() == [9] * 9
 
@@ -110,15 +110,15 @@ def test_cells_lie_row_by_row() -> None:
 def test_tables_say_every_rule_and_wording() -> None:
     rng = np.random.default_rng(8)
     frames = []
-    for rule in words.RULES[:5]:
-        for wording in range(len(words.WORDINGS)):
+    for rule in ask.RULES[:5]:
+        for wording in range(len(ask.WORDINGS)):
             level = -GRADIENT if "reverse" in rule else GRADIENT
             picture, cell = np.indices((40, 9)).reshape(2, -1)
             shares = pictures(level, rng, 40).ravel()
             frames.append(
                 pd.DataFrame({"scheme": rule, "wording": wording, "picture": picture, "cell": cell, "share": shares})
             )
-    found = reading.tables(reading.record(pd.concat(frames)))
-    assert all(f"`{rule}`" in found["words: rules"] for rule in words.RULES[:5])
-    assert all(question in found["words: positions"] for question, _ in words.WORDINGS)
-    assert len(found["words: wordings"].splitlines()) == 2 + 5
+    found = page.blocks(reading.record(pd.concat(frames)))["docs/studies/words.md"]
+    assert all(f"`{rule}`" in found["rules"] for rule in ask.RULES[:5])
+    assert all(question in found["positions"] for question, _ in ask.WORDINGS)
+    assert len(found["wordings"].splitlines()) == 2 + 5

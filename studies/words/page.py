@@ -1,0 +1,65 @@
+"""The tables of docs/studies/words.md, from the record: by wording, the endpoints of PLAN.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from studies.study import Blocks, Study, table
+from studies.text import bounded, share
+from studies.words.reading import REVERSED
+
+
+def blocks(record: dict[str, Any]) -> Blocks:
+    """The texts of the page."""
+    return {
+        "docs/studies/words.md": {
+            "rules": _rules(record["all wordings"]["rules"]),
+            "positions": _positions(record),
+            "wordings": _wordings(record),
+        }
+    }
+
+
+def _rules(rules: Mapping[str, Any]) -> str:
+    rows = []
+    for rule, its in rules.items():
+        cells = [share(value) for value in its["cells"]]
+        grid = " / ".join(" ".join(cells[row : row + 3]) for row in (0, 3, 6))
+        change = its.get("change")
+        changes = [bounded(change[name]) if change else "" for name in ("mean", "worst", "range")]
+        rows.append([f"`{rule}`", *(bounded(its[name]) for name in ("mean", "worst", "range")), *changes, grid])
+    head = ["rule", "mean AUC", "worst cell", "range", "mean, change", "worst, change", "range, change"]
+    return table([*head, "AUC by cell, row by row"], rows)
+
+
+def _positions(found: Mapping[str, Any]) -> str:
+    rows = [
+        [
+            name,
+            bounded(its["rules"]["native"]["range"]),
+            _p(its["p uneven"]),
+            share(its["turning part"]),
+            _p(its["p turning"]),
+            *(bounded(its["position share"][rule]) for rule in REVERSED),
+        ]
+        for name, its in found.items()
+    ]
+    head = ["wording", "range natively", "p", "turning part of the spread", "p", "position share, `reverse`"]
+    return table([*head, "with the order of tokens reversed too"], rows)
+
+
+def _wordings(found: Mapping[str, Any]) -> str:
+    apart = [name for name in found if name != "all wordings"]
+    rows = []
+    for rule in found[apart[0]]["rules"]:
+        its = [found[name]["rules"][rule] for name in apart]
+        rows.append([f"`{rule}`", *(f"{share(one['mean']['value'])}, {share(one['range']['value'])}" for one in its)])
+    return table(["mean AUC, range", *apart], rows)
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+STUDY = Study("words", blocks)

@@ -1,0 +1,34 @@
+"""Asks every rule and keeps what was found; the same command goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from studies.pretrained.parts import install
+from studies.words.ask import RULES, ask
+from studies.words.page import STUDY
+from studies.words.reading import record
+
+ANSWERS = Path(__file__).parent / "answers.parquet"
+
+
+def run(
+    rules: Annotated[list[str] | None, typer.Option("--rule", help="Only this one; repeatable. [default: all]")] = None,
+    parts: Annotated[Path, typer.Option(help="Where the pretrained parts lie; fetched where they are missing.")] = Path(
+        "build/pretrained/parts"
+    ),
+    work: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path("build/words"),
+) -> None:
+    """Let the pretrained language model read grids of words under every rule (needs npm for the names of things)."""
+    unknown = [rule for rule in rules or () if rule not in RULES]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is not asked here; these are: {', '.join(RULES)}")
+    parts.mkdir(parents=True, exist_ok=True)
+    install(parts)
+    answers = ask(parts, work, rules or RULES)
+    answers.to_parquet(ANSWERS, compression="zstd", index=False)
+    STUDY.keep(record(pd.read_parquet(ANSWERS)))
