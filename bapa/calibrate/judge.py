@@ -51,7 +51,8 @@ def arms(
 
 def against_native(judging: pd.DataFrame, chosen: str, cells: int, settings: Settings) -> dict[str, Any]:
     """Balanced accuracy under ``chosen`` against native, over what counts as one observation: paired t test, and two
-    one-sided ones (TOST, Schuirmann 1987) against :data:`~bapa.stats.comparisons.MARGIN`.
+    one-sided ones (TOST, Schuirmann 1987) against :data:`~bapa.stats.comparisons.MARGIN`; sign tests where all
+    observations change by the same.
 
     ``says``: ``same`` (native was chosen), ``better`` or ``worse`` (two-sided), ``equivalent`` (within the margin on
     both sides), ``not below`` (by no more than the margin) or ``open``.
@@ -63,8 +64,10 @@ def against_native(judging: pd.DataFrame, chosen: str, cells: int, settings: Set
     change = two - one
     if len(change) < 2 or not change.any():
         return {**about, "says": "open", "difference": 0.0, "p": None, "p_equivalent": None, "p_below": None}
-    if np.ptp(change) == 0:  # all move alike: no t, and no doubt
-        p, p_both, p_below = 0.0, float(abs(change[0]) > MARGIN), float(change[0] <= -MARGIN)
+    if np.ptp(change) == 0:  # all move alike: no t, but sign tests in which all agree
+        agree = 0.5 ** len(change)
+        p = 2 * agree
+        p_both, p_below = (agree if within else 1.0 for within in (abs(change[0]) < MARGIN, change[0] > -MARGIN))
     else:
         p = float(tests.ttest_rel(two, one).pvalue)
         p_both, (_, p_below, _), _ = ttost_paired(two, one, -MARGIN, MARGIN)

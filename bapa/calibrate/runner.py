@@ -221,6 +221,7 @@ def calibrate(
                 "apart": judges.apart,
                 "curve": points,
                 "held_out": curve.verdict(run),
+                "clusters": run.bias["clusters"],
                 "against_native": judge.against_native(answers, chosen, probe.cells, settings),
                 "thresholds": judge.arms(picking, answers, probe.cells, curve.SHOWN, settings),
                 "guards": told_by,

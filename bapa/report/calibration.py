@@ -14,7 +14,7 @@ from bapa.calibrate.cost import Cost
 from bapa.calibrate.curve import SHOWN
 from bapa.files import replacing
 from bapa.probe.slots import Slots, parse
-from bapa.report import figures, frontier
+from bapa.report import claims, figures, frontier
 from bapa.report.calibration_figure import draw
 from bapa.report.environment import page
 from bapa.report.frontier import cost as cost
@@ -88,6 +88,8 @@ def sentences(found: Mapping[str, Any]) -> Iterator[str]:
             if its[key]["value"] is not None
         )
         yield f"{name}: {shown}, on {items} items that had no part in it."
+    if "clusters" in found and (few := claims.few(found)):  # an older record does not tell them
+        yield f"{few}."
     yield from _compared(found)
     for guard in found["guards"]:
         task, chance = guard["probe"]["task"], f"chance {percent(guard['chance'])} %"

@@ -127,6 +127,16 @@ def test_the_page_tells_the_outcome_and_reads_nothing_from_outside(done: Path) -
     assert len(lines) == 1 + len(record(done)["curve"])
 
 
+def test_that_few_items_judged_is_said_on_the_page_and_in_the_terminal(done: Path) -> None:
+    says = "Only 4 items stand behind intervals and tests"
+    found = load_calibration(done).found
+    assert found["clusters"] == {"by": "item", "number": 4}
+    assert any(sentence.startswith(says) for sentence in page.sentences(found))
+    assert says in (done / "calibration" / "calibration.html").read_text()
+    enough = {**found, "clusters": {"by": "item", "number": 40}}
+    assert not any(sentence.startswith("Only") for sentence in page.sentences(enough))
+
+
 def test_the_same_again_asks_nothing(done: Path, probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session.Session, "__init__", lambda *_: pytest.fail("asked again"))
     again = calibrate(load("reference:top"), probe, done, **FEW, guards=[probe])

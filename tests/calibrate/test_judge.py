@@ -31,6 +31,15 @@ def test_better_worse_equivalent_and_open() -> None:
     assert judge.against_native(answers({"native": 0.7}, 8), "native", 9, SETTINGS)["says"] == "same"
 
 
+@pytest.mark.parametrize(("items", "says", "p"), [(2, "open", 0.5), (5, "not below", 2 / 32), (6, "better", 2 / 64)])
+def test_items_that_all_change_alike_say_no_more_than_so_many_signs(items: int, says: str, p: float) -> None:
+    frame = answers({"native": 0.9, "c": 0.9}, items)
+    frame["correct"] = (frame["kind"] != "present") | (frame["scheme"] == "c")
+    found = judge.against_native(frame, "c", 9, SETTINGS)
+    assert found["difference"] == 0.5
+    assert (found["says"], found["p"]) == (says, p)
+
+
 def test_equivalence_is_two_one_sided_t_tests() -> None:
     frame = answers({"native": 0.8, "c": 0.8}, 40)
     found = judge.against_native(frame, "c", 9, SETTINGS)
