@@ -78,7 +78,8 @@ def halvings(clusters: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def range_(found: Map, level: float = 0.95) -> Estimate:
     """Best minus worst cell; the value may fall below zero by chance, the interval not. The lower end is above 0 where
-    the test rejects.
+    the test rejects. Where no cluster tells the cells apart, the upper end is that of
+    :func:`~bapa.stats.intervals.change`.
     """
     if not found.whole:
         return intervals.estimate(np.nan, np.nan, np.nan)
@@ -97,6 +98,8 @@ def range_(found: Map, level: float = 0.95) -> Estimate:
         low = max(min(low, own), _LEAST)
         # On a slope extremes have near neighbours, and what picking among them adds is taken off too much.
         high = max(high, min(1.0, span + _reach(found, level)))
+    if np.ptp(found.errors, axis=1).max() <= 1e-12:  # no cluster tells the cells apart: no point
+        high = max(high, intervals.change(span, found.errors[:, 0] * 0, level, found.items)["high"] or 0.0)
     if intervals.spread(found.errors.ravel()) == 0:  # every cluster answers alike: as far apart as shares may be
         sure = intervals.share(float(found.values.min()), found.errors[:, 0] * 0, level, found.items)
         high = max(high, min(1.0, span + (sure["high"] or 0.0) - (sure["low"] or 0.0)))
