@@ -191,8 +191,11 @@ def _blind(seen: int, controls: int) -> bool:
 
 def _unknown(points: Sequence[Pointing], seen: int, controls: int) -> str:
     if all(point.read < _LEAST or point.unread > point.read for point in points):
-        names = ", ".join(word for line in LINES for word in dict.fromkeys(PLACES[line]))
-        return f"too few answers name a place ({names}); let it write more: --tokens 256"
+        names = ", ".join(dict.fromkeys(word for line in LINES for word in PLACES[line]))
+        return (
+            f"too few answers name a place ({names}): this model does not tell places, or its answers are cut off; "
+            "if they are, let it write more: --tokens 256"
+        )
     if _blind(seen, controls):
         return _BLIND
     return "the answers do not follow the place: positions are shared or ignored, or this model does not tell places"

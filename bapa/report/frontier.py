@@ -84,10 +84,13 @@ def sentences(found: Mapping[str, Any]) -> Iterator[str]:
     share = f"{percent(frontier.keep)} % of native"
     if promise["chosen"] is None:
         held = len(frontier.held)
-        of, keep = len(frontier.points) - 1, f"{share} on {tasks or 'nothing'}"
-        why = (
-            f"{held} of {of} rules keep {keep}, and none of them is evener" if held else f"no rule of {of} keeps {keep}"
-        )
+        of, keep = len(frontier.points) - 1, f"{share} on {tasks}"
+        if not tasks:
+            why = f"none of {of} rules is evener"
+        elif held:
+            why = f"{held} of {of} rules keep {keep}, and none of them is evener"
+        else:
+            why = f"no rule of {of} keeps {keep}"
         yield f"Native positions stay: {why}."
         yield from _next_best(frontier)
     elif promise["tasks"]:
@@ -103,7 +106,8 @@ def _next_best(frontier: Frontier) -> Iterator[str]:
     for one in frontier.best[:3]:
         if one.candidate != "native":
             kept = ", ".join(f"{task} {with_interval(its, 0, ' %')}" for task, its in one.kept.items())
-            yield f"On the frontier: {one.candidate}, range {with_interval(one.range, 1)}, keeps {kept}."
+            keeps = f", keeps {kept}" if kept else ""
+            yield f"On the frontier: {one.candidate}, range {with_interval(one.range, 1)}{keeps}."
 
 
 def _judged(found: Mapping[str, Any], keep: float) -> Iterator[str]:

@@ -16,13 +16,15 @@ _SAYS: dict[Kind, str] = {
     "wrong": "wrong, in none of the known ways: transformers tells these places, the server does not",
     "cannot be told": "cannot be told",
 }
+_AS_TRANSFORMERS = "in use: answers are those of transformers with the model's own positions"
 
 
 def rows(found: Examination) -> Iterator[tuple[str, str]]:
     """The table, as (name, value); the verdict stands first."""
     verdict = found.verdict
     why = f": {verdict.why}" if verdict.why else ""
-    yield "positions", f"{_SAYS[verdict.kind]}{why}"
+    follows = any(point.at for point in verdict.pointing)
+    yield "positions", f"{_SAYS[verdict.kind] if follows or verdict.kind != 'in use' else _AS_TRANSFORMERS}{why}"
     yield "server", f"{found.url}, model {found.model}"
     cut = f" of {found.planned} (time was up)" if found.asked < found.planned else ""
     yield (
@@ -47,6 +49,8 @@ def rows(found: Examination) -> Iterator[tuple[str, str]]:
 
 
 def _pointing(point: Pointing) -> str:
+    if not point.read:
+        return f"none of {point.unread} answers names a place"
     unread = f" ({point.unread} name no place)" if point.unread else ""
     if point.at is None:
         return f"{point.agree} of {point.read} answers name the place of the target, 1 in 3 by chance{unread}"

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from bapa.doctor.questions import SIDE, Asked, draw
-from bapa.doctor.verdict import Compared, judge, pointing
+from bapa.doctor.server import Examination
+from bapa.doctor.verdict import Compared, Verdict, judge, pointing
+from bapa.report.server import rows
 
 ASKED = draw(4, 1).asked
 
@@ -106,3 +108,29 @@ def test_unread_answers_say_nothing() -> None:
     assert pointing(ASKED, np.full(len(ASKED), -1), "row").unread == sum(
         isinstance(a, Asked) and a.line == "row" for a in ASKED
     )
+
+
+def shown(verdict: Verdict) -> dict[str, str]:
+    return dict(rows(Examination("http://127.0.0.1:8000", "model", verdict, len(ASKED), len(ASKED), 0, 1.0)))
+
+
+def test_of_a_model_that_names_no_places_no_place_and_no_mere_length_is_told() -> None:
+    """It answers, but never with a place, and sees what is there; wrong positions would take that from it."""
+    shares = given(lambda here, other: here)
+    shares[[one.line is not None for one in ASKED]] = np.nan
+    alone = shown(judge(ASKED, shares))
+    assert (
+        "(top, middle, bottom, left, right): this model does not tell places, or its answers are cut off"
+        in (alone["positions"])
+    )
+    assert alone["rows"] == alone["columns"] == "none of 48 answers names a place"
+
+    native, fault = given(lambda here, other: 0), given(lambda here, other: 0)
+    for number, one in enumerate(ASKED):
+        if one.line is None:
+            fault[number] = fault[number, [1, 0, 2]]
+    against = judge(ASKED, shares, Compared("its own", "in use", native), [Compared("zero", "ignored", fault)])
+    assert against.kind == "in use"
+    assert shown(against)["positions"] == "in use: answers are those of transformers with the model's own positions"
+    follows = judge(ASKED, given(lambda here, other: here))
+    assert shown(follows)["positions"] == "in use: answers follow the place of what is asked about"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bapa.calibrate.frontier import Frontier, Point
-from bapa.report.frontier import draw
+from bapa.report.frontier import draw, sentences
 
 
 def at(name: str, span: float, kept: float, even: float, items: int = 40) -> Point:
@@ -26,3 +28,15 @@ def test_no_dot_lies_above_and_to_the_left_of_the_line() -> None:
         line = figure.axes[0].lines[0]
         assert line.get_label() == "none is better in both"
         assert list(zip(line.get_xdata(), line.get_ydata(), strict=True)) == [(0.0, 96.0), (1.0, 100.0)]
+
+
+def test_where_the_model_knows_no_places_nothing_is_said_to_be_kept() -> None:
+    points = (replace(at("native", 0.0, 1, 0.9), kept={}), replace(at("bapa", 0.0, 1, 0.95), kept={}))
+    worse = replace(points[1], worst={"value": 0.5, "low": 0.4, "high": 0.6})
+    promise = {**Frontier(0.9, (points[0], worse)).record(), "tasks": [], "silent": ["where", "order"], "refused": {}}
+    assert promise["chosen"] is None
+    assert list(sentences({"promise": promise, "chosen": "native", "guards": []})) == [
+        "The model can do none of the side-effect probes natively, so nothing had to be kept.",
+        "Native positions stay: none of 1 rules is evener.",
+        "On the frontier: bapa, range 0.0 [0.0, 0.0].",
+    ]
