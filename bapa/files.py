@@ -183,6 +183,8 @@ def alone(path: Path) -> Iterator[None]:
     Raises RunError where another one is writing it.
     """
     name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    # The empty lock file stays: a process that opened it before it was removed would lock a file without a name, and
+    # the next one a new file, both at once. In the temporary folder it is in nobody's way and goes with the rest.
     try:
         with FileLock(Path(tempfile.gettempdir()) / f"bapa-{name}.lock", timeout=0):
             yield
