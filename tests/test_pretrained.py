@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 
 from studies.pretrained import figures, page
+from studies.study import filled
 
 
 def test_tables_are_those_of_the_record() -> None:
     record, training = (json.loads(path.read_text()) for path in (page.RECORD, page.TRAINING))
     written = page.PAGE.read_text("utf-8")
-    assert page.filled(written, page.tables(record, training)) == written
+    assert filled(written, page.PAGE.name, page.tables(record, training)) == written
 
 
 @pytest.mark.parametrize("model", ["A-1", "E-2"])

@@ -20,7 +20,6 @@ _CAPTIONS = 4  # of one set of tiles, asked about on each of its canvases
 Line = Literal["row", "column"]
 
 _WHERE = "In which {line} is {caption}? Answer with one word: {first}, {second} or {third}."
-_THERE = "Is there {caption} in the image? Answer yes or no."
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +82,7 @@ def _about(canvas: int, caption: str, row: int, col: int) -> Iterator[Asked]:
 
 def _control(canvas: int, caption: str, absent: str) -> Iterator[Asked]:
     for kind, named, answer in (("present", caption, "yes"), ("absent", absent, "no")):
-        question = Question(kind, kind, _THERE.format(caption=named), answer, YES_NO)
+        question = Question(kind, kind, digits.QUESTION.format(caption=named), answer, YES_NO)
         yield Asked(canvas, question, None, -1, -1)
 
 

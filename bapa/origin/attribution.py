@@ -19,12 +19,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bapa.origin.moves import Condition, torn
+from bapa.origin.verdict import FACTORS
 from bapa.stats import intervals, rates, trials
 from bapa.stats.bias import Settings
 from bapa.stats.intervals import Estimate
 from bapa.stats.trials import Array, Trials
 
-FACTORS = ("encoder", "order", "position")
 SHARES = (*FACTORS, "language_model", "remainder")
 SPLITS = 8  # random halvings of the items
 Key = TypeVar("Key")

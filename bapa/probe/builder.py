@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from bapa.errors import ConfigError, ProbeError
+from bapa.files import sync_files
 from bapa.probe.card import data_card
 from bapa.probe.compose import Pixels
 from bapa.probe.design import Design
-from bapa.probe.files import empty, new_folder, outside, progress, sync
+from bapa.probe.files import empty, new_folder, outside, progress
 from bapa.probe.item import Items
 from bapa.probe.opening import open_source
 from bapa.probe.picture import plain
@@ -172,7 +173,7 @@ def _write(
     probe = Probe.load(folder)
     contact_sheet(probe).save(folder / "contact_sheet.png")
     (folder / "README.md").write_text(data_card(probe), "utf-8")
-    sync(folder)
+    sync_files(folder)
 
 
 def _cover(image: Pixels, design: Design) -> Pixels:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -88,10 +87,3 @@ def progress(steps: Iterable[T], total: int, label: str) -> Iterable[T]:
 
     console = Console(stderr=True)
     return track(steps, label, total, console=console, transient=True, disable=not console.is_terminal)
-
-
-def sync(folder: Path) -> None:
-    """Waits until the files of a folder are on the disk."""
-    for path in folder.iterdir():
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())

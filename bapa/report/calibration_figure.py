@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from bapa.calibrate.candidates import NATIVE
-from bapa.report.figures import PAPER
+from bapa.report.figures import PAPER, dress
 
 _LINES = {  # name in the record: (what it is called, colour on light, colour on dark, mark)
     "hit": ("hits", "#1f4e8c", "#8fb8f2", "o"),
@@ -50,7 +50,8 @@ def draw(
     native = next((point for point in curve if point["candidate"] == NATIVE), None)
     most = max((point["items"] for point in shared), default=0)
     for ax, names in zip((upper, lower), _PANELS, strict=True):
-        _dress(ax, ground, soft)
+        dress(ax, ground, soft, grid="y")
+        ax.margins(x=0.03)
         for name in names:
             title, light, glow, mark = _LINES[name]
             colour = glow if dark else light
@@ -67,7 +68,8 @@ def draw(
         before = next(rule for rule in guard["rules"] if rule["candidate"] == NATIVE)
         ax.axhline(100 * before["hit"]["value"], color=colour, lw=1.2, ls="--", label="the same, natively")
     if telling:
-        _dress(panels[-1], ground, soft)
+        dress(panels[-1], ground, soft, grid="y")
+        panels[-1].margins(x=0.03)
         panels[-1].set(ylim=(-3, 103))
         panels[-1].set_ylabel("% right", color=soft)
     upper.set_title(f"chosen: {chosen}", color=ink, fontsize=10, loc="left", family="monospace")
@@ -107,11 +109,3 @@ def _points(
 def _size(items: int, most: int) -> float:
     """Area of a mark, in points squared."""
     return 6 + 42 * items / most
-
-
-def _dress(ax: Axes, ground: str, soft: str) -> None:
-    ax.set_facecolor(ground)
-    ax.grid(axis="y", color=soft, alpha=0.25, lw=0.6)
-    ax.tick_params(colors=soft, labelsize=8)
-    ax.spines[:].set_visible(False)
-    ax.margins(x=0.03)

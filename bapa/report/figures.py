@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -137,6 +138,14 @@ def _map(ax: Any, shown: Map) -> None:
         )
         if shown.slots.line:
             ax.text(cell.col + 0.1, cell.row + 0.1, shown.slots.sign(cell.col), color=cell.ink, fontsize=6.5, va="top")
+
+
+def dress(ax: Axes, ground: str, soft: str, *, grid: Literal["both", "y"] = "both") -> None:
+    """Quiet axes for points and curves: a faint grid, no frame."""
+    ax.set_facecolor(ground)
+    ax.grid(axis=grid, color=soft, alpha=0.25, lw=0.6)
+    ax.tick_params(colors=soft, labelsize=8)
+    ax.spines[:].set_visible(False)
 
 
 def save(figure: Figure, path: Path | IO[bytes], kind: str) -> None:

@@ -15,7 +15,7 @@ from bapa.calibrate.cost import Cost
 from bapa.calibrate.frontier import Frontier, Point, read
 from bapa.calibrate.space import NAMED
 from bapa.inference.progress import duration
-from bapa.report.figures import PAPER
+from bapa.report.figures import PAPER, dress
 from bapa.stats.text import percent, signed, with_interval
 
 _NAMES = {"native": "native", "bapa": "the paper's", "imccd": "IMCCD's", "cmpc": "CMPC's"}
@@ -42,7 +42,8 @@ def draw(promise: Mapping[str, Any], chosen: str, *, dark: bool) -> Figure:
     found = read(promise)
     figure = Figure(figsize=(7.6, 5.0), facecolor=ground, layout=ConstrainedLayoutEngine(h_pad=0.08))
     ax = figure.subplots()
-    _dress(ax, ground, soft)
+    dress(ax, ground, soft)
+    ax.margins(0.06)
     shown = [one for one in found.points if one.range["value"] is not None]
     most = max(one.items for one in shown)
     ax.scatter(*_xy(shown), s=[6 + 40 * one.items / most for one in shown], color=dots, alpha=0.6, lw=0, zorder=2)
@@ -155,11 +156,3 @@ def _edge(points: list[Point]) -> tuple[list[float], list[float]]:
 def _name(ax: Axes, one: Point, name: str, ink: str, by: tuple[int, int]) -> None:
     (x,), (y,) = _xy([one])
     ax.annotate(name, (x, y), xytext=by, textcoords="offset points", color=ink, fontsize=8.5)
-
-
-def _dress(ax: Axes, ground: str, soft: str) -> None:
-    ax.set_facecolor(ground)
-    ax.grid(color=soft, alpha=0.25, lw=0.6)
-    ax.tick_params(colors=soft, labelsize=8)
-    ax.spines[:].set_visible(False)
-    ax.margins(0.06)

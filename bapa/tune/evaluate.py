@@ -19,11 +19,11 @@ from bapa.attach import balanced
 from bapa.checkpoints import Loaded, weights
 from bapa.checkpoints.adapter import Base, mark
 from bapa.errors import RunError
+from bapa.files import sync_files
 from bapa.inference.backend import check_choices, item_count
 from bapa.measure import Run, load_run, measure
 from bapa.probe import Probe
 from bapa.schemes import Scheme
-from bapa.tune.folder import sync
 
 QUANTITIES = ("hit", "range", "consistency", "false_alarm", "balanced_accuracy", "auc")
 
@@ -118,7 +118,7 @@ class Marker(TrainerCallback):
         PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            sync(checkpoint)
+            sync_files(checkpoint)
             mark(checkpoint, self.scheme, self.base)
 
 

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -116,14 +115,6 @@ class Folder(RunFolder):
                 f"cannot write {self.path} ({free / 2**20:.0f} MiB are free): {' '.join(str(error).split())}; nothing "
                 "finished is lost, make room and run the same command again"
             ) from error
-
-
-def sync(folder: Path) -> None:
-    """Wait until the files of a folder are on the disk."""
-    for path in folder.iterdir():
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
 
 
 def _step(checkpoint: Path) -> int:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pandas as pd
 
 from studies.pretrained import second
 from studies.pretrained.figures import compare, models
+from studies.study import filled
 
 HERE = Path(__file__).parent
 ANSWERS, TRAINING, RECORD = HERE / "answers.parquet", HERE / "training.json", HERE / "record.json"
@@ -103,21 +103,12 @@ def _points(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}".replace("-", "−")
 
 
-def filled(page: str, found: dict[str, str]) -> str:
-    """The page with its tables put in."""
-    for name, table in found.items():
-        begin, end = f"<!-- {name}: written by studies/pretrained/page.py -->", f"<!-- end of {name} -->"
-        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-        page = pattern.sub(f"{begin}\n\n{table}\n\n{end}".replace("\\", r"\\"), page)
-    return page
-
-
 def write() -> None:
     """Figures, record, page."""
     record = figures()
     RECORD.write_text(json.dumps(record, indent=1) + "\n")
     training = json.loads(TRAINING.read_text())
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), tables(record, training)), "utf-8")
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), PAGE.name, tables(record, training)), "utf-8")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 from statsmodels.stats.proportion import proportion_confint
 
+from bapa.origin.verdict import FACTORS
 from bapa.probe.design import INDICES
 from bapa.report.origin_tables import NAMES
 from bapa.stats.text import percent, with_interval
@@ -21,7 +22,6 @@ NINE = (
 )  # kinds of three by three slots, whose scripted answers differ by their draws only
 HEAD = ["slots", "planted", "range of the AUC", "mean measured", "interval holds it", "called uneven", "evened"]
 COUNTS = ("holds", "uneven", "evened")
-FACTORS = ("encoder", "order", "position")
 
 
 def blocks(record: dict[str, Any]) -> Blocks:

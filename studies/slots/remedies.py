@@ -15,7 +15,7 @@ from bapa.probe import Design, build
 from bapa.probe.design import Task
 from bapa.report import calibration, claims
 from bapa.stats import Settings
-from studies.slots.trained import SEED, difference
+from studies.slots.trained import KEPT, SEED, difference
 
 WHICH = {  # by model: the rule it was trained under
     "which-last": "native",
@@ -29,7 +29,6 @@ EXPLAINED = ("images-last", "images-uniform", "which-last")
 CALIBRATED = {"images-last": "images:8", "clip-last": "frames:8"}
 ITEMS, PICKING, JUDGES = 60, 32, 40
 POOL = 160  # items, of which enough share no caption with those that pick
-SHOWN = ("auc_range", "auc", "range", "hit")
 
 
 def which(model: Path, folder: Path) -> dict[str, Any]:
@@ -74,7 +73,7 @@ def calibrated(model: Path, slots: str, folder: Path) -> dict[str, Any]:
     ).found
     return {
         "chosen": found["chosen"],
-        "rules": {rule: {key: its[key] for key in SHOWN} for rule, its in found["held_out"].items()},
+        "rules": {rule: {key: its[key] for key in KEPT} for rule, its in found["held_out"].items()},
         "says": found["against_native"]["says"],
         "sentences": list(calibration.sentences(found)),
     }

@@ -37,7 +37,7 @@ from bapa.stats import Settings
 from studies.study import slug
 from studies.where import fitted
 from studies.where.left import left
-from studies.where.page import STUDY
+from studies.where.page import STUDY, TASKS
 from studies.where.picture import draw
 from studies.where.pointed import pointed
 from studies.where.rules import EVERY, NAMED, TRIED, one_at_a_time
@@ -46,7 +46,6 @@ from studies.where.tuned import tuned
 SEED, KEEP = 301, 0.9
 PICKING, JUDGES, POOL, GUARDED = 32, 40, 120, 48  # items
 FRESH, SCANNED, SKEWED = 40, 8, 16
-TASKS = ("where", "order")
 SHOWN = 2  # rules of the search's own frontier that fresh items judge
 SETTINGS = Settings(resamples=1000)
 PARTS = ("search", "fit", "maps", "rules", "left", "tuned", "point")
