@@ -113,7 +113,7 @@ def figures(maps: Maps) -> dict[str, Any]:
     for rule, shares in maps.items():
         value, again = over(spread, shares)
         mean, means = shares.mean(), (counts @ shares.mean(1)) / pictures
-        its = {"range": estimate(value[0], again[:, 0]), "worst": estimate(value[1], again[:, 1])}
+        its: dict[str, Any] = {"range": estimate(value[0], again[:, 0]), "worst": estimate(value[1], again[:, 1])}
         its |= {"mean": estimate(float(mean), means), "cells": np.round(shares.mean(0), 4).tolist()}
         if before is None:
             before = value, again, np.array(mean), means
