@@ -5,7 +5,7 @@ Input embeddings of words stand in the place of image features, so there is no e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from studies.pretrained import build
 from studies.pretrained.parts import common_things
 from studies.where.rules import BLEND, CHANNELS
 
-PICTURES, SEED, CELLS, BATCH = 240, 1, 9, 8
+SEED, CELLS, AT_ONCE = 1, 9, 648  # AT_ONCE: image tokens of a batch
+PICTURES = {9: 240, 24: 80}  # by tokens along a side: of the bench, of a model such as LLaVA-1.5
 _PLANNED = (
     "native",
     "bapa",
@@ -65,7 +66,7 @@ class Grids:
     shown: Tensor
 
 
-def grids(tokenizer: Any, names: Sequence[str], pictures: int = PICTURES, seed: int = SEED) -> Grids:
+def grids(tokenizer: Any, names: Sequence[str], pictures: int, seed: int = SEED) -> Grids:
     """Pictures of nine different names each, of those names that are one token behind a space."""
     written = [tokenizer.encode(f" {name}", add_special_tokens=False) for name in names]
     tokens = torch.tensor(sorted({ids[0] for ids in written if len(ids) == 1}))
@@ -75,25 +76,25 @@ def grids(tokenizer: Any, names: Sequence[str], pictures: int = PICTURES, seed: 
     )
 
 
-def cell_of_token() -> Tensor:
-    """The cell in which each image token lies, (81,) long."""
-    along = torch.arange(build.GRID) * 3 // build.GRID
+def cell_of_token(side: int) -> Tensor:
+    """The cell in which each token of an image of ``side`` x ``side`` tokens lies, (side * side,) long."""
+    along = torch.arange(side) * 3 // side
     return (along[:, None] * 3 + along).flatten()
 
 
-def asked(model: Any, processor: Any, shown: Grids, rule: str) -> Array:
+def asked(model: Any, processor: Any, shown: Grids, rule: str, side: int) -> Array:
     """Log-probabilities that each name follows, (pictures, wordings, names), under ``rule``, which the model
     stands under.
     """
-    prompts = [_prompt(processor, *wording) for wording in WORDINGS]
+    prompts = [_prompt(processor, side * side, *wording) for wording in WORDINGS]
     shared = next(n for n, ids in enumerate(zip(*prompts, strict=False)) if len(set(ids)) > 1)
     forward = Forward(model, Prompts(processor, (build.CANVAS_PX, build.CANVAS_PX)), shared)
     words = model.get_input_embeddings()(shown.tokens).detach()
     head = torch.tensor(prompts[0])
     found = []
     with progress(f"pictures under {rule}", len(shown.shown)) as step:
-        for some in shown.shown.split(BATCH):
-            features = BaseModelOutputWithPooling(pooler_output=words[some[:, cell_of_token()]])
+        for some in shown.shown.split(AT_ONCE // side**2):
+            features = BaseModelOutputWithPooling(pooler_output=words[some[:, cell_of_token(side)]])
             inputs = {
                 "input_ids": head.expand(len(some), -1),
                 "attention_mask": torch.ones(len(some), len(head), dtype=torch.long),
@@ -106,10 +107,10 @@ def asked(model: Any, processor: Any, shown: Grids, rule: str) -> Array:
     return np.concatenate(found)
 
 
-def _prompt(processor: Any, question: str, begun: str) -> list[int]:
+def _prompt(processor: Any, tokens: int, question: str, begun: str) -> list[int]:
     content = [{"type": "image"}, {"type": "text", "text": question}]
     text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    text = text.replace(build.IMAGE, build.IMAGE * build.GRID**2) + begun
+    text = text.replace(build.IMAGE, build.IMAGE * tokens) + begun
     ids: list[int] = processor.tokenizer.encode(text, add_special_tokens=False)
     return ids
 
@@ -129,33 +130,33 @@ def shares(logs: Array, shown: NDArray[np.int64]) -> Array:
     return result
 
 
-def ask(parts: Path, work: Path, rules: Sequence[str]) -> pd.DataFrame:
+def ask(parts: Path, work: Path, rules: Sequence[str], sides: Sequence[int]) -> pd.DataFrame:
     """Ask every rule that ``work`` lacks about the same pictures, each kept as it ends. The shares of all that are
-    there: columns ``scheme``, ``wording``, ``picture``, ``cell`` and ``share``.
+    there: columns ``side``, ``scheme``, ``wording``, ``picture``, ``cell`` and ``share``.
     """
     work.mkdir(parents=True, exist_ok=True)
     loaded = load(str(build.base(parts)), device="cpu", dtype=torch.float32)
     names = [thing.caption.removeprefix("an ").removeprefix("a ") for thing in common_things(parts)]
-    shown = grids(loaded.processor.tokenizer, names)
-    kept = {rule: work / f"{number}.npy" for number, rule in enumerate(RULES)}
-    for rule in rules:
-        if kept[rule].is_file():
-            continue
-        with balanced(loaded.model, rule):
-            logs = asked(loaded.model, loaded.processor, shown, rule)
-        partial = work / "partial.npy"
-        np.save(partial, logs)
-        partial.replace(kept[rule])
-    frames = [
-        _frame(rule, wording, shares(logs, shown.shown.numpy()))
-        for rule, path in kept.items()
-        if path.is_file()
-        for wording, logs in enumerate(np.load(path).swapaxes(0, 1))
-    ]
-    types = {"wording": "int8", "picture": "int16", "cell": "int8", "share": "float32"}
+    frames: list[pd.DataFrame] = []
+    for side, pictures in PICTURES.items():
+        shown = grids(loaded.processor.tokenizer, names, pictures)
+        for number, rule in enumerate(RULES):
+            kept = work / f"{side}-{number}.npy"
+            if side in sides and rule in rules and not kept.is_file():
+                with balanced(loaded.model, rule):
+                    logs = asked(loaded.model, loaded.processor, shown, rule, side)
+                partial = work / "partial.npy"
+                np.save(partial, logs)
+                partial.replace(kept)
+            if kept.is_file():
+                frames += _frames(side, rule, np.load(kept), shown.shown.numpy())
+    types = {"side": "int8", "wording": "int8", "picture": "int16", "cell": "int8", "share": "float32"}
     return pd.concat(frames, ignore_index=True).astype(types)
 
 
-def _frame(rule: str, wording: int, found: Array) -> pd.DataFrame:
-    picture, cell = np.indices(found.shape).reshape(2, -1)
-    return pd.DataFrame({"scheme": rule, "wording": wording, "picture": picture, "cell": cell, "share": found.ravel()})
+def _frames(side: int, rule: str, logs: Array, shown: NDArray[np.int64]) -> Iterator[pd.DataFrame]:
+    for wording, its in enumerate(logs.swapaxes(0, 1)):
+        found = shares(its, shown)
+        picture, cell = np.indices(found.shape).reshape(2, -1)
+        columns = {"wording": wording, "picture": picture, "cell": cell, "share": found.ravel()}
+        yield pd.DataFrame({"side": side, "scheme": rule, **columns})

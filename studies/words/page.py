@@ -1,4 +1,4 @@
-"""The tables of docs/studies/words.md, from the record: by wording, the endpoints of PLAN.md."""
+"""The tables of docs/studies/words.md, from the record: by tokens along a side and by wording, PLAN.md's endpoints."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from studies.words.reading import REVERSED
 
 def blocks(record: dict[str, Any]) -> Blocks:
     """The texts of the page."""
+    small, large = (record.get(side, {}) for side in ("9", "24"))
     return {
         "docs/studies/words.md": {
-            "rules": _rules(record["all wordings"]["rules"]),
-            "positions": _positions(record),
-            "wordings": _wordings(record),
+            "rules": _rules(small),
+            "positions": _positions(small),
+            "wordings": _wordings(small),
+            "rules, 576 tokens": _rules(large),
+            "positions, 576 tokens": _positions(large),
         }
     }
 
 
-def _rules(rules: Mapping[str, Any]) -> str:
+def _rules(found: Mapping[str, Any]) -> str:
     rows = []
-    for rule, its in rules.items():
+    for rule, its in found.get("all wordings", {}).get("rules", {}).items():
         cells = [share(value) for value in its["cells"]]
         grid = " / ".join(" ".join(cells[row : row + 3]) for row in (0, 3, 6))
         change = its.get("change")
@@ -41,7 +44,7 @@ def _positions(found: Mapping[str, Any]) -> str:
             _p(its["p uneven"]),
             share(its["turning part"]),
             _p(its["p turning"]),
-            *(bounded(its["position share"][rule]) for rule in REVERSED),
+            *(bounded(its["position share"][rule]) if rule in its["position share"] else "" for rule in REVERSED),
         ]
         for name, its in found.items()
     ]
@@ -52,7 +55,7 @@ def _positions(found: Mapping[str, Any]) -> str:
 def _wordings(found: Mapping[str, Any]) -> str:
     apart = [name for name in found if name != "all wordings"]
     rows = []
-    for rule in found[apart[0]]["rules"]:
+    for rule in found[apart[0]]["rules"] if apart else ():
         its = [found[name]["rules"][rule] for name in apart]
         rows.append([f"`{rule}`", *(f"{share(one['mean']['value'])}, {share(one['range']['value'])}" for one in its)])
     return table(["mean AUC, range", *apart], rows)

@@ -159,5 +159,7 @@ def read(answers: pd.DataFrame) -> dict[str, Maps]:
 
 
 def record(answers: pd.DataFrame) -> dict[str, Any]:
-    """The endpoints, by wording."""
-    return {name: figures(maps) for name, maps in read(answers).items()}
+    """The endpoints, by tokens along a side, then by wording."""
+    return {
+        str(side): {name: figures(maps) for name, maps in read(rows).items()} for side, rows in answers.groupby("side")
+    }

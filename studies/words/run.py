@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 
 from studies.pretrained.parts import install
-from studies.words.ask import RULES, ask
+from studies.words.ask import PICTURES, RULES, ask
 from studies.words.page import STUDY
 from studies.words.reading import record
 
@@ -18,17 +18,24 @@ ANSWERS = Path(__file__).parent / "answers.parquet"
 
 def run(
     rules: Annotated[list[str] | None, typer.Option("--rule", help="Only this one; repeatable. [default: all]")] = None,
+    sides: Annotated[
+        list[int] | None,
+        typer.Option("--side", help="Tokens along a side of an image, 9 or 24; repeatable. [default: both]"),
+    ] = None,
     parts: Annotated[Path, typer.Option(help="Where the pretrained parts lie; fetched where they are missing.")] = Path(
         "build/pretrained/parts"
     ),
     work: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path("build/words"),
 ) -> None:
     """Let the pretrained language model read grids of words under every rule (needs npm for the names of things)."""
-    unknown = [rule for rule in rules or () if rule not in RULES]
-    if unknown:
+    if unknown := [rule for rule in rules or () if rule not in RULES]:
         raise typer.BadParameter(f"{unknown[0]!r} is not asked here; these are: {', '.join(RULES)}")
+    if other := [side for side in sides or () if side not in PICTURES]:
+        raise typer.BadParameter(
+            f"{other[0]} tokens along a side are not asked; these are: {', '.join(map(str, PICTURES))}"
+        )
     parts.mkdir(parents=True, exist_ok=True)
     install(parts)
-    answers = ask(parts, work, rules or RULES)
+    answers = ask(parts, work, rules or RULES, sides or list(PICTURES))
     answers.to_parquet(ANSWERS, compression="zstd", index=False)
     STUDY.keep(record(pd.read_parquet(ANSWERS)))

@@ -102,7 +102,7 @@ def test_a_share_counts_the_absent_names_below() -> None:
 
 
 def test_cells_lie_row_by_row() -> None:
-    cells = ask.cell_of_token().view(9, 9)
+    cells = ask.cell_of_token(9).view(9, 9)
     assert torch.equal(cells[::3, ::3], torch.arange(9).view(3, 3))
     assert cells.unique(return_counts=True)[1].tolist() == [9] * 9
 
@@ -114,10 +114,9 @@ def test_tables_say_every_rule_and_wording() -> None:
         for wording in range(len(ask.WORDINGS)):
             level = -GRADIENT if "reverse" in rule else GRADIENT
             picture, cell = np.indices((40, 9)).reshape(2, -1)
-            shares = pictures(level, rng, 40).ravel()
-            frames.append(
-                pd.DataFrame({"scheme": rule, "wording": wording, "picture": picture, "cell": cell, "share": shares})
-            )
+            columns = {"wording": wording, "picture": picture, "cell": cell}
+            columns["share"] = pictures(level, rng, 40).ravel()
+            frames.append(pd.DataFrame({"side": 9, "scheme": rule, **columns}))
     found = page.blocks(reading.record(pd.concat(frames)))["docs/studies/words.md"]
     assert all(f"`{rule}`" in found["rules"] for rule in ask.RULES[:5])
     assert all(question in found["positions"] for question, _ in ask.WORDINGS)
