@@ -48,6 +48,7 @@ _POST_HOC = (  # added when the maps had been seen: image tokens that all see ea
     "bapa:distance=native,image_attention=bidirectional",
 )
 RULES = tuple(parse(rule).label for rule in (*_PLANNED, *_POST_HOC))
+AT = {9: RULES, 24: tuple(rule for rule in RULES if rule in ("native", "bapa", "reverse", RULES[-2]))}  # by side
 WORDINGS = (
     ("What is in the picture?", "The picture shows a"),
     ("Name one thing in the picture.", "There is a"),
@@ -141,6 +142,8 @@ def ask(parts: Path, work: Path, rules: Sequence[str], sides: Sequence[int]) -> 
     for side, pictures in PICTURES.items():
         shown = grids(loaded.processor.tokenizer, names, pictures)
         for number, rule in enumerate(RULES):
+            if rule not in AT[side]:
+                continue
             kept = work / f"{side}-{number}.npy"
             if side in sides and rule in rules and not kept.is_file():
                 with balanced(loaded.model, rule):
