@@ -48,7 +48,7 @@ _POST_HOC = (  # added when the maps had been seen: image tokens that all see ea
     "bapa:distance=native,image_attention=bidirectional",
 )
 RULES = tuple(parse(rule).label for rule in (*_PLANNED, *_POST_HOC))
-AT = {9: RULES, 24: tuple(rule for rule in RULES if rule in ("native", "bapa", "reverse", RULES[-2]))}  # by side
+AT = {9: RULES, 24: ("native", "bapa", "reverse", "bapa:image_attention=bidirectional")}  # by tokens along a side
 WORDINGS = (
     ("What is in the picture?", "The picture shows a"),
     ("Name one thing in the picture.", "There is a"),
