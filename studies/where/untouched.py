@@ -23,7 +23,7 @@ def over_models(fit: Mapping[str, Any]) -> str:
     """Every endpoint: mean, 95 % t interval and p over the judged models, the mean of each seed, each model."""
     judged = [name for name in MODELS if name in fit and is_judged(fit[name])]
     left = [name for name in MODELS if name in fit and name not in judged]
-    told = f"\nAsked and not judged: {', '.join(left)}.\n" if left else ""
+    told = f"\n\nAsked and not judged: {', '.join(left)}." if left else ""
     if len(judged) < FEWEST:
         return f"Judged: {', '.join(judged) or 'none'}, too few to say anything over models.\n{told}" + _wanting(fit)
     found = {name: endpoints(fit[name]) for name in judged}
