@@ -25,7 +25,7 @@ def over_models(fit: Mapping[str, Any]) -> str:
     left = [name for name in MODELS if name in fit and name not in judged]
     told = f"\n\nAsked and not judged: {', '.join(left)}." if left else ""
     if len(judged) < FEWEST:
-        return f"Judged: {', '.join(judged) or 'none'}, too few to say anything over models.\n{told}" + _wanting(fit)
+        return f"Judged: {', '.join(judged) or 'none'}, too few to say anything over models.{told}" + _wanting(fit)
     found = {name: endpoints(fit[name]) for name in judged}
     rows = []
     for what, null in NULLS.items():
