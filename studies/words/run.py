@@ -37,5 +37,13 @@ def run(
     parts.mkdir(parents=True, exist_ok=True)
     install(parts)
     answers = ask(parts, work, rules or RULES, sides or list(PICTURES))
-    answers.to_parquet(ANSWERS, compression="zstd", index=False)
+    kept = pd.read_parquet(ANSWERS) if ANSWERS.is_file() else answers
+    merged(kept, answers).to_parquet(ANSWERS, compression="zstd", index=False)
     STUDY.keep(record(pd.read_parquet(ANSWERS)))
+
+
+def merged(kept: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """The ``new`` answers, and those ``kept`` of sizes and rules that were not asked anew."""
+    about = ["side", "scheme"]
+    again = pd.MultiIndex.from_frame(kept[about]).isin(pd.MultiIndex.from_frame(new[about]))
+    return pd.concat([kept[~again], new], ignore_index=True).sort_values(about, kind="stable", ignore_index=True)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from studies.words import ask, page, reading
+from studies.words import ask, page, reading, run
 
 GRADIENT = np.linspace(-0.06, 0.06, 9)
 CROWDED = np.array([0.01, 0, 0.01, 0, -0.04, 0, 0.01, 0, 0.01])  # a middle that is worst under every rule
@@ -121,3 +121,18 @@ def test_tables_say_every_rule_and_wording() -> None:
     assert all(f"`{rule}`" in found["rules"] for rule in ask.RULES[:5])
     assert all(question in found["positions"] for question, _ in ask.WORDINGS)
     assert len(found["wordings"].splitlines()) == 2 + 5
+
+
+def test_rules_asked_anew_replace_theirs_and_leave_the_others() -> None:
+    def answers(side: int, scheme: str, share: float) -> pd.DataFrame:
+        return pd.DataFrame({"side": [side], "scheme": [scheme], "share": [share]})
+
+    kept = pd.concat([answers(9, "native", 0.1), answers(24, "native", 0.2), answers(9, "bapa", 0.3)])
+    found = run.merged(kept, answers(9, "native", 0.9))
+    assert sorted(map(tuple, found.values.tolist())) == [(9, "bapa", 0.3), (9, "native", 0.9), (24, "native", 0.2)]
+
+
+def test_the_record_is_that_of_the_answers() -> None:
+    found = page.STUDY.record()["24"]["all wordings"]
+    answers = pd.read_parquet(run.ANSWERS)
+    assert reading.figures(reading.read(answers[answers["side"] == 24])["all wordings"]) == found
