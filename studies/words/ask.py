@@ -5,7 +5,7 @@ Input embeddings of words stand in the place of image features, so there is no e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,9 +131,9 @@ def shares(logs: Array, shown: NDArray[np.int64]) -> Array:
     return result
 
 
-def ask(parts: Path, work: Path, rules: Sequence[str], sides: Sequence[int]) -> pd.DataFrame:
-    """Ask every rule that ``work`` lacks about the same pictures, each kept as it ends. The shares of all that are
-    there: columns ``side``, ``scheme``, ``wording``, ``picture``, ``cell`` and ``share``.
+def ask(parts: Path, work: Path, wanted: Mapping[int, Sequence[str]]) -> pd.DataFrame:
+    """Ask every ``wanted`` rule, by tokens along a side, that ``work`` lacks about the same pictures, each kept as it
+    ends. The shares of all that are there: columns ``side``, ``scheme``, ``wording``, ``picture``, ``cell``, ``share``.
     """
     work.mkdir(parents=True, exist_ok=True)
     loaded = load(str(build.base(parts)), device="cpu", dtype=torch.float32)
@@ -142,10 +142,8 @@ def ask(parts: Path, work: Path, rules: Sequence[str], sides: Sequence[int]) -> 
     for side, pictures in PICTURES.items():
         shown = grids(loaded.processor.tokenizer, names, pictures)
         for number, rule in enumerate(RULES):
-            if rule not in AT[side]:
-                continue
             kept = work / f"{side}-{number}.npy"
-            if side in sides and rule in rules and not kept.is_file():
+            if rule in wanted.get(side, ()) and not kept.is_file():
                 with balanced(loaded.model, rule):
                     logs = asked(loaded.model, loaded.processor, shown, rule, side)
                 partial = work / "partial.npy"

@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 
 from studies.pretrained.parts import install
-from studies.words.ask import PICTURES, RULES, ask
+from studies.words.ask import AT, PICTURES, RULES, ask
 from studies.words.page import STUDY
 from studies.words.reading import record
 
@@ -34,9 +34,12 @@ def run(
         raise typer.BadParameter(
             f"{other[0]} tokens along a side are not asked; these are: {', '.join(map(str, PICTURES))}"
         )
+    asked = {side: [rule for rule in rules or RULES if rule in AT[side]] for side in sides or PICTURES}
+    if not any(asked.values()):
+        raise typer.BadParameter(f"of these rules none is asked at that size; these are: {', '.join(AT[24])}")
     parts.mkdir(parents=True, exist_ok=True)
     install(parts)
-    answers = ask(parts, work, rules or RULES, sides or list(PICTURES))
+    answers = ask(parts, work, asked)
     kept = pd.read_parquet(ANSWERS) if ANSWERS.is_file() else answers
     merged(kept, answers).to_parquet(ANSWERS, compression="zstd", index=False)
     STUDY.keep(record(pd.read_parquet(ANSWERS)))

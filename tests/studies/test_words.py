@@ -136,3 +136,20 @@ def test_the_record_is_that_of_the_answers() -> None:
     found = page.STUDY.record()["24"]["all wordings"]
     answers = pd.read_parquet(run.ANSWERS)
     assert reading.figures(reading.read(answers[answers["side"] == 24])["all wordings"]) == found
+
+
+def test_intervals_of_ranges_and_worst_cells_hold_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples of the pictures that were asked, whose own maps are then the truth."""
+    monkeypatch.setattr(reading, "RESAMPLES", 200)
+    monkeypatch.setattr(reading, "SHUFFLES", 5)
+    answers = pd.read_parquet(run.ANSWERS)
+    whole = reading.read(answers[answers["side"] == 9])["all wordings"]
+    native, shared = (whole[rule].mean(0) for rule in ("native", "bapa"))
+    truth = [np.ptp(native), native.min(), np.ptp(shared) - np.ptp(native), shared.min() - native.min()]
+    rng, trials, held = np.random.default_rng(9), 40, np.zeros(4)
+    for _ in range(trials):
+        some = rng.integers(0, len(whole["native"]), len(whole["native"]))
+        rules = reading.figures({rule: whole[rule][some] for rule in ("native", "bapa")})["rules"]
+        found = [of[name] for of in (rules["native"], rules["bapa"]["change"]) for name in ("range", "worst")]
+        held += [one["low"] <= true <= one["high"] for one, true in zip(found, truth, strict=True)]
+    assert held.min() >= stats.binom.ppf(0.005, trials, 0.95), held
