@@ -77,32 +77,38 @@ def grids(tokenizer: Any, names: Sequence[str], pictures: int, seed: int = SEED)
     )
 
 
+def bare(caption: str) -> str:
+    """A caption without its article."""
+    return caption.removeprefix("an ").removeprefix("a ")
+
+
 def cell_of_token(side: int) -> Tensor:
     """The cell in which each token of an image of ``side`` x ``side`` tokens lies, (side * side,) long."""
     along = torch.arange(side) * 3 // side
     return (along[:, None] * 3 + along).flatten()
 
 
-def asked(model: Any, processor: Any, shown: Grids, rule: str, side: int) -> Array:
+def asked(model: Any, processor: Any, image: Tensor, names: Tensor, rule: str) -> Array:
     """Log-probabilities that each name follows, (pictures, wordings, names), under ``rule``, which the model
-    stands under.
+    stands under. ``image``: what stands in the place of the image tokens, (pictures, tokens, width); ``names``: their
+    tokens, (names,) long.
     """
-    prompts = [_prompt(processor, side * side, *wording) for wording in WORDINGS]
+    tokens = image.shape[1]
+    prompts = [_prompt(processor, tokens, *wording) for wording in WORDINGS]
     shared = next(n for n, ids in enumerate(zip(*prompts, strict=False)) if len(set(ids)) > 1)
     forward = Forward(model, Prompts(processor, (build.CANVAS_PX, build.CANVAS_PX)), shared)
-    words = model.get_input_embeddings()(shown.tokens).detach()
     head = torch.tensor(prompts[0])
     found = []
-    with progress(f"pictures under {rule}", len(shown.shown)) as step:
-        for some in shown.shown.split(AT_ONCE // side**2):
-            features = BaseModelOutputWithPooling(pooler_output=words[some[:, cell_of_token(side)]])
+    with progress(f"pictures under {rule}", len(image)) as step:
+        for some in image.split(AT_ONCE // tokens):
+            features = BaseModelOutputWithPooling(pooler_output=some)
             inputs = {
                 "input_ids": head.expand(len(some), -1),
                 "attention_mask": torch.ones(len(some), len(head), dtype=torch.long),
                 "mm_encoder_outputs": {"image": features},
             }
             logits = forward.logits(Asked(inputs, [[Prompt(ids, {}) for ids in prompts]] * len(some)))
-            found.append(logits.float().log_softmax(-1)[..., shown.tokens].double().numpy())
+            found.append(logits.float().log_softmax(-1)[..., names].double().numpy())
             for _ in some:
                 step()
     return np.concatenate(found)
@@ -137,27 +143,35 @@ def ask(parts: Path, work: Path, wanted: Mapping[int, Sequence[str]]) -> pd.Data
     """
     work.mkdir(parents=True, exist_ok=True)
     loaded = load(str(build.base(parts)), device="cpu", dtype=torch.float32)
-    names = [thing.caption.removeprefix("an ").removeprefix("a ") for thing in common_things(parts)]
+    names = [bare(thing.caption) for thing in common_things(parts)]
     frames: list[pd.DataFrame] = []
     for side, pictures in PICTURES.items():
         shown = grids(loaded.processor.tokenizer, names, pictures)
+        image = loaded.model.get_input_embeddings()(shown.tokens).detach()[shown.shown[:, cell_of_token(side)]]
         for number, rule in enumerate(RULES):
             kept = work / f"{side}-{number}.npy"
             if rule in wanted.get(side, ()) and not kept.is_file():
                 with balanced(loaded.model, rule):
-                    logs = asked(loaded.model, loaded.processor, shown, rule, side)
-                partial = work / "partial.npy"
-                np.save(partial, logs)
-                partial.replace(kept)
+                    keep(kept, asked(loaded.model, loaded.processor, image, shown.tokens, rule))
             if kept.is_file():
-                frames += _frames(side, rule, np.load(kept), shown.shown.numpy())
+                found = frames_of(np.load(kept), shown.shown.numpy())
+                frames += [frame.assign(side=side, scheme=rule) for frame in found]
     types = {"side": "int8", "wording": "int8", "picture": "int16", "cell": "int8", "share": "float32"}
-    return pd.concat(frames, ignore_index=True).astype(types)
+    return pd.concat(frames, ignore_index=True)[["side", "scheme", *list(types)[1:]]].astype(types)
 
 
-def _frames(side: int, rule: str, logs: Array, shown: NDArray[np.int64]) -> Iterator[pd.DataFrame]:
+def keep(path: Path, logs: Array) -> None:
+    """Write ``logs`` to ``path``, whole or not at all."""
+    partial = path.with_name("partial.npy")
+    np.save(partial, logs)
+    partial.replace(path)
+
+
+def frames_of(logs: Array, shown: NDArray[np.int64]) -> Iterator[pd.DataFrame]:
+    """The shares of every wording: columns ``wording``, ``picture``, ``cell``, ``share``. ``logs``: (pictures,
+    wordings, names).
+    """
     for wording, its in enumerate(logs.swapaxes(0, 1)):
         found = shares(its, shown)
         picture, cell = np.indices(found.shape).reshape(2, -1)
-        columns = {"wording": wording, "picture": picture, "cell": cell, "share": found.ravel()}
-        yield pd.DataFrame({"side": side, "scheme": rule, **columns})
+        yield pd.DataFrame({"wording": wording, "picture": picture, "cell": cell, "share": found.ravel()})
