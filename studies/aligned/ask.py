@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,11 @@ from studies.aligned.projector import Named, folder, part, pictures
 from studies.pretrained import scenes
 from studies.pretrained.learner import Bench
 from studies.where.rules import CHANNELS
-from studies.words.ask import CELLS, asked, frames_of, keep
+from studies.words import neighbours
+from studies.words.ask import CANDIDATES, CELLS, Array, asked, frames_of, keep
 
 SEEDS, PICTURES, MOVED = (1, 2, 3), 243, "moved"
+ASKED, NEAR = 81, ("native", "bapa", CANDIDATES[0], CANDIDATES[2])  # about neighbours: pictures, rules
 _RULES = (
     "native",
     "bapa",
@@ -30,6 +35,7 @@ _RULES = (
     CHANNELS,
     "native:image_attention=bidirectional",
     "bapa:image_attention=bidirectional",
+    *(CANDIDATES[n] for n in (0, 2, 3)),  # of the words study's second plan
 )
 RULES = tuple(parse(rule).label for rule in _RULES)
 _SIDE, _AT_ONCE = 9, 27
@@ -73,30 +79,66 @@ def seen(model: Any, bench: Bench, drawn: scenes.Scenes, moved: bool) -> Tensor:
     return torch.cat(found)
 
 
-def ask(parts: Path, work: Path, seeds: tuple[int, ...] = SEEDS, rules: tuple[str, ...] = RULES) -> pd.DataFrame:
-    """Train the projectors and ask the rules that ``work`` lacks, each kept as it ends. The shares of all that are
-    there: columns ``seed``, ``scheme``, ``wording``, ``picture``, ``cell``, ``share``.
-    """
-    work.mkdir(parents=True, exist_ok=True)
-    frames: list[pd.DataFrame] = []
-    for seed in seeds:
+@dataclass(frozen=True)
+class Reader:
+    """A model and the pictures it is asked about. ``shown``: which named things they hold, (pictures, 9) long."""
+
+    loaded: Any
+    bench: Bench
+    named: Named
+    drawn: scenes.Scenes
+    shown: Tensor
+
+    @classmethod
+    def of(cls, parts: Path, work: Path, seed: int) -> Reader:
+        """The model of this ``seed``, its projector learned where it is missing."""
         bench = Bench(parts, "cpu")
         named = Named.of(bench)
-        home = folder(bench, work, seed)
-        loaded = load(str(home), device="cpu", dtype=torch.float32)
+        loaded = load(str(folder(bench, work, seed)), device="cpu", dtype=torch.float32)
         drawn = pictures(bench, named, PICTURES, torch.Generator().manual_seed(seed + 1000), held_out=True)
-        number = torch.zeros(int(named.thing.max()) + 1, dtype=torch.long)
-        number[named.thing] = torch.arange(len(named.thing))
-        shown = number[drawn.thing].numpy()
-        images: dict[bool, Tensor] = {}
-        for rule in (*rules, MOVED):
-            kept = work / f"{seed}-{len(RULES) if rule == MOVED else RULES.index(rule)}.npy"
+        return cls(loaded, bench, named, drawn, named.number()[drawn.thing])
+
+    def image(self, moved: bool = False) -> Tensor:
+        """What the language model gets, (pictures, 81, width)."""
+        return seen(self.loaded.model, self.bench, self.drawn, moved)
+
+    def names(self, image: Tensor, rule: str) -> Array:
+        """Log-probabilities of the names under ``rule``."""
+        with balanced(self.loaded.model, rule):
+            return asked(self.loaded.model, self.loaded.processor, image, self.named.token, rule)
+
+    def near(self, image: Tensor, rule: str) -> Array:
+        """Log-probabilities of the others after each thing is mentioned, of the first ``ASKED`` pictures."""
+        tokens = self.named.token[self.shown[:ASKED]]
+        model, form = self.loaded.model, neighbours.FORMS[0]
+        with balanced(model, rule):
+            return neighbours.mentioned(model, self.loaded.processor, image[:ASKED], tokens, form, rule)
+
+
+def ask(parts: Path, work: Path, seeds: Sequence[int] = SEEDS) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Learn the projectors and ask the rules that ``work`` lacks, each kept as it ends. The shares of all: columns
+    ``seed``, ``scheme``, ``wording``, ``picture``, ``cell``, ``share``; and what is known of neighbours: ``seed``,
+    ``scheme``, ``form``, ``picture``, ``relation``, ``auc``.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    maps: list[pd.DataFrame] = []
+    known: list[pd.DataFrame] = []
+    for seed in seeds:
+        reader = Reader.of(parts, work, seed)
+        image = cache(reader.image)
+        for number, rule in enumerate((*RULES, MOVED)):
+            moved = rule == MOVED
+            kept = work / f"{seed}-{MOVED if moved else number}.npy"
             if not kept.is_file():
-                moved = rule == MOVED
-                if moved not in images:
-                    images[moved] = seen(loaded.model, bench, drawn, moved)
-                with balanced(loaded.model, "native" if moved else rule):
-                    keep(kept, asked(loaded.model, loaded.processor, images[moved], named.token, rule))
-            frames += [frame.assign(seed=seed, scheme=rule) for frame in frames_of(np.load(kept), shown)]
+                keep(kept, reader.names(image(moved), "native" if moved else rule))
+            maps += [frame.assign(seed=seed, scheme=rule) for frame in frames_of(np.load(kept), reader.shown.numpy())]
+        for rule in NEAR:
+            kept = work / f"{seed}-near-{RULES.index(rule)}.npy"
+            if not kept.is_file():
+                keep(kept, reader.near(image(False), rule))
+            known += [frame.assign(seed=seed, scheme=rule) for frame in neighbours.frames_of(np.load(kept), 0)]
     types = {"seed": "int8", "wording": "int8", "picture": "int16", "cell": "int8", "share": "float32"}
-    return pd.concat(frames, ignore_index=True)[["seed", "scheme", *list(types)[1:]]].astype(types)
+    shares = pd.concat(maps, ignore_index=True)[["seed", "scheme", *list(types)[1:]]].astype(types)
+    types = {"seed": "int8", "form": "int8", "picture": "int16", "auc": "float32"}
+    columns = ["seed", "scheme", "form", "picture", "relation", "auc"]
+    return shares, pd.concat(known, ignore_index=True)[columns].astype(types)

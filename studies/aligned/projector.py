@@ -42,6 +42,12 @@ class Named:
         token = torch.tensor([ids[0] for ids in written if len(ids) == 1])
         return cls(thing, token, bench.model.get_input_embeddings().weight.detach()[token].float())
 
+    def number(self) -> Tensor:
+        """Which of the named things each thing of the bench is, for those that are."""
+        found = torch.zeros(int(self.thing.max()) + 1, dtype=torch.long)
+        found[self.thing] = torch.arange(len(self.thing))
+        return found
+
 
 def pictures(bench: Bench, named: Named, count: int, generator: torch.Generator, held_out: bool) -> scenes.Scenes:
     """Full grids of nine different named things each, by the hands trained on or by the one that is held out."""
@@ -70,9 +76,7 @@ def learn(bench: Bench, named: Named, seed: int) -> FastVlmForConditionalGenerat
             for _ in some:
                 step()
     features = torch.cat(seen).flatten(0, 1)
-    number = torch.zeros(int(named.thing.max()) + 1, dtype=torch.long)
-    number[named.thing] = torch.arange(len(named.thing))
-    target = number[drawn.thing][:, cell_of_token(math.isqrt(scenes.TOKENS))].flatten()
+    target = named.number()[drawn.thing][:, cell_of_token(math.isqrt(scenes.TOKENS))].flatten()
 
     level = named.embedding.mean(0)
     centred = named.embedding - level

@@ -47,8 +47,20 @@ _POST_HOC = (  # added when the maps had been seen: image tokens that all see ea
     "bapa:image_attention=bidirectional",
     "bapa:distance=native,image_attention=bidirectional",
 )
-RULES = tuple(parse(rule).label for rule in (*_PLANNED, *_POST_HOC))
-AT = {9: RULES, 24: ("native", "bapa", "reverse", "bapa:image_attention=bidirectional")}  # by tokens along a side
+_CANDIDATES = (  # PLAN-2: picked on other grids to be even and still know what stands beside what
+    "bapa:blend=0.6,layers=6-29",
+    "bapa:blend=0.7,layers=9-29",
+    "bapa:pairs=cross",
+    "bapa:blend=0.6,image_attention=bidirectional,layers=6-29",
+    "bapa:image_attention=bidirectional,layers=6-29",
+)
+RULES = tuple(parse(rule).label for rule in (*_PLANNED, *_POST_HOC, *_CANDIDATES))
+CANDIDATES = RULES[-len(_CANDIDATES) :]
+NEAR = ("native", "bapa", CHANNELS, BLEND, RULES[12], *CANDIDATES)  # asked about neighbours
+AT = {  # by tokens along a side
+    9: RULES,
+    24: ("native", "bapa", "reverse", "bapa:image_attention=bidirectional", CANDIDATES[0], CANDIDATES[2]),
+}
 WORDINGS = (
     ("What is in the picture?", "The picture shows a"),
     ("Name one thing in the picture.", "There is a"),
@@ -88,13 +100,19 @@ def cell_of_token(side: int) -> Tensor:
     return (along[:, None] * 3 + along).flatten()
 
 
+def embedded(model: Any, shown: Grids, side: int) -> Tensor:
+    """Word embeddings in the place of image tokens, (pictures, side * side, width)."""
+    words: Tensor = model.get_input_embeddings()(shown.tokens).detach()
+    return words[shown.shown[:, cell_of_token(side)]]
+
+
 def asked(model: Any, processor: Any, image: Tensor, names: Tensor, rule: str) -> Array:
     """Log-probabilities that each name follows, (pictures, wordings, names), under ``rule``, which the model
     stands under. ``image``: what stands in the place of the image tokens, (pictures, tokens, width); ``names``: their
     tokens, (names,) long.
     """
     tokens = image.shape[1]
-    prompts = [_prompt(processor, tokens, *wording) for wording in WORDINGS]
+    prompts = [prompt(processor, tokens, *wording) for wording in WORDINGS]
     shared = next(n for n, ids in enumerate(zip(*prompts, strict=False)) if len(set(ids)) > 1)
     forward = Forward(model, Prompts(processor, (build.CANVAS_PX, build.CANVAS_PX)), shared)
     head = torch.tensor(prompts[0])
@@ -114,7 +132,8 @@ def asked(model: Any, processor: Any, image: Tensor, names: Tensor, rule: str) -
     return np.concatenate(found)
 
 
-def _prompt(processor: Any, tokens: int, question: str, begun: str) -> list[int]:
+def prompt(processor: Any, tokens: int, question: str, begun: str) -> list[int]:
+    """Tokens of the chat up to the ``begun`` answer, with so many ``tokens`` of an image."""
     content = [{"type": "image"}, {"type": "text", "text": question}]
     text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     text = text.replace(build.IMAGE, build.IMAGE * tokens) + begun
@@ -147,7 +166,7 @@ def ask(parts: Path, work: Path, wanted: Mapping[int, Sequence[str]]) -> pd.Data
     frames: list[pd.DataFrame] = []
     for side, pictures in PICTURES.items():
         shown = grids(loaded.processor.tokenizer, names, pictures)
-        image = loaded.model.get_input_embeddings()(shown.tokens).detach()[shown.shown[:, cell_of_token(side)]]
+        image = embedded(loaded.model, shown, side)
         for number, rule in enumerate(RULES):
             kept = work / f"{side}-{number}.npy"
             if rule in wanted.get(side, ()) and not kept.is_file():

@@ -93,6 +93,12 @@ def p_turning(shares: Array, seed: int = 0) -> float:
     return (1 + int(np.sum(null >= (parts.mean(0) ** 2).sum()))) / (1 + SHUFFLES)
 
 
+def estimate(value: float, again: Array) -> dict[str, float]:
+    """A figure with the 2.5th and 97.5th centile of what samples of the pictures give."""
+    low, high = np.quantile(again, (0.025, 0.975))
+    return {"value": round(float(value), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+
+
 def figures(maps: Maps) -> dict[str, Any]:
     """All endpoints of one set of maps."""
     pictures = len(maps["native"])
@@ -100,10 +106,6 @@ def figures(maps: Maps) -> dict[str, Any]:
     whole = Halves.draw(np.ones((1, pictures)), HALVINGS, 1)
     counts = rng.multinomial(pictures, np.full(pictures, 1 / pictures), RESAMPLES).astype(float)
     resampled = Halves.draw(counts, IN_EACH, 2)
-
-    def estimate(value: float, again: Array) -> dict[str, float]:
-        low, high = np.quantile(again, (0.025, 0.975))
-        return {"value": round(float(value), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
 
     def over(of: Callable[[Halves, Array], Array], shares: Array) -> tuple[Array, Array]:
         return of(whole, shares).mean(0), of(resampled, shares).reshape(RESAMPLES, IN_EACH, -1).mean(1)

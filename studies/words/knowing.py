@@ -1,0 +1,36 @@
+"""From what a model knows of neighbours to the endpoints of PLAN-2.md. The picture is the unit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from studies.words.neighbours import FORMS, RELATIONS
+from studies.words.reading import RESAMPLES, estimate
+
+CHANCE = 0.5
+Array = NDArray[np.float64]
+
+
+def figures(answers: pd.DataFrame) -> dict[str, Any]:
+    """By form and rule: of each relation the AUC, and what is kept of native's beyond chance. ``answers``: columns
+    ``scheme``, ``form``, ``picture``, ``relation``, ``auc``.
+    """
+    found: dict[str, Any] = {}
+    for form, rows in answers.groupby("form"):
+        table = rows.pivot(index="picture", columns=["scheme", "relation"], values="auc").astype(float)
+        counts = np.random.default_rng(0).multinomial(len(table), np.full(len(table), 1 / len(table)), RESAMPLES)
+        again = {name: counts @ table[name].to_numpy() / len(table) for name in table}
+        rules = found[FORMS[int(str(form))][1]] = {}
+        for rule in rows["scheme"].unique():
+            its = rules[rule] = {}
+            for relation in RELATIONS:
+                mine, base = (rule, relation), ("native", relation)
+                its[relation] = {"auc": estimate(table[mine].mean(), again[mine])}
+                if rule != "native":
+                    kept = [(one[mine] - CHANCE) / (one[base] - CHANCE) for one in (table.mean(), again)]
+                    its[relation]["kept"] = estimate(*kept)
+    return found

@@ -1,0 +1,115 @@
+"""Does the language model know what stands beside what? PLAN-2.md.
+
+A thing is mentioned, and the log-probabilities of the others are read as what comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from bapa.attach import balanced
+from bapa.checkpoints import load
+from bapa.inference.forward import Asked, Forward
+from bapa.inference.progress import progress
+from bapa.inference.prompts import Prompt, Prompts
+from studies.pretrained import build
+from studies.pretrained.parts import common_things
+from studies.words.ask import CELLS, PICTURES, RULES, bare, embedded, grids, keep, prompt
+
+FORMS = (
+    ("List the things in the picture.", "The picture shows: {thing},"),
+    ("Read the picture row by row.", "{thing} {thing} {thing}"),
+)
+SIDE, ASKED = 9, 80  # tokens along a side, pictures asked about
+Array = NDArray[np.float64]
+RELATIONS = {  # rows and columns from the mentioned thing to those that stand so
+    "right": {(0, 1)},
+    "left": {(0, -1)},
+    "row": {(0, -2), (0, -1), (0, 1), (0, 2)},
+    "below": {(1, 0)},
+    "above": {(-1, 0)},
+}
+
+
+def mentioned(model: Any, processor: Any, image: Tensor, tokens: Tensor, form: tuple[str, str], rule: str) -> Array:
+    """Log-probabilities of the things of each picture after each is mentioned, (pictures, 9 mentions, 9 things), under
+    ``rule``, which the model stands under. ``image``: (pictures, tokens, width); ``tokens``: of the things' names,
+    (pictures, 9) long.
+    """
+    question, begun = form
+    found = []
+    with progress(f"neighbours under {rule}", len(image)) as step:
+        for features, things in zip(image, tokens, strict=True):
+            names = [processor.tokenizer.decode([token]).strip() for token in things.tolist()]
+            prompts = [prompt(processor, image.shape[1], question, begun.format(thing=name)) for name in names]
+            shared = next(n for n, ids in enumerate(zip(*prompts, strict=False)) if len(set(ids)) > 1)
+            forward = Forward(model, Prompts(processor, (build.CANVAS_PX, build.CANVAS_PX)), shared)
+            head = torch.tensor(prompts[0])[None]
+            inputs = {
+                "input_ids": head,
+                "attention_mask": torch.ones_like(head),
+                "mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=features[None])},
+            }
+            logits = forward.logits(Asked(inputs, [[Prompt(ids, {}) for ids in prompts]]))[0]
+            found.append(logits.float().log_softmax(-1)[:, things].double().numpy())
+            step()
+    return np.stack(found)
+
+
+def known(logs: Array) -> dict[str, Array]:
+    """AUC of each of the ``RELATIONS`` in each picture, (pictures,): how often, after a mention, a thing that stands so
+    scores above one that does not, ties half. ``logs``: (pictures, mentions, things). A score is the log-probability
+    less the thing's mean over the other mentions, so a cell that is always favoured gains nothing.
+    """
+    scores = np.where(np.eye(CELLS, dtype=bool), np.nan, logs)
+    scores = scores - np.nanmean(scores, 1, keepdims=True)
+    scores = scores - np.nanmean(scores, 2, keepdims=True)
+    found: dict[str, Array] = {}
+    for name, steps in RELATIONS.items():
+        of_mention = []
+        for cell in range(CELLS):
+            so = np.array([(one // 3 - cell // 3, one % 3 - cell % 3) in steps for one in range(CELLS)])
+            others = ~so & (np.arange(CELLS) != cell)
+            if so.any():
+                one, two = scores[:, cell, so][:, :, None], scores[:, cell, others][:, None]
+                of_mention.append(((one > two) + 0.5 * (one == two)).mean((1, 2)))
+        found[name] = np.mean(of_mention, 0)
+    return found
+
+
+def frames_of(logs: Array, form: int) -> Iterator[pd.DataFrame]:
+    """Columns ``form``, ``picture``, ``relation``, ``auc``."""
+    for relation, auc in known(logs).items():
+        yield pd.DataFrame({"form": form, "picture": np.arange(len(auc)), "relation": relation, "auc": auc})
+
+
+def ask(parts: Path, work: Path, wanted: Sequence[str]) -> pd.DataFrame:
+    """Ask every ``wanted`` rule that ``work`` lacks about the same grids of words, each kept as it ends. What all that
+    are there know: columns ``scheme``, ``form``, ``picture``, ``relation``, ``auc``.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    loaded = load(str(build.base(parts)), device="cpu", dtype=torch.float32)
+    names = [bare(thing.caption) for thing in common_things(parts)]
+    shown = grids(loaded.processor.tokenizer, names, PICTURES[SIDE])
+    cells = shown.shown[:ASKED]
+    image = embedded(loaded.model, shown, SIDE)[:ASKED]
+    frames: list[pd.DataFrame] = []
+    for number, rule in enumerate(RULES):
+        for form, words in enumerate(FORMS):
+            kept = work / f"near-{number}-{form}.npy"
+            if rule in wanted and not kept.is_file():
+                with balanced(loaded.model, rule):
+                    keep(kept, mentioned(loaded.model, loaded.processor, image, shown.tokens[cells], words, rule))
+            if kept.is_file():
+                frames += [frame.assign(scheme=rule) for frame in frames_of(np.load(kept), form)]
+    types = {"form": "int8", "picture": "int16", "auc": "float32"}
+    return pd.concat(frames, ignore_index=True)[["scheme", "form", "picture", "relation", "auc"]].astype(types)
