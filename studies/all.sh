@@ -36,6 +36,10 @@ python -m studies.tuning write
 python -m studies.words run
 python -m studies.words write
 
+# docs/studies/aligned.md; needs npm
+python -m studies.aligned run
+python -m studies.aligned write
+
 # docs/slots.md
 python -m studies.slots run
 for tasks in images clip; do for skew in last uniform; do python -m studies.reference train --tasks $tasks --skew $skew --out build/slots/$tasks-$skew; done; done

@@ -15,12 +15,14 @@ PAIRS = ("all", "cross", "text-to-image")
 BLENDS = (0.3, 0.5, 0.7)
 DELTAS = (0.3, 0.5, 0.8)
 DISTANCES = (0.5, 1.5, 2.0)
+LATE = ((0.2, 0.6), (0.3, 0.7))  # from which layer on, as a share of all, and the blend: docs/studies/words.md
 FINER = (0.5, 0.75, 1.25, 1.5, 2.0)
 
 
 def space(layers: int) -> list[str]:
     """Labels of the candidates for a decoder with so many ``layers``: those of :data:`NAMED` first, then one option at
-    a time, then bands of rotary pairs with each kind of token pairs.
+    a time, then bands of rotary pairs with each kind of token pairs, last the rules that a pretrained language model
+    kept most under.
     """
     half = max(1, layers // 2)
     parts: list[dict[str, object]] = [{"pairs": pairs} for pairs in PAIRS]
@@ -35,6 +37,10 @@ def space(layers: int) -> list[str]:
         for high in KEPT_TO
     ]
     found = [_rule("1x", **part) for part in parts] + [_rule(f"{factor:g}x") for factor in DISTANCES]
+    found.append(make("bapa", pairs="cross"))
+    if layers > 1:
+        starts = [(max(1, round(share * layers)), blend) for share, blend in LATE]
+        found += [make("bapa", layers=f"{start}-{layers - 1}", blend=blend) for start, blend in starts]
     return list(dict.fromkeys([*(make(name).label for name in NAMED), *(rule.label for rule in found)]))
 
 

@@ -5,7 +5,7 @@ A thing is mentioned, and the log-probabilities of the others are read as what c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,15 @@ from bapa.inference.progress import progress
 from bapa.inference.prompts import Prompt, Prompts
 from studies.pretrained import build
 from studies.pretrained.parts import common_things
-from studies.words.ask import CELLS, PICTURES, RULES, bare, embedded, grids, keep, prompt
+from studies.words.ask import CANDIDATES, CELLS, NEAR, PICTURES, RULES, bare, embedded, grids, keep, prompt
 
 FORMS = (
     ("List the things in the picture.", "The picture shows: {thing},"),
     ("Read the picture row by row.", "{thing} {thing} {thing}"),
 )
-SIDE, ASKED = 9, 80  # tokens along a side, pictures asked about
+# By tokens along a side: pictures, forms and rules asked about. The second was added when the first had been seen.
+ASKED = {9: (80, FORMS, NEAR), 24: (40, FORMS[:1], ("native", "bapa", CANDIDATES[0], CANDIDATES[2]))}
+COLUMNS = ["form", "picture", "relation", "auc"]
 Array = NDArray[np.float64]
 RELATIONS = {  # rows and columns from the mentioned thing to those that stand so
     "right": {(0, 1)},
@@ -92,24 +94,26 @@ def frames_of(logs: Array, form: int) -> Iterator[pd.DataFrame]:
         yield pd.DataFrame({"form": form, "picture": np.arange(len(auc)), "relation": relation, "auc": auc})
 
 
-def ask(parts: Path, work: Path, wanted: Sequence[str]) -> pd.DataFrame:
-    """Ask every ``wanted`` rule that ``work`` lacks about the same grids of words, each kept as it ends. What all that
-    are there know: columns ``scheme``, ``form``, ``picture``, ``relation``, ``auc``.
+def ask(parts: Path, work: Path, wanted: Mapping[int, Sequence[str]]) -> pd.DataFrame:
+    """Ask every ``wanted`` rule, by tokens along a side, that ``work`` lacks about the same grids of words, each kept
+    as it ends. What all that are there know: columns ``side``, ``scheme``, ``form``, ``picture``, ``relation``,
+    ``auc``.
     """
     work.mkdir(parents=True, exist_ok=True)
     loaded = load(str(build.base(parts)), device="cpu", dtype=torch.float32)
     names = [bare(thing.caption) for thing in common_things(parts)]
-    shown = grids(loaded.processor.tokenizer, names, PICTURES[SIDE])
-    cells = shown.shown[:ASKED]
-    image = embedded(loaded.model, shown, SIDE)[:ASKED]
     frames: list[pd.DataFrame] = []
-    for number, rule in enumerate(RULES):
-        for form, words in enumerate(FORMS):
-            kept = work / f"near-{number}-{form}.npy"
-            if rule in wanted and not kept.is_file():
-                with balanced(loaded.model, rule):
-                    keep(kept, mentioned(loaded.model, loaded.processor, image, shown.tokens[cells], words, rule))
-            if kept.is_file():
-                frames += [frame.assign(scheme=rule) for frame in frames_of(np.load(kept), form)]
-    types = {"form": "int8", "picture": "int16", "auc": "float32"}
-    return pd.concat(frames, ignore_index=True)[["scheme", "form", "picture", "relation", "auc"]].astype(types)
+    for side, (pictures, forms, rules) in ASKED.items():
+        shown = grids(loaded.processor.tokenizer, names, PICTURES[side])
+        things = shown.tokens[shown.shown[:pictures]]
+        image = embedded(loaded.model, shown, side)[:pictures]
+        for rule in rules:
+            for form, words in enumerate(forms):
+                kept = work / f"near-{side}-{RULES.index(rule)}-{form}.npy"
+                if rule in wanted.get(side, ()) and not kept.is_file():
+                    with balanced(loaded.model, rule):
+                        keep(kept, mentioned(loaded.model, loaded.processor, image, things, words, rule))
+                if kept.is_file():
+                    frames += [frame.assign(side=side, scheme=rule) for frame in frames_of(np.load(kept), form)]
+    types = {"side": "int8", "form": "int8", "picture": "int16", "auc": "float32"}
+    return pd.concat(frames, ignore_index=True)[["side", "scheme", *COLUMNS]].astype(types)

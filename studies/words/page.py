@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from studies.study import Blocks, Study, table
 from studies.text import bounded, share
+from studies.words.neighbours import FORMS, RELATIONS
 from studies.words.reading import REVERSED
 
 
 def blocks(record: dict[str, Any]) -> Blocks:
     """The texts of the page."""
     small, large = (record.get(side, {}) for side in ("9", "24"))
+    small_known, large_known = (record.get("neighbours", {}).get(side, {}) for side in ("9", "24"))
+    listed, in_rows = (form for _, form in FORMS)
     return {
         "docs/studies/words.md": {
             "rules": _rules(small),
@@ -20,6 +23,9 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "wordings": _wordings(small),
             "rules, 576 tokens": _rules(large),
             "positions, 576 tokens": _positions(large),
+            "neighbours, list": table(*known_rows(small_known.get(listed, {}))),
+            "neighbours, row by row": table(*known_rows(small_known.get(in_rows, {}))),
+            "neighbours, 576 tokens": table(*known_rows(large_known.get(listed, {}))),
         }
     }
 
@@ -27,11 +33,11 @@ def blocks(record: dict[str, Any]) -> Blocks:
 def _rules(found: Mapping[str, Any]) -> str:
     rows = []
     for rule, its in found.get("all wordings", {}).get("rules", {}).items():
-        cells = [share(value) for value in its["cells"]]
-        grid = " / ".join(" ".join(cells[row : row + 3]) for row in (0, 3, 6))
         change = its.get("change")
         changes = [bounded(change[name]) if change else "" for name in ("mean", "worst", "range")]
-        rows.append([f"`{rule}`", *(bounded(its[name]) for name in ("mean", "worst", "range")), *changes, grid])
+        rows.append(
+            [f"`{rule}`", *(bounded(its[name]) for name in ("mean", "worst", "range")), *changes, grid(its["cells"])]
+        )
     head = ["rule", "mean AUC", "worst cell", "range", "mean, change", "worst, change", "range, change"]
     return table([*head, "AUC by cell, row by row"], rows)
 
@@ -41,9 +47,9 @@ def _positions(found: Mapping[str, Any]) -> str:
         [
             name,
             bounded(its["rules"]["native"]["range"]),
-            _p(its["p uneven"]),
+            p_text(its["p uneven"]),
             share(its["turning part"]),
-            _p(its["p turning"]),
+            p_text(its["p turning"]),
             *(bounded(its["position share"][rule]) if rule in its["position share"] else "" for rule in REVERSED),
         ]
         for name, its in found.items()
@@ -61,8 +67,31 @@ def _wordings(found: Mapping[str, Any]) -> str:
     return table(["mean AUC, range", *apart], rows)
 
 
-def _p(value: float) -> str:
+def grid(cells: Sequence[float]) -> str:
+    """The AUC of nine cells, row by row."""
+    written = [share(value) for value in cells]
+    return " / ".join(" ".join(written[row : row + 3]) for row in (0, 3, 6))
+
+
+def known_rows(rules: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table of what is known of neighbours, by rule."""
+    rows = [
+        [
+            f"`{rule}`",
+            *(bounded(its[name]["auc"]) for name in RELATIONS),
+            *(bounded(its[name]["kept"]) if "kept" in its[name] else "" for name in _KEPT),
+        ]
+        for rule, its in rules.items()
+    ]
+    return ["rule", *_STANDS, *(f"kept, {name}" for name in _KEPT)], rows
+
+
+def p_text(value: float) -> str:
+    """A p-value as pages write it."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
+
+_KEPT = ("right", "left", "row")  # of what is known natively
+_STANDS = ("to the right", "to the left", "same row", "below", "above")
 
 STUDY = Study("words", blocks)

@@ -9,11 +9,13 @@ import pandas as pd
 import typer
 
 from studies.pretrained.parts import install
+from studies.words import knowing, neighbours
 from studies.words.ask import AT, PICTURES, RULES, ask
 from studies.words.page import STUDY
 from studies.words.reading import record
 
-ANSWERS = Path(__file__).parent / "answers.parquet"
+HERE = Path(__file__).parent
+ANSWERS, NEIGHBOURS = HERE / "answers.parquet", HERE / "neighbours.parquet"
 
 
 def run(
@@ -39,14 +41,23 @@ def run(
         raise typer.BadParameter(f"of these rules none is asked at that size; these are: {', '.join(AT[24])}")
     parts.mkdir(parents=True, exist_ok=True)
     install(parts)
-    answers = ask(parts, work, asked)
-    kept = pd.read_parquet(ANSWERS) if ANSWERS.is_file() else answers
-    merged(kept, answers).to_parquet(ANSWERS, compression="zstd", index=False)
-    STUDY.keep(record(pd.read_parquet(ANSWERS)))
+    _add(ANSWERS, ask(parts, work, asked), ["side", "scheme"])
+    near = {side: [rule for rule in rules if rule in neighbours.ASKED[side][2]] for side, rules in asked.items()}
+    if any(near.values()):
+        _add(NEIGHBOURS, neighbours.ask(parts, work, near), ["side", "scheme"])
+    found = record(pd.read_parquet(ANSWERS))
+    if NEIGHBOURS.is_file():
+        known = pd.read_parquet(NEIGHBOURS)
+        found["neighbours"] = {str(side): knowing.figures(rows) for side, rows in known.groupby("side")}
+    STUDY.keep(found)
 
 
-def merged(kept: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """The ``new`` answers, and those ``kept`` of sizes and rules that were not asked anew."""
-    about = ["side", "scheme"]
+def _add(path: Path, new: pd.DataFrame, about: list[str]) -> None:
+    kept = pd.read_parquet(path) if path.is_file() else new
+    merged(kept, new, about).to_parquet(path, compression="zstd", index=False)
+
+
+def merged(kept: pd.DataFrame, new: pd.DataFrame, about: list[str]) -> pd.DataFrame:
+    """The ``new`` answers, and those ``kept`` that are ``about`` something not asked anew, such as other rules."""
     again = pd.MultiIndex.from_frame(kept[about]).isin(pd.MultiIndex.from_frame(new[about]))
     return pd.concat([kept[~again], new], ignore_index=True).sort_values(about, kind="stable", ignore_index=True)

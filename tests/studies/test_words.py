@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from studies.words import ask, page, reading, run
+from studies.words import ask, knowing, neighbours, page, reading, run
 
 GRADIENT = np.linspace(-0.06, 0.06, 9)
 CROWDED = np.array([0.01, 0, 0.01, 0, -0.04, 0, 0.01, 0, 0.01])  # a middle that is worst under every rule
@@ -128,7 +128,7 @@ def test_rules_asked_anew_replace_theirs_and_leave_the_others() -> None:
         return pd.DataFrame({"side": [side], "scheme": [scheme], "share": [share]})
 
     kept = pd.concat([answers(9, "native", 0.1), answers(24, "native", 0.2), answers(9, "bapa", 0.3)])
-    found = run.merged(kept, answers(9, "native", 0.9))
+    found = run.merged(kept, answers(9, "native", 0.9), ["side", "scheme"])
     assert sorted(map(tuple, found.values.tolist())) == [(9, "bapa", 0.3), (9, "native", 0.9), (24, "native", 0.2)]
 
 
@@ -136,6 +136,24 @@ def test_the_record_is_that_of_the_answers() -> None:
     found = page.STUDY.record()["24"]["all wordings"]
     answers = pd.read_parquet(run.ANSWERS)
     assert reading.figures(reading.read(answers[answers["side"] == 24])["all wordings"]) == found
+
+
+def test_what_is_kept_of_neighbours_is_what_was_planted() -> None:
+    rng = np.random.default_rng(10)
+    frames = []
+    for rule, level in (("native", 0.9), ("bapa", 0.6)):
+        for relation in neighbours.RELATIONS:
+            auc = level + 0.1 * rng.standard_normal(400)
+            columns = {"form": 0, "picture": np.arange(400), "relation": relation, "auc": auc}
+            frames.append(pd.DataFrame({"scheme": rule, **columns}))
+    found = knowing.figures(pd.concat(frames))[neighbours.FORMS[0][1]]
+    assert "kept" not in found["native"]["right"]
+    for its in found["bapa"].values():
+        assert its["auc"]["value"] == pytest.approx(0.6, abs=0.02)
+        assert its["kept"]["low"] < 0.25 < its["kept"]["high"]
+    texts = page.blocks({"neighbours": {"9": knowing.figures(pd.concat(frames))}})["docs/studies/words.md"]
+    assert texts["neighbours, list"].count("`bapa`") == 1
+    assert texts["neighbours, row by row"] == texts["neighbours, 576 tokens"] == ""
 
 
 def test_intervals_of_ranges_and_worst_cells_hold_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,69 @@
+"""The tables of docs/studies/aligned.md, from the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from studies.study import Blocks, Study, table
+from studies.text import bounded, share
+from studies.words.page import grid, known_rows, p_text
+
+_CARRIED = ("encoder", "language model")
+
+
+def blocks(record: dict[str, Any]) -> Blocks:
+    """The texts of the page."""
+    models, together = record.get("models", {}), record.get("together", {})
+    return {
+        "docs/studies/aligned.md": {
+            "together": _rules(together),
+            "carried": _carried(models, together),
+            "neighbours": _known(together),
+            "models": _models(models),
+        }
+    }
+
+
+def _rules(found: Mapping[str, Any]) -> str:
+    rows = []
+    for rule, its in found.get("rules", {}).items():
+        change = its.get("change")
+        changes = [bounded(change[name]) if change else "" for name in ("mean", "worst", "range")]
+        rows.append([f"`{rule}`", *(bounded(its[name]) for name in ("mean", "worst", "range")), *changes])
+    head = ["rule", "mean AUC", "worst cell", "range", "mean, change", "worst, change", "range, change"]
+    return table(head, rows)
+
+
+def _carried(models: Mapping[str, Any], together: Mapping[str, Any]) -> str:
+    rows = []
+    for name, its in [*((f"projector {seed}", its) for seed, its in models.items()), ("all three (t)", together)]:
+        if its:
+            rows.append(
+                [
+                    name,
+                    bounded(its["rules"]["native"]["range"]),
+                    p_text(its["p uneven"]) if "p uneven" in its else "",
+                    *(bounded(its["carried"][part]) for part in _CARRIED),
+                    share(its["turning part"]) if "turning part" in its else "",
+                    *(bounded(figure) for figure in its["position share"].values()),
+                ]
+            )
+    head = ["model", "range natively", "p", "encoder's cell", "language model's cell", "turning part"]
+    return table([*head, "position share, `reverse`", "with the order of tokens reversed too"], rows)
+
+
+def _known(together: Mapping[str, Any]) -> str:
+    return table(*known_rows(next(iter(together.get("known", {}).values()), {})))
+
+
+def _models(models: Mapping[str, Any]) -> str:
+    rows = [
+        [f"{seed}", f"`{rule}`", *(bounded(its[name]) for name in ("mean", "worst", "range")), grid(its["cells"])]
+        for seed, found in models.items()
+        for rule, its in found["rules"].items()
+    ]
+    return table(["projector", "rule", "mean AUC", "worst cell", "range", "AUC by cell, row by row"], rows)
+
+
+STUDY = Study("aligned", blocks)
