@@ -81,5 +81,5 @@ def _over(each: list[Any]) -> Any:
             name: round(float(value), 4)
             for name, value in zip(("value", "low", "high"), (middle, middle - reach, middle + reach), strict=True)
         }
-    found = {name: _over([one[name] for one in each]) for name in first}
+    found = {name: _over([one[name] for one in each]) for name in first if all(name in one for one in each)}
     return {name: its for name, its in found.items() if its}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from studies.words.ask import RULES
 from studies.words.neighbours import FORMS, RELATIONS
 from studies.words.reading import RESAMPLES, estimate
 
@@ -16,8 +17,8 @@ Array = NDArray[np.float64]
 
 
 def figures(answers: pd.DataFrame) -> dict[str, Any]:
-    """By form and rule: of each relation the AUC, and what is kept of native's beyond chance. ``answers``: columns
-    ``scheme``, ``form``, ``picture``, ``relation``, ``auc``.
+    """By form and rule: of each relation the AUC, and what is kept of native's beyond chance, where native's interval
+    lies above chance. ``answers``: columns ``scheme``, ``form``, ``picture``, ``relation``, ``auc``.
     """
     found: dict[str, Any] = {}
     for form, rows in answers.groupby("form"):
@@ -25,12 +26,12 @@ def figures(answers: pd.DataFrame) -> dict[str, Any]:
         counts = np.random.default_rng(0).multinomial(len(table), np.full(len(table), 1 / len(table)), RESAMPLES)
         again = {name: counts @ table[name].to_numpy() / len(table) for name in table}
         rules = found[FORMS[int(str(form))][1]] = {}
-        for rule in rows["scheme"].unique():
+        for rule in sorted(rows["scheme"].unique(), key=RULES.index):
             its = rules[rule] = {}
             for relation in RELATIONS:
                 mine, base = (rule, relation), ("native", relation)
                 its[relation] = {"auc": estimate(table[mine].mean(), again[mine])}
-                if rule != "native":
+                if rule != "native" and np.quantile(again[base], 0.025) > CHANCE:
                     kept = [(one[mine] - CHANCE) / (one[base] - CHANCE) for one in (table.mean(), again)]
                     its[relation]["kept"] = estimate(*kept)
     return found

@@ -151,6 +151,9 @@ def test_what_is_kept_of_neighbours_is_what_was_planted() -> None:
     for its in found["bapa"].values():
         assert its["auc"]["value"] == pytest.approx(0.6, abs=0.02)
         assert its["kept"]["low"] < 0.25 < its["kept"]["high"]
+    rows = pd.concat(frames).assign(auc=0.5 + 0.1 * rng.standard_normal(len(frames) * 400))
+    nothing = knowing.figures(rows)[neighbours.FORMS[0][1]]["bapa"].values()
+    assert sum("kept" in its for its in nothing) <= 1  # natively at chance: there is nothing to keep
     texts = page.blocks({"neighbours": {"9": knowing.figures(pd.concat(frames))}})["docs/studies/words.md"]
     assert texts["neighbours, list"].count("`bapa`") == 1
     assert texts["neighbours, row by row"] == texts["neighbours, 576 tokens"] == ""
