@@ -25,7 +25,8 @@ from studies.words import neighbours
 from studies.words.ask import CANDIDATES, CELLS, Array, asked, frames_of, keep
 
 SEEDS, PICTURES, MOVED = (1, 2, 3), 243, "moved"
-ASKED, NEAR = 81, ("native", "bapa", CANDIDATES[0], CANDIDATES[2])  # about neighbours: pictures, rules
+# About neighbours: pictures, rules. The last rule was added when the maps had been seen.
+ASKED, NEAR = 81, ("native", "bapa", CANDIDATES[0], CANDIDATES[2], CANDIDATES[3])
 _RULES = (
     "native",
     "bapa",

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 
-from studies.aligned import ask, projector, reading
+from studies.aligned import ask, page, projector, reading, run
 from studies.pretrained import scenes
 from studies.words import neighbours
 from studies.words.reading import Halves
@@ -74,6 +76,29 @@ def test_a_factor_that_runs_across_the_map_carries_none_of_it() -> None:
     other = 0.7 + UPRIGHT + 0.1 * rng.standard_normal((ask.PICTURES, 9))
     halves = Halves.draw(np.ones((1, ask.PICTURES)), 32, 1)
     assert reading.carried(halves, native, other, 1)[0] == pytest.approx(0, abs=0.12)
+
+
+def test_intervals_of_the_shares_hold_the_truth_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "RESAMPLES", 150)
+    rng, place, trials, held = np.random.default_rng(5), ask.moves().numpy(), 40, np.zeros(2)
+    for _ in range(trials):
+        noise = 0.2 * rng.standard_normal((2, ask.PICTURES, 9))
+        native, moved = 0.7 + GRADIENT + noise[0], 0.7 + 0.3 * GRADIENT[place] + 0.7 * GRADIENT + noise[1]
+        found = reading.carriers(native, moved)
+        held += [
+            found[name]["low"] <= true <= found[name]["high"]
+            for name, true in (("encoder", 0.3), ("language model", 0.7))
+        ]
+    assert held.min() >= stats.binom.ppf(0.005, trials, 0.95), held
+
+
+def test_the_record_is_that_of_the_answers() -> None:
+    record, answers = page.STUDY.record(), pd.read_parquet(run.SHARES)
+    assert {str(seed) for seed in answers["seed"].unique()} == set(record["models"])
+    for seed, rows in answers[answers["scheme"] == "native"].groupby("seed"):
+        cells = rows.groupby("cell")["share"].mean().to_numpy()
+        assert record["models"][str(seed)]["rules"]["native"]["cells"] == pytest.approx(cells, abs=6e-5)
+    assert reading.together(record["models"]) == record["together"]
 
 
 def test_over_models_a_figure_has_its_mean_and_a_t_interval() -> None:
