@@ -12,6 +12,7 @@ from studies.pretrained.parts import install
 from studies.words import knowing, neighbours
 from studies.words.ask import AT, PICTURES, RULES, ask
 from studies.words.page import STUDY
+from studies.words.picture import draw
 from studies.words.reading import record
 
 HERE = Path(__file__).parent
@@ -50,6 +51,7 @@ def run(
         known = pd.read_parquet(NEIGHBOURS)
         found["neighbours"] = {str(side): knowing.figures(rows) for side, rows in known.groupby("side")}
     STUDY.keep(found)
+    draw(found)
 
 
 def _add(path: Path, new: pd.DataFrame, about: list[str]) -> None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from studies.words import ask, knowing, neighbours, page, reading, run
+from studies.words import ask, knowing, neighbours, page, picture, reading, run
 
 GRADIENT = np.linspace(-0.06, 0.06, 9)
 CROWDED = np.array([0.01, 0, 0.01, 0, -0.04, 0, 0.01, 0, 0.01])  # a middle that is worst under every rule
@@ -157,6 +157,16 @@ def test_what_is_kept_of_neighbours_is_what_was_planted() -> None:
     texts = page.blocks({"neighbours": {"9": knowing.figures(pd.concat(frames))}})["docs/studies/words.md"]
     assert texts["neighbours, list"].count("`bapa`") == 1
     assert texts["neighbours, row by row"] == texts["neighbours, 576 tokens"] == ""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_picture_shows_every_rule_that_was_asked_about_neighbours(dark: bool) -> None:
+    record = page.STUDY.record()
+    for ax, side in zip(picture.frontier(record, dark=dark).axes, picture.PANELS, strict=True):
+        (known,) = list(record["neighbours"][side].values())[:1]
+        assert {text.get_text() for text in ax.texts} == {picture.LABELS[rule][0] for rule in known}
+        even = {round(100 * record[side]["all wordings"]["rules"][rule]["range"]["value"], 6) for rule in known}
+        assert even == {round(float(dots.lines[0].get_xdata()[0]), 6) for dots in ax.containers}
 
 
 def test_intervals_of_ranges_and_worst_cells_hold_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
