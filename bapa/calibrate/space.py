@@ -15,14 +15,14 @@ PAIRS = ("all", "cross", "text-to-image")
 BLENDS = (0.3, 0.5, 0.7)
 DELTAS = (0.3, 0.5, 0.8)
 DISTANCES = (0.5, 1.5, 2.0)
-LATE = ((0.2, 0.6), (0.3, 0.7))  # from which layer on, as a share of all, and the blend: docs/studies/words.md
+LATE = ((0.2, 0.6), (0.3, 0.7))  # from which layer on, as a share of all, and the blend
 FINER = (0.5, 0.75, 1.25, 1.5, 2.0)
 
 
 def space(layers: int) -> list[str]:
     """Labels of the candidates for a decoder with so many ``layers``: those of :data:`NAMED` first, then one option at
-    a time, then bands of rotary pairs with each kind of token pairs, last the rules that a pretrained language model
-    kept most under.
+    a time, then bands of rotary pairs with each kind of token pairs, last three rules under which a pretrained language
+    model stayed able to tell neighbours (docs/studies/words.md).
     """
     half = max(1, layers // 2)
     parts: list[dict[str, object]] = [{"pairs": pairs} for pairs in PAIRS]

@@ -39,7 +39,7 @@ _RULES = (
     *(CANDIDATES[n] for n in (0, 2, 3)),  # of the words study's second plan
 )
 RULES = tuple(parse(rule).label for rule in _RULES)
-_SIDE, _AT_ONCE = 9, 27
+_AT_ONCE = 27
 
 
 def shifted() -> Tensor:
@@ -57,7 +57,7 @@ def seen(model: Any, bench: Bench, drawn: scenes.Scenes, moved: bool) -> Tensor:
     """What the language model gets, (pictures, 81, width). ``moved``: each picture is encoded with its cells shifted
     and its features put back.
     """
-    tokens = torch.arange(_SIDE**2).view(3, 3, 3, 3).permute(0, 2, 1, 3).reshape(CELLS, CELLS)  # of each cell
+    tokens = torch.arange(scenes.TOKENS).view(3, 3, 3, 3).permute(0, 2, 1, 3).reshape(CELLS, CELLS)  # of each cell
     found = []
     with torch.no_grad(), progress("pictures seen by the encoder", len(drawn.thing)) as step:
         for start in range(0, len(drawn.thing), _AT_ONCE):
@@ -127,14 +127,14 @@ def ask(parts: Path, work: Path, seeds: Sequence[int] = SEEDS) -> tuple[pd.DataF
     for seed in seeds:
         reader = Reader.of(parts, work, seed)
         image = cache(reader.image)
-        for number, rule in enumerate((*RULES, MOVED)):
+        for rule in (*RULES, MOVED):
             moved = rule == MOVED
-            kept = work / f"{seed}-{MOVED if moved else number}.npy"
+            kept = work / f"{seed}-{rule}.npy"
             if not kept.is_file():
                 keep(kept, reader.names(image(moved), "native" if moved else rule))
             maps += [frame.assign(seed=seed, scheme=rule) for frame in frames_of(np.load(kept), reader.shown.numpy())]
         for rule in NEAR:
-            kept = work / f"{seed}-near-{RULES.index(rule)}.npy"
+            kept = work / f"{seed}-near-{rule}.npy"
             if not kept.is_file():
                 keep(kept, reader.near(image(False), rule))
             known += [frame.assign(seed=seed, scheme=rule) for frame in neighbours.frames_of(np.load(kept), 0)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from studies.study import Blocks, Study, table
 from studies.text import bounded, share
-from studies.words.page import grid, known_rows, p_text
+from studies.words.page import grid, known_rows, p_text, rules_rows
 
 _CARRIED = ("encoder", "language model")
 
@@ -17,22 +17,12 @@ def blocks(record: dict[str, Any]) -> Blocks:
     models, together = record.get("models", {}), record.get("together", {})
     return {
         "docs/studies/aligned.md": {
-            "together": _rules(together),
+            "together": table(*rules_rows(together.get("rules", {}))),
             "carried": _carried(models, together),
             "neighbours": _known(together),
             "models": _models(models),
         }
     }
-
-
-def _rules(found: Mapping[str, Any]) -> str:
-    rows = []
-    for rule, its in found.get("rules", {}).items():
-        change = its.get("change")
-        changes = [bounded(change[name]) if change else "" for name in ("mean", "worst", "range")]
-        rows.append([f"`{rule}`", *(bounded(its[name]) for name in ("mean", "worst", "range")), *changes])
-    head = ["rule", "mean AUC", "worst cell", "range", "mean, change", "worst, change", "range, change"]
-    return table(head, rows)
 
 
 def _carried(models: Mapping[str, Any], together: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoProcessor, FastVlmForConditionalGeneration
 
 from bapa.inference.progress import progress
-from studies.pretrained import scenes
+from studies.pretrained import build, scenes
 from studies.pretrained.learner import Bench
 from studies.pretrained.parts import TRAINED
 from studies.words.ask import CELLS, bare, cell_of_token
@@ -76,7 +75,7 @@ def learn(bench: Bench, named: Named, seed: int) -> FastVlmForConditionalGenerat
             for _ in some:
                 step()
     features = torch.cat(seen).flatten(0, 1)
-    target = named.number()[drawn.thing][:, cell_of_token(math.isqrt(scenes.TOKENS))].flatten()
+    target = named.number()[drawn.thing][:, cell_of_token(build.GRID)].flatten()
 
     level = named.embedding.mean(0)
     centred = named.embedding - level
@@ -101,7 +100,7 @@ def learn(bench: Bench, named: Named, seed: int) -> FastVlmForConditionalGenerat
             schedule.step()
             step()
     with torch.no_grad():
-        told = net((features[: 81 * 200].float() - middle) / width)
+        told = net((features[: scenes.TOKENS * 200].float() - middle) / width)
         scale = centred.norm(dim=1).mean() / told.norm(dim=1).mean()
         model = bench.model
         projector = model.model.multi_modal_projector

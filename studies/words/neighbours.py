@@ -23,7 +23,7 @@ from bapa.inference.progress import progress
 from bapa.inference.prompts import Prompt, Prompts
 from studies.pretrained import build
 from studies.pretrained.parts import common_things
-from studies.words.ask import CANDIDATES, CELLS, NEAR, PICTURES, RULES, bare, embedded, grids, keep, prompt
+from studies.words.ask import CANDIDATES, CELLS, NEAR, PICTURES, bare, embedded, grids, keep, prompt
 
 FORMS = (
     ("List the things in the picture.", "The picture shows: {thing},"),
@@ -70,7 +70,7 @@ def mentioned(model: Any, processor: Any, image: Tensor, tokens: Tensor, form: t
 def known(logs: Array) -> dict[str, Array]:
     """AUC of each of the ``RELATIONS`` in each picture, (pictures,): how often, after a mention, a thing that stands so
     scores above one that does not, ties half. ``logs``: (pictures, mentions, things). A score is the log-probability
-    less the thing's mean over the other mentions, so a cell that is always favoured gains nothing.
+    less the thing's mean over the mentions of all others, so a cell that is always favoured gains nothing.
     """
     scores = np.where(np.eye(CELLS, dtype=bool), np.nan, logs)
     scores = scores - np.nanmean(scores, 1, keepdims=True)
@@ -109,7 +109,7 @@ def ask(parts: Path, work: Path, wanted: Mapping[int, Sequence[str]]) -> pd.Data
         image = embedded(loaded.model, shown, side)[:pictures]
         for rule in rules:
             for form, words in enumerate(forms):
-                kept = work / f"near-{side}-{RULES.index(rule)}-{form}.npy"
+                kept = work / f"near-{side}-{form}-{rule}.npy"
                 if rule in wanted.get(side, ()) and not kept.is_file():
                     with balanced(loaded.model, rule):
                         keep(kept, mentioned(loaded.model, loaded.processor, image, things, words, rule))

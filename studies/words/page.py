@@ -18,10 +18,10 @@ def blocks(record: dict[str, Any]) -> Blocks:
     listed, in_rows = (form for _, form in FORMS)
     return {
         "docs/studies/words.md": {
-            "rules": _rules(small),
+            "rules": table(*rules_rows(small.get("all wordings", {}).get("rules", {}))),
             "positions": _positions(small),
             "wordings": _wordings(small),
-            "rules, 576 tokens": _rules(large),
+            "rules, 576 tokens": table(*rules_rows(large.get("all wordings", {}).get("rules", {}))),
             "positions, 576 tokens": _positions(large),
             "neighbours, list": table(*known_rows(small_known.get(listed, {}))),
             "neighbours, row by row": table(*known_rows(small_known.get(in_rows, {}))),
@@ -30,16 +30,19 @@ def blocks(record: dict[str, Any]) -> Blocks:
     }
 
 
-def _rules(found: Mapping[str, Any]) -> str:
+def rules_rows(rules: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table of rules: mean, worst cell and range, and their changes from native; where every rule
+    tells them the cells too.
+    """
     rows = []
-    for rule, its in found.get("all wordings", {}).get("rules", {}).items():
+    for rule, its in rules.items():
         change = its.get("change")
-        changes = [bounded(change[name]) if change else "" for name in ("mean", "worst", "range")]
-        rows.append(
-            [f"`{rule}`", *(bounded(its[name]) for name in ("mean", "worst", "range")), *changes, grid(its["cells"])]
-        )
+        changes = [bounded(change[name]) if change else "" for name in _FIGURES]
+        cells = [grid(its["cells"])] if "cells" in its else []
+        rows.append([f"`{rule}`", *(bounded(its[name]) for name in _FIGURES), *changes, *cells])
     head = ["rule", "mean AUC", "worst cell", "range", "mean, change", "worst, change", "range, change"]
-    return table([*head, "AUC by cell, row by row"], rows)
+    told = ["AUC by cell, row by row"] if all("cells" in its for its in rules.values()) else []
+    return [*head, *told], rows
 
 
 def _positions(found: Mapping[str, Any]) -> str:
@@ -91,6 +94,7 @@ def p_text(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+_FIGURES = ("mean", "worst", "range")
 _KEPT = ("right", "left", "row")  # of what is known natively
 _STANDS = ("to the right", "to the left", "same row", "below", "above")
 
