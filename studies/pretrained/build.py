@@ -19,6 +19,8 @@ from transformers import (
     FastVlmForConditionalGeneration,
     LlamaConfig,
     LlavaProcessor,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
     TimmWrapperConfig,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -52,30 +54,37 @@ def base(parts: Path) -> Path:
 
 def _assemble(parts: Path) -> tuple[FastVlmForConditionalGeneration, LlavaProcessor]:
     sys.path.insert(0, str(parts / "python"))  # gguf, which transformers imports
-    file = gguf(parts)
+    model, tokenizer = joined(gguf(parts), LlamaConfig)
+    tower = model.model.vision_tower.timm_model
+    ours = list(tower.state_dict())
+    theirs = [value for name, value in encoder_weights(parts).items() if not name.startswith("_fc.")]
+    tower.load_state_dict(dict(zip(ours, theirs, strict=True)))
+    return model, processor(tokenizer)
+
+
+def joined(file: Path, text: type[PreTrainedConfig]) -> tuple[FastVlmForConditionalGeneration, PreTrainedTokenizerBase]:
+    """The language model in ``file``, whose config is a ``text``, behind an encoder with random weights and a projector
+    at zero; and its tokenizer.
+    """
     language = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE]})
     tokenizer.image_token, tokenizer.padding_side = IMAGE, "left"
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     language.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    text = language.config.to_dict()
-    text.pop("quantization_config", None)
+    told = language.config.to_dict()
+    told.pop("quantization_config", None)
     config = FastVlmConfig(
         vision_config=TimmWrapperConfig(
             architecture="tf_efficientnet_lite0", hidden_size=1280, do_pooling=False, label_names=["none"]
         ),
-        text_config=LlamaConfig(**text),
+        text_config=text(**told),
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
         image_seq_length=GRID * GRID,
         projector_hidden_act="linear",
         tie_word_embeddings=True,
     )
     model = FastVlmForConditionalGeneration(config).to(torch.float32)
-    tower = model.model.vision_tower.timm_model
-    ours = list(tower.state_dict())
-    theirs = [value for name, value in encoder_weights(parts).items() if not name.startswith("_fc.")]
-    tower.load_state_dict(dict(zip(ours, theirs, strict=True)))
     # The weights are those of four bits a number: float16 holds them, bfloat16 would round them once more.
     model.model.language_model.load_state_dict(language.model.state_dict())
     projector = model.model.multi_modal_projector
@@ -83,7 +92,7 @@ def _assemble(parts: Path) -> tuple[FastVlmForConditionalGeneration, LlavaProces
         torch.nn.init.zeros_(parameter)
     torch.nn.init.eye_(projector.linear_2.weight)
     model.tie_weights()
-    return model.eval(), processor(tokenizer)
+    return model.eval(), tokenizer
 
 
 def processor(tokenizer: Any) -> LlavaProcessor:

@@ -1,0 +1,1 @@
+"""The words study with a second pretrained language model."""
