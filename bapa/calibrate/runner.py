@@ -96,6 +96,7 @@ def calibrate(
     judged_in: Path | None = None,
     keep: float | None = None,
     fit: bool = False,
+    also: Sequence[str] = (),
     tell: Callable[[Cost], None] = lambda _: None,
 ) -> Calibration:
     """Pick the rule of the ``calibrated`` family that suits ``model``, and make ``out`` the model under it.
@@ -132,6 +133,7 @@ def calibrate(
             cannot do natively need not.
         fit: let rules with shares by head and rotary pair, fitted on the picking items (:mod:`bapa.calibrate.fit`), be
             candidates too; needs ``keep``.
+        also: further rules that are judged, and that guards are asked under; they cannot be chosen.
         tell: gets the cost of a search with ``keep`` before it starts.
 
     Raises:
@@ -161,7 +163,8 @@ def calibrate(
         "guards": [guard.fingerprint for guard in guards],
         "search": {"criterion": criterion, "steps": steps, "full": full, "batch_size": batch_size}
         | ({} if keep is None else {"keep": keep})
-        | ({"fit": True} if fit else {}),
+        | ({"fit": True} if fit else {})
+        | ({"also": list(also)} if also else {}),
         "statistics": vars(settings),
     }
     work = "rounds/*/progress/answers-*.jsonl"
@@ -192,7 +195,7 @@ def calibrate(
             )
             chosen, picking = looked.frontier.chosen or NATIVE, looked.answers
             told = {"promise": looked.record()}
-        labels = list(dict.fromkeys(["native", PAPER, chosen]))
+        labels = list(dict.fromkeys(["native", PAPER, chosen, *also]))
         run = measure(
             model,
             pick(probe, judges.judging),

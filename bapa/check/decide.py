@@ -19,6 +19,7 @@ MARGIN = 0.02  # two points of AUC: less is not worth a change, and a mean may n
 LEVEL = 0.05  # of the test that the native cells differ
 MASS = 0.5  # of the answers: with less, the model answers something else
 KNOWS = 0.6  # mean AUC, lower bound: with less, the model cannot do the task
+ORDERLESS = "bapa:image_attention=bidirectional"  # leaves image tokens neither positions nor an order
 KEEP = 0.9  # share of native skill above chance that a guard must keep
 VAGUE = 0.1  # of the native range, upper bound: with more, too few items were asked to call it even
 

@@ -22,12 +22,12 @@ def shaped(model: Loaded, options: Mapping[str, Any]) -> Design:
     """The design for ``model``: aligned with its image tokens where its config tells them."""
     given: dict[str, Any] = dict(options)
     try:
-        found = tokens(model.model.config)
+        found = tokens(model.model.config, getattr(model.processor, "image_processor", None))
     except ModelError:  # the geometry is then said to be unknown where the run is measured
-        return Design(**given, **_worded(model))
+        return Design(**given, **_asked(model, given["task"]))
     given["patch"] = found.pixels
     given["cell"] = found.cell(3, 3, None) or found.pixels * -(-CELL_PX // found.pixels)
-    return Design(**given, **_worded(model))
+    return Design(**given, **_asked(model, given["task"]))
 
 
 def alike(design: Design, task: str, items: int, seed: int) -> Design:
@@ -36,8 +36,12 @@ def alike(design: Design, task: str, items: int, seed: int) -> Design:
     return Design(**kept, task=task, items=items, seed=seed)
 
 
-def _worded(model: Loaded) -> dict[str, Any]:
-    """Several wordings where the tokenizer knows all their words; else the one that suits the source."""
+def _asked(model: Loaded, task: str) -> dict[str, Any]:
+    """By yes and no, several wordings where the tokenizer knows all their words, else the one that suits the source.
+    Names are asked for without near misses, which a model that names what it sees may well confuse.
+    """
+    if task == "name":
+        return {"near_miss": False}
     tokenizer = model.processor.tokenizer
     unknown = getattr(tokenizer, "unk_token_id", None)
     ids = [number for text in WORDINGS for number in tokenizer(text.format(caption="a"))["input_ids"]]

@@ -110,7 +110,7 @@ def estimate(found: WarmUp, items: int) -> Estimate:
         items=items,
         measure=found.run(items, len(MEASURED)),
         origin=traced * found.moves,
-        calibrate=search + finer + found.run(items, 1) + len(GUARDS) * ask(PICK, 3) + 3 * pointed,
+        calibrate=search + finer + found.run(items, 2) + len(GUARDS) * ask(PICK, 4) + 4 * pointed,
         memory=found.pace.memory,
         keep=found.keep + found.run(items, 1) + len(GUARDS) * ask(PICK, 3) + pointed,
         points=found.points > 0,

@@ -26,6 +26,7 @@ from bapa.schemes import parse
 Step = Literal["estimate", "measure", "origin", "calibrate", "keep"]
 STEPS_IN_ORDER: tuple[Step, ...] = get_args(Step)
 RECORD = "check.json"
+TASKS = ("match", "name")
 BUDGET = 1200.0  # seconds
 BESIDE = ("warm-up", "probe", "check.html")  # may stand there before the work begins
 
@@ -57,6 +58,7 @@ def check(
     out: str | Path,
     *,
     pictures: str = "digits",
+    task: str = "match",
     columns: Columns | None = None,
     split: str = "train",
     budget: float = BUDGET,
@@ -74,6 +76,8 @@ def check(
         model: from :func:`bapa.checkpoints.load`.
         out: folder of everything: new, empty, or holding this check.
         pictures: source of the probe, as for :func:`bapa.probe.build`; digits need no pictures.
+        task: what is asked: ``match``, by yes and no, or ``name``, what the model sees, for models that are not made to
+            answer questions.
         columns: which columns of the source hold what.
         split: split of a data set.
         budget: seconds that it may take, which decides how many items are asked about.
@@ -90,9 +94,17 @@ def check(
     """
     config = {
         "model": model.identity,
-        "probe": {"source": pictures, "split": split, "columns": asdict(columns or Columns()), "seed": seed},
+        "probe": {
+            "source": pictures,
+            "split": split,
+            "columns": asdict(columns or Columns()),
+            "seed": seed,
+            "task": task,
+        },
         "run": {"budget": budget, "items": items, "batch_size": batch_size},
     }
+    if task not in TASKS:
+        raise ConfigError(f"task = {task!r}: accepted are {', '.join(TASKS)}")
     if until is not None and until not in STEPS_IN_ORDER:
         raise ConfigError(f"until = {until!r}: accepted are {', '.join(STEPS_IN_ORDER)}")
     if model.chat.thinking:
@@ -110,7 +122,7 @@ def check(
                 pass
         except UnsupportedModelError as error:
             return _sealed(folder, Evidence(model.name, refusal=str(error)))
-        work = Work(model, folder.path, pictures, columns, split, batch_size, seed).addressed()
+        work = Work(model, folder.path, pictures, task, columns, split, batch_size, seed).addressed()
         found = work.estimate(budget, items)
         tell(found)
         evidence, clock = Evidence(model.name), Clock(folder.progress / "took.json")

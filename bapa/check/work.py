@@ -7,19 +7,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bapa.attach import balanced
 from bapa.calibrate import calibrate
 from bapa.calibrate.apart import split
 from bapa.calibrate.pace import WARM as MEASURED
 from bapa.calibrate.session import pick
 from bapa.check import estimate as pacing
 from bapa.check import gather, pointing
-from bapa.check.decide import KEEP
+from bapa.check.decide import KEEP, ORDERLESS
 from bapa.check.design import alike, shaped
 from bapa.check.estimate import GUARDS, PICK, STEPS, TRACED, WARM, Estimate, WarmUp
 from bapa.check.evidence import Evidence, Guard, Search
 from bapa.checkpoints import Loaded
 from bapa.checkpoints.chat import Chat
-from bapa.errors import ConfigError, ProbeError
+from bapa.errors import ConfigError, ProbeError, SchemeError
 from bapa.files import read_json, write_json
 from bapa.inference.opening import addressed
 from bapa.measure import Run, measure
@@ -36,6 +37,7 @@ class Work:
     model: Loaded
     path: Path
     pictures: str
+    task: str
     columns: Columns | None
     split: str
     batch_size: int
@@ -67,7 +69,13 @@ class Work:
     def asked(self) -> dict[str, Any]:
         """What decides the pace."""
         columns = asdict(self.columns or Columns())
-        source = {"source": self.pictures, "split": self.split, "columns": columns, "seed": self.seed}
+        source = {
+            "source": self.pictures,
+            "task": self.task,
+            "split": self.split,
+            "columns": columns,
+            "seed": self.seed,
+        }
         return {"model": self.model.answering, "batch_size": self.batch_size, **source}
 
     def measure(self, evidence: Evidence, found: Estimate) -> Evidence:
@@ -95,6 +103,7 @@ class Work:
         """The rule that suits the model, what it costs, and both on the items that judge."""
         probe = self._whole(found)
         guards, unasked = self._guards(probe)
+        also = self._also(evidence)
         told = calibrate(
             self.model,
             probe,
@@ -105,9 +114,10 @@ class Work:
             steps=STEPS,
             batch_size=self.batch_size,
             judged_in=self.path / "run",
+            also=also,
         )
-        run = self._measured(found, told.chosen)
-        labels = [label for label in dict.fromkeys(["bapa", told.chosen]) if label != "native"]
+        run = self._measured(found, told.chosen, *also)
+        labels = [label for label in dict.fromkeys(["bapa", told.chosen, *also]) if label != "native"]
         return replace(
             evidence,
             arms=gather.arms(run.bias, labels),
@@ -150,6 +160,16 @@ class Work:
             guards=(*evidence.guards, *gather.only(asked, rule)),
             search=Search(tried, rule),
         )
+
+    def _also(self, evidence: Evidence) -> list[str]:
+        """The rule that takes the order of image tokens away too, unless positions alone carry the bias or the model
+        does not take it.
+        """
+        try:
+            with balanced(self.model.model, ORDERLESS):
+                return [] if evidence.cause == "position" else [ORDERLESS]
+        except SchemeError:
+            return []
 
     def _pointed(self, found: Estimate, labels: list[str]) -> list[Guard]:
         """How often the model points right under ``labels``; nothing where it does not point."""
@@ -198,7 +218,7 @@ class Work:
             return self._built(out, None)
 
     def _built(self, out: Path, items: int | None) -> Probe:
-        design = shaped(self.model, {"seed": self.seed, "items": items})
+        design = shaped(self.model, {"task": self.task, "seed": self.seed, "items": items})
         return build(self.pictures, out, design, columns=self.columns, split=self.split)
 
     def _guards(self, probe: Probe) -> tuple[list[Probe], dict[str, str]]:

@@ -6,15 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from bapa.checkpoints.locate import locate
+from bapa.errors import ModelError
 from bapa.families.alignment import tokens
 
 
 def fitted(model: str, design: Mapping[str, Any]) -> dict[str, int]:
     """The options ``patch`` and ``cell`` that make a probe ``design`` (``rows``, ``cols``, ``cell`` as far as chosen)
-    fit the model called ``model``; reads its config only.
+    fit the model called ``model``; reads its config, and that of its image processor where it needs to.
     """
-    from transformers import AutoConfig
+    from transformers import AutoConfig, AutoImageProcessor
 
-    found = tokens(AutoConfig.from_pretrained(locate(model).path))
+    path = locate(model).path
+    config = AutoConfig.from_pretrained(path)
+    try:
+        found = tokens(config)
+    except ModelError:
+        found = tokens(config, AutoImageProcessor.from_pretrained(path))
     cell = found.cell(design.get("rows", 3), design.get("cols", 3), design.get("cell"))
     return {"patch": found.pixels, **({"cell": cell} if cell else {})}

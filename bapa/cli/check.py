@@ -28,6 +28,9 @@ def check(
     pictures: Annotated[
         str, typer.Option(help="Content to ask about: digits, emoji, or a folder with metadata.jsonl.")
     ] = "digits",
+    task: Annotated[
+        str, typer.Option(help="match: is it there, yes or no; name: what is there, for models not made to answer.")
+    ] = "match",
     budget: Annotated[str, typer.Option(help="Time it may take, e.g. 90s, 20m, 2h.")] = "20m",
     items: Annotated[int | None, typer.Option(help="Items that judge.", show_default="what fits the budget")] = None,
     until: Annotated[
@@ -56,6 +59,7 @@ def check(
         common.load(model, device, dtype, trust_remote_code, system, thinking, opening, more),
         folder,
         pictures=pictures,
+        task=task,
         columns=Columns(image_column, caption_column),
         split=split,
         budget=seconds,

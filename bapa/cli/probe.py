@@ -40,6 +40,7 @@ def probe(
     background: Annotated[Background | None, typer.Option(help=_says("background"))] = None,
     order: Annotated[Order | None, typer.Option(help=_says("order"))] = None,
     prompts: Annotated[list[str] | None, typer.Option("--prompt", help=_says("prompts"))] = None,
+    opening: Annotated[str | None, typer.Option(help=_says("opening"))] = None,
     lines: Annotated[list[str] | None, typer.Option("--line", help=_says("lines"))] = None,
     answers: Annotated[Signs | None, typer.Option(help=_says("answers"))] = None,
     choices: Annotated[int | None, typer.Option(help=_says("choices"))] = None,

@@ -46,10 +46,14 @@ class Tokens:
         return cell
 
 
-def tokens(config: Any) -> Tokens:
-    """The image tokens of the model with this ``config``. Raises ModelError where it does not tell."""
+def tokens(config: Any, images: Any = None) -> Tokens:
+    """The image tokens of the model with this ``config``, whose processor of images is ``images``.
+
+    Raises ModelError where they do not tell.
+    """
     vision = getattr(config, "vision_config", None)
     side, patch = (_whole(getattr(vision, name, None)) for name in ("image_size", "patch_size"))
+    side = side or _square(images)
     merge = _whole(getattr(vision, "spatial_merge_size", None)) or _whole(getattr(config, "spatial_merge_size", None))
     if patch and merge:  # encoders of any size, whose tokens join merge x merge patches
         return Tokens(patch * merge, None)
@@ -61,6 +65,13 @@ def tokens(config: Any) -> Tokens:
         f"the config of a {config.model_type} does not tell how many pixels one image token covers; "
         "give the number yourself: --patch 28"
     )
+
+
+def _square(images: Any) -> int | None:
+    """Side in pixels of the one square that a processor makes of every picture; None where it does not."""
+    size = dict(getattr(images, "crop_size" if getattr(images, "do_center_crop", None) else "size", None) or {})
+    height, width = size.get("height"), size.get("width")
+    return height if isinstance(height, int) and height == width else None
 
 
 def _whole(value: Any) -> int | None:

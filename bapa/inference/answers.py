@@ -27,9 +27,10 @@ class Answer:
     """What a model answered, or why it did not.
 
     ``answer``: one of the choices, or the text of a free answer; None where there is an ``error``. ``margin``: logit
-    of yes minus logit of no; with other choices, logit of the expected one minus the best other one. ``mass``:
-    probability of the answer set as the next token; near zero, the model meant to say something else. ``top``: the
-    likeliest token of all, where the back end gives it. All three are None for generated text.
+    of yes minus logit of no; with other choices, logit of the expected one minus the best other one; of a name, its
+    log probability less its usual one. ``mass``: probability of the answer set as the next token; near zero, the model
+    meant to say something else; None for names. ``top``: the likeliest token of all, where the back end gives it. All
+    three are None for generated text.
     """
 
     answer: str | None = None
@@ -90,6 +91,17 @@ class AnswerSet:
             for index, score, share, top in zip(rows, scores.tolist(), mass.tolist(), tops, strict=True):
                 found[index] = _chosen(dict(zip(choices, score, strict=True)), share, questions[index].answer, top)
         return [found[index] for index in range(len(questions))]
+
+    def read_name(self, logits: Tensor, question: Question, token: int, usual: Tensor) -> Answer:
+        """Yes where a name is likelier than usual. ``logits``: (vocabulary,), of the token that follows ``question``;
+        ``token``: that the name begins with; ``usual``: log probabilities, (vocabulary,).
+        """
+        margin = float(logits.float().log_softmax(-1)[token] - usual[token])
+        if not math.isfinite(margin):
+            return Answer(error="the logits are not finite")
+        said = "yes" if margin > 0 else "no"
+        (top,) = self._tokenizer.convert_ids_to_tokens([int(logits.argmax())])
+        return Answer(said, said == question.answer, margin, top=top)
 
     def read_logprobs(self, logprobs: Sequence[Mapping[int, float]], questions: Sequence[Question]) -> list[Answer]:
         """The same from the log probabilities, over the whole vocabulary, of the answers' tokens alone.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,10 +68,13 @@ class Backend(Protocol):
 
 
 def prompts_of(model: Addressed, probe: Probe) -> Prompts:
-    """Prompts for the canvases of ``probe``, question and image in its order, as ``model`` is to be addressed."""
+    """Prompts for the canvases of ``probe``, question and image in its order, as ``model`` is to be addressed; where it
+    has no opening of its own, its turn begins with that of the probe.
+    """
     first = probe.design.order == "question-first"
     size = (probe.height, probe.width)
-    return Prompts(model.processor, size, question_first=first, slots=probe.slots, chat=model.chat)
+    chat = replace(model.chat, opening=model.chat.opening or probe.design.opening or "")
+    return Prompts(model.processor, size, question_first=first, slots=probe.slots, chat=chat)
 
 
 def check_slots(processor: Any, probe: Probe) -> None:

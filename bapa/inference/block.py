@@ -189,7 +189,8 @@ class Asker(ABC):
             pairs = [pair for pair in zip(questions, answers, strict=True) if pair[1].error is None]
             asked = [question for question, _ in pairs]
             again = self.answer_alone(pixels, asked, label)
-            texts = [] if self.generate else self.write_alone(pixels, asked, label, WRITTEN)
+            spoken = not self.generate and self.probe.design.task != "name"  # a name may come later in a text
+            texts = self.write_alone(pixels, asked, label, WRITTEN) if spoken else []
             for index, ((question, batched), alone) in enumerate(zip(pairs, again, strict=True)):
                 entry = {**self._row(item, canvas, question, label, batched), "alone": asdict(alone)}
                 if texts:

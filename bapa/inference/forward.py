@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from bapa.checkpoints.chat import is_thought
 from bapa.errors import ModelError
 from bapa.families.anatomy import PICTURES, find
 from bapa.inference.prompts import Prompt, Prompts, token_types
+
+if TYPE_CHECKING:
+    from bapa.inference.usual import Usual
 
 Inputs = dict[str, Any]
 # How far logits of the same question may lie apart, as a share of the largest: arithmetic in another order.
@@ -52,6 +55,7 @@ class Forward:
         self.model = model
         self.prompts = prompts
         self.shared = shared
+        self.usual: Usual | None = None  # of a probe that asks for names
         self.pad = prompts.processor.tokenizer.pad_token_id or 0
         top = find(model).model
         self.encode = getattr(top.base_model, "get_image_features", None)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bapa.attach import balanced, scheme_of
 from bapa.checkpoints import Loaded
@@ -20,8 +20,11 @@ from bapa.inference.block import Asker, Outcome, Pixels, Prepared
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.plan import Plan
 from bapa.inference.prompts import Prompts
+from bapa.inference.usual import Usual
 from bapa.probe import Probe, Question
 from bapa.schemes import Scheme
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def forward(
     changes nothing under the schemes ``labels``.
     """
     made = Forward(model, prompts, plan.shared if share else 0)
+    made.usual = Usual(made, probe) if probe.design.task == "name" else None
     if made.shared and not ModelAsker(made, probe, plan, labels, generate=0, audit=0).sharing_holds():
         made.shared = 0
     return made
@@ -101,6 +105,7 @@ class ModelAsker(Asker):
     ) -> None:
         super().__init__(forward.prompts, probe, plan, labels, generate=generate, audit=audit)
         self.forward = forward
+        self._tokens: dict[tuple[str, str], int] = {}  # that names begin with
 
     @property
     def prefill(self) -> str:  # type: ignore[override]
@@ -127,27 +132,30 @@ class ModelAsker(Asker):
                 for row, pixels, questions, place in zip(
                     together, prepared.pixels, prepared.questions, (0, -1), strict=False
                 ):
-                    index = place % len(questions)  # a row may be filled up with repetitions
-                    if not self.forward.agrees(row[index], self.forward.alone(pixels, questions[index].text)):
+                    texts = _texts(questions)
+                    index = place % len(texts)  # a row may be filled up with repetitions
+                    if not self.forward.agrees(row[index], self.forward.alone(pixels, texts[index])):
                         return False
         return True
 
     def hand_over(self, pixels: list[Pixels], questions: list[list[Question]]) -> Asked:
-        return self.forward.prepare(pixels, [[question.text for question in row] for row in questions])
+        return self.forward.prepare(pixels, [_texts(row) for row in questions])
 
     def answer(self, prepared: Prepared, labels: Sequence[str]) -> list[Outcome]:
         seen = self.forward.see(prepared.asked)
         outcomes: list[Outcome] = [{} for _ in prepared.questions]
         for label in labels:
+            usual = self._usual(label, prepared.questions)
             with balanced(self.forward.model, label):
-                answers = iter(self._read(seen, prepared.questions))
+                answers = iter(self._read(seen, prepared.questions, usual))
             for outcome, questions in zip(outcomes, prepared.questions, strict=True):
                 outcome[label] = list(islice(answers, len(questions)))
         return outcomes
 
     def answer_alone(self, pixels: Pixels, questions: Sequence[Question], label: str) -> list[Answer]:
+        usual = self._usual(label, [questions])
         with balanced(self.forward.model, label):
-            return [self._alone(pixels, question) for question in questions]
+            return [self._alone(pixels, question, usual) for question in questions]
 
     def write_alone(self, pixels: Pixels, questions: Sequence[Question], label: str, tokens: int) -> list[str]:
         with balanced(self.forward.model, label):
@@ -156,21 +164,46 @@ class ModelAsker(Asker):
                 for question in questions
             ]
 
-    def _alone(self, pixels: Pixels, question: Question) -> Answer:
+    def _alone(self, pixels: Pixels, question: Question, usual: Mapping[str, Tensor]) -> Answer:
         if self.generate:
-            return self._read(self.forward.prepare([pixels], [[question.text]]), [[question]])[0]
-        return self.answers.read(self.forward.alone(pixels, question.text)[None], [question])[0]
+            return self._read(self.forward.prepare([pixels], [[question.text]]), [[question]], usual)[0]
+        return self._told(self.forward.alone(pixels, question.text)[None], [question], usual)[0]
 
-    def _read(self, seen: Asked, questions: Sequence[Sequence[Question]]) -> list[Answer]:
-        """The answers of all canvases in one row; of a canvas with fewer questions than others, the repeated ones are
-        left out.
-        """
+    def _usual(self, scheme: str, questions: Sequence[Sequence[Question]]) -> Mapping[str, Tensor]:
+        """What names are compared with, by the text of the question; nothing where none are asked for."""
+        if self.generate or self.forward.usual is None:
+            return {}
+        return self.forward.usual.of(scheme, [question.text for row in questions for question in row])
+
+    def _read(self, seen: Asked, questions: Sequence[Sequence[Question]], usual: Mapping[str, Tensor]) -> list[Answer]:
+        """The answers of all canvases in one row. ``usual``: as of :meth:`_usual`."""
         flat = [question for row in questions for question in row]
         if self.generate:
             texts = self.forward.texts(seen, self.generate)
-            kept = [text for row, asked in zip(texts, questions, strict=True) for text in row[: len(asked)]]
+            kept = [text for row, asked in zip(texts, questions, strict=True) for text in _each(row, asked)]
             return [self.said(text, question) for text, question in zip(kept, flat, strict=True)]
         logits = self.forward.logits(seen)
-        return self.answers.read(
-            torch.cat([row[: len(asked)] for row, asked in zip(logits, questions, strict=True)]), flat
-        )
+        each = [one for row, asked in zip(logits, questions, strict=True) for one in _each(row, asked)]
+        return self._told(torch.stack(each), flat, usual)
+
+    def _told(self, logits: Tensor, questions: Sequence[Question], usual: Mapping[str, Tensor]) -> list[Answer]:
+        """The answers in ``logits``, (questions, vocabulary)."""
+        if not usual:
+            return self.answers.read(logits, questions)
+        found = []
+        for row, question in zip(logits, questions, strict=True):
+            if (text := (question.text, question.name)) not in self._tokens:
+                self._tokens[text] = self.prompts.begins(*text)
+            found.append(self.answers.read_name(row, question, self._tokens[text], usual[question.text]))
+        return found
+
+
+def _texts(questions: Sequence[Question]) -> list[str]:
+    """What is asked about a canvas; the same words are asked once."""
+    return list(dict.fromkeys(question.text for question in questions))
+
+
+def _each(row: Sequence[T], questions: Sequence[Question]) -> list[T]:
+    """Of what was found for each of :func:`_texts`, that of each question."""
+    texts = _texts(questions)
+    return [row[texts.index(question.text)] for question in questions]

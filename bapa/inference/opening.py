@@ -31,7 +31,7 @@ def addressed(model: Loaded, probe: Probe) -> Chat:
         off = replace(chat, thinking=False)
         ways = [prompts_of(replace(model, chat=way), probe).unexpanded(text) for way in (chat, off)]
         chat = off if ways[0] != ways[1] else chat
-    if chat.opening:
+    if chat.opening or probe.design.opening:
         return chat
     found = replace(chat, opening=_opening(replace(model, chat=chat), probe))
     return found if found.opening else chat

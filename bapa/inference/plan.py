@@ -75,12 +75,14 @@ def plan(probe: Probe, prompts: Prompts, items: int, batch_size: int) -> Plan:
         tokens += sum(map(len, asked))
         unknown += sum(ids.count(strange) for ids in asked)
     order = sorted(range(items), key=lambda index: (lengths[index], index))
-    image_first = image_end is not None and shared >= image_end
+    # Another question shows where questions begin; those of a probe may all be the same.
+    other = prompts(f"{texts[0]} {texts[0]}").ids
+    image_first = image_end is not None and common(first.ids, other) >= image_end
     if image_end is not None and image_first == prompts.question_first:
-        found, other = ("before", "image-first") if image_first else ("after", "question-first")
+        found, wanted = ("before", "image-first") if image_first else ("after", "question-first")
         raise ModelError(
             f"the chat template of {type(prompts.processor).__name__} puts the image {found} the question; "
-            f"build the probe so: bapa probe SOURCE --order {other}"
+            f"build the probe so: bapa probe SOURCE --order {wanted}"
         )
     return Plan(order, probe.cells, batch_size, shared if image_first else 0, questions, max(lengths), tokens, unknown)
 

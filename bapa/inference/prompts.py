@@ -143,6 +143,23 @@ class Prompts:
         with self._lock:
             return self._opening(self._written(text))
 
+    def begins(self, text: str, name: str) -> int:
+        """The token that ``name`` begins with behind the prompt that asks ``text``.
+
+        Raises ModelError where the tokenizer does not know it, or merges it with what stands before.
+        """
+        with self._lock:
+            written = self._written(text)
+            before = [*self._ids(written), *self._opening(written)]
+            whole = self._ids(f"{written}{self.chat.opening} {name}")
+        found = whole[len(before) :]
+        if whole[: len(before)] != before or not found or found[0] == self.unknown:
+            raise ModelError(
+                f"{type(self.processor).__name__} cannot go on from {self.chat.opening!r} with the name {name!r}, "
+                "token by token; ask by yes and no: bapa probe SOURCE --task match"
+            )
+        return found[0]
+
     def _ids(self, written: str) -> Ids:
         tokenizer = self.processor.tokenizer
         return list(tokenizer(written, **special_tokens(tokenizer, written))["input_ids"])

@@ -80,6 +80,8 @@ def from_text(text: str, question: Question, unit: Unit | None = None) -> Answer
     Asked to point: right if the centre of the box or point that it names lies in the target's cell; ``unit`` is what
     the model's numbers count, as for :func:`~bapa.inference.pointing.pointed`. The answer is the centre, as shares.
 
+    Asked what it sees: yes if it names it, alone or as one of several.
+
     With choices: the one it names. Without: right if it holds the expected words, case, punctuation, articles and the
     spelling of numbers aside, and does not deny them.
     """
@@ -93,12 +95,16 @@ def from_text(text: str, question: Question, unit: Unit | None = None) -> Answer
         if place is None:
             return Answer(error=f"{UNREAD}it names no place in the picture: {said[:_SHOWN]!r}")
         return Answer("{:.4f},{:.4f}".format(*place.centre), place.within(region.shares))
+    if question.name:
+        named = re.search(rf"(?<!\w)(?<!\bno ){re.escape(question.name)}(?:e?s)?(?!\w)", _NEGATED.sub(" ", said), re.I)
+        answer = "yes" if named else "no"
+        return Answer(answer, answer == question.answer)
     if not question.choices:
         return Answer(said, _holds(said, question.answer))
-    named = _letter(said, question.choices) if _letters(question.choices) else _word(said, question.choices)
-    if named is None:
+    chosen = _letter(said, question.choices) if _letters(question.choices) else _word(said, question.choices)
+    if chosen is None:
         return Answer(error=f"{UNREAD}it names none of {', '.join(question.choices)}, or several: {said[:_SHOWN]!r}")
-    return Answer(named, named == question.answer)
+    return Answer(chosen, chosen == question.answer)
 
 
 def _said(text: str) -> str | None:

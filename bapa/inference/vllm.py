@@ -88,6 +88,10 @@ class EngineModel:
         self, prompts: Prompts, probe: Probe, plan: Plan, labels: Sequence[str], *, generate: int = 0, audit: int = 0
     ) -> Iterator[Asker]:
         """See :class:`~bapa.inference.backend.Backend`."""
+        if not generate:
+            probe.needs_questions(
+                "vLLM is asked for single answers (--generate 64 lets it write, --backend hf reads names)"
+            )
         probe.needs_one_picture("vLLM is asked about one picture a prompt (--backend hf takes several)")
         with closing(EngineAsker(self, prompts, probe, plan, labels, generate=generate, audit=audit)) as made:
             yield made

@@ -51,6 +51,7 @@ def write_tsv(probe: Probe, path: str | Path) -> Path:
     """
     import pandas as pd
 
+    probe.needs_questions("a data set of VLMEvalKit has answers of its own")
     probe.needs_one_picture("a data set of VLMEvalKit shows one picture a question here")
     rows: list[dict[str, Any]] = []
     for item in probe.items:

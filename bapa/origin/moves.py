@@ -112,9 +112,10 @@ class Mover(ModelAsker):
         outcomes: list[Outcome] = [{} for _ in canvases]
         for condition in self.wanted:
             features, positions = self.sources(condition, canvases, tokens)
+            usual = self._usual(condition.scheme, prepared.questions)
             model = self.forward.model
             with balanced(model, condition.scheme), rewired(model, features, positions):
-                answers = iter(self._read(seen, prepared.questions))
+                answers = iter(self._read(seen, prepared.questions, usual))
             for outcome, questions in zip(outcomes, prepared.questions, strict=True):
                 outcome[condition.label] = list(islice(answers, len(questions)))
         return outcomes

@@ -155,6 +155,9 @@ def _parts(study: Study) -> dict[str, Any]:
     how = {"encoder": vars(options.statistics), "occlusion": vars(masks), "flow": list(options.flow_schemes)}
     found: dict[str, Any] = dict.fromkeys(PARTS)
     for name in options.parts:
+        if name != "encoder" and probe.design.task == "name":
+            study.left_out[name] = "it follows the answers to questions, and this probe asks for names"
+            continue
         asked = {
             "model": study.model.fingerprint,
             "probe": probe.fingerprint,

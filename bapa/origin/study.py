@@ -79,7 +79,13 @@ class Study:
 
         Raises ModelError where the prompt cannot be turned.
         """
-        turned = Turned(self.model.processor, self.size, question_first=not self.question_first, slots=self.probe.slots)
+        turned = Turned(
+            self.model.processor,
+            self.size,
+            question_first=not self.question_first,
+            slots=self.probe.slots,
+            chat=self.prompts.chat,
+        )
         planned = self.plan(turned)
         return self._asked(self._forward(turned, planned), planned, [Condition()], "text-first")
 

@@ -28,6 +28,7 @@ from bapa.probe.size import check_memory
 from bapa.probe.source import Columns, Source
 from bapa.probe.store import MANIFEST, VERSION, Probe, fingerprint
 from bapa.probe.tile import LeftOut, caption_key
+from bapa.probe.wording import OPENING
 from bapa.probe.writer import TileWriter
 
 _GROUND = {"white": [(255, 255, 255)], "grey": [(128, 128, 128)], "natural": [(255, 255, 255)]}
@@ -62,7 +63,8 @@ def build(
     out, asked = Path(out), design or Design()
     pictures = open_source(source, asked, columns or Columns(), split)
     chosen = pictures.filled(asked)
-    chosen = chosen.filled(lures="canvas" if chosen.distractors == "similar" else "cell")
+    lures = "canvas" if chosen.distractors == "similar" else "cell"
+    chosen = chosen.filled(lures=lures, opening=OPENING if chosen.task == "name" else None)
     outside(out, Path(source))
     check_memory(pictures.wanted(chosen), chosen)
     config = {"version": VERSION, "source": pictures.describe(), "design": chosen.told()}

@@ -12,7 +12,7 @@ from bapa.probe.marks import mark
 from bapa.probe.placement import Placement
 from bapa.probe.slots import Kind, Slots, parse
 
-Task = Literal["match", "choice", "where", "order", "count", "vqa", "evidence", "point"]
+Task = Literal["match", "choice", "where", "order", "count", "vqa", "evidence", "point", "name"]
 TASKS: tuple[str, ...] = get_args(Task)
 Background = Literal["white", "grey", "mean", "natural"]
 BACKGROUNDS: tuple[str, ...] = get_args(Background)
@@ -38,6 +38,7 @@ _FIELDS: dict[str, tuple[set[str], set[str]]] = {  # by task: the fields a promp
     "count": ({"group"}, set()),
     "vqa": ({"question"}, {"caption"}),
     "point": ({"caption"}, set()),
+    "name": (set(), set()),
 }
 
 
@@ -85,6 +86,7 @@ class Design(BaseModel):
     )
     choices: int = Field(4, ge=2, le=26, description="choice: number of options")
     prompts: tuple[str, ...] = Field((), description="wordings; every question is asked in each")
+    opening: str | None = Field(None, description="name: what the answer begins with (There is a)")
     order: Order = Field("image-first", description="question after or before the image")
     patch: int | None = Field(
         None, ge=1, description="cells must be a whole number of these pixels (a model's patch, merged)"
@@ -110,6 +112,12 @@ class Design(BaseModel):
             raise ValueError(f"with {self.slots} the target stays in its place; use match, choice or vqa")
         if self.kind == "page" and self.task == "vqa":
             raise ValueError("a page shows captions, not the pictures that questions are about; use another --slots")
+        if self.task == "name" and self.kind == "page":
+            raise ValueError("a page shows sentences, which have no names; use match, or another --slots")
+        if self.opening is not None and self.task != "name":
+            raise ValueError(
+                f"the task {self.task} has no opening; give --opening where the model is asked, or use name"
+            )
         if self.task == "evidence" and self.line:
             raise ValueError(f"the task evidence asks for a row and a column; with {self.slots} use match or where")
         if self.task == "point" and self.line:
@@ -145,8 +153,8 @@ class Design(BaseModel):
 
     @property
     def matches(self) -> bool:
-        """Whether it asks by yes and no about what is there and what is not."""
-        return self.task in ("match", "evidence")
+        """Whether it asks about what is there and what is not."""
+        return self.task in ("match", "evidence", "name")
 
     @property
     def kind(self) -> Kind:
@@ -199,11 +207,12 @@ class Design(BaseModel):
 
     def told(self) -> dict[str, Any]:
         """As a manifest holds it. That the slots are cells of a grid is not written, so that probes of grids are the
-        same as those made before there were others.
+        same as those made before there were others; likewise of the opening.
         """
         told = self.model_dump(mode="json")
-        if self.slots is None:
-            del told["slots"]
+        for name in ("slots", "opening"):
+            if told[name] is None:
+                del told[name]
         return told
 
 

@@ -14,6 +14,7 @@ from bapa.errors import ProbeError
 from bapa.probe.design import NUMBERS, Design
 from bapa.probe.item import Item
 from bapa.probe.placement import EMPTY, partner
+from bapa.probe.questions import bare
 from bapa.probe.similar import Similar
 from bapa.probe.tile import caption_key
 
@@ -53,10 +54,16 @@ class Planner:
             {self.number[name] for name in map(caption_key, (label.caption, *label.also)) if name in self.number}
             for label in labels
         ]
-        first = [labels[tiles[0]] for tiles in self.tiles.values()]
-        self.caption = [label.caption for label in first]
+        if design.task == "name":  # a name is told by what it begins with
+            begins = {word: bare(caption).split()[0] for caption, word in self.number.items()}
+            alike = defaultdict[str, set[int]](set)
+            for word, first in begins.items():
+                alike[first].add(word)
+            self.true = [set[int]().union(*(alike[begins[word]] for word in true)) for true in self.true]
+        shown = [labels[tiles[0]] for tiles in self.tiles.values()]
+        self.caption = [label.caption for label in shown]
         # The group of each caption; without groups each is one of its own.
-        self.group = [label.attributes.get(group or "", str(word)) for word, label in enumerate(first)]
+        self.group = [label.attributes.get(group or "", str(word)) for word, label in enumerate(shown)]
         self.members: dict[str, list[int]] = defaultdict(list)
         for word, name in enumerate(self.group):
             self.members[name].append(word)
@@ -125,6 +132,13 @@ class Planner:
         shown = 1 if self.scenes or design.distractors == "none" else design.cells
         twins = design.absent + design.near_miss
         hidden = twins if design.matches else {"choice": design.choices - 1}.get(design.task, 0)
+        begins = sorted({bare(name).split()[0] for name in self.number}) if design.task == "name" else self.caption
+        if len(begins) < min(shown + hidden, len(self.caption)):
+            raise ProbeError(
+                f"a name is told by its first word; the captions of the source begin with {len(begins)} ({begins[0]}, "
+                f"...), and a canvas needs {shown + hidden}: ask by yes and no (--task match), choose a smaller grid, "
+                "or take a source whose captions are names"
+            )
         if shown + hidden > len(self.caption):
             raise ProbeError(
                 f"the source has {len(self.caption)} usable pictures with different captions; a canvas of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from string import ascii_uppercase
@@ -13,6 +14,7 @@ from bapa.probe.region import Region
 from bapa.probe.wording import WHERE_IN_WORDS, standard
 
 YES_NO = ("yes", "no")
+_ARTICLE = re.compile(r"^(?:an?|the)\s+", re.I)
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Question:
     ``present``, ``absent``, ``lure`` (a near miss bound to the cell), ``near_miss``, ``choice``, ``where_row``,
     ``where_col``, ``where_image``, ``where_frame``, ``order``, ``count``, ``point`` or ``vqa``. ``answer``
     is the right one of ``choices``; where these are empty it is free text, or of ``point`` a region in pixels.
+    ``name``: where the model is not asked for one of the ``choices`` but to say what it sees, what counts as a yes:
+    that it goes on with this name rather than with what it says anyway.
     """
 
     question_id: str
@@ -30,6 +34,7 @@ class Question:
     text: str
     answer: str
     choices: tuple[str, ...]
+    name: str = ""
 
 
 def ask(item: Item, cell: int, design: Design) -> list[Question]:
@@ -41,8 +46,14 @@ def ask(item: Item, cell: int, design: Design) -> list[Question]:
         prompts = (_region(design),) if own else design.prompts
         for number, prompt in enumerate(prompts):
             name = kind if len(prompts) == 1 else f"{kind}/{number}"
-            questions.append(Question(name, kind, prompt.format(**fields), answer, choices))
+            said = bare(fields["caption"]) if design.task == "name" else ""
+            questions.append(Question(name, kind, prompt.format(**fields), answer, choices, said))
     return questions
+
+
+def bare(caption: str) -> str:
+    """A caption without its article."""
+    return _ARTICLE.sub("", caption)
 
 
 def _region(design: Design) -> str:

@@ -163,6 +163,18 @@ class Probe:
         """The pictures that a model is shown: the canvas, or the images or frames that stand on it."""
         return list(np.split(canvas, self.cols, 1)) if self.slots.apart else [canvas]
 
+    def needs_questions(self, why: str) -> None:
+        """Say beforehand that something cannot be done where a model is not asked a question but what it sees.
+
+        Raises:
+            ConfigError: the task is ``name``. ``why``: what needs questions, and what for.
+        """
+        if self.design.task == "name":
+            raise ConfigError(
+                f"the probe in {self.path} asks for names, and {why}; take a probe that asks by yes and no: "
+                "bapa probe SOURCE --task match"
+            )
+
     def needs_one_picture(self, why: str) -> None:
         """Say beforehand that something cannot be done where the slots are pictures of their own.
 

@@ -10,29 +10,32 @@ from bapa.probe.slots import Kind
 @dataclass(frozen=True)
 class _Shown:
     """``thing``, ``things``: what stands in a slot and may match a text. ``all``: the things of one prompt.
-    ``layout``: how they stand, in front of a question about lines. ``reading``: likewise, of one about order.
+    ``whole``: where they are. ``layout``: how they stand, in front of a question about lines. ``reading``: likewise, of
+    one about order.
     """
 
     thing: str
     things: str
     all: str
+    whole: str = "this image"
     layout: str = ""
     reading: str = "Take the {things} in their order. "
 
 
-_OBJECT = _Shown("object", "objects", "the objects in this image", "Divide the image into a grid. Its")
+_OBJECT = _Shown("object", "objects", "the objects in this image", layout="Divide the image into a grid. Its")
 _KINDS: dict[Kind, _Shown] = {
     "grid": _Shown(
         "sub-image",
         "sub-images",
         "the sub-images in this image",
+        "this image",
         "The sub-images form a grid. Its",
         "Read the sub-images like a page: row by row, from left to right. ",
     ),
-    "images": _Shown("image", "images", "these images"),
-    "frames": _Shown("frame", "frames", "the frames of this video"),
+    "images": _Shown("image", "images", "these images", "these images"),
+    "frames": _Shown("frame", "frames", "the frames of this video", "this video"),
     "page": _Shown(
-        "sentence", "sentences", "the sentences on this page", "Divide the page into a grid of equal blocks. Its"
+        "sentence", "sentences", "the sentences on this page", layout="Divide the page into a grid of equal blocks. Its"
     ),
     "scene": _OBJECT,
     "crop": _OBJECT,
@@ -40,6 +43,7 @@ _KINDS: dict[Kind, _Shown] = {
     "aspects": _OBJECT,
 }
 
+OPENING = "There is a"  # of an answer that names something
 WHERE_IN_WORDS = "In which {line} is {caption}? Answer with one word."
 
 # The yes/no question is that of the probe of arXiv 2509.21984: does a sub-image match the text, answered by yes or no.
@@ -58,6 +62,7 @@ _PROMPTS: dict[str, str] = {
     "First: {{caption}}\nSecond: {{other}}\nAnswer yes or no.",
     "count": "How many of the {things} show this: {{group}}?\nAnswer with the number only.",
     "point": "Where is the {thing} that matches this text?\nText: {{caption}}\nAnswer with its bounding box only.",
+    "name": "What is in {whole}?",
     "vqa": "Look at the {thing} that matches this text: {{caption}}\n{{question}}\n"
     "Answer with a word or a short phrase.",
 }

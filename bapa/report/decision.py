@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bapa.check.decide import KEEP, MARGIN, Decision, failed, helps
+from bapa.check.decide import KEEP, MARGIN, ORDERLESS, Decision, failed, helps
 from bapa.check.evidence import Arm, Evidence, Figure, Guard
 from bapa.stats.text import interval, p_value, percent, points, signed
 
@@ -168,7 +168,9 @@ def _changes(arm: Arm) -> str:
 
 def _costs(evidence: Evidence, arm: Arm) -> tuple[str, ...]:
     asked = (_cost(guard, arm.label) for guard in evidence.guards if arm.label in guard.rules)
-    return (*asked, *(f"{_task(name)}: not asked; {reason}" for name, reason in evidence.unasked.items()))
+    blind = "By construction this rule takes every sense of place in a picture from the language model."
+    known = (blind,) if arm.label == ORDERLESS else ()
+    return (*known, *asked, *(f"{_task(name)}: not asked; {reason}" for name, reason in evidence.unasked.items()))
 
 
 def _cost(guard: Guard, label: str) -> str:

@@ -262,6 +262,7 @@ def _probe(name: str, probe: Probe, cells: Sequence[int], rows: int | None) -> D
     """Every question of a probe about its targets at ``cells``, with its answer."""
     if bad := [cell for cell in cells if not 0 <= cell < probe.cells]:
         raise ConfigError(f"cell {bad[0]}: the probe in {probe.path} has cells 0 to {probe.cells - 1}")
+    probe.needs_questions("a model is trained on questions with answers here")
     probe.needs_one_picture("a model is trained on one picture a question here")
     found: list[dict[str, Any]] = []
     first = probe.design.order == "question-first"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bapa.check.decide import decide, settled
+from bapa.check.decide import ORDERLESS, decide, settled
 from bapa.check.evidence import Arm, Evidence, Figure, Guard, Search
 from bapa.report.decision import Told
 from bapa.report.decision import told as say
@@ -134,3 +134,11 @@ def test_a_guard_that_the_model_cannot_do_natively_keeps_nothing_back():
 def test_a_guard_that_could_not_be_asked_is_named():
     words = told(replace(BIASED, unasked={"order": "too few captions"}))
     assert words.costs == ("Telling what comes first: not asked; too few captions",)
+
+
+def test_a_rule_without_positions_or_order_says_what_it_takes_away():
+    """Its cost holds by construction, so it is said even where no side-effect probe tells anything."""
+    found = replace(BIASED, arms=(NATIVE, arm("bapa", worst=0.02), arm(ORDERLESS)), cause="order")
+    assert decide(found).rule == ORDERLESS
+    assert "By construction" in told(found).costs[0]
+    assert not any("By construction" in cost for cost in told(BIASED).costs)

@@ -12,17 +12,20 @@ from PIL import Image
 
 from bapa.calibrate.pace import Pace
 from bapa.check import Check, check, load_check, pointing
-from bapa.check.decide import Decision
+from bapa.check.decide import ORDERLESS, Decision
 from bapa.check.estimate import ITEMS, PICK, WarmUp, estimate, fitted
 from bapa.check.evidence import Evidence
+from bapa.check.work import Work
 from bapa.checkpoints import Loaded, load
+from bapa.checkpoints.chat import Chat
 from bapa.errors import BapaError, ConfigError, RunError
 from bapa.inference import reading
 from bapa.inference.pointing import Pointed
 from bapa.inference.progress import duration
-from bapa.probe import Design, build
+from bapa.probe import Design, Probe, build
 from bapa.report import check as page
 from bapa.report import write as report
+from tests.inference.test_usual import WORDS
 from tests.tiny.unsupported import UNSUPPORTED
 
 FEW = 8
@@ -74,8 +77,30 @@ def test_a_model_without_rotary_image_positions_is_told_in_one_line(tmp_path: Pa
     assert "\n" not in page.lines(found)[0]
 
 
+def test_names_are_asked_for_where_the_task_says_so(tiny: Loaded, tmp_path: Path):
+    pictures = folder_of_pictures(tmp_path / "pictures", 45)
+    rows = [json.loads(line) for line in (pictures / "metadata.jsonl").read_text().splitlines()]
+    told = [{**row, "caption": f"a {WORDS[n % len(WORDS)]} {n}"} for n, row in enumerate(rows)]
+    (pictures / "metadata.jsonl").write_text("\n".join(map(json.dumps, told)))
+    asked = {"pictures": str(pictures), "task": "name", "items": FEW}
+    found = check(replace(tiny, chat=Chat(opening="there is a")), tmp_path / "out", **asked)
+    assert found.decision.reason == "content-unknown"  # its weights are random
+    probe = Probe.load(tmp_path / "out" / "probe")
+    assert (probe.design.task, probe.design.near_miss, probe.design.patch) == ("name", False, 8)
+    assert found.evidence.mass is None
+    assert "yes" not in page.lines(found)[0]
+
+
+@pytest.mark.parametrize(
+    ("cause", "tried"), [("position", False), ("order", True), ("several", True), ("unknown", True)]
+)
+def test_the_rule_without_an_order_is_tried_where_the_order_may_carry_it(tiny: Loaded, tmp_path, cause, tried):
+    work = Work(tiny, tmp_path, "digits", "match", None, "train", 9, 0)
+    assert work._also(Evidence("tiny", cause=cause)) == ([ORDERLESS] if tried else [])
+
+
 def test_options_out_of_range(tiny: Loaded, tmp_path: Path):
-    for options in ({"items": 1}, {"until": "tomorrow"}):
+    for options in ({"items": 1}, {"until": "tomorrow"}, {"task": "where"}):
         with pytest.raises(ConfigError):
             check(tiny, tmp_path / "out", **options)
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from transformers import AutoConfig, Gemma3Config, InternVLConfig, LlavaConfig, LlavaNextConfig, Qwen2_5_VLConfig
+from transformers import (
+    AutoConfig,
+    CLIPImageProcessor,
+    FastVlmConfig,
+    Gemma3Config,
+    InternVLConfig,
+    LlavaConfig,
+    LlavaNextConfig,
+    Qwen2_5_VLConfig,
+)
 from typer.testing import CliRunner
 
 from bapa.cli.app import app
@@ -41,6 +50,26 @@ def test_the_reference_sees_nine_by_nine() -> None:
 def test_a_family_that_resizes_before_it_cuts_is_refused() -> None:
     with pytest.raises(ModelError, match="--patch"):
         tokens(LlavaNextConfig())
+
+
+@pytest.mark.parametrize(
+    ("images", "side"),
+    [
+        (CLIPImageProcessor(size={"height": 288, "width": 288}, do_center_crop=False), 288),
+        (CLIPImageProcessor(size={"shortest_edge": 300}, crop_size={"height": 288, "width": 288}), 288),
+        (CLIPImageProcessor(size={"shortest_edge": 288}, do_center_crop=False), None),
+        (CLIPImageProcessor(size={"height": 288, "width": 144}, do_center_crop=False), None),
+        (None, None),
+    ],
+    ids=["resized", "cropped", "any shape", "no square", "none"],
+)
+def test_where_the_config_tells_no_size_the_processor_may(images: object, side: int | None) -> None:
+    config = FastVlmConfig(image_seq_length=81)
+    if side is None:
+        with pytest.raises(ModelError, match="--patch"):
+            tokens(config, images)
+    else:
+        assert tokens(config, images) == Tokens(32, 288)
 
 
 def test_a_fixed_square_decides_the_cell() -> None:

@@ -131,7 +131,7 @@ def test_torchrun(model_path, probe, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     options = {"check": True, "timeout": 300, "capture_output": True, "text": True, "env": environment}
     both = subprocess.run([*launch, notes, *command, "--out", out], **options)
-    assert both.stdout.count("hits by cell") == 1, "one table, whichever process prints it"
+    assert both.stdout.count("AUC by cell") == 1, "one table, whichever process prints it"
     subprocess.run([sys.executable, "-m", "bapa", *command, "--out", tmp_path / "one"], **options)
     assert read(out) == read(tmp_path / "one")
     one, two = noting.processes(notes).values()

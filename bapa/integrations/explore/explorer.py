@@ -169,6 +169,7 @@ def _targets(probe: Probe) -> list[Tile]:
 
 
 def _check_asks(probe: Probe) -> None:
+    probe.needs_questions("the explorer shows how sure a model is of yes and no")
     if not probe.design.matches:
         raise ConfigError(
             f"the probe in {probe.path} asks for {probe.design.task}, and the explorer shows how sure a model is of "

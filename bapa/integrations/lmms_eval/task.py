@@ -92,6 +92,7 @@ def _asks_choices(probe: Probe) -> None:
             f"the probe in {probe.path} asks {probe.design.task}, {probe.design.order}; as a task of lmms-eval it must "
             "ask questions with choices, image first"
         )
+    probe.needs_questions("a task of lmms-eval scores choices")
     probe.needs_one_picture("a task of lmms-eval shows one picture a question")
 
 
