@@ -12,9 +12,9 @@ one (not so where a prompt attends both ways, as in PaliGemma); whether it holds
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -25,10 +25,8 @@ from bapa.errors import ModelError
 from bapa.families.anatomy import PICTURES, find
 from bapa.inference.prompts import Prompt, Prompts, token_types
 
-if TYPE_CHECKING:
-    from bapa.inference.usual import Usual
-
 Inputs = dict[str, Any]
+Known = Callable[[str, Iterable[str]], Mapping[str, Tensor]]  # as Usual.of
 # How far logits of the same question may lie apart, as a share of the largest: arithmetic in another order.
 _TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
@@ -48,14 +46,15 @@ class Asked:
 class Forward:
     """Next-token logits and texts of one model.
 
-    ``shared``: number of tokens that all prompts begin with; 0 to ask every question separately.
+    ``shared``: number of tokens that all prompts begin with; 0 to ask every question separately. ``usual``: where a
+    probe asks for names, what they are compared with (:meth:`bapa.inference.usual.Usual.of`).
     """
 
     def __init__(self, model: Any, prompts: Prompts, shared: int) -> None:
         self.model = model
         self.prompts = prompts
         self.shared = shared
-        self.usual: Usual | None = None  # of a probe that asks for names
+        self.usual: Known | None = None
         self.pad = prompts.processor.tokenizer.pad_token_id or 0
         top = find(model).model
         self.encode = getattr(top.base_model, "get_image_features", None)

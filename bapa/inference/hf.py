@@ -91,7 +91,7 @@ def forward(
     changes nothing under the schemes ``labels``.
     """
     made = Forward(model, prompts, plan.shared if share else 0)
-    made.usual = Usual(made, probe) if probe.design.task == "name" else None
+    made.usual = Usual(made, probe).of if probe.design.task == "name" else None
     if made.shared and not ModelAsker(made, probe, plan, labels, generate=0, audit=0).sharing_holds():
         made.shared = 0
     return made
@@ -173,7 +173,7 @@ class ModelAsker(Asker):
         """What names are compared with, by the text of the question; nothing where none are asked for."""
         if self.generate or self.forward.usual is None:
             return {}
-        return self.forward.usual.of(scheme, [question.text for row in questions for question in row])
+        return self.forward.usual(scheme, [question.text for row in questions for question in row])
 
     def _read(self, seen: Asked, questions: Sequence[Sequence[Question]], usual: Mapping[str, Tensor]) -> list[Answer]:
         """The answers of all canvases in one row. ``usual``: as of :meth:`_usual`."""
