@@ -40,6 +40,10 @@ python -m studies.words write
 python -m studies.aligned run
 python -m studies.aligned write
 
+# docs/studies/gemma.md; needs npm; the weights have terms of their own (ai.google.dev/gemma/terms)
+python -m studies.gemma run
+python -m studies.gemma write
+
 # docs/slots.md
 python -m studies.slots run
 for tasks in images clip; do for skew in last uniform; do python -m studies.reference train --tasks $tasks --skew $skew --out build/slots/$tasks-$skew; done; done

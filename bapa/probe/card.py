@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bapa.probe.design import Design
     from bapa.probe.store import Probe
 
 _CARD = """\
@@ -81,6 +82,11 @@ _PLACEMENT = {
 _DISTRACTORS = {"source": "other pictures of the source", "similar": "the pictures most like it", "none": "nothing"}
 
 
+def _wordings(design: Design) -> list[str]:
+    """The prompts, with what the answer begins with."""
+    return [f"{prompt}\n{design.opening} ..." if design.opening else prompt for prompt in design.prompts]
+
+
 def data_card(probe: Probe) -> str:
     """The text of README.md."""
     design, source = probe.design, probe.source
@@ -107,6 +113,6 @@ def data_card(probe: Probe) -> str:
         background=f"{design.background}, rgb{probe.colour}",
         seed=design.seed,
         fingerprint=probe.fingerprint,
-        prompts="\n\n".join("\n".join(f"    {line}" for line in prompt.splitlines()) for prompt in design.prompts),
+        prompts="\n\n".join("\n".join(f"    {line}" for line in text.splitlines()) for text in _wordings(design)),
         left_out="\n".join(f"- {entry}" for entry in probe.left_out) or "Nothing.",
     )

@@ -36,6 +36,11 @@ class Question:
     choices: tuple[str, ...]
     name: str = ""
 
+    @property
+    def shown(self) -> str:
+        """What a page shows: the text, and the name that is read."""
+        return f"{self.text}\nName: {self.name}" if self.name else self.text
+
 
 def ask(item: Item, cell: int, design: Design) -> list[Question]:
     """All questions about the canvas of ``item`` with its target at ``cell``, kind by kind, each in every prompt."""

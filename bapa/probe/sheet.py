@@ -112,7 +112,7 @@ def _question(draw: ImageDraw.ImageDraw, question: Question, left: int, top: int
     kind = question.kind.replace("_", " ").upper()
     draw.text((left, baseline), kind, _TONES.get(question.kind, _ACCENT), _font(17), anchor="ls")
     draw.text((left + width, baseline), question.answer[:40], _INK, _font(21), anchor="rs")
-    lines = [line for part in question.text.splitlines() for line in wrapped(part, _font(21), width)][:_LINES]
+    lines = [line for part in question.shown.splitlines() for line in wrapped(part, _font(21), width)][:_LINES]
     for number, line in enumerate(lines):
         draw.text((left, top + 28 + 27 * number), line, _SOFT, _font(21))
     return 28 + 27 * len(lines)

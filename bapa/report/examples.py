@@ -88,7 +88,7 @@ def examples(answers: pd.DataFrame, probe: Probe, schemes: Sequence[str], base: 
         item = by_id[number]
         side = _SIDE * (probe.cells // 2 if probe.slots.apart else 1)
         canvases = [_thumbnail(probe.compose(item, cell), side) for cell in range(probe.cells)]
-        text = next(question.text for question in probe.questions(item, 0) if question.question_id == asked)
+        text = next(question.shown for question in probe.questions(item, 0) if question.question_id == asked)
         found.append(
             Example(
                 id=f"{name}-{number}",

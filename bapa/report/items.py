@@ -118,7 +118,7 @@ def _asked(probe: Probe | None, numbers: Sequence[int], questions: Sequence[str]
     found = []
     for number in numbers:
         texts: Mapping[str, str] = {
-            question.question_id: question.text for question in probe.questions(by_number[number], 0)
+            question.question_id: question.shown for question in probe.questions(by_number[number], 0)
         }
         found.append([texts.get(question, "") for question in questions])
     return found

@@ -19,10 +19,10 @@ def blocks(record: dict[str, Any]) -> Blocks:
     return {
         "docs/studies/words.md": {
             "rules": table(*rules_rows(small.get("all wordings", {}).get("rules", {}))),
-            "positions": _positions(small),
-            "wordings": _wordings(small),
+            "positions": table(*position_rows(small)),
+            "wordings": table(*by_wording(small)),
             "rules, 576 tokens": table(*rules_rows(large.get("all wordings", {}).get("rules", {}))),
-            "positions, 576 tokens": _positions(large),
+            "positions, 576 tokens": table(*position_rows(large)),
             "neighbours, list": table(*known_rows(small_known.get(listed, {}))),
             "neighbours, row by row": table(*known_rows(small_known.get(in_rows, {}))),
             "neighbours, 576 tokens": table(*known_rows(large_known.get(listed, {}))),
@@ -45,7 +45,8 @@ def rules_rows(rules: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     return [*head, *told], rows
 
 
-def _positions(found: Mapping[str, Any]) -> str:
+def position_rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of what the positions carry, by wording."""
     rows = [
         [
             name,
@@ -58,16 +59,17 @@ def _positions(found: Mapping[str, Any]) -> str:
         for name, its in found.items()
     ]
     head = ["wording", "range natively", "p", "turning part of the spread", "p", "position share, `reverse`"]
-    return table([*head, "with the order of tokens reversed too"], rows)
+    return [*head, "with the order of tokens reversed too"], rows
 
 
-def _wordings(found: Mapping[str, Any]) -> str:
+def by_wording(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of mean AUC and range of every rule, wording by wording."""
     apart = [name for name in found if name != "all wordings"]
     rows = []
     for rule in found[apart[0]]["rules"] if apart else ():
         its = [found[name]["rules"][rule] for name in apart]
         rows.append([f"`{rule}`", *(f"{share(one['mean']['value'])}, {share(one['range']['value'])}" for one in its)])
-    return table(["mean AUC, range", *apart], rows)
+    return ["mean AUC, range", *apart], rows
 
 
 def grid(cells: Sequence[float]) -> str:

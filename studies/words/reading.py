@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,13 +147,13 @@ def figures(maps: Maps) -> dict[str, Any]:
 REVERSED = RULES[3:5]
 
 
-def read(answers: pd.DataFrame) -> dict[str, Maps]:
-    """The maps of every wording by itself, and of their mean, by rule."""
+def read(answers: pd.DataFrame, rules: Sequence[str] = RULES) -> dict[str, Maps]:
+    """The maps of every wording by itself, and of their mean, by rule, in the order of ``rules``."""
     of = {
         rule: rows.pivot(index="picture", columns=["wording", "cell"], values="share").to_numpy(float)
         for rule, rows in answers.groupby("scheme")
     }
-    cut = {rule: of[rule].reshape(len(of[rule]), len(WORDINGS), -1) for rule in RULES if rule in of}
+    cut = {rule: of[rule].reshape(len(of[rule]), len(WORDINGS), -1) for rule in rules if rule in of}
     found: dict[str, Maps] = {"all wordings": {rule: its.mean(1) for rule, its in cut.items()}}
     for number, (question, _) in enumerate(WORDINGS):
         found[question] = {rule: its[:, number] for rule, its in cut.items()}

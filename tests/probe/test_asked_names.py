@@ -45,6 +45,8 @@ def test_nothing_is_named_in_the_question_and_the_answer_is_begun(probe: Probe) 
     assert {q.text for q in questions} == {"What is in this image?"}
     assert [q.name for q in questions] == [bare(text) for text in (item.caption, item.absent)]
     assert probe.design.opening == "There is a"
+    assert questions[0].shown == f"What is in this image?\nName: {bare(item.caption)}"
+    assert "    What is in this image?\n    There is a ...\n" in (probe.path / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
