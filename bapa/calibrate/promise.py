@@ -119,7 +119,7 @@ def judged(run: Run, chosen: str) -> dict[str, Any]:
 
 def _paced(model: Loaded) -> tuple[str, str, str]:
     """Rules that stand for those of the search."""
-    return "native", _SLOW if _runs(model, _SLOW) is None else "null", "bapa"
+    return "native", _SLOW if refusal(model, _SLOW) is None else "null", "bapa"
 
 
 def _layers(model: Loaded) -> int:
@@ -135,14 +135,14 @@ def _possible(model: Loaded) -> tuple[list[str], dict[str, str]]:
     """The candidates that the model can run under, and why it cannot under the others."""
     there, refused = [], {}
     for candidate in space(_layers(model)):
-        if why := _runs(model, candidate):
+        if why := refusal(model, candidate):
             refused[candidate] = why
         else:
             there.append(candidate)
     return there, refused
 
 
-def _runs(model: Loaded, rule: str) -> str | None:
+def refusal(model: Loaded, rule: str) -> str | None:
     """Why ``model`` cannot run under ``rule``; None where it can."""
     try:
         with balanced(model.model, rule):

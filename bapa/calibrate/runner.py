@@ -150,6 +150,8 @@ def calibrate(
     _checked(probe, items, held_out, criterion, steps)
     _promised(keep, guards, fit)
     for one in (probe, *guards):
+        if fit:
+            one.needs_questions("--fit learns from the answers to questions")
         check_outside(out, one)
         check_slots(model.processor, one)
     judges = split(probe, items, held_out)

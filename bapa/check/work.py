@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bapa.attach import balanced
 from bapa.calibrate import calibrate
 from bapa.calibrate.apart import split
 from bapa.calibrate.pace import WARM as MEASURED
+from bapa.calibrate.promise import refusal
 from bapa.calibrate.session import pick
 from bapa.check import estimate as pacing
 from bapa.check import gather, pointing
@@ -20,7 +20,7 @@ from bapa.check.estimate import GUARDS, PICK, STEPS, TRACED, WARM, Estimate, War
 from bapa.check.evidence import Evidence, Guard, Search
 from bapa.checkpoints import Loaded
 from bapa.checkpoints.chat import Chat
-from bapa.errors import ConfigError, ProbeError, SchemeError
+from bapa.errors import ConfigError, ProbeError
 from bapa.files import read_json, write_json
 from bapa.inference.opening import addressed
 from bapa.measure import Run, measure
@@ -165,11 +165,7 @@ class Work:
         """The rule that takes the order of image tokens away too, unless positions alone carry the bias or the model
         does not take it.
         """
-        try:
-            with balanced(self.model.model, ORDERLESS):
-                return [] if evidence.cause == "position" else [ORDERLESS]
-        except SchemeError:
-            return []
+        return [ORDERLESS] if evidence.cause != "position" and refusal(self.model, ORDERLESS) is None else []
 
     def _pointed(self, found: Estimate, labels: list[str]) -> list[Guard]:
         """How often the model points right under ``labels``; nothing where it does not point."""

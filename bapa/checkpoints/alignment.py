@@ -20,7 +20,11 @@ def fitted(model: str, design: Mapping[str, Any]) -> dict[str, int]:
     config = AutoConfig.from_pretrained(path)
     try:
         found = tokens(config)
-    except ModelError:
-        found = tokens(config, AutoImageProcessor.from_pretrained(path))
+    except ModelError as untold:
+        try:
+            images = AutoImageProcessor.from_pretrained(path)
+        except (OSError, ValueError):  # none there, or none that transformers knows
+            raise untold from None
+        found = tokens(config, images)
     cell = found.cell(design.get("rows", 3), design.get("cols", 3), design.get("cell"))
     return {"patch": found.pixels, **({"cell": cell} if cell else {})}

@@ -169,6 +169,11 @@ class ModelAsker(Asker):
             return self._read(self.forward.prepare([pixels], [[question.text]]), [[question]], usual)[0]
         return self._told(self.forward.alone(pixels, question.text)[None], [question], usual)[0]
 
+    def settle(self, questions: Sequence[Question]) -> None:
+        """Ask beforehand what is asked once for a whole run, so that the next answers can be timed."""
+        for label in self.labels:
+            self._usual(label, [questions])
+
     def _usual(self, scheme: str, questions: Sequence[Sequence[Question]]) -> Mapping[str, Tensor]:
         """What names are compared with, by the text of the question; nothing where none are asked for."""
         if self.generate or self.forward.usual is None:

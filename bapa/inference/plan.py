@@ -68,7 +68,11 @@ def plan(probe: Probe, prompts: Prompts, items: int, batch_size: int) -> Plan:
     shared, questions, lengths = len(first), 0, []
     tokens, unknown, strange = 0, 0, prompts.unknown
     for index in range(items):
-        asked = [prompts(question.text).ids for question in probe.questions(probe.items[index], 0)]
+        there = probe.questions(probe.items[index], 0)
+        for question in there:
+            if question.name:  # said before anything is asked
+                prompts.begins(question.text, question.name)
+        asked = [prompts(question.text).ids for question in there]
         lengths.append(max(map(len, asked)))
         shared = min(shared, *(common(first.ids, ids) for ids in asked), *(len(ids) - 1 for ids in asked))
         questions += len(asked) * probe.cells

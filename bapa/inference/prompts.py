@@ -146,14 +146,16 @@ class Prompts:
     def begins(self, text: str, name: str) -> int:
         """The token that ``name`` begins with behind the prompt that asks ``text``.
 
-        Raises ModelError where the tokenizer does not know it, or merges it with what stands before.
+        Raises ModelError where the tokenizer does not know it, merges it with what stands before, or begins it with
+        less than a letter, such as a space.
         """
         with self._lock:
             written = self._written(text)
             before = [*self._ids(written), *self._opening(written)]
             whole = self._ids(f"{written}{self.chat.opening} {name}")
         found = whole[len(before) :]
-        if whole[: len(before)] != before or not found or found[0] == self.unknown:
+        begun = self.processor.tokenizer.decode(found[:1]).strip()
+        if whole[: len(before)] != before or not begun or not name.casefold().startswith(begun.casefold()):
             raise ModelError(
                 f"{type(self.processor).__name__} cannot go on from {self.chat.opening!r} with the name {name!r}, "
                 "token by token; ask by yes and no: bapa probe SOURCE --task match"

@@ -38,6 +38,9 @@ _IDIOMS = re.compile(
     re.I,
 )
 _NEGATED = re.compile(r"(?:\bnot\b|\bcannot\b|\bnor\b|n['’]t\b)[^,.;:!?\n]*?(?=\bbut\b|[,.;:!?\n]|$)", re.I)
+_DENIED = re.compile(
+    r"\b(?:no|not|nor|never|without|cannot|\w+n['’]t)\b(?! only)[^,.;:!?\n]*?(?=\bbut\b|[,.;:!?\n]|$)", re.I
+)
 _ANSWER_IS = (
     r"(?:\banswer(?:\s+(?:is|would be|should be|must be))?|\b(?:choose|pick|select)"
     r"|答案(?:是|为|為)?|答え(?:は)?|정답(?:은)?)\s*[:：=]?\s*"
@@ -96,8 +99,8 @@ def from_text(text: str, question: Question, unit: Unit | None = None) -> Answer
             return Answer(error=f"{UNREAD}it names no place in the picture: {said[:_SHOWN]!r}")
         return Answer("{:.4f},{:.4f}".format(*place.centre), place.within(region.shares))
     if question.name:
-        named = re.search(rf"(?<!\w)(?<!\bno ){re.escape(question.name)}(?:e?s)?(?!\w)", _NEGATED.sub(" ", said), re.I)
-        answer = "yes" if named else "no"
+        kept = _DENIED.sub(" ", said)
+        answer = "yes" if any(_holds(kept, form) for form in (question.name, f"{question.name}s")) else "no"
         return Answer(answer, answer == question.answer)
     if not question.choices:
         return Answer(said, _holds(said, question.answer))

@@ -1,9 +1,9 @@
 """What a model says anyway: the yardstick of names.
 
 A model likes some names better than others, whatever it sees. So the log probability of a name after one picture is
-compared with what it usually is: the median over several pictures of the same probe, the target in each cell as often.
-One or two of them may show the named thing; the median hardly moves. (Dividing by how likely an answer is anyway:
-Holtzman et al., arXiv 2104.08315, there without the question.)
+compared with what it usually is: the median over ten pictures of the same probe, whatever part of it is asked about.
+A probe has so many names that few of these pictures show the named thing, and the median hardly moves. (Dividing by how
+likely an answer is anyway: Holtzman et al., arXiv 2104.08315, there without the question.)
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from bapa.attach import balanced
 from bapa.inference.forward import Forward
 from bapa.probe import Probe
 
-PICTURES = 10  # an even number, so that the median lies between two and no name ties with itself
+PICTURES = 10  # even, so that the median lies between two pictures and is none of them
 
 
 class Usual:
     """The usual log probabilities of what follows a question, under each scheme.
 
-    ``forward``: of the model; ``probe``: whose first items are shown.
+    ``forward``: of the model; ``probe``: whose first items are shown, item by item with the target a cell further on.
     """
 
     def __init__(self, forward: Forward, probe: Probe) -> None:
@@ -42,7 +42,7 @@ class Usual:
         return {text: self._known[scheme, text] for text in texts}
 
     def _asked(self, text: str) -> Tensor:
-        items, cells = self.probe.items, self.probe.cells
+        items, cells = self.probe.whole, self.probe.cells
         count = min(PICTURES, len(items) * cells)
         shown = [self.probe.compose(items[number % len(items)], number % cells) for number in range(count)]
         logits = torch.stack([self.forward.alone(canvas, text).float() for canvas in shown])

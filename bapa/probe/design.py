@@ -71,14 +71,15 @@ class Design(BaseModel):
     )
     placement: Placement = Field("swap", description="how the others make room for the target")
     task: Task = Field("match", description="what is asked")
-    absent: bool = Field(True, description="match: also ask about a caption that is not on the canvas")
+    absent: bool = Field(True, description="match, name: also ask about a caption that is not on the canvas")
     near_miss: bool = Field(
-        True, description="match: also ask about a caption that nearly fits the target and is not on the canvas"
+        True,
+        description="match, name: also ask about a caption that nearly fits the target and is not on the canvas",
     )
     lures: Lures | None = Field(
         None,
-        description="match: whether the near miss is like nothing on the canvas but the target, which binds it to the "
-        "target's cell, or may be like others too (default: cell; canvas with similar distractors)",
+        description="match, name: whether the near miss is like nothing on the canvas but the target, which binds it "
+        "to the target's cell, or may be like others too (default: cell; canvas with similar distractors)",
     )
     lines: tuple[Line, ...] = Field(LINES, description="where: ask about the row, the column or both")
     answers: Signs | None = Field(
@@ -244,6 +245,10 @@ def _check_prompt(prompt: str, task: str, line: bool) -> None:
     if marked := mark(prompt):
         raise ValueError(f"prompt {prompt!r}: it holds {marked}, which models do not read as text; leave it out")
     must, may = ({"caption"}, _INDEX) if task == "where" and line else _FIELDS[task]
+    if task == "name" and found:
+        raise ValueError(
+            f"prompt {prompt!r}: what is asked about stands in no question of the task 'name'; drop the braces"
+        )
     if not must <= found <= must | may:
         fields = ", ".join(f"{{{name}}}" for name in sorted(must))
         optional = "".join(f", optionally {{{name}}}" for name in sorted(may))

@@ -18,6 +18,8 @@ from bapa.probe.questions import bare
 from bapa.probe.similar import Similar
 from bapa.probe.tile import caption_key
 
+SPARE = 4  # names for each cell: the more there are, the fewer pictures show the same
+
 
 class Label(NamedTuple):
     """What the plan knows of a tile."""
@@ -132,12 +134,13 @@ class Planner:
         shown = 1 if self.scenes or design.distractors == "none" else design.cells
         twins = design.absent + design.near_miss
         hidden = twins if design.matches else {"choice": design.choices - 1}.get(design.task, 0)
-        begins = sorted({bare(name).split()[0] for name in self.number}) if design.task == "name" else self.caption
-        if len(begins) < min(shown + hidden, len(self.caption)):
+        begins = sorted({bare(name).split()[0] for name in self.number})
+        if design.task == "name" and len(begins) < max(shown + hidden, SPARE * shown):
             raise ProbeError(
-                f"a name is told by its first word; the captions of the source begin with {len(begins)} ({begins[0]}, "
-                f"...), and a canvas needs {shown + hidden}: ask by yes and no (--task match), choose a smaller grid, "
-                "or take a source whose captions are names"
+                f"a name is told by its first word, and compared with pictures that do not show it: {shown} cells "
+                f"need {max(shown + hidden, SPARE * shown)} captions that begin differently, the source has "
+                f"{len(begins)} ({begins[0]}, ...); ask by yes and no (--task match), choose a smaller "
+                "grid or --distractors none, or take a source whose captions are names"
             )
         if shown + hidden > len(self.caption):
             raise ProbeError(

@@ -57,8 +57,8 @@ def ask(item: Item, cell: int, design: Design) -> list[Question]:
 
 
 def bare(caption: str) -> str:
-    """A caption without its article."""
-    return _ARTICLE.sub("", caption)
+    """A caption without its article and full stop."""
+    return _ARTICLE.sub("", caption).rstrip(" .")
 
 
 def _region(design: Design) -> str:

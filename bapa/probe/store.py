@@ -38,12 +38,13 @@ class Probe:
 
     ``design`` says what it looks like and asks, ``source`` where its pictures come from, ``given`` how that was named
     (``source``, and ``split`` where it is not the usual one), ``left_out`` which of them it does without, ``tiles`` how
-    many it has; ``fingerprint`` is that of :func:`fingerprint`.
+    many it has; ``fingerprint`` is that of :func:`fingerprint`. ``items``: those that are asked about; ``whole``: all
+    of the folder's, of which they may be a part.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any], items: Items) -> None:
         self.path = path
-        self.items = items
+        self.items = self.whole = items
         # Probes of older versions do not say what their near misses were like.
         self.design = Design(**{"lures": "canvas", **manifest["design"]})
         self.source: dict[str, Any] = manifest["source"]

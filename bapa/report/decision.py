@@ -117,10 +117,16 @@ def _helps(evidence: Evidence, decision: Decision) -> Told:
             _changes(arm),
             *_sought(evidence),
             f"Judged on {evidence.items} items that picked nothing.",
+            *((_ORDERLESS,) if arm.label == ORDERLESS else ()),
         ),
         _costs(evidence, arm) or ("What it costs elsewhere was not measured: no side-effect probe was asked.",),
         ("A side-effect probe of your own use (bapa calibrate --guard), if it depends on where things stand.",),
     )
+
+
+_ORDERLESS = (
+    "It leaves image tokens neither positions nor an order; of places the model knows what their features tell."
+)
 
 
 def _sought(evidence: Evidence) -> tuple[str, ...]:
@@ -168,9 +174,7 @@ def _changes(arm: Arm) -> str:
 
 def _costs(evidence: Evidence, arm: Arm) -> tuple[str, ...]:
     asked = (_cost(guard, arm.label) for guard in evidence.guards if arm.label in guard.rules)
-    blind = "By construction this rule takes every sense of place in a picture from the language model."
-    known = (blind,) if arm.label == ORDERLESS else ()
-    return (*known, *asked, *(f"{_task(name)}: not asked; {reason}" for name, reason in evidence.unasked.items()))
+    return (*asked, *(f"{_task(name)}: not asked; {reason}" for name, reason in evidence.unasked.items()))
 
 
 def _cost(guard: Guard, label: str) -> str:

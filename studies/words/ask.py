@@ -23,6 +23,7 @@ from bapa.files import replacing
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.progress import progress
 from bapa.inference.prompts import Prompt, Prompts
+from bapa.probe.questions import bare
 from bapa.schemes import parse
 from studies.pretrained import build
 from studies.pretrained.parts import common_things
@@ -88,11 +89,6 @@ def grids(tokenizer: Any, names: Sequence[str], pictures: int, seed: int = SEED)
     return Grids(
         tokens, torch.stack([torch.randperm(len(tokens), generator=generator)[:CELLS] for _ in range(pictures)])
     )
-
-
-def bare(caption: str) -> str:
-    """A caption without its article."""
-    return caption.removeprefix("an ").removeprefix("a ")
 
 
 def cell_of_token(side: int) -> Tensor:

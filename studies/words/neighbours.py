@@ -21,9 +21,10 @@ from bapa.checkpoints import load
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.progress import progress
 from bapa.inference.prompts import Prompt, Prompts
+from bapa.probe.questions import bare
 from studies.pretrained import build
 from studies.pretrained.parts import common_things
-from studies.words.ask import CANDIDATES, CELLS, NEAR, PICTURES, bare, embedded, grids, keep, prompt
+from studies.words.ask import CANDIDATES, CELLS, NEAR, PICTURES, embedded, grids, keep, prompt
 
 FORMS = (
     ("List the things in the picture.", "The picture shows: {thing},"),

@@ -137,8 +137,9 @@ def test_a_guard_that_could_not_be_asked_is_named():
 
 
 def test_a_rule_without_positions_or_order_says_what_it_takes_away():
-    """Its cost holds by construction, so it is said even where no side-effect probe tells anything."""
+    """Its cost holds by construction, so it is said beside what was measured, or was not."""
     found = replace(BIASED, arms=(NATIVE, arm("bapa", worst=0.02), arm(ORDERLESS)), cause="order")
     assert decide(found).rule == ORDERLESS
-    assert "By construction" in told(found).costs[0]
-    assert not any("By construction" in cost for cost in told(BIASED).costs)
+    assert "neither positions nor an order" in told(found).because[-1]
+    assert "not measured" in told(found).costs[0]
+    assert not any("neither positions nor an order" in sentence for sentence in told(BIASED).because)

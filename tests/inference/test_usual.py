@@ -19,16 +19,22 @@ from bapa.errors import ConfigError, ModelError
 from bapa.inference import usual
 from bapa.inference.answers import AnswerSet
 from bapa.inference.backend import prompts_of
+from bapa.inference.prompts import Prompts
 from bapa.inference.reading import from_text
 from bapa.inference.vllm import EngineModel
 from bapa.origin import Options, explain
 from bapa.probe import Design, Probe, Question, build
+from bapa.probe.questions import bare
 from tests.measure.conftest import QUICK, measured
 
 SCHEMES = ("native", "bapa", "bapa:image_attention=bidirectional")
-ASKED = Design(task="name", cell=24, items=14, near_miss=False, opening="there is a")
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "red", "orange", "yellow")
-WORDS = (*WORDS, "green", "blue", "purple", "white", "black")
+ASKED = Design(task="name", cell=24, items=20, near_miss=False, opening="there is a")
+WORDS = [
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    *("red", "orange", "yellow", "green", "blue", "purple", "white", "black", "color", "colour"),
+    *("image", "picture", "digit", "top", "middle", "bottom", "left", "right", "row", "column"),
+    *("word", "answer", "user", "assistant", "contain", "find", "show", "see", "many", "how"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +92,12 @@ def test_the_yardstick_is_that_of_the_whole_probe(tiny: Loaded, names: Probe, tm
     both = whole.merge(few, on=["item", "cell", "question"])
     assert len(both) == 2 * 9 * 2
     assert np.allclose(both["margin_x"], both["margin_y"], atol=1e-4)
-    alone = Session(tiny, part(names, 10, 12), tmp_path / "alone", 4).ask("few", 0, 2, ["native"])
-    assert not np.allclose(alone["margin"], few["margin"], atol=1e-4), "or this shows nothing"
+    alone = Session(tiny, part(names, 10, 12), tmp_path / "part", 4).ask("few", 0, 2, ["native"])
+    assert np.allclose(alone["margin"], few["margin"], atol=1e-4)
+    cut = part(names, 10, 12)
+    cut.whole = cut.items
+    other = Session(tiny, cut, tmp_path / "alone", 4).ask("few", 0, 2, ["native"])
+    assert not np.allclose(other["margin"], few["margin"], atol=1e-4), "or this shows nothing"
 
 
 def test_the_median_of_the_yardstick_does_not_follow_one_picture(tiny: Loaded, names: Probe, monkeypatch):
@@ -128,6 +138,11 @@ def test_written_answers_are_searched_for_the_name(tiny: Loaded, names: Probe, t
         ("a caterpillar", "no"),
         ("no cat is there", "no"),
         ("There isn't any cat, but a dog.", "no"),
+        ("a room without a cat", "no"),
+        ("no dogs or cats", "no"),
+        ("no dog, but a cat", "yes"),
+        ("not only a dog but a cat", "yes"),
+        ("There is never a cat", "no"),
         ("concatenated", "no"),
     ],
 )
@@ -160,14 +175,38 @@ def test_a_name_that_the_tokenizer_does_not_know(tiny: Loaded, names: Probe):
     prompts = prompts_of(tiny, names)
     text = names.questions(names.items[0], 0)[0].text
     assert prompts.begins(text, "red thing") == tiny.processor.tokenizer.get_vocab()["red"]
-    with pytest.raises(ModelError, match=r"the name 'zebra'.*--task match"):
-        prompts.begins(text, "zebra")
+    for name in ("zebra", "猫"):
+        with pytest.raises(ModelError, match=rf"the name '{name}'.*--task match"):
+            prompts.begins(text, name)
+
+
+def test_a_name_that_begins_with_a_bare_space_tells_nothing(tiny: Loaded, names: Probe, monkeypatch):
+    prompts = prompts_of(tiny, names)
+    text = names.questions(names.items[0], 0)[0].text
+    monkeypatch.setattr(prompts.processor.tokenizer, "decode", lambda ids: " ")
+    with pytest.raises(ModelError, match="token by token"):
+        prompts.begins(text, "red")
+
+
+def test_names_are_looked_at_before_anything_is_asked(tiny: Loaded, names: Probe, tmp_path: Path, monkeypatch):
+    """So one unknown name does not cost the run that comes upon it."""
+    last = names.items[len(names.items) - 1].caption
+
+    def begins(self, text, name):
+        if name == bare(last):
+            raise ModelError("unknown")
+        return 5
+
+    monkeypatch.setattr(Prompts, "begins", begins)
+    with pytest.raises(ModelError, match="unknown"):
+        measured(tiny, names, tmp_path / "run")
+    assert not list((tmp_path / "run").rglob("*.jsonl"))
 
 
 def test_origin_moves_what_names_follow(tiny: Loaded, names: Probe, tmp_path: Path):
     options = Options(rules=("native", "bapa"), statistics=QUICK, items=8)
     found = explain(tiny, names, tmp_path / "run", options).found
-    assert set(found["not_done"]) == {"occlusion", "flow"}
+    assert set(found["not_done"]) == {"occlusion", "flow"}, found["not_done"]
     assert found["encoder"] is not None
     native = measured(tiny, names, tmp_path / "other", ["native"], items=8).answers()
     asked = explain(tiny, names, tmp_path / "run", options).path
@@ -179,9 +218,17 @@ def test_origin_moves_what_names_follow(tiny: Loaded, names: Probe, tmp_path: Pa
 
 
 def test_calibrate_picks_by_names(tiny: Loaded, names: Probe, tmp_path: Path):
-    found = calibrate(tiny, names, tmp_path / "out", items=6, steps=2, statistics=QUICK, also=[SCHEMES[2]])
-    assert SCHEMES[2] in found.held_out
-    assert found.chosen != SCHEMES[2]
+    guard = build("digits", tmp_path / "where", Design(task="where", items=8, lines=("row",)))
+    options = {"items": 6, "steps": 2, "statistics": QUICK, "also": [SCHEMES[2]]}
+    found = calibrate(tiny, names, tmp_path / "out", guards=[guard], **options)
+    assert {"native", "bapa", SCHEMES[2]} <= set(found.held_out)
+    assert SCHEMES[2] not in {point["candidate"] for point in found.curve}
+    assert SCHEMES[2] in {rule["candidate"] for rule in found.guards[0]["rules"]}
+    picked = {point["candidate"]: point["mean"] for point in found.curve if point["items"] == 6}
+    native = found.found["native"][0]["mean"]
+    assert found.chosen == "native" or picked[found.chosen] >= native
+    with pytest.raises(ConfigError, match=r"--fit.*--task match"):
+        calibrate(tiny, names, tmp_path / "fit", items=6, guards=[guard], keep=0.9, fit=True)
 
 
 def test_vllm_lets_the_model_write_or_says_so(names: Probe, tiny: Loaded):

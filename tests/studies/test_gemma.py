@@ -1,0 +1,37 @@
+"""The second language model: rules carried over from the words study, and a page that says what it answered."""
+
+from __future__ import annotations
+
+import pandas as pd
+from jinja2 import Environment
+
+from bapa.calibrate.space import space
+from studies.gemma import ask, build, page, run
+from studies.words import knowing, reading
+from studies.words.ask import CANDIDATES
+
+LAYERS = 18
+
+
+def test_rules_are_carried_over_as_the_search_does() -> None:
+    """Layers go over as shares of the depth; nothing was picked on this model."""
+    assert set(ask.CANDIDATES[:3]) <= set(space(LAYERS))
+    assert set(CANDIDATES[:3]) <= set(space(30))
+    assert ask.RULES[3:5] == reading.REVERSED
+
+
+def test_a_base_model_reads_a_question_as_lines_of_text() -> None:
+    content = [{"type": "image"}, {"type": "text", "text": "What is in the picture?"}]
+    written = Environment(autoescape=False).from_string(build.TEMPLATE).render(messages=[{"content": content}])
+    assert written == "<bos><image>\nWhat is in the picture?\n"
+
+
+def test_the_record_is_that_of_the_answers() -> None:
+    answers, known = pd.read_parquet(run.ANSWERS), pd.read_parquet(run.NEIGHBOURS)
+    record = page.STUDY.record()
+    maps = reading.read(answers, ask.RULES)
+    assert list(maps["all wordings"]) == list(ask.RULES)
+    question = next(name for name in maps if name != "all wordings")
+    assert reading.figures(maps[question]) == record[question]
+    assert knowing.figures(known, ask.RULES) == record["neighbours"]
+    assert all(f"`{rule}`" in page.blocks(record)["docs/studies/gemma.md"]["rules"] for rule in ask.RULES)
