@@ -44,7 +44,7 @@ def check(anatomy: Anatomy, scheme: Scheme) -> None:
     scheme.check()
     anatomy.check(scheme)
     part, count = scheme.effects.part, len(anatomy.layers)
-    if part.layers.ranges and not part.layers.of(count or 1):
+    if not part.layers.none and not part.layers.of(count or 1):
         raise SchemeError(f"layers={scheme.layers}: {type(anatomy.model).__name__} has layers 0 to {count - 1}")
     if not count and part.layers != EVERYWHERE.layers:
         raise SchemeError(f"layers={scheme.layers}: the layers of {type(anatomy.decoder).__name__} are not known")

@@ -1,10 +1,11 @@
 """To which part of a model a rule applies: pairs of tokens, decoder layers, heads, rotary channels, and how much of it.
 
 ``pairs``: query-key pairs whose scores go by the rule: ``cross``, text to image and image to text, or ``text-to-image``
-only. ``layers``: decoder layers, counted from 0, or from the end, -1 the last. ``blend``: the rule's share in mixed
-scores. ``channels``: rotary pairs, by number within their axis (M-RoPE: within each section, 0 turns fastest), or by
-wavelength in lengths of the image: its tokens, under M-RoPE max(rows, columns). ``wave<0.75x`` are pairs that turn once
-in less than 0.75 image lengths, ``1x-4x`` those between. The rest keeps the model's own positions.
+only. ``layers``: decoder layers, counted from 0, or from the end, -1 the last, or told by depth: ``20%-100%`` are all
+behind the first fifth, however many there are. ``blend``: the rule's share in mixed scores. ``channels``: rotary pairs,
+by number within their axis (M-RoPE: within each section, 0 turns fastest), or by wavelength in lengths of the image:
+its tokens, under M-RoPE max(rows, columns). ``wave<0.75x`` are pairs that turn once in less than 0.75 image lengths,
+``1x-4x`` those between. The rest keeps the model's own positions.
 
 ``shares`` says it head by head, a digit for each: ``0:0f00`` is layer 0, whose second of four key-value heads takes the
 rule whole, or head by head a digit for each rotary pair.
@@ -35,10 +36,13 @@ EVERY: frozenset[Pair] = ACROSS | {("text", "text"), ("image", "image")}
 
 Pairs = Literal["all", "cross", "text-to-image"]
 PAIRS: dict[str, frozenset[Pair]] = {"all": EVERY, "cross": ACROSS, "text-to-image": TEXT_TO_IMAGE}
-LAYERS = "all, none, even, odd, or numbers from 0 and ranges, -1 the last layer, joined by +: 0-5+-4--1"
+LAYERS = (
+    "all, none, even, odd, or numbers from 0, -1 the last layer, ranges and depths, joined by +: 0-5+-4--1, 20%-100%"
+)
 CHANNELS = "all, none, or numbers and wavelengths in image lengths, joined by +: 0-3+8, wave<0.75x+wave>4.5x, 1x-4x"
 
 _RANGE = re.compile(r"(-?\d+)(?:-(-?\d+))?")
+_DEPTHS = re.compile(r"(\d+)%-(\d+)%")
 _NUMBERS = re.compile(r"(\d+)(?:-(\d+))?")
 _FACTOR = r"(\d+\.?\d*|\.\d+)x"
 _WAVE = re.compile(rf"wave([<>]){_FACTOR}")
@@ -48,15 +52,21 @@ _BAND = re.compile(rf"{_FACTOR}-{_FACTOR}")
 @dataclass(frozen=True)
 class Layers:
     """Some decoder layers, told without knowing how many there are. ``ranges``: first and last, negative from the end;
-    ``step``: every second one, from ``first`` on.
+    ``step``: every second one, from ``first`` on. ``depths``: from one share of all layers up to another, each rounded.
     """
 
     ranges: tuple[tuple[int, int], ...]
     step: int = 1
+    depths: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def none(self) -> bool:
+        return not (self.ranges or self.depths)
 
     def of(self, layers: int) -> frozenset[int]:
         """Numbers of those a decoder with so many ``layers`` has."""
         ends = [tuple(end + layers if end < 0 else end for end in span) for span in self.ranges]
+        ends += [(round(start * layers), round(stop * layers) - 1) for start, stop in self.depths]
         return frozenset(i for first, last in ends for i in range(max(first, 0), min(last + 1, layers), self.step))
 
 
@@ -100,10 +110,13 @@ def read_layers(text: str) -> Layers | None:
     words = {"all": Layers(((0, -1),)), "none": Layers(()), "even": Layers(((0, -1),), 2), "odd": Layers(((1, -1),), 2)}
     if text in words:
         return words[text]
-    found = [_RANGE.fullmatch(part) for part in text.split("+")]
+    parts = text.split("+")
+    found = [_RANGE.fullmatch(part) for part in parts]
     spans = [(int(m[1]), int(m[2] or m[1])) for m in found if m]
+    depths = [(int(m[1]) / 100, int(m[2]) / 100) for m in map(_DEPTHS.fullmatch, parts) if m]
     ordered = all(first >= 0 > last or (first <= last and (first < 0) == (last < 0)) for first, last in spans)
-    return Layers(tuple(spans)) if len(spans) == len(found) and ordered else None
+    ordered &= all(start < stop <= 1 for start, stop in depths)
+    return Layers(tuple(spans), depths=tuple(depths)) if len(spans) + len(depths) == len(parts) and ordered else None
 
 
 @cache
@@ -139,7 +152,7 @@ class Part:
     @property
     def nothing(self) -> bool:
         """Whether the rule applies nowhere."""
-        return not self.pairs or not self.layers.ranges or self.channels.none or self.blend == 0 or self.shares.nothing
+        return not self.pairs or self.layers.none or self.channels.none or self.blend == 0 or self.shares.nothing
 
 
 EVERYWHERE = Part()

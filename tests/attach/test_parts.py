@@ -25,6 +25,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "pairs=text-to-image": {"pairs": "text-to-image"},
     "layers=1": {"layers": (1,)},
     "layers=-2": {"layers": (0,)},
+    "layers=50%-100%": {"layers": (1,)},
     "blend=0.3": {"blend": 0.3},
     "channels=0,2": {"numbers": (0, 2)},
     "channels=wave<4x": {"waves": lambda wave, length: wave < 4 * length},

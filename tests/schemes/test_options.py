@@ -147,9 +147,29 @@ def test_parts_out_of_range(text: str, message: str) -> None:
         ("0+-1", [0, 4], 5),
         ("7", [], 5),
         ("-9", [], 5),
+        ("20%-100%", [*range(6, 30)], 30),
+        ("20%-100%", [*range(4, 18)], 18),
+        ("30%-100%", [*range(5, 18)], 18),
+        ("20%-100%", [1, 2, 3], 4),
+        ("0%-50%", [0, 1], 4),
+        ("0%-50%+-1", [0, 1, 4], 5),
+        ("0%-100%", [0], 1),
     ],
 )
 def test_layers_are_counted_from_either_end(text: str, layers: list[int], of: int) -> None:
     read = read_layers(text)
     assert read is not None
     assert sorted(read.of(of)) == layers
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 30])
+def test_depths_that_meet_share_no_layer_and_leave_none_out(count: int) -> None:
+    parts = [read_layers(text) for text in ("0%-20%", "20%-65%", "65%-100%")]
+    found = [layer for part in parts if part for layer in part.of(count)]
+    assert sorted(found) == list(range(count))
+
+
+@pytest.mark.parametrize("text", ["50%-20%", "20%-20%", "20%-101%", "20%", "20%--1", "%-100%"])
+def test_depths_out_of_range(text: str) -> None:
+    with pytest.raises(SchemeError, match="20%-100%"):
+        parse(f"bapa:layers={text}")
