@@ -11,7 +11,7 @@ import typer
 from studies.aligned.ask import SEEDS, ask
 from studies.aligned.page import STUDY
 from studies.aligned.reading import record
-from studies.pretrained.parts import install
+from studies.pretrained.parts import install, known
 from studies.words.run import merged
 
 HERE = Path(__file__).parent
@@ -32,6 +32,7 @@ def run(
         raise typer.BadParameter(f"there is no model {other[0]}; these are: {', '.join(map(str, SEEDS))}")
     parts.mkdir(parents=True, exist_ok=True)
     install(parts)
+    known(parts)  # which the page has bapa check ask about
     found = []
     for path, new in zip((SHARES, KNOWN), ask(parts, work, seeds or SEEDS), strict=True):
         kept = pd.read_parquet(path) if path.is_file() else new
