@@ -71,6 +71,7 @@ def joined(file: Path, text: type[PreTrainedConfig]) -> tuple[FastVlmForConditio
     tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE]})
     tokenizer.image_token, tokenizer.padding_side = IMAGE, "left"
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    torch.manual_seed(0)  # the row of the image's token and the encoder are drawn: the same in every build
     language.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     told = language.config.to_dict()
     told.pop("quantization_config", None)
