@@ -15,7 +15,7 @@ PAIRS = ("all", "cross", "text-to-image")
 BLENDS = (0.3, 0.5, 0.7)
 DELTAS = (0.3, 0.5, 0.8)
 DISTANCES = (0.5, 1.5, 2.0)
-LATE = ((0.2, 0.6), (0.3, 0.7))  # from which layer on, as a share of all, and the blend
+LATE = (("20%-100%", 0.6), ("30%-100%", 0.7))  # layers, told by depth, and the blend
 FINER = (0.5, 0.75, 1.25, 1.5, 2.0)
 
 
@@ -39,8 +39,7 @@ def space(layers: int) -> list[str]:
     found = [_rule("1x", **part) for part in parts] + [_rule(f"{factor:g}x") for factor in DISTANCES]
     found.append(make("bapa", pairs="cross"))
     if layers > 1:
-        starts = [(max(1, round(share * layers)), blend) for share, blend in LATE]
-        found += [make("bapa", layers=f"{start}-{layers - 1}", blend=blend) for start, blend in starts]
+        found += [make("bapa", layers=depths, blend=blend) for depths, blend in LATE]
     return list(dict.fromkeys([*(make(name).label for name in NAMED), *(rule.label for rule in found)]))
 
 

@@ -20,22 +20,14 @@ from bapa.schemes import parse
 from studies.aligned.projector import Named, folder, part, pictures
 from studies.pretrained import scenes
 from studies.pretrained.learner import Bench
-from studies.where.rules import CHANNELS
 from studies.words import neighbours
-from studies.words.ask import CANDIDATES, CELLS, Array, asked, frames_of, keep
+from studies.words.ask import CANDIDATES, CARRIED, CELLS, Array, asked, frames_of, keep
 
 SEEDS, PICTURES, MOVED = (1, 2, 3), 243, "moved"
 # About neighbours: pictures, rules. The last rule was added when the maps had been seen.
 ASKED, NEAR = 81, ("native", "bapa", CANDIDATES[0], CANDIDATES[2], CANDIDATES[3])
 _RULES = (
-    "native",
-    "bapa",
-    "bapa:distance=native",
-    "reverse",
-    "reverse:image_attention=ranked",
-    CHANNELS,
-    "native:image_attention=bidirectional",
-    "bapa:image_attention=bidirectional",
+    *CARRIED,
     *(CANDIDATES[n] for n in (0, 2, 3)),  # of the words study's second plan
 )
 RULES = tuple(parse(rule).label for rule in _RULES)

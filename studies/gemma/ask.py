@@ -14,9 +14,8 @@ from bapa.probe.questions import bare
 from bapa.schemes import parse
 from studies.gemma.build import base
 from studies.pretrained.parts import common_things
-from studies.where.rules import CHANNELS
 from studies.words import neighbours
-from studies.words.ask import PICTURES, asked, embedded, frames_of, grids, keep
+from studies.words.ask import CARRIED, PICTURES, asked, embedded, frames_of, grids, keep
 
 SIDE, NEAR_PICTURES = 9, 80
 _CANDIDATES = (
@@ -26,14 +25,7 @@ _CANDIDATES = (
     "bapa:blend=0.6,image_attention=bidirectional,layers=4-17",
 )
 _RULES = (
-    "native",
-    "bapa",
-    "bapa:distance=native",
-    "reverse",
-    "reverse:image_attention=ranked",
-    CHANNELS,
-    "native:image_attention=bidirectional",
-    "bapa:image_attention=bidirectional",
+    *CARRIED,
     *_CANDIDATES,
 )
 RULES = tuple(parse(rule).label for rule in _RULES)

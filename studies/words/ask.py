@@ -56,6 +56,16 @@ _CANDIDATES = (  # PLAN-2: picked on other grids to be even and still know what 
     "bapa:blend=0.6,image_attention=bidirectional,layers=6-29",
     "bapa:image_attention=bidirectional,layers=6-29",
 )
+CARRIED = (  # asked of other models too
+    "native",
+    "bapa",
+    "bapa:distance=native",
+    "reverse",
+    "reverse:image_attention=ranked",
+    CHANNELS,
+    "native:image_attention=bidirectional",
+    "bapa:image_attention=bidirectional",
+)
 RULES = tuple(parse(rule).label for rule in (*_PLANNED, *_POST_HOC, *_CANDIDATES))
 CANDIDATES = RULES[-len(_CANDIDATES) :]
 NEAR = ("native", "bapa", CHANNELS, BLEND, RULES[12], *CANDIDATES)  # asked about neighbours

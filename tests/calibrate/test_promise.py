@@ -111,8 +111,9 @@ def test_every_candidate_is_a_rule_that_reads_back_and_no_two_are_alike() -> Non
     assert [parse(label).label for label in found] == found
     options = {name for label in found for name in parse(label).options}
     assert {"distance", "delta", "pairs", "layers", "channels", "blend"} <= options
-    assert {"bapa:pairs=cross", "bapa:layers=1-3,blend=0.6", "bapa:layers=1-3,blend=0.7"} <= set(found)
-    assert {"bapa:layers=6-29,blend=0.6", "bapa:layers=9-29,blend=0.7"} <= set(space(30))  # shares of the layers
+    late = {"bapa:layers=20%-100%,blend=0.6", "bapa:layers=30%-100%,blend=0.7"}  # told by depth
+    assert {"bapa:pairs=cross", *late} <= set(found)
+    assert late <= set(space(30))
     assert not any(label.startswith("bapa:layers") for label in space(1))
     around = near("calibrated:channels=wave<0.6x+wave>5.8x,distance=1x", 4)
     assert around

@@ -6,17 +6,27 @@ import pandas as pd
 from jinja2 import Environment
 
 from bapa.calibrate.space import space
+from bapa.schemes import parse
 from studies.gemma import ask, build, page, run
 from studies.words import knowing, reading
 from studies.words.ask import CANDIDATES
 
 LAYERS = 18
+LATE = ("bapa:layers=20%-100%,blend=0.6", "bapa:layers=30%-100%,blend=0.7")
+
+
+def layers(label: str, count: int) -> frozenset[int]:
+    return parse(label).effects.part.layers.of(count)
 
 
 def test_rules_are_carried_over_as_the_search_does() -> None:
     """Layers go over as shares of the depth; nothing was picked on this model."""
-    assert set(ask.CANDIDATES[:3]) <= set(space(LAYERS))
-    assert set(CANDIDATES[:3]) <= set(space(30))
+    for label, here, there in zip(LATE, ask.CANDIDATES, CANDIDATES, strict=False):
+        assert label in space(LAYERS)
+        assert layers(label, LAYERS) == layers(here, LAYERS)
+        assert layers(label, 30) == layers(there, 30)
+        assert parse(label).blend == parse(here).blend == parse(there).blend
+    assert ask.CANDIDATES[2] == CANDIDATES[2]
     assert ask.RULES[3:5] == reading.REVERSED
 
 
