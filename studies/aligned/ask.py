@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,38 @@ from bapa.checkpoints import load
 from bapa.inference.progress import progress
 from bapa.schemes import parse
 from studies.aligned.projector import Named, folder, part, pictures
-from studies.pretrained import scenes
+from studies.pretrained import build, scenes
 from studies.pretrained.learner import Bench
 from studies.words import neighbours
 from studies.words.ask import CANDIDATES, CARRIED, CELLS, Array, asked, frames_of, keep
 
 SEEDS, PICTURES, MOVED = (1, 2, 3), 243, "moved"
-# About neighbours: pictures, rules. The last rule was added when the maps had been seen.
-ASKED, NEAR = 81, ("native", "bapa", CANDIDATES[0], CANDIDATES[2], CANDIDATES[3])
+ASKED = 81  # pictures about neighbours
 _RULES = (
     *CARRIED,
     *(CANDIDATES[n] for n in (0, 2, 3)),  # of the words study's second plan
 )
 RULES = tuple(parse(rule).label for rule in _RULES)
 _AT_ONCE = 27
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A language model behind the encoder and what its models are asked.
+
+    ``name``: of their folders, before the seed. ``base``: from the folder of the parts to that of the untrained model.
+    ``rules``: asked about names, native first; ``near``: about neighbours, in the first ``forms`` of the words study.
+    """
+
+    name: str
+    base: Callable[[Path], Path]
+    rules: tuple[str, ...]
+    near: tuple[str, ...]
+    forms: int
+
+
+# The last rule about neighbours was added when the maps had been seen.
+ALIGNED = Joined("aligned", build.base, RULES, ("native", "bapa", CANDIDATES[0], CANDIDATES[2], CANDIDATES[3]), 1)
 
 
 def shifted() -> Tensor:
@@ -83,11 +102,12 @@ class Reader:
     shown: Tensor
 
     @classmethod
-    def of(cls, parts: Path, work: Path, seed: int) -> Reader:
+    def of(cls, joined: Joined, parts: Path, work: Path, seed: int) -> Reader:
         """The model of this ``seed``, its projector learned where it is missing."""
-        bench = Bench(parts, "cpu")
+        bench = Bench(parts, "cpu", joined.base(parts))
         named = Named.of(bench)
-        loaded = load(str(folder(bench, work, seed)), device="cpu", dtype=torch.float32)
+        home = folder(bench, work / f"{joined.name}-{seed}", seed)
+        loaded = load(str(home), device="cpu", dtype=torch.float32)
         drawn = pictures(bench, named, PICTURES, torch.Generator().manual_seed(seed + 1000), held_out=True)
         return cls(loaded, bench, named, drawn, named.number()[drawn.thing])
 
@@ -100,15 +120,15 @@ class Reader:
         with balanced(self.loaded.model, rule):
             return asked(self.loaded.model, self.loaded.processor, image, self.named.token, rule)
 
-    def near(self, image: Tensor, rule: str) -> Array:
+    def near(self, image: Tensor, rule: str, form: int) -> Array:
         """Log-probabilities of the others after each thing is mentioned, of the first ``ASKED`` pictures."""
         tokens = self.named.token[self.shown[:ASKED]]
-        model, form = self.loaded.model, neighbours.FORMS[0]
+        model, words = self.loaded.model, neighbours.FORMS[form]
         with balanced(model, rule):
-            return neighbours.mentioned(model, self.loaded.processor, image[:ASKED], tokens, form, rule)
+            return neighbours.mentioned(model, self.loaded.processor, image[:ASKED], tokens, words, rule)
 
 
-def ask(parts: Path, work: Path, seeds: Sequence[int] = SEEDS) -> tuple[pd.DataFrame, pd.DataFrame]:
+def ask(joined: Joined, parts: Path, work: Path, seeds: Sequence[int] = SEEDS) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Learn the projectors and ask the rules that ``work`` lacks, each kept as it ends. The shares of all: columns
     ``seed``, ``scheme``, ``wording``, ``picture``, ``cell``, ``share``; and what is known of neighbours: ``seed``,
     ``scheme``, ``form``, ``picture``, ``relation``, ``auc``.
@@ -117,19 +137,19 @@ def ask(parts: Path, work: Path, seeds: Sequence[int] = SEEDS) -> tuple[pd.DataF
     maps: list[pd.DataFrame] = []
     known: list[pd.DataFrame] = []
     for seed in seeds:
-        reader = Reader.of(parts, work, seed)
+        reader = Reader.of(joined, parts, work, seed)
         image = cache(reader.image)
-        for rule in (*RULES, MOVED):
+        for rule in (*joined.rules, MOVED):
             moved = rule == MOVED
             kept = work / f"{seed}-{rule}.npy"
             if not kept.is_file():
                 keep(kept, reader.names(image(moved), "native" if moved else rule))
             maps += [frame.assign(seed=seed, scheme=rule) for frame in frames_of(np.load(kept), reader.shown.numpy())]
-        for rule in NEAR:
-            kept = work / f"{seed}-near-{rule}.npy"
+        for rule, form in product(joined.near, range(joined.forms)):
+            kept = work / f"{seed}-near-{form}-{rule}.npy"
             if not kept.is_file():
-                keep(kept, reader.near(image(False), rule))
-            known += [frame.assign(seed=seed, scheme=rule) for frame in neighbours.frames_of(np.load(kept), 0)]
+                keep(kept, reader.near(image(False), rule, form))
+            known += [frame.assign(seed=seed, scheme=rule) for frame in neighbours.frames_of(np.load(kept), form)]
     types = {"seed": "int8", "wording": "int8", "picture": "int16", "cell": "int8", "share": "float32"}
     shares = pd.concat(maps, ignore_index=True)[["seed", "scheme", *list(types)[1:]]].astype(types)
     types = {"seed": "int8", "form": "int8", "picture": "int16", "auc": "float32"}

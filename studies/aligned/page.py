@@ -7,21 +7,28 @@ from typing import Any
 
 from studies.study import Blocks, Study, table
 from studies.text import bounded, share
+from studies.words.neighbours import FORMS
 from studies.words.page import grid, known_rows, p_text, rules_rows
 
 _CARRIED = ("encoder", "language model")
+_NEAR = dict(zip((form for _, form in FORMS), ("neighbours", "neighbours, row by row"), strict=True))
 
 
 def blocks(record: dict[str, Any]) -> Blocks:
     """The texts of the page."""
+    return {"docs/studies/aligned.md": tables(record)}
+
+
+def tables(record: Mapping[str, Any]) -> dict[str, str]:
+    """Of a record of models that differ by their projectors, each table by its name."""
     models, together = record.get("models", {}), record.get("together", {})
+    asked = [form for form in _NEAR if any(form in its["known"] for its in models.values())]
+    near = {_NEAR[form]: table(*known_rows(together.get("known", {}).get(form, {}))) for form in asked}
     return {
-        "docs/studies/aligned.md": {
-            "together": table(*rules_rows(together.get("rules", {}))),
-            "carried": _carried(models, together),
-            "neighbours": _known(together),
-            "models": _models(models),
-        }
+        "together": table(*rules_rows(together.get("rules", {}))),
+        "carried": _carried(models, together),
+        **near,
+        "models": _models(models),
     }
 
 
@@ -41,10 +48,6 @@ def _carried(models: Mapping[str, Any], together: Mapping[str, Any]) -> str:
             )
     head = ["model", "range natively", "p", "encoder's cell", "language model's cell", "turning part"]
     return table([*head, "position share, `reverse`", "with the order of tokens reversed too"], rows)
-
-
-def _known(together: Mapping[str, Any]) -> str:
-    return table(*known_rows(next(iter(together.get("known", {}).values()), {})))
 
 
 def _models(models: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ class Named:
         ]
         thing = torch.tensor([number for number, ids in enumerate(written) if len(ids) == 1])
         token = torch.tensor([ids[0] for ids in written if len(ids) == 1])
-        return cls(thing, token, bench.model.get_input_embeddings().weight.detach()[token].float())
+        return cls(thing, token, bench.model.get_input_embeddings()(token).detach().float())
 
     def number(self) -> Tensor:
         """Which of the named things each thing of the bench is, for those that are."""
@@ -114,12 +114,11 @@ def learn(bench: Bench, named: Named, seed: int) -> FastVlmForConditionalGenerat
     return model
 
 
-def folder(bench: Bench, work: Path, seed: int) -> Path:
-    """The ordinary model folder of this seed's projector, made where it is missing."""
-    out = work / f"aligned-{seed}"
+def folder(bench: Bench, out: Path, seed: int) -> Path:
+    """``out``, the ordinary model folder of this seed's projector, made where it is missing."""
     if not out.is_dir():
         model = learn(bench, Named.of(bench), seed)
-        partial = work / f"aligned-{seed}.partial"
+        partial = out.with_name(f"{out.name}.partial")
         model.save_pretrained(partial)
         AutoProcessor.from_pretrained(bench.home).save_pretrained(partial)
         partial.rename(out)

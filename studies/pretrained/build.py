@@ -54,24 +54,22 @@ def base(parts: Path) -> Path:
 
 def _assemble(parts: Path) -> tuple[FastVlmForConditionalGeneration, LlavaProcessor]:
     sys.path.insert(0, str(parts / "python"))  # gguf, which transformers imports
-    model, tokenizer = joined(gguf(parts), LlamaConfig)
-    tower = model.model.vision_tower.timm_model
-    ours = list(tower.state_dict())
-    theirs = [value for name, value in encoder_weights(parts).items() if not name.startswith("_fc.")]
-    tower.load_state_dict(dict(zip(ours, theirs, strict=True)))
+    model, tokenizer = joined(parts, gguf(parts), LlamaConfig)
     return model, processor(tokenizer)
 
 
-def joined(file: Path, text: type[PreTrainedConfig]) -> tuple[FastVlmForConditionalGeneration, PreTrainedTokenizerBase]:
-    """The language model in ``file``, whose config is a ``text``, behind an encoder with random weights and a projector
-    at zero; and its tokenizer.
+def joined(
+    parts: Path, file: Path, text: type[PreTrainedConfig]
+) -> tuple[FastVlmForConditionalGeneration, PreTrainedTokenizerBase]:
+    """The language model in ``file``, whose config is a ``text``, behind the encoder and a projector at zero; and its
+    tokenizer.
     """
     language = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE]})
     tokenizer.image_token, tokenizer.padding_side = IMAGE, "left"
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    torch.manual_seed(0)  # the row of the image's token and the encoder are drawn: the same in every build
+    torch.manual_seed(0)  # the row of the image's token is drawn: the same in every build
     language.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     told = language.config.to_dict()
     told.pop("quantization_config", None)
@@ -88,6 +86,10 @@ def joined(file: Path, text: type[PreTrainedConfig]) -> tuple[FastVlmForConditio
     model = FastVlmForConditionalGeneration(config).to(torch.float32)
     # The weights are those of four bits a number: float16 holds them, bfloat16 would round them once more.
     model.model.language_model.load_state_dict(language.model.state_dict())
+    tower = model.model.vision_tower.timm_model
+    ours = list(tower.state_dict())
+    theirs = [value for name, value in encoder_weights(parts).items() if not name.startswith("_fc.")]
+    tower.load_state_dict(dict(zip(ours, theirs, strict=True)))
     projector = model.model.multi_modal_projector
     for parameter in projector.parameters():
         torch.nn.init.zeros_(parameter)

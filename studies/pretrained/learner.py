@@ -26,10 +26,13 @@ _RIDGE = 30.0
 
 
 class Bench:
-    """What all models share: drawings, encoder, words, the projector's start. ``home``: the base model's folder."""
+    """What all models share: drawings, encoder, words, the projector's start.
 
-    def __init__(self, parts: Path, device: str) -> None:
-        self.home = build.base(parts)
+    ``home``: the base model's folder; by default that of the first language model.
+    """
+
+    def __init__(self, parts: Path, device: str, home: Path | None = None) -> None:
+        self.home = home or build.base(parts)
         self.device = device
         self.dtype = torch.bfloat16 if device.startswith("cuda") or amx() else torch.float32
         pixels, self.there, self.things = atlas(parts)
