@@ -6,6 +6,7 @@ queries stay. Scores are linear in the key, so what mixes several looks is one k
 attention function runs over heads of their own length, once for each run, which is about the work it has natively. Only
 where distances differ within a run (image tokens that share a position look back at text from several distances)
 queries and keys get longer heads: both ways of turning side by side, zeros in the keys that one of them does not meet.
+Keys that are few are met by their scores instead: a channel of the query for each, which that key alone takes.
 
 Text that is decoded meets the prompt's keys as they were met the step before, so these are kept: see :class:`Kept`.
 """
@@ -26,6 +27,7 @@ from bapa.attach.call import Far, Turns, aligned
 from bapa.attach.turning import Angles, Turn
 from bapa.schemes import Look
 
+_WIDE = 8
 MORE = 8  # times as many queries as stand before them: then these are asked too
 Numbered = Sequence[tuple[int, Look]]
 
@@ -59,11 +61,13 @@ class Part:
     """One stretch of a head: queries turned by ``asked``, None as they are, and the keys they meet there.
 
     ``either``: BoolTensor shaped as weights, where each key is the last of ``keys`` or stays; None where they mix.
+    ``few``: the columns of the keys met, (keys,) long, where ``keys`` tells of these alone.
     """
 
     asked: Angles | None
     keys: tuple[Share, ...]
     either: Tensor | None = None
+    few: Tensor | None = None
 
     def met(self, key: Tensor, turn: Turn) -> Tensor:
         """Keys whose products with a query are the sum of all shares."""
@@ -71,6 +75,20 @@ class Part:
         if self.either is not None and last.angles is not None:
             return torch.where(self.either, turn.by(key, last.angles), key)
         return sum_of([one.weight * (key if one.angles is None else turn.by(key, one.angles)) for one in self.keys])
+
+    def scores(self, few: Tensor, query: Tensor, key: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
+        """Of ``few`` keys the scores in channels of the queries, (rows, heads, queries, channels), and the channels
+        of all keys, each with a one where its own score stands.
+        """
+        met = self.met(key[:, :, few], turn).float()
+        exact = (query.float().unflatten(1, (met.shape[1], -1)) @ met[:, :, None].mT).flatten(1, 2)
+        told = [exact.to(query.dtype)]
+        if query.dtype != torch.float32:  # what rounding leaves has a channel of its own
+            told.append((exact - told[0].float()).to(query.dtype))
+        ones = nn.functional.one_hot(few, key.shape[2]).mT.to(key.dtype).repeat(1, len(told))
+        room = (0, -ones.shape[1] % _WIDE)  # fast kernels want so many channels
+        wide = nn.functional.pad(ones, room).expand(*key.shape[:2], -1, -1)
+        return nn.functional.pad(torch.cat(told, -1), room), wide
 
     def behind(self, column: int) -> Part:
         """The same for the keys from ``column`` on."""
@@ -124,11 +142,15 @@ class Run:
         query, key = query[:, :, self.first : self.stop], key[:, :, : self.keys]
         if not self.parts:
             return query, key
-        queries = [query if part.asked is None else turn.by(query, part.asked) for part in self.parts]
-        met = [
-            part.met(key, turn) if self.kept is None else self.kept.met(module, number, part, key, turn)
-            for number, part in enumerate(self.parts)
-        ]
+        queries, met = [], []
+        for number, part in enumerate(self.parts):
+            asked = query if part.asked is None else turn.by(query, part.asked)
+            if part.few is not None:
+                asked, seen = part.scores(part.few, asked, key, turn)
+            else:
+                seen = part.met(key, turn) if self.kept is None else self.kept.met(module, number, part, key, turn)
+            queries.append(asked)
+            met.append(seen)
         return (torch.cat(queries, -1), torch.cat(met, -1)) if len(met) > 1 else (queries[0], met[0])
 
 
@@ -219,13 +241,25 @@ def _run(
             either = met[:, None, :, None] if look.weight == 1 and not len(look.shares) else None
         else:
             further = _cut(known.queries[number], first, stop)
-            parts.append(Part(None if further is None else turned(further), (Share(weight, seen, turned),)))
+            few = _few(weight, key) if known.state is None else None  # what is kept for later steps is whole keys
+            if few is not None:
+                seen = seen and tuple(one if one is None or one.shape[-1] == 1 else one[..., few] for one in seen)
+                weight = weight[:, :, few]
+            share = Share(weight, seen, turned)
+            parts.append(Part(None if further is None else turned(further), (share,), few=few))
     if not taken and not parts:
         return Run(first, start, stop, visible)
     if taken or bool(native.any()):
         own_way = Share(native.to(dtype), None)
         parts.insert(0, Part(None, (own_way, *taken), either if len(taken) == 1 and not parts else None))
     return Run(first, start, stop, visible, tuple(parts), _kept(looks, known, parts, keys, turn))
+
+
+def _few(weight: Tensor, key: Tensor) -> Tensor | None:
+    """The columns of ``weight`` that are not zero, (columns,) long; None where a longer head is no more work."""
+    columns = weight.any(dim=(0, 1, 3)).nonzero()[:, 0]
+    channels = len(columns) * (1 if key.dtype == torch.float32 else 2)
+    return columns if 2 * channels <= key.shape[-1] else None
 
 
 def _spread(look: Look, key: Tensor, turn: Turn, angles: Angles) -> Tensor:

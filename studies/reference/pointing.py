@@ -74,7 +74,8 @@ def visual(
     """Trains the language model to write boxes, and to answer on, under the recipe's position rule.
 
     Beside that, every image token is to tell its row and its column after the first layer. That is not enough for the
-    columns: boxes get their row right, and their column by chance.
+    columns, of which rotary positions say little: boxes get their row right, and their column by chance. Where the
+    ``projector`` learns too, it passes on both from an encoder that knows its patches' places.
     """
     generator = torch.Generator().manual_seed(recipe.seed + 6)
     rotary = stages.rotary_positions(model, asker, recipe.scheme)
@@ -82,8 +83,7 @@ def visual(
     def losses() -> Iterator[Tensor]:
         while True:
             scenes = asker.draw(recipe.visual.batch, generator)
-            with torch.no_grad():
-                seen = model.model.multi_modal_projector(stages.features(model, bank.canvases(scenes, generator)))
+            seen = model.model.multi_modal_projector(stages.features(model, bank.canvases(scenes, generator)))
             matched = asker.ask(scenes, SKEWS["uniform"], recipe.questions // 2, generator)
             pointed = asker.point(scenes, recipe.questions - matched.ids.shape[1], generator)
             layers = stages.states(model, asker, seen, pointed.joined(matched), rotary)
@@ -92,8 +92,9 @@ def visual(
             yield answers + written_loss(model, asker, layers[-1], pointed, recipe.questions) + known
 
     model.model.vision_tower.requires_grad_(False)
-    model.model.multi_modal_projector.requires_grad_(False)
-    stages.fit([*model.model.language_model.parameters(), *model.lm_head.parameters()], recipe.visual, losses(), report)
+    model.model.multi_modal_projector.requires_grad_(recipe.projector)
+    learns = [one for one in model.parameters() if one.requires_grad]
+    stages.fit(learns, recipe.visual, losses(), report)
     model.requires_grad_(True)
 
 

@@ -29,7 +29,8 @@ from studies.reference.recipe import BEHIND, SEVERAL, Recipe
 from studies.reference.scenes import Asker, Bank
 
 _RECIPE = "recipe.json"
-_STANDARD = {"encoder_skew": "uniform", "tasks": "match", "places": asdict(Recipe().places)}  # older records lack them
+_STANDARD = {"encoder_skew": "uniform", "tasks": "match", "places": asdict(Recipe().places)}
+_STANDARD |= {"projector": False}  # older records lack these
 
 
 def train(recipe: Recipe, out: Path, work: Path | None = None) -> Path:

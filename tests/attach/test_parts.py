@@ -249,7 +249,7 @@ def forget_the_native_share(patch: pytest.MonkeyPatch) -> None:
 
     def only_turned(self: runs.Part, *given: Any) -> torch.Tensor:
         turned = tuple(share for share in self.keys if share.angles)
-        return met(runs.Part(self.asked, turned or self.keys), *given)
+        return met(replace(self, keys=turned or self.keys, either=None), *given)
 
     patch.setattr(runs.Part, "met", only_turned)
 
