@@ -36,7 +36,8 @@ GUARDS = ("where", "order")  # tasks of the side-effect probes
 class WarmUp:
     """``pace``: of asking. ``moves``: seconds that one item takes under all conditions of the attribution. ``alone``:
     that one canvas takes under one rule in an audit. ``keep``: that the search for a rule that keeps places takes.
-    ``points``: that one item takes to be pointed at under one rule; 0 where the model does not point.
+    ``points``: that one item takes to be pointed at under one rule; 0 where the model does not point. ``usual``: that
+    it takes under one rule to learn what the model says anyway; 0 where it is not asked for names.
     """
 
     pace: Pace
@@ -44,6 +45,7 @@ class WarmUp:
     alone: float
     keep: float = 0.0
     points: float = 0.0
+    usual: float = 0.0
 
     @classmethod
     def read(cls, found: Mapping[str, Any]) -> WarmUp:
@@ -52,7 +54,7 @@ class WarmUp:
 
     def run(self, items: float, rules: float) -> float:
         """Seconds of measuring so many items under so many rules, the audit included."""
-        return self.pace.seconds(items, rules) + AUDITED * rules * self.alone
+        return self.pace.seconds(items, rules) + rules * (AUDITED * self.alone + self.usual)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def warm_up(model: Loaded, probe: Probe, points: Probe | None, folder: Path, bat
     two = part(probe, 6, 8)
     asker = Session(model, two, folder, batch_size).asker(two, MEASURED[:1])
     canvas, questions = probe.compose(two.items[0], 0), probe.questions(two.items[0], 0)
-    asker.settle(questions)
+    usual = timed(lambda: asker.settle(questions)) if probe.design.task == "name" else 0.0
     alone = timed(lambda: asker.answer_alone(canvas, questions, MEASURED[0]))
     if probe.design.task != "name":  # whose names no audit looks for in what a model writes
         alone += timed(lambda: asker.write_alone(canvas, questions, MEASURED[0], WRITTEN))
@@ -99,20 +101,22 @@ def warm_up(model: Loaded, probe: Probe, points: Probe | None, folder: Path, bat
     moves = (timed(study.ask) + timed(lambda: _turned(study))) / 2
     search = promise.expected(model, probe, asking, folder, items=PICK, guards=len(GUARDS), batch_size=batch_size)
     pointed = pointing.tried(model, points, folder / "point", batch_size) if points else 0.0
-    return WarmUp(replace(asking, memory=peak()), moves, alone, search.seconds, pointed)
+    keep = search.seconds + search.candidates * usual
+    return WarmUp(replace(asking, memory=peak()), moves, alone, keep, pointed, usual)
 
 
 def estimate(found: WarmUp, items: int) -> Estimate:
     """What a check with ``items`` that judge will take at this pace."""
     ask = found.pace.seconds
-    search = sum(ask(stop - start, rules) for start, stop, rules in _rounds(PICK, STEPS + 1, 2))
-    finer = sum(ask(stop - start, rules) for start, stop, rules in _rounds(PICK, 2 + len(STRIDES), 1))
+    rough, fine = STEPS + 1, 2 + len(STRIDES)
+    rounds = (*_rounds(PICK, rough, 2), *_rounds(PICK, fine, 1))
+    search = sum(ask(stop - start, rules) for start, stop, rules in rounds) + (rough + fine) * found.usual
     traced, pointed = min(items, TRACED), pointing.ITEMS * found.points
     return Estimate(
         items=items,
         measure=found.run(items, len(MEASURED)),
         origin=traced * found.moves,
-        calibrate=search + finer + found.run(items, 2) + len(GUARDS) * ask(PICK, 4) + 4 * pointed,
+        calibrate=search + found.run(items, 2) + len(GUARDS) * ask(PICK, 4) + 4 * pointed,
         memory=found.pace.memory,
         keep=found.keep + found.run(items, 1) + len(GUARDS) * ask(PICK, 3) + pointed,
         points=found.points > 0,

@@ -29,8 +29,12 @@ from studies.reference.recipe import BEHIND, SEVERAL, Recipe
 from studies.reference.scenes import Asker, Bank
 
 _RECIPE = "recipe.json"
-_STANDARD = {"encoder_skew": "uniform", "tasks": "match", "places": asdict(Recipe().places)}
-_STANDARD |= {"projector": False}  # older records lack these
+_STANDARD: dict[str, Any] = {  # older records lack these
+    "encoder_skew": "uniform",
+    "tasks": "match",
+    "places": asdict(Recipe().places),
+    "projector": False,
+}
 
 
 def train(recipe: Recipe, out: Path, work: Path | None = None) -> Path:
