@@ -14,7 +14,7 @@ python -m studies.side_effects run build/places/places-bottom-2 build/places/pla
 python -m studies.side_effects run build/places/places-top-2 build/places/places-uniform-2 --tune
 python -m studies.side_effects write
 
-# docs/where.md
+# docs/studies/where.md
 python -m studies.where run reference:places --part search --part maps
 for name in bottom top center; do python -m studies.where run reference:$name --part rules; done
 for skew in bottom top uniform; do for seed in 1 2 3; do python -m studies.reference train --tasks places --skew $skew --seed $seed --out build/places/places-$skew-$seed --work build/reference/stages; done; done

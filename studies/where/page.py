@@ -1,4 +1,4 @@
-"""The tables of docs/where.md, from the record.
+"""The tables of docs/studies/where.md, from the record.
 
 The record, by model: ``search``, the choice under a promise with what fresh items say of it and of other rules
 (``fresh``, a frontier; ``hits``, the range of their rate; ``rates``, right answers by task; ``changes`` against
@@ -20,7 +20,7 @@ from studies.text import bounded, share
 from studies.where.rules import BLEND
 from studies.where.untouched import over_models
 
-PAGE = "docs/where.md"
+PAGE = "docs/studies/where.md"
 TASKS = ("where", "order")
 WANTED = ["places-1", *(f"places-{skew}-{seed}" for skew in ("bottom", "top", "uniform") for seed in (1, 2, 3))]
 SKEWED = ["bottom-1", "top-1", "center-1"]

@@ -1,4 +1,4 @@
-"""The frontier of fresh items as pictures for docs/where.md."""
+"""The frontier of fresh items as pictures for docs/studies/where.md."""
 
 from __future__ import annotations
 
