@@ -33,11 +33,8 @@ OF_POSITIONS = [
 # Compiling takes about ten seconds a family: these in every run, the others under `make slow`.
 COMPILED = {
     "gemma3",
-    "glm4v",
     "idefics3",
-    "internvl",
     "llava",
-    "llava_next",
     "mistral3",
     "qwen2_5_vl",
     "qwen3_5",
