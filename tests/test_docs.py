@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from studies.pages import beds
 from studies.pages import page as reference
 from tests.attach.checks import eager_equals_sdpa
 from tests.attach.test_matrix import CHECKS
@@ -68,6 +69,10 @@ def test_reference_pages_are_what_the_code_says(name: str) -> None:
 
 def test_the_table_of_runs_is_what_the_scripts_say() -> None:
     assert (DOCS / "reproduce.md").read_text("utf-8") == reference.reproduce(), "run: make pages"
+
+
+def test_the_table_of_models_that_nobody_biased_is_what_the_records_say() -> None:
+    assert beds.README.read_text("utf-8") == beds.readme(), "run: make pages"
 
 
 def test_a_changed_code_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

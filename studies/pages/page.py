@@ -17,6 +17,7 @@ from bapa.inference.store import SCHEMA
 from bapa.schemes import COMMON, SCHEMES, Option, part, table
 from bapa.stats.bias import Settings, bias
 from bapa.stats.quantities import CELLS, OVERALL
+from studies.pages import beds
 from studies.study import ROOT, filled
 
 SCRIPTS = ROOT / "runs"
@@ -206,6 +207,7 @@ def write() -> None:
     """Write all pages."""
     HERE.mkdir(exist_ok=True)
     REPRODUCE.write_text(reproduce(), "utf-8")
+    beds.README.write_text(beds.readme(), "utf-8")
     for name in PAGES:
         (HERE / name).write_text(page(name), "utf-8")
         print(HERE / name)

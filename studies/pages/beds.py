@@ -1,0 +1,75 @@
+"""One table of all models that nobody biased, from the records of their studies, for README.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from studies.aligned.page import STUDY as ALIGNED
+from studies.gemma.page import STUDY as GEMMA
+from studies.study import ROOT, filled, table
+from studies.text import bounded, share
+from studies.words.page import STUDY as WORDS
+
+README = ROOT / "README.md"
+_ALL = "all wordings"
+
+
+@dataclass(frozen=True)
+class Bed:
+    """``rules``: by label the figures of each rule; ``known``: by form of the question what is known of neighbours;
+    ``blend``: the label of the rule in part.
+    """
+
+    name: str
+    rules: Mapping[str, Any]
+    known: Mapping[str, Any]
+    blend: str
+
+    def row(self) -> list[str]:
+        """The bed's row of the table."""
+        native, whole, part = (self.rules[rule] for rule in ("native", "bapa", self.blend))
+        return [
+            self.name,
+            bounded(native["range"]),
+            f"{bounded(whole['range'])}, mean {_change(whole, 'mean')}",
+            f"{bounded(part['range'])}, mean {_change(part, 'mean')}",
+            f"{_kept(self.known, 'bapa')} → {_kept(self.known, self.blend)}",
+        ]
+
+
+def beds() -> list[Bed]:
+    """All of which the rule in part was asked."""
+    words, gemma, aligned = WORDS.record(), GEMMA.record(), ALIGNED.record()["together"]
+    smol, late = "bapa:layers=6-29,blend=0.6", "bapa:layers=4-17,blend=0.6"
+    found = [
+        Bed(_named("SmolLM2 135M, words", "words.md"), words["9"][_ALL]["rules"], words["neighbours"]["9"], smol),
+        Bed(_named("Gemma 3 270M, words", "gemma.md"), gemma[_ALL]["rules"], gemma["neighbours"], late),
+        Bed(_named("encoder and SmolLM2, drawings", "aligned.md"), aligned["rules"], aligned["known"], smol),
+    ]
+    if pictures := gemma.get("pictures", {}).get("together"):
+        name = _named("encoder and Gemma, drawings", "gemma.md#with-pictures")
+        found.append(Bed(name, pictures["rules"], pictures["known"], late))
+    return found
+
+
+def readme() -> str:
+    """README.md with the table written anew."""
+    head = ["model", "range natively", "`bapa`: range, change of the mean", "the rule in part", "kept under each"]
+    return filled(README.read_text("utf-8"), README.name, {"beds": table(head, [bed.row() for bed in beds()])})
+
+
+def _named(name: str, page: str) -> str:
+    return f"[{name}](docs/studies/{page})"
+
+
+def _change(rule: Mapping[str, Any], name: str) -> str:
+    written = share(rule["change"][name]["value"])
+    return written if written.startswith("−") else f"+{written}"
+
+
+def _kept(known: Mapping[str, Any], rule: str) -> str:
+    """Of what stands to the right, by form of the question; a dash where the model natively knows nothing of it."""
+    told = [its[rule]["right"]["kept"]["value"] for its in known.values() if "kept" in its[rule]["right"]]
+    return " and ".join(f"{100 * one:.0f}" for one in told) + " %" if told else "–"
