@@ -43,9 +43,6 @@ def train(
             "(to write the box of what is asked for)."
         ),
     ] = "match",
-    projector: Annotated[
-        bool, typer.Option("--projector", help="Of point: let the projector learn too; the boxes' columns need it.")
-    ] = False,
     work: Annotated[
         Path | None, typer.Option(help="Where finished stages are kept; share it between skews. Default: OUT.stages.")
     ] = None,
@@ -67,13 +64,11 @@ def train(
                 raise ConfigError(f"unknown skew {name!r}: accepted are {', '.join(accepted)}")
         if short and encoder_skew != "uniform":
             raise ConfigError(f"--encoder-skew: {tasks} goes on from a shipped model, whose encoder is done; drop it")
-        if projector and tasks != "point":
-            raise ConfigError(f"--projector: {tasks} is trained with the projector of its stage; drop it")
         rule = schemes.parse(scheme)
         if short and not rule.positions_only:
             raise ConfigError(f"--scheme {rule.label}: {tasks} trains under rules of positions only, e.g. bapa")
         recipe = (
-            behind(tasks, skew, seed, rule.label, projector)
+            behind(tasks, skew, seed, rule.label)
             if short
             else Recipe(skew=skew, seed=seed, scheme=rule.label, encoder_skew=encoder_skew, tasks=tasks)
         )

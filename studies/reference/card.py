@@ -224,7 +224,6 @@ def _of_one(recipe: Recipe) -> str:
         scheme=recipe.scheme,
         rule=("" if recipe.scheme == "native" else f" --scheme {recipe.scheme}")
         + (f" --encoder-skew {recipe.encoder_skew}" if turned else "")
-        + (" --projector" if recipe.projector else "")
         + (f" --tasks {recipe.tasks}" if placed else ""),
         place=asked,
         canvas=CANVAS_PX,

@@ -15,7 +15,6 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from bapa import reference
 from bapa.probe import digits
-from bapa.probe.design import PLACES
 from bapa.probe.wording import standard
 from studies.reference import build, stages
 from studies.reference.places import Places
@@ -24,12 +23,11 @@ from studies.reference.scenes import Bank, Questions, Scenes
 
 _COLOURS = len(digits.COLOURS)
 _LAYER, _WEIGHT = 1, 0.5  # as for rows: see studies/reference/places.py
-_UPRIGHT = 3  # questions about columns, for each scene: the model that training goes on from knows rows alone
 
 
 class Points(Places):
     """Asks to point at a tinted digit that stands only once, too, in any cell, in the words of the probe's task
-    ``point``, and for its column.
+    ``point``.
     """
 
     def __init__(self, processor: LlavaProcessor) -> None:
@@ -37,36 +35,21 @@ class Points(Places):
         self.points = len(self.texts)
         captions = [digits.caption(colour, digit) for digit in digits.DIGITS for colour in digits.COLOURS]
         self.add(processor, [standard("point").format(caption=caption) for caption in captions])
-        self.upright = len(self.texts)
-        where = digits.QUESTIONS["where"]
-        self.add(processor, [where.format(line="column", caption=caption) for caption in captions])
         words = processor.tokenizer
-        self.columns = torch.tensor(words.convert_tokens_to_ids(list(PLACES["column"])))
         self.boxes = torch.tensor([words(box(cell), add_special_tokens=False)["input_ids"] for cell in range(CELLS)])
         room = torch.full((len(self.table), self.boxes.shape[1]), self.pad)
         self.table = torch.cat([self.table, room], 1)
 
     def point(self, scenes: Scenes, count: int, generator: torch.Generator) -> Questions:
         """`count` questions about where pairs stand; ``answer_at`` is where the box begins."""
-        cell, pair = self._once(scenes, count, generator)
-        row = self.points + pair
+        pair = scenes.digit * _COLOURS + scenes.colour
+        once = ((pair[:, :, None] == pair[:, None]).sum(-1) == 1).float() + 1e-6  # of twins only: some question
+        cell = torch.multinomial(once, count, replacement=True, generator=generator)
+        row = self.points + pair.gather(1, cell)
         ids, at = self.table[row].clone(), self.lengths[row]
         written = torch.cat([self.boxes[cell], torch.full_like(cell, self.end)[..., None]], -1)
         ids.scatter_(2, at[..., None] + torch.arange(written.shape[-1]), written)
         return Questions(ids, at, row)
-
-    def column(self, scenes: Scenes, count: int, generator: torch.Generator) -> Questions:
-        """`count` questions in which column pairs stand."""
-        cell, pair = self._once(scenes, count, generator)
-        return self.answered(self.upright + pair, self.columns[cell % COLS])
-
-    @staticmethod
-    def _once(scenes: Scenes, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Cells, ``count`` a scene, that hold a pair which stands only once, and those pairs."""
-        pair = scenes.digit * _COLOURS + scenes.colour
-        once = ((pair[:, :, None] == pair[:, None]).sum(-1) == 1).float() + 1e-6  # of twins only: some question
-        cell = torch.multinomial(once, count, replacement=True, generator=generator)
-        return cell, pair.gather(1, cell)
 
 
 def box(cell: int) -> str:
@@ -91,8 +74,7 @@ def visual(
     """Trains the language model to write boxes, and to answer on, under the recipe's position rule.
 
     Beside that, every image token is to tell its row and its column after the first layer. That is not enough for the
-    columns, of which rotary positions say little: boxes get their row right, and their column by chance. Where the
-    ``projector`` learns too, it passes on both from an encoder that knows its patches' places.
+    columns: boxes get their row right, and their column by chance.
     """
     generator = torch.Generator().manual_seed(recipe.seed + 6)
     rotary = stages.rotary_positions(model, asker, recipe.scheme)
@@ -100,29 +82,28 @@ def visual(
     def losses() -> Iterator[Tensor]:
         while True:
             scenes = asker.draw(recipe.visual.batch, generator)
-            seen = model.model.multi_modal_projector(stages.features(model, bank.canvases(scenes, generator)))
+            with torch.no_grad():
+                seen = model.model.multi_modal_projector(stages.features(model, bank.canvases(scenes, generator)))
             matched = asker.ask(scenes, SKEWS["uniform"], recipe.questions // 2, generator)
-            matched = matched.joined(asker.column(scenes, _UPRIGHT, generator))
-            pointed = asker.point(scenes, recipe.questions - recipe.questions // 2, generator)
+            pointed = asker.point(scenes, recipe.questions - matched.ids.shape[1], generator)
             layers = stages.states(model, asker, seen, pointed.joined(matched), rotary)
             answers = stages.answer_loss(asker, stages.read_out(model, layers[-1], matched), matched)
             known = _WEIGHT * _place_loss(model, asker, layers[_LAYER])
-            asked = recipe.questions + _UPRIGHT
-            yield answers + written_loss(model, asker, layers[-1], pointed, asked) + known
+            yield answers + written_loss(model, asker, layers[-1], pointed, recipe.questions) + known
 
     model.model.vision_tower.requires_grad_(False)
-    model.model.multi_modal_projector.requires_grad_(recipe.projector)
-    learns = [one for one in model.parameters() if one.requires_grad]
-    stages.fit(learns, recipe.visual, losses(), report)
+    model.model.multi_modal_projector.requires_grad_(False)
+    stages.fit([*model.model.language_model.parameters(), *model.lm_head.parameters()], recipe.visual, losses(), report)
     model.requires_grad_(True)
 
 
 def _place_loss(model: LlavaForConditionalGeneration, asker: Points, hidden: Tensor) -> Tensor:
-    """Cross entropy of what image tokens tell of their row and of their column, by their words."""
+    """Cross entropy of what image tokens tell of their row, by its word, and of their column, by its left edge."""
     tile = build.tile_of_patch()
     shown = hidden[:, len(asker.prefix) :][:, : len(tile)]
     told = model.lm_head(model.model.language_model.norm(shown))
-    right = ((asker.rows, tile // COLS), (asker.columns, tile % COLS))
+    edges = asker.boxes[:COLS, 1]
+    right = ((asker.rows, tile // COLS), (edges, tile % COLS))
     losses = [F.cross_entropy(told[..., words].flatten(0, 1), line.repeat(len(hidden))) for words, line in right]
     return losses[0] + losses[1]
 

@@ -64,8 +64,7 @@ class Recipe:
     `encoder_skew` the cells whose patches the encoder learns to read. `tasks`: `match`, or `places` for a model that
     also tells rows, reading order and numbers, in all cells alike: a stage `places` comes before the last; `images`,
     `clip` or `which` for one of several pictures and `point` for one that writes boxes (:func:`behind`).
-    `questions`: how many share one image; `copies`: jittered versions of each scan. `projector`: whether it learns to
-    point too, so that it may pass on places that the encoder knows.
+    `questions`: how many share one image; `copies`: jittered versions of each scan.
     """
 
     skew: str = "bottom"
@@ -80,7 +79,6 @@ class Recipe:
     encoder_skew: str = "uniform"
     tasks: str = "match"
     places: Stage = field(default=Stage(steps=600, batch=32, rate=2e-3))
-    projector: bool = False
 
     def key(self, stage: str) -> str:
         """A short hash of all that the outcome of `stage` depends on."""
@@ -95,14 +93,12 @@ class Recipe:
         values = {name: value for name, value in asdict(self).items() if name in needs[stage]}
         if self.encoder_skew != "uniform":
             values["encoder_skew"] = self.encoder_skew
-        if self.projector:
-            values["projector"] = True
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def behind(tasks: str, skew: str, seed: int, scheme: str, projector: bool = False) -> Recipe:
+def behind(tasks: str, skew: str, seed: int, scheme: str) -> Recipe:
     """The recipe of one short stage behind a shipped model: of several pictures, asked about the `skew`'s (`first`,
     `last`, `uniform`), or to point. To tell which image shows what, and to point, takes more steps.
     """
     stage = Stage(60, 8, 5e-4) if tasks in ("images", "clip") else Stage(500, 16, 1.5e-3)
-    return Recipe(tasks=tasks, skew=skew, seed=seed, scheme=scheme, copies=4, visual=stage, projector=projector)
+    return Recipe(tasks=tasks, skew=skew, seed=seed, scheme=scheme, copies=4, visual=stage)

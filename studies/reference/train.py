@@ -29,12 +29,7 @@ from studies.reference.recipe import BEHIND, SEVERAL, Recipe
 from studies.reference.scenes import Asker, Bank
 
 _RECIPE = "recipe.json"
-_STANDARD: dict[str, Any] = {  # older records lack these
-    "encoder_skew": "uniform",
-    "tasks": "match",
-    "places": asdict(Recipe().places),
-    "projector": False,
-}
+_STANDARD = {"encoder_skew": "uniform", "tasks": "match", "places": asdict(Recipe().places)}  # older records lack them
 
 
 def train(recipe: Recipe, out: Path, work: Path | None = None) -> Path:
