@@ -179,6 +179,7 @@ def main() -> None:
     parser.add_argument("--answer-tokens", type=int, help="tokens of every answer in the usual way")
     parser.add_argument("--items", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=5, help="turns taken")
+    parser.add_argument("--peak", type=int, nargs="*", default=[24, 240], help="items whose peak memory is told")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         probe = Probe.load(options.probe) if options.probe else build("digits", Path(folder) / "p", Design(items=240))
@@ -187,7 +188,7 @@ def main() -> None:
         if options.width:
             return
         time_statistics(model, probe, options.items)
-        for items in (24, 240):
+        for items in options.peak:
             print(f"peak memory at {items:3} items: {peak(options.model, probe.path, items):.0f} MB")
 
 
