@@ -27,7 +27,7 @@ from bapa.attach.call import Far, Turns, aligned
 from bapa.attach.turning import Angles, Turn
 from bapa.schemes import Look
 
-_WIDE = 8
+_WIDE = 8  # fast kernels want heads of so many channels, or twice, thrice ...
 MORE = 8  # times as many queries as stand before them: then these are asked too
 Numbered = Sequence[tuple[int, Look]]
 
@@ -76,19 +76,18 @@ class Part:
             return torch.where(self.either, turn.by(key, last.angles), key)
         return sum_of([one.weight * (key if one.angles is None else turn.by(key, one.angles)) for one in self.keys])
 
-    def scores(self, few: Tensor, query: Tensor, key: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
-        """Of ``few`` keys the scores in channels of the queries, (rows, heads, queries, channels), and the channels
-        of all keys, each with a one where its own score stands.
+    def scores(self, query: Tensor, key: Tensor, turn: Turn) -> tuple[Tensor, Tensor] | None:
+        """Of the ``few`` keys the scores in channels of the queries, (rows, heads, queries, channels), and the channels
+        of all keys, each with a one where its own score stands. None where all keys are met.
         """
-        met = self.met(key[:, :, few], turn).float()
-        exact = (query.float().unflatten(1, (met.shape[1], -1)) @ met[:, :, None].mT).flatten(1, 2)
-        told = [exact.to(query.dtype)]
-        if query.dtype != torch.float32:  # what rounding leaves has a channel of its own
-            told.append((exact - told[0].float()).to(query.dtype))
-        ones = nn.functional.one_hot(few, key.shape[2]).mT.to(key.dtype).repeat(1, len(told))
-        room = (0, -ones.shape[1] % _WIDE)  # fast kernels want so many channels
+        if self.few is None:
+            return None
+        met = self.met(key[:, :, self.few], turn)
+        told = (query.unflatten(1, (met.shape[1], -1)) @ met[:, :, None].mT).flatten(1, 2)
+        ones = nn.functional.one_hot(self.few, key.shape[2]).mT.to(key.dtype)
+        room = (0, -len(self.few) % _WIDE)
         wide = nn.functional.pad(ones, room).expand(*key.shape[:2], -1, -1)
-        return nn.functional.pad(torch.cat(told, -1), room), wide
+        return nn.functional.pad(told, room), wide
 
     def behind(self, column: int) -> Part:
         """The same for the keys from ``column`` on."""
@@ -145,12 +144,12 @@ class Run:
         queries, met = [], []
         for number, part in enumerate(self.parts):
             asked = query if part.asked is None else turn.by(query, part.asked)
-            if part.few is not None:
-                asked, seen = part.scores(part.few, asked, key, turn)
-            else:
-                seen = part.met(key, turn) if self.kept is None else self.kept.met(module, number, part, key, turn)
-            queries.append(asked)
-            met.append(seen)
+            found = part.scores(asked, key, turn)
+            if found is None:
+                kept = self.kept
+                found = asked, part.met(key, turn) if kept is None else kept.met(module, number, part, key, turn)
+            queries.append(found[0])
+            met.append(found[1])
         return (torch.cat(queries, -1), torch.cat(met, -1)) if len(met) > 1 else (queries[0], met[0])
 
 
@@ -256,10 +255,13 @@ def _run(
 
 
 def _few(weight: Tensor, key: Tensor) -> Tensor | None:
-    """The columns of ``weight`` that are not zero, (columns,) long; None where a longer head is no more work."""
+    """The columns of ``weight`` that are not zero, (columns,) long, those that a mask hides among them; None where they
+    would take more than half a head, or where 16 bits are not enough for a score.
+    """
+    if key.dtype != torch.float32 or torch.is_autocast_enabled(key.device.type):
+        return None
     columns = weight.any(dim=(0, 1, 3)).nonzero()[:, 0]
-    channels = len(columns) * (1 if key.dtype == torch.float32 else 2)
-    return columns if 2 * channels <= key.shape[-1] else None
+    return columns if 2 * len(columns) <= key.shape[-1] else None
 
 
 def _spread(look: Look, key: Tensor, turn: Turn, angles: Angles) -> Tensor:
