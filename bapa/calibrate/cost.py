@@ -26,10 +26,10 @@ class Cost:
 def cost(pace: Pace, starts: tuple[int, ...], kept: int, least: int, items: int, probes: int) -> Cost:
     """Of searches that begin with so many candidates each, ``starts``, of which the first keeps ``kept`` to the end.
 
-    ``pace``: of one probe, which stands for all.
+    ``pace``: of one probe, which stands for all; what a model says anyway is asked about that one.
     """
     asked = [one for number, start in enumerate(starts) for one in _rounds(items, start, least, 0 if number else kept)]
-    seconds = probes * sum(pace.seconds(many, rules) for many, rules in asked)
+    seconds = probes * sum(pace.seconds(many, rules) for many, rules in asked) + sum(starts) * pace.usual
     return Cost(sum(starts), items, probes, sum(many * rules for many, rules in asked), seconds)
 
 

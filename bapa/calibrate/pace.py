@@ -21,12 +21,14 @@ WARM = ("native", "null", "bapa")  # rules of the warm-up
 @dataclass(frozen=True)
 class Pace:
     """Seconds that one item takes: ``once`` for its pictures, ``rule`` more for each rule; and bytes of memory at the
-    peak so far.
+    peak so far. ``usual``: seconds that it takes, once for each rule, to learn what the model says anyway; 0 where it
+    is not asked for names.
     """
 
     once: float
     rule: float
     memory: int
+    usual: float = 0.0
 
     def seconds(self, items: float, rules: float) -> float:
         """Of asking so many items under so many rules."""
@@ -37,12 +39,16 @@ def pace(model: Loaded, probe: Probe, folder: Path, batch_size: int, rules: tupl
     """The pace of ``model`` on six items of ``probe``: two to warm up, two under the first of ``rules``, two under all
     three.
     """
-    session = Session(model, probe, folder, batch_size)
+    session, usual = Session(model, probe, folder, batch_size), 0.0
+    if probe.design.task == "name":
+        session.ask("first", 0, 2, rules[:1])
+        asker = session.asker(session.probe, rules[1:])
+        usual = timed(lambda: asker.settle(probe.questions(probe.items[0], 0))) / len(rules[1:])
     session.ask("warm", 0, 2, rules)
     one = timed(lambda: session.ask("one", 2, 4, rules[:1])) / 2
     three = timed(lambda: session.ask("three", 4, 6, rules)) / 2
     rule = max((three - one) / 2, 0.02 * one)
-    return Pace(max(one - rule, 0.0), rule, peak())
+    return Pace(max(one - rule, 0.0), rule, peak(), usual)
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -95,7 +95,7 @@ def expected(
     candidates, _ = _possible(model)
     rules = _paced(model)
     session = _session(model, probe, 2, folder, batch_size)
-    session.asker(part(probe, 0, 2), rules).settle(probe.questions(probe.items[0], 0))
+    session.asker(session.probe, rules).settle(probe.questions(probe.items[0], 0))
     both = timed(lambda: session.ask("search", 0, 2, rules)) / 2
     pace = replace(asking, rule=max((both - asking.once) / len(rules), asking.rule))
     return _cost(model, candidates, pace, items, 1 + guards)

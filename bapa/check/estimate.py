@@ -36,8 +36,7 @@ GUARDS = ("where", "order")  # tasks of the side-effect probes
 class WarmUp:
     """``pace``: of asking. ``moves``: seconds that one item takes under all conditions of the attribution. ``alone``:
     that one canvas takes under one rule in an audit. ``keep``: that the search for a rule that keeps places takes.
-    ``points``: that one item takes to be pointed at under one rule; 0 where the model does not point. ``usual``: that
-    it takes under one rule to learn what the model says anyway; 0 where it is not asked for names.
+    ``points``: that one item takes to be pointed at under one rule; 0 where the model does not point.
     """
 
     pace: Pace
@@ -45,7 +44,6 @@ class WarmUp:
     alone: float
     keep: float = 0.0
     points: float = 0.0
-    usual: float = 0.0
 
     @classmethod
     def read(cls, found: Mapping[str, Any]) -> WarmUp:
@@ -54,7 +52,7 @@ class WarmUp:
 
     def run(self, items: float, rules: float) -> float:
         """Seconds of measuring so many items under so many rules, the audit included."""
-        return self.pace.seconds(items, rules) + rules * (AUDITED * self.alone + self.usual)
+        return self.pace.seconds(items, rules) + rules * (AUDITED * self.alone + self.pace.usual)
 
 
 @dataclass(frozen=True)
@@ -93,16 +91,16 @@ def warm_up(model: Loaded, probe: Probe, points: Probe | None, folder: Path, bat
     two = part(probe, 6, 8)
     asker = Session(model, two, folder, batch_size).asker(two, MEASURED[:1])
     canvas, questions = probe.compose(two.items[0], 0), probe.questions(two.items[0], 0)
-    usual = timed(lambda: asker.settle(questions)) if probe.design.task == "name" else 0.0
+    asker.settle(questions)
     alone = timed(lambda: asker.answer_alone(canvas, questions, MEASURED[0]))
     if probe.design.task != "name":  # whose names no audit looks for in what a model writes
         alone += timed(lambda: asker.write_alone(canvas, questions, MEASURED[0], WRITTEN))
     study = Study(model, two, folder, Options(batch_size=batch_size, rules=MEASURED[:1], parts=()))
-    moves = (timed(study.ask) + timed(lambda: _turned(study))) / 2
+    spent = timed(study.ask) + timed(lambda: _turned(study))
+    moves = max(spent - 2 * asking.usual, 0.0) / 2
     search = promise.expected(model, probe, asking, folder, items=PICK, guards=len(GUARDS), batch_size=batch_size)
     pointed = pointing.tried(model, points, folder / "point", batch_size) if points else 0.0
-    keep = search.seconds + search.candidates * usual
-    return WarmUp(replace(asking, memory=peak()), moves, alone, keep, pointed, usual)
+    return WarmUp(replace(asking, memory=peak()), moves, alone, search.seconds, pointed)
 
 
 def estimate(found: WarmUp, items: int) -> Estimate:
@@ -110,12 +108,12 @@ def estimate(found: WarmUp, items: int) -> Estimate:
     ask = found.pace.seconds
     rough, fine = STEPS + 1, 2 + len(STRIDES)
     rounds = (*_rounds(PICK, rough, 2), *_rounds(PICK, fine, 1))
-    search = sum(ask(stop - start, rules) for start, stop, rules in rounds) + (rough + fine) * found.usual
+    search = sum(ask(stop - start, rules) for start, stop, rules in rounds) + (rough + fine) * found.pace.usual
     traced, pointed = min(items, TRACED), pointing.ITEMS * found.points
     return Estimate(
         items=items,
         measure=found.run(items, len(MEASURED)),
-        origin=traced * found.moves,
+        origin=traced * found.moves + 2 * found.pace.usual,
         calibrate=search + found.run(items, 2) + len(GUARDS) * ask(PICK, 4) + 4 * pointed,
         memory=found.pace.memory,
         keep=found.keep + found.run(items, 1) + len(GUARDS) * ask(PICK, 3) + pointed,

@@ -35,7 +35,7 @@ _AT_ONCE = 27
 
 
 @dataclass(frozen=True)
-class Joined:
+class Language:
     """A language model behind the encoder and what its models are asked.
 
     ``name``: of their folders, before the seed. ``base``: from the folder of the parts to that of the untrained model.
@@ -50,7 +50,7 @@ class Joined:
 
 
 # The last rule about neighbours was added when the maps had been seen.
-ALIGNED = Joined("aligned", build.base, RULES, ("native", "bapa", CANDIDATES[0], CANDIDATES[2], CANDIDATES[3]), 1)
+ALIGNED = Language("aligned", build.base, RULES, ("native", "bapa", CANDIDATES[0], CANDIDATES[2], CANDIDATES[3]), 1)
 
 
 def shifted() -> Tensor:
@@ -102,11 +102,11 @@ class Reader:
     shown: Tensor
 
     @classmethod
-    def of(cls, joined: Joined, parts: Path, work: Path, seed: int) -> Reader:
+    def of(cls, language: Language, parts: Path, work: Path, seed: int) -> Reader:
         """The model of this ``seed``, its projector learned where it is missing."""
-        bench = Bench(parts, "cpu", joined.base(parts))
+        bench = Bench(parts, "cpu", language.base(parts))
         named = Named.of(bench)
-        home = folder(bench, work / f"{joined.name}-{seed}", seed)
+        home = folder(bench, work / f"{language.name}-{seed}", seed)
         loaded = load(str(home), device="cpu", dtype=torch.float32)
         drawn = pictures(bench, named, PICTURES, torch.Generator().manual_seed(seed + 1000), held_out=True)
         return cls(loaded, bench, named, drawn, named.number()[drawn.thing])
@@ -128,7 +128,7 @@ class Reader:
             return neighbours.mentioned(model, self.loaded.processor, image[:ASKED], tokens, words, rule)
 
 
-def ask(joined: Joined, parts: Path, work: Path, seeds: Sequence[int] = SEEDS) -> tuple[pd.DataFrame, pd.DataFrame]:
+def ask(language: Language, parts: Path, work: Path, seeds: Sequence[int] = SEEDS) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Learn the projectors and ask the rules that ``work`` lacks, each kept as it ends. The shares of all: columns
     ``seed``, ``scheme``, ``wording``, ``picture``, ``cell``, ``share``; and what is known of neighbours: ``seed``,
     ``scheme``, ``form``, ``picture``, ``relation``, ``auc``.
@@ -137,15 +137,15 @@ def ask(joined: Joined, parts: Path, work: Path, seeds: Sequence[int] = SEEDS) -
     maps: list[pd.DataFrame] = []
     known: list[pd.DataFrame] = []
     for seed in seeds:
-        reader = Reader.of(joined, parts, work, seed)
+        reader = Reader.of(language, parts, work, seed)
         image = cache(reader.image)
-        for rule in (*joined.rules, MOVED):
+        for rule in (*language.rules, MOVED):
             moved = rule == MOVED
             kept = work / f"{seed}-{rule}.npy"
             if not kept.is_file():
                 keep(kept, reader.names(image(moved), "native" if moved else rule))
             maps += [frame.assign(seed=seed, scheme=rule) for frame in frames_of(np.load(kept), reader.shown.numpy())]
-        for rule, form in product(joined.near, range(joined.forms)):
+        for rule, form in product(language.near, range(language.forms)):
             kept = work / f"{seed}-near-{form}-{rule}.npy"
             if not kept.is_file():
                 keep(kept, reader.near(image(False), rule, form))

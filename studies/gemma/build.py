@@ -51,7 +51,6 @@ def base(parts: Path) -> Path:
     """The folder of the untrained model: pretrained encoder and language model, projector at zero."""
     folder = parts / "gemma" / "joined"
     if not folder.is_dir():
-        sys.path.insert(0, str(parts / "python"))  # gguf, which transformers imports
         file = fetch(parts)
         model, tokenizer = build.joined(parts, file, Gemma3TextConfig)
         processor = build.processor(tokenizer)

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bapa.stats.text import signed
 from studies.aligned.page import STUDY as ALIGNED
+from studies.gemma import ask as gemma_asked
 from studies.gemma.page import STUDY as GEMMA
 from studies.study import ROOT, filled, table
-from studies.text import bounded, share
+from studies.text import bounded
+from studies.words import ask as words_asked
 from studies.words.page import STUDY as WORDS
 
 README = ROOT / "README.md"
@@ -33,8 +36,8 @@ class Bed:
         return [
             self.name,
             bounded(native["range"]),
-            f"{bounded(whole['range'])}, mean {_change(whole, 'mean')}",
-            f"{bounded(part['range'])}, mean {_change(part, 'mean')}",
+            f"{bounded(whole['range'])}, mean {_mean(whole)}",
+            f"{bounded(part['range'])}, mean {_mean(part)}",
             f"{_kept(self.known, 'bapa')} → {_kept(self.known, self.blend)}",
         ]
 
@@ -42,7 +45,7 @@ class Bed:
 def beds() -> list[Bed]:
     """All of which the rule in part was asked."""
     words, gemma, aligned = WORDS.record(), GEMMA.record(), ALIGNED.record()["together"]
-    smol, late = "bapa:layers=6-29,blend=0.6", "bapa:layers=4-17,blend=0.6"
+    smol, late = words_asked.CANDIDATES[0], gemma_asked.CANDIDATES[0]
     found = [
         Bed(_named("SmolLM2 135M, words", "words.md"), words["9"][_ALL]["rules"], words["neighbours"]["9"], smol),
         Bed(_named("Gemma 3 270M, words", "gemma.md"), gemma[_ALL]["rules"], gemma["neighbours"], late),
@@ -64,9 +67,8 @@ def _named(name: str, page: str) -> str:
     return f"[{name}](docs/studies/{page})"
 
 
-def _change(rule: Mapping[str, Any], name: str) -> str:
-    written = share(rule["change"][name]["value"])
-    return written if written.startswith("−") else f"+{written}"
+def _mean(rule: Mapping[str, Any]) -> str:
+    return signed(rule["change"]["mean"]["value"], 1)
 
 
 def _kept(known: Mapping[str, Any], rule: str) -> str:

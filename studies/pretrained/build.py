@@ -44,18 +44,12 @@ def base(parts: Path) -> Path:
     """The folder of the untrained model, made once: pretrained encoder and language model, projector at zero."""
     folder = parts / "base"
     if not folder.is_dir():
-        model, processor = _assemble(parts)
+        model, tokenizer = joined(parts, gguf(parts), LlamaConfig)
         partial = folder.with_name("base.partial")
         model.save_pretrained(partial)
-        processor.save_pretrained(partial)
+        processor(tokenizer).save_pretrained(partial)
         partial.rename(folder)
     return folder
-
-
-def _assemble(parts: Path) -> tuple[FastVlmForConditionalGeneration, LlavaProcessor]:
-    sys.path.insert(0, str(parts / "python"))  # gguf, which transformers imports
-    model, tokenizer = joined(parts, gguf(parts), LlamaConfig)
-    return model, processor(tokenizer)
 
 
 def joined(
@@ -64,6 +58,7 @@ def joined(
     """The language model in ``file``, whose config is a ``text``, behind the encoder and a projector at zero; and its
     tokenizer.
     """
+    sys.path.insert(0, str(parts / "python"))  # gguf, which transformers imports
     language = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE]})

@@ -211,6 +211,8 @@ def test_a_search_finds_the_even_rule_that_keeps_its_promise() -> None:
 
 def test_the_cost_is_told_in_pairs_and_seconds() -> None:
     found = cost(Pace(1.0, 0.5, 0), (20, 4), 4, 6, 8, 3)
+    named = cost(Pace(1.0, 0.5, 0, usual=2.0), (20, 4), 4, 6, 8, 3)
+    assert named.seconds == pytest.approx(found.seconds + 24 * 2)  # once for each candidate
     sizes = [stop - start for start, stop in rounds(8)]
     assert sizes == [2, 2, 4]
     pairs = 2 * 20 + 2 * (4 + 8) + 4 * (4 + 6) + 2 * 4 + 2 * 4 + 4 * 4
