@@ -46,7 +46,7 @@ def steps(check: Check) -> list[str]:
             f"bapa serve {where}    # whole positions only",
             *_reports(check),
         ]
-    if check.decision and check.decision.kind == "tune":
+    if check.decision and check.decision.reason == "no-rule-helps":
         return [f"bapa tune {name} --data YOUR-CHATS.jsonl --scheme bapa --out tuned"]
     if check.decision and check.decision.reason == "no-answer":
         return [f"bapa measure {name} --probe {shlex.quote(str(check.path / 'probe'))} --generate 32 --out written"]

@@ -80,10 +80,11 @@ def _even(evidence: Evidence, decision: Decision) -> Told:
 
 def _encoder(evidence: Evidence, decision: Decision) -> Told:
     return Told(
-        "Balancing will not help: the bias comes from the encoder. Tune it, or choose another encoder.",
+        "Balancing will not help: the bias comes from the encoder. Train the encoder, or choose another.",
         (
             _native(evidence),
             "The answers follow the cell that the encoder saw, not the position that its features got.",
+            "bapa tune leaves the encoder as it is; it takes a training of its own.",
         ),
         change=("A model with another encoder.",),
     )

@@ -214,6 +214,13 @@ def test_what_to_type_next_names_each_search(tmp_path: Path):
     ]
 
 
+def test_tuning_is_the_next_step_only_where_it_can_reach_the_cause(tmp_path: Path):
+    """bapa tune leaves the encoder as it is."""
+    for reason, named in (("no-rule-helps", True), ("encoder", False)):
+        found = Check(tmp_path, Evidence("tiny"), Decision("tune", reason), None)
+        assert any("bapa tune" in line for line in page.steps(found)) == named
+
+
 def test_a_folder_without_a_check(tmp_path: Path):
     with pytest.raises(RunError, match="bapa check MODEL"):
         load_check(tmp_path)
