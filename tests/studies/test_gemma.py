@@ -7,7 +7,9 @@ from jinja2 import Environment
 
 from bapa.calibrate.space import space
 from bapa.schemes import parse
-from studies.gemma import ask, build, page, run
+from studies.aligned.reading import record as by_model
+from studies.aligned.reading import together
+from studies.gemma import ask, build, page, pictures, run
 from studies.words import knowing, reading
 from studies.words.ask import CANDIDATES
 
@@ -28,6 +30,26 @@ def test_rules_are_carried_over_as_the_search_does() -> None:
         assert parse(label).blend == parse(here).blend == parse(there).blend
     assert ask.CANDIDATES[2] == CANDIDATES[2]
     assert ask.RULES[3:5] == reading.REVERSED
+
+
+def test_pictures_are_asked_about_under_the_same_rules() -> None:
+    rules = pictures.GEMMA.rules
+    assert {*pictures.GEMMA.near, *reading.REVERSED} <= {*rules}
+    assert {*rules} <= {*ask.RULES}
+    assert rules[0] == "native"
+
+
+def test_the_record_is_that_of_the_answers_about_pictures() -> None:
+    shares, known = map(pd.read_parquet, pictures.FILES)
+    record = page.STUDY.record()["pictures"]
+    seed = str(shares["seed"].min())
+    one = (shares[shares["seed"] == int(seed)], known[known["seed"] == int(seed)])
+    assert by_model(*one, pictures.GEMMA.rules)["models"][seed] == record["models"][seed]
+    assert together(record["models"]) == record["together"]
+    assert all(
+        f"`{rule}`" in page.blocks(page.STUDY.record())["docs/studies/gemma.md"]["pictures, together"]
+        for rule in pictures.GEMMA.rules
+    )
 
 
 def test_a_base_model_reads_a_question_as_lines_of_text() -> None:
