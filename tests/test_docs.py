@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,6 +96,16 @@ def test_every_page_is_in_the_navigation_and_links_lead_somewhere() -> None:
     for path in DOCS.rglob("*.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", path.read_text("utf-8")):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+@pytest.mark.parametrize(
+    ("page", "link", "kept"),
+    [("studies/where.md", "../check.md#what-it-costs", True), ("serve.md", "../runs/probe.sh", False)],
+)
+def test_the_site_keeps_links_within_docs(page: str, link: str, kept: bool) -> None:
+    hook = runpy.run_path(str(DOCS / "hooks.py"))["on_page_markdown"]
+    written = hook(f"see [this]({link}).", page=SimpleNamespace(file=SimpleNamespace(src_uri=page)))
+    assert written == (f"see [this]({link})." if kept else "see this.")
 
 
 @pytest.mark.slow
