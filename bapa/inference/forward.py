@@ -107,7 +107,7 @@ class Forward:
         """Logits of the token that follows each question, (canvases, questions, vocabulary), under the model's
         present scheme.
         """
-        return self._shared(asked) if self.shared else self._separate(asked)
+        return self.continued(asked) if self.shared else self._separate(asked)
 
     @torch.inference_mode()
     def texts(self, asked: Asked, tokens: int) -> list[list[str]]:
@@ -139,7 +139,10 @@ class Forward:
         tolerance = _TOLERANCE.get(self.dtype, 1e-2)
         return bool(there.any() and (one - two)[there].abs().max() <= tolerance * two[there].abs().max())
 
-    def _shared(self, asked: Asked) -> Tensor:
+    def continued(self, asked: Asked) -> Tensor:
+        """What :meth:`logits` gives where all prompts begin alike: the picture once, its questions from the cache.
+        Gradients flow through both.
+        """
         canvases, questions = len(asked.prompts), len(asked.prompts[0])
         types = token_types(asked.inputs)
         cut = {

@@ -1,0 +1,74 @@
+"""Fits the rules, asks them and keeps what was found; the same command goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+from bapa.files import read_json, write_json
+from studies.aligned.run import FETCHED, Parts
+from studies.fitted import reading
+from studies.fitted.ask import BEDS, Tables, about_pictures, about_words, read
+from studies.fitted.fit import fitted
+from studies.fitted.page import STUDY
+from studies.pretrained.parts import install
+
+HERE = Path(__file__).parent
+RULES = HERE / "rules.json"
+Languages = Annotated[
+    list[str] | None, typer.Option("--language", help="SmolLM2 or Gemma; repeatable. [default: both]")
+]
+Work = Annotated[Path, typer.Option(help="Where models and answers are kept.")]
+BUILD = Path("build")
+
+
+def fit(languages: Languages = None, parts: Parts = FETCHED) -> None:
+    """Fit a rule to a language model on grids of words (needs npm for the names of things)."""
+    install(_made(parts))
+    for name in _known(languages):
+        loaded, shown = read(BEDS[name], parts)
+        label = fitted(loaded.model, loaded.processor, shown.tokens)
+        write_json(RULES, {**(read_json(RULES) if RULES.is_file() else {}), name: label})
+
+
+def run(languages: Languages = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:
+    """Ask the fitted rules about words and pictures they were not fitted on (needs npm)."""
+    install(_made(parts))
+    rules = read_json(RULES)
+    found: dict[str, Any] = STUDY.record()
+    for name in _known(languages):
+        bed, home = BEDS[name], work / "fitted" / name
+        words = about_words(bed, rules[name], parts, home)
+        pictures = about_pictures(bed, rules[name], parts, home)
+        _keep(f"{name}-words", words)
+        _keep(f"{name}-pictures", pictures)
+        found[name] = {"words": reading.words(bed, words), "pictures": reading.pictures(bed, pictures)}
+        STUDY.keep(found)
+
+
+def files(name: str) -> tuple[Path, Path]:
+    """Where answers are kept, ``SmolLM2-words`` for example: about names, about neighbours."""
+    return HERE / f"{name}.parquet", HERE / f"{name}-neighbours.parquet"
+
+
+def _keep(name: str, tables: Tables) -> None:
+    types = {"seed": "int8", "wording": "int8", "form": "int8", "picture": "int16", "cell": "int8"}
+    for path, table in zip(files(name), tables, strict=True):
+        small: pd.DataFrame = table.astype({column: kind for column, kind in types.items() if column in table})
+        value = "share" if "share" in small else "auc"
+        small.astype({value: "float32"}).to_parquet(path, compression="zstd", index=False)
+
+
+def _made(parts: Path) -> Path:
+    parts.mkdir(parents=True, exist_ok=True)
+    return parts
+
+
+def _known(languages: Sequence[str] | None) -> Sequence[str]:
+    if other := [name for name in languages or () if name not in BEDS]:
+        raise typer.BadParameter(f"there is no {other[0]}; these are: {', '.join(BEDS)}")
+    return languages or list(BEDS)
