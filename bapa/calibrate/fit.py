@@ -140,7 +140,7 @@ def _logits(model: nn.Module, batch: Batch) -> Tensor:
 
 def _fit(model: nn.Module, asked: Sequence[Sequence[Batch]], rule: str, seed: int) -> Mapping[int, Tensor]:
     """Shares by layer, (heads x rotary pairs,) each. ``asked``: batches of the probe, then of each other."""
-    layers, heads, turning = _sizes(model)
+    layers, heads, turning = sizes(model)
     wanted = [torch.full((heads * turning,), -1.0, requires_grad=True) for _ in range(layers)]
     optimizer = torch.optim.Adam(wanted, lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
@@ -164,15 +164,19 @@ def _fit(model: nn.Module, asked: Sequence[Sequence[Batch]], rule: str, seed: in
     return {layer: one.detach().sigmoid() for layer, one in enumerate(wanted)}
 
 
-def _sizes(model: nn.Module) -> tuple[int, int, int]:
-    """Decoder layers, key-value heads of each, rotary pairs of a head."""
+def sizes(model: nn.Module) -> tuple[int, int, int]:
+    """Decoder layers, key-value heads of each, rotary pairs of a head.
+
+    Raises SchemeError where the model does not say how many pairs there are.
+    """
     anatomy = find(model)
     text = anatomy.model.config.get_text_config()
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    frequencies = getattr(anatomy.rotaries[0], "inv_freq", None)
-    if frequencies is None:
+    buffers = dict(anatomy.rotaries[0].named_buffers())
+    found = [len(buffers[name]) for name in buffers if name.endswith("inv_freq")]  # one for each kind of layer
+    if not found:
         raise SchemeError(f"{type(anatomy.model).__name__} does not say how many rotary pairs its heads have")
-    return len(anatomy.layers), int(heads), len(frequencies)
+    return len(anatomy.layers), int(heads), found[0]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from bapa.attach import attention, balanced
-from bapa.families.anatomy import find
+from bapa.calibrate.fit import sizes
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.progress import progress
 from bapa.inference.prompts import Prompt, Prompts
@@ -137,7 +137,7 @@ def fitted(model: Any, processor: Any, tokens: Tensor) -> str:
 
 def _learned(learner: Learner) -> Mapping[int, Tensor]:
     model = learner.model
-    layers, heads, pairs = _sizes(model)
+    layers, heads, pairs = sizes(model)
     wanted = [
         torch.full((heads * pairs,), math.log(share / (1 - share)), requires_grad=True)
         for share in (LITTLE if layer < math.ceil(EARLY * layers) else START for layer in range(layers))
@@ -170,10 +170,3 @@ def _learned(learner: Learner) -> Mapping[int, Tensor]:
             optimizer.step()
             step()
     return {layer: one.sigmoid() for layer, one in enumerate(wanted)}
-
-
-def _sizes(model: Any) -> tuple[int, int, int]:
-    """Decoder layers, key-value heads of each, rotary pairs of a head."""
-    anatomy = find(model)
-    text = anatomy.model.config.get_text_config()
-    return len(anatomy.layers), text.num_key_value_heads, text.head_dim // 2

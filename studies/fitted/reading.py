@@ -44,8 +44,8 @@ def pictures(bed: Bed, new: Tables) -> dict[str, Any]:
     rules = (*bed.before, RULE)
     shares, known = _beside(bed.pictures, bed.before, new)
     models: dict[str, Any] = {}
-    for seed, rows in shares.groupby("seed"):
-        maps = reading.read(rows, rules)["all wordings"]
+    for seed in sorted(new[0]["seed"].unique()):
+        maps = reading.read(shares[shares["seed"] == seed], rules)["all wordings"]
         its = knowing.figures(known[known["seed"] == seed], rules)
         models[str(seed)] = {**reading.figures(maps), "beyond": beyond(maps), "known": its}
     return {"models": models, "together": together(models)}

@@ -57,7 +57,7 @@ def test_a_fit_answers_better_and_leaves_the_model_alone(
 def test_gradients_are_those_of_the_shares(bottom: Loaded, matches: Session) -> None:
     """Against the difference that a small step makes, where that difference is largest."""
     model, batch = bottom.model, next(fit._batches(matches, ITEMS))
-    layers, heads, pairs = fit._sizes(model)
+    layers, heads, pairs = fit.sizes(model)
     wanted = [torch.full((heads * pairs,), 0.4, requires_grad=True) for _ in range(layers)]
     start = "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
 

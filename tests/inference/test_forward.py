@@ -9,6 +9,8 @@ import pytest
 import torch
 
 import bapa
+from bapa.attach import attention
+from bapa.calibrate.fit import sizes
 from bapa.inference.forward import Forward
 from bapa.inference.prompts import Prompt, token_types
 from tests.tiny import FAMILIES
@@ -104,6 +106,25 @@ def test_the_encoder_runs_once_for_all_schemes_and_questions(name):
         with bapa.balanced(forward.model, scheme):
             forward.logits(seen)
     assert calls == [1]
+
+
+@pytest.mark.parametrize("name", ["llava", "gemma3"])
+def test_gradients_flow_through_what_questions_share(name):
+    """Those of whole prompts, back to the shares of every layer, in the picture's rows too."""
+    forward = forward_of(FAMILIES[name])
+    layers, heads, pairs = sizes(forward.model)
+    seen = forward.see(forward.prepare(CANVASES, TEXTS))
+    whole = forward.whole(seen)
+    wanted = [torch.full((heads * pairs,), 0.4, requires_grad=True) for _ in range(layers)]
+    start = "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
+    with bapa.balanced(forward.model, f"bapa:shares={start}"):
+        attention.mix(forward.model, wanted)
+        logits = forward.continued(seen)
+        alone = torch.stack([forward.model(**inputs, logits_to_keep=1).logits[:, -1] for inputs in whole], 1)
+    shared, apart = (torch.autograd.grad(said.square().mean(), wanted) for said in (logits, alone))
+    for one, two in zip(shared, apart, strict=True):
+        assert two.abs().max() > 0
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-3 * float(two.abs().max()))
 
 
 def test_rows_of_unequal_numbers_of_questions():
