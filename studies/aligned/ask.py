@@ -18,6 +18,7 @@ from bapa.attach import balanced
 from bapa.checkpoints import load
 from bapa.inference.progress import progress
 from bapa.schemes import parse
+from bapa.schemes.shares import brief
 from studies.aligned.projector import Named, folder, part, pictures
 from studies.pretrained import build, scenes
 from studies.pretrained.learner import Bench
@@ -118,14 +119,14 @@ class Reader:
     def names(self, image: Tensor, rule: str) -> Array:
         """Log-probabilities of the names under ``rule``."""
         with balanced(self.loaded.model, rule):
-            return asked(self.loaded.model, self.loaded.processor, image, self.named.token, rule)
+            return asked(self.loaded.model, self.loaded.processor, image, self.named.token, brief(rule))
 
     def near(self, image: Tensor, rule: str, form: int) -> Array:
         """Log-probabilities of the others after each thing is mentioned, of the first ``ASKED`` pictures."""
         tokens = self.named.token[self.shown[:ASKED]]
         model, words = self.loaded.model, neighbours.FORMS[form]
         with balanced(model, rule):
-            return neighbours.mentioned(model, self.loaded.processor, image[:ASKED], tokens, words, rule)
+            return neighbours.mentioned(model, self.loaded.processor, image[:ASKED], tokens, words, brief(rule))
 
 
 def ask(language: Language, parts: Path, work: Path, seeds: Sequence[int] = SEEDS) -> tuple[pd.DataFrame, pd.DataFrame]:

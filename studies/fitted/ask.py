@@ -6,7 +6,7 @@ aligned and gemma.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from bapa.attach import balanced
 from bapa.checkpoints import load
@@ -25,12 +26,15 @@ from studies.gemma import pictures as gemma_pictures
 from studies.gemma import run as gemma
 from studies.gemma.ask import CANDIDATES as GEMMA_CANDIDATES
 from studies.gemma.pictures import GEMMA
-from studies.pretrained.parts import common_things
+from studies.pretrained import scenes
+from studies.pretrained.parts import TRAINED, common_things
 from studies.words import neighbours
 from studies.words import run as words
-from studies.words.ask import CANDIDATES, PICTURES, Array, Grids, asked, embedded, frames_of, grids, keep
+from studies.words.ask import CANDIDATES, CELLS, PICTURES, Array, Grids, asked, embedded, frames_of, grids, keep
 
-SIDE, NEAR, RULE = 9, 80, "fitted"
+SIDE, NEAR, DRAWN = 9, 80, 4000
+FITTED = {"words": "fitted on words", "drawings": "fitted on drawings"}  # what rules are called, by what they saw
+_KEPT_AS = {"words": "pictures", "drawings": "drawings"}
 Tables = tuple[pd.DataFrame, pd.DataFrame]  # shares of names, what is known of neighbours
 
 
@@ -67,6 +71,26 @@ def read(bed: Bed, parts: Path) -> tuple[Any, Grids]:
     return loaded, grids(loaded.processor.tokenizer, names, PICTURES[SIDE])
 
 
+def pictured(reader: Reader) -> Callable[[Tensor], Tensor]:
+    """From names of cells, numbers of ``reader.named``, (pictures, 9), to what the encoder and the projector make of
+    drawings of them by the hands that the projector learned from.
+    """
+    generator = torch.Generator().manual_seed(DRAWN)
+
+    def see(shown: Tensor) -> Tensor:
+        thing = reader.named.thing[shown]
+        hand = torch.randint(len(TRAINED), thing.shape, generator=generator)
+        hand = torch.where(reader.bench.there[hand, thing], hand, 0)
+        none = torch.zeros(len(thing), dtype=torch.long)
+        drawn = scenes.Scenes(thing, hand, none, none + CELLS)
+        pixels = (scenes.paint(drawn, reader.bench.atlas, generator, plain=True) - 127) / 128
+        with torch.no_grad():
+            features: Tensor = reader.loaded.model.model.get_image_features(pixels).pooler_output
+        return features
+
+    return see
+
+
 def about_words(bed: Bed, rule: str, parts: Path, work: Path) -> Tables:
     """The answers under ``rule``, each kept in ``work`` as it ends."""
     loaded, shown = read(bed, parts)
@@ -74,35 +98,39 @@ def about_words(bed: Bed, rule: str, parts: Path, work: Path) -> Tables:
     image = embedded(model, shown, SIDE)
     things = shown.tokens[shown.shown[:NEAR]]
 
+    called = FITTED["words"]
+
     def names() -> Array:
-        return asked(model, processor, image, shown.tokens, RULE)
+        return asked(model, processor, image, shown.tokens, called)
 
     def near(form: int) -> Array:
-        return neighbours.mentioned(model, processor, image[:NEAR], things, neighbours.FORMS[form], RULE)
+        return neighbours.mentioned(model, processor, image[:NEAR], things, neighbours.FORMS[form], called)
 
     with balanced(model, rule):
         maps = pd.concat(frames_of(_kept(work / "words.npy", names), shown.shown.numpy()))
         known = _known(work / "words-near", near, len(neighbours.FORMS))
-    return maps.assign(scheme=RULE), known.assign(scheme=RULE)
+    return maps.assign(scheme=called), known.assign(scheme=called)
 
 
-def about_pictures(bed: Bed, rule: str, parts: Path, work: Path) -> Tables:
-    """The answers under ``rule`` of the models that read pictures, which lie beside ``work``."""
-    each = [_about_pictures(bed, rule, parts, work, seed) for seed in SEEDS]
-    maps, known = (pd.concat(tables).assign(scheme=RULE) for tables in zip(*each, strict=True))
+def about_pictures(bed: Bed, rules: Mapping[str, str], parts: Path, work: Path) -> Tables:
+    """The answers of the models that read pictures, which lie beside ``work``, under ``rules``, by what they saw."""
+    each = []
+    for seed in SEEDS:
+        reader = Reader.of(bed.language, parts, work.parents[1] / bed.home, seed)
+        image = cache(reader.image)
+        for seen, rule in rules.items():
+            tables = _about_pictures(reader, image, rule, work / f"{_KEPT_AS[seen]}-{seed}", bed.language.forms)
+            each.append([table.assign(seed=seed, scheme=FITTED[seen]) for table in tables])
+    maps, known = map(pd.concat, zip(*each, strict=True))
     return maps, known
 
 
-def _about_pictures(bed: Bed, rule: str, parts: Path, work: Path, seed: int) -> Tables:
-    reader = Reader.of(bed.language, parts, work.parents[1] / bed.home, seed)
-    image = cache(reader.image)
-
+def _about_pictures(reader: Reader, image: Callable[[], Tensor], rule: str, path: Path, forms: int) -> Tables:
     def near(form: int) -> Array:
         return reader.near(image(), rule, form)
 
-    found = _kept(work / f"pictures-{seed}.npy", lambda: reader.names(image(), rule))
-    known = _known(work / f"pictures-{seed}-near", near, bed.language.forms)
-    return pd.concat(frames_of(found, reader.shown.numpy())).assign(seed=seed), known.assign(seed=seed)
+    found = _kept(path.with_name(f"{path.name}.npy"), lambda: reader.names(image(), rule))
+    return pd.concat(frames_of(found, reader.shown.numpy())), _known(path.with_name(f"{path.name}-near"), near, forms)
 
 
 def _known(path: Path, ask: Callable[[int], Array], forms: int) -> pd.DataFrame:

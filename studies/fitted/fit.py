@@ -1,4 +1,5 @@
-"""How much of a shared position each head takes, rotary pair by rotary pair, found on grids of words: PLAN.md.
+"""How much of a shared position each head takes, rotary pair by rotary pair, found on grids of words: PLAN.md; or, from
+there, on pictures: PLAN-2.md.
 
 By gradient: names of what is there above names of what is not, equally in every cell, and of neighbours no less than
 the model knows natively. No weight of the model changes.
@@ -7,7 +8,7 @@ the model knows natively. No weight of the model changes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,14 +23,15 @@ from bapa.inference.forward import Asked, Forward
 from bapa.inference.progress import progress
 from bapa.inference.prompts import Prompt, Prompts
 from bapa.schemes import parse
-from bapa.schemes.shares import written
+from bapa.schemes.shares import fractions, written
 from studies.pretrained import build
 from studies.words.ask import CELLS, WORDINGS, cell_of_token, prompt
 from studies.words.neighbours import FORMS, RELATIONS
 
 SIDE, SEED, STEPS, RATE = 9, 5, 90, 0.15
+MORE = 40  # steps on pictures
 GRIDS, MENTIONED, MEANS = 6, 2, 24  # grids a step, grids a step asked about neighbours, grids of the names' means
-EARLY, START, LITTLE = 0.2, 0.6, 0.05  # begin as the blend does: a little up to a fifth of the depth, then START
+EARLY, START, LITTLE, HELD = 0.2, 0.6, 0.05, 0.02  # the blend: LITTLE up to a fifth of the depth, then START
 EVEN, KEEP, MARGIN, SHARP, MEMORY, NAMED = 1.0, 2.0, 0.01, 40.0, 0.8, 0.2
 ASKED = WORDINGS[:2]  # the third is never fitted on
 GUARDED = ("right", "row")
@@ -37,15 +39,18 @@ GUARDED = ("right", "row")
 
 @dataclass
 class Learner:
-    """Grids of words of every second name, and what the model says of them under its present shares.
+    """Grids of every second name, and what the model says of them under its present shares.
 
-    ``tokens``: of all names, (names,). ``usual``: by wording the mean log-probability of each name.
+    ``tokens``: of all names, (names,). ``see``: what stands in the place of the image tokens, (grids, tokens, width),
+    for the names of the cells, (grids, 9), where names are asked for; by default, and for neighbours, their words.
+    ``usual``: by wording the mean log-probability of each name.
     """
 
     model: Any
     processor: Any
     tokens: Tensor
     generator: torch.Generator
+    see: Callable[[Tensor], Tensor] | None = None
     usual: list[Tensor] = field(default_factory=list)
 
     @property
@@ -59,25 +64,31 @@ class Learner:
             [self.half[torch.randperm(len(self.half), generator=self.generator)[:CELLS]] for _ in range(grids)]
         )
 
-    def said(self, shown: Tensor, prompts: list[list[int]]) -> Tensor:
-        """Log-probabilities of what follows each of the ``prompts`` about each grid, (grids, prompts, vocabulary)."""
+    def words(self, shown: Tensor) -> Tensor:
+        """The embeddings of the names of the cells, (grids, tokens, width)."""
+        embeddings: Tensor = self.model.get_input_embeddings()(self.tokens[shown])
+        return embeddings.detach()[:, cell_of_token(SIDE)]
+
+    def said(self, image: Tensor, prompts: list[list[int]]) -> Tensor:
+        """Log-probabilities of what follows each of the ``prompts``, (grids, prompts, vocabulary). ``image``: what
+        stands in the place of the image tokens.
+        """
         alike = [len(set(ids)) == 1 for ids in zip(*prompts, strict=False)]
         shared = alike.index(False) if False in alike else len(prompts[0]) - 1
         forward = Forward(self.model, Prompts(self.processor, (build.CANVAS_PX, build.CANVAS_PX)), shared)
-        words = self.model.get_input_embeddings()(self.tokens[shown]).detach()[:, cell_of_token(SIDE)]
-        head = torch.tensor(prompts[0]).expand(len(shown), -1)
+        head = torch.tensor(prompts[0]).expand(len(image), -1)
         inputs = {
             "input_ids": head,
             "attention_mask": torch.ones_like(head),
-            "mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=words)},
+            "mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=image)},
         }
-        asked = Asked(inputs, [[Prompt(ids, {}) for ids in prompts]] * len(shown))
+        asked = Asked(inputs, [[Prompt(ids, {}) for ids in prompts]] * len(image))
         return forward.continued(asked).float().log_softmax(-1)
 
     def named(self, shown: Tensor, wording: int) -> Tensor:
         """Log-probabilities of all names, (grids, names)."""
         ids = prompt(self.processor, SIDE * SIDE, *ASKED[wording])
-        return self.said(shown, [ids])[:, 0, self.tokens]
+        return self.said((self.see or self.words)(shown), [ids])[:, 0, self.tokens]
 
     def naming(self, shown: Tensor, wording: int) -> tuple[Tensor, Tensor]:
         """Of each cell: how often its name scores above one that stands nowhere, and the loss of that; (9,) each, both
@@ -98,7 +109,7 @@ class Learner:
         question, begun = FORMS[form]
         names = [self.processor.tokenizer.decode([token]).strip() for token in self.tokens[shown].tolist()]
         prompts = [prompt(self.processor, SIDE * SIDE, question, begun.format(thing=name)) for name in names]
-        logs = self.said(shown[None], prompts)[0][:, self.tokens[shown]]
+        logs = self.said(self.words(shown[None]), prompts)[0][:, self.tokens[shown]]
         other = ~torch.eye(CELLS, dtype=torch.bool)
         scores = logs - _mean(logs, other, 0)
         scores = scores - _mean(scores, other, 1)
@@ -120,9 +131,19 @@ def _above(scores: Tensor, relation: str, other: Tensor) -> Tensor:
     return torch.stack(found).mean()
 
 
-def fitted(model: Any, processor: Any, tokens: Tensor) -> str:
-    """The label of the rule whose shares were fitted to ``model``. ``tokens``: of all names, (names,) long."""
-    learner = Learner(model, processor, tokens, torch.Generator().manual_seed(SEED))
+def fitted(
+    model: Any,
+    processor: Any,
+    tokens: Tensor,
+    *,
+    see: Callable[[Tensor], Tensor] | None = None,
+    start: str | None = None,
+    steps: int = STEPS,
+) -> str:
+    """The label of the rule whose shares were fitted to ``model``. ``tokens``: of all names, (names,) long; ``see``: as
+    :class:`Learner` has it; ``start``: the label of the rule whose shares it begins with, by default the blend's.
+    """
+    learner = Learner(model, processor, tokens, torch.Generator().manual_seed(SEED), see)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     with torch.no_grad():
@@ -131,22 +152,34 @@ def fitted(model: Any, processor: Any, tokens: Tensor) -> str:
             torch.cat([learner.named(some, wording) for some in shown.split(GRIDS)]).mean(0)
             for wording in range(len(ASKED))
         ]
-    digits = written({layer: share.detach().tolist() for layer, share in _learned(learner).items()})
+    begun = _begun(*sizes(model)) if start is None else _of(start, *sizes(model))
+    digits = written({layer: share.detach().tolist() for layer, share in _learned(learner, begun, steps).items()})
     return parse(f"bapa:shares={digits}").label
 
 
-def _learned(learner: Learner) -> Mapping[int, Tensor]:
+def _begun(layers: int, heads: int, pairs: int) -> list[Tensor]:
+    """Shares as the blend has them, by layer."""
+    late = math.ceil(EARLY * layers)
+    return [torch.full((heads * pairs,), LITTLE if layer < late else START) for layer in range(layers)]
+
+
+def _of(label: str, layers: int, heads: int, pairs: int) -> list[Tensor]:
+    """The shares of a fitted rule, by layer, held off 0 and 1."""
+    told = dict(parse(label).effects.part.shares.layers)
+    none = (0.0,) * (heads * pairs)
+    shares = [torch.tensor(fractions(told[layer]) if layer in told else none) for layer in range(layers)]
+    return [share.clamp(HELD, 1 - HELD) for share in shares]
+
+
+def _learned(learner: Learner, begun: Sequence[Tensor], steps: int) -> Mapping[int, Tensor]:
     model = learner.model
-    layers, heads, pairs = sizes(model)
-    wanted = [
-        torch.full((heads * pairs,), math.log(share / (1 - share)), requires_grad=True)
-        for share in (LITTLE if layer < math.ceil(EARLY * layers) else START for layer in range(layers))
-    ]
+    layers, heads, _ = sizes(model)
+    wanted = [share.logit().requires_grad_() for share in begun]
     optimizer = torch.optim.Adam(wanted, lr=RATE, betas=(0.9, 0.99))
     whole = "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
     lately: Tensor | None = None  # the map so far, which is less noisy than that of a few grids
-    with progress("fit of shares", STEPS) as step:
-        for _ in range(STEPS):
+    with progress("fit of shares", steps) as step:
+        for _ in range(steps):
             wording, form = (int(torch.randint(2, (1,), generator=learner.generator)) for _ in range(2))
             shown, mentioned = learner.drawn(GRIDS), learner.drawn(MENTIONED)
             with torch.no_grad():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from studies.fitted.ask import RULE
+from studies.fitted.ask import FITTED
 from studies.study import Blocks, Study, table
 from studies.text import bounded
 from studies.words.page import by_wording, grid, rules_rows
@@ -44,7 +44,7 @@ def _goals(record: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
                     " and ".join(bounded(one[relation]["kept"]) for one in known if "kept" in one.get(relation, {}))
                     for relation in _KEPT
                 ]
-                beyond = bounded(found["beyond"]) if rule == RULE else ""
+                beyond = bounded(found["beyond"][rule]) if rule in FITTED.values() else ""
                 rows.append([f"{name}, {what}", f"`{rule}`", *(bounded(figures[one]) for one in _MAP), beyond, *kept])
     head = ["read", "rule", "mean AUC", "worst cell", "range", "range less a quarter of native's"]
     return [*head, "kept, right", "kept, row"], rows

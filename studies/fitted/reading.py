@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from studies.aligned.reading import together
-from studies.fitted.ask import RULE, SIDE, Bed, Tables
+from studies.fitted.ask import FITTED, SIDE, Bed, Tables
 from studies.words import knowing, reading
 from studies.words.reading import HALVINGS, IN_EACH, RESAMPLES, Halves, estimate, spread
 
@@ -19,20 +19,25 @@ Array = NDArray[np.float64]
 Maps = Mapping[str, Array]
 
 
-def beyond(maps: Maps) -> dict[str, float]:
-    """How far the range under the fitted rule lies above ``GOAL`` of native's; below zero the goal is reached."""
+def beyond(maps: Maps) -> dict[str, dict[str, float]]:
+    """By fitted rule: how far the range lies above ``GOAL`` of native's; below zero the goal is reached."""
     pictures = len(maps["native"])
     counts = np.random.default_rng(0).multinomial(pictures, np.full(pictures, 1 / pictures), RESAMPLES).astype(float)
     whole, resampled = Halves.draw(np.ones((1, pictures)), HALVINGS, 1), Halves.draw(counts, IN_EACH, 2)
-    value, again = (
-        spread(halves, maps[RULE])[:, 0] - GOAL * spread(halves, maps["native"])[:, 0] for halves in (whole, resampled)
-    )
-    return estimate(value.mean(), again.reshape(RESAMPLES, IN_EACH).mean(1))
+    found = {}
+    for rule in FITTED.values():
+        if rule in maps:
+            value, again = (
+                spread(halves, maps[rule])[:, 0] - GOAL * spread(halves, maps["native"])[:, 0]
+                for halves in (whole, resampled)
+            )
+            found[rule] = estimate(value.mean(), again.reshape(RESAMPLES, IN_EACH).mean(1))
+    return found
 
 
 def words(bed: Bed, new: Tables) -> dict[str, Any]:
     """All endpoints of grids of words: over the wordings, by wording, and of neighbours."""
-    rules = (*bed.before, RULE)
+    rules = (*bed.before, *FITTED.values())
     shares, known = _beside(bed.words, bed.before, new)
     maps = reading.read(shares, rules)
     found: dict[str, Any] = {name: reading.figures(its) for name, its in maps.items()}
@@ -41,7 +46,7 @@ def words(bed: Bed, new: Tables) -> dict[str, Any]:
 
 def pictures(bed: Bed, new: Tables) -> dict[str, Any]:
     """The same of pictures, by model and over models."""
-    rules = (*bed.before, RULE)
+    rules = (*bed.before, *FITTED.values())
     shares, known = _beside(bed.pictures, bed.before, new)
     models: dict[str, Any] = {}
     for seed in sorted(new[0]["seed"].unique()):

@@ -10,10 +10,11 @@ import pandas as pd
 import typer
 
 from bapa.files import read_json, write_json
+from studies.aligned.ask import SEEDS, Reader
 from studies.aligned.run import FETCHED, Parts
 from studies.fitted import reading
-from studies.fitted.ask import BEDS, Tables, about_pictures, about_words, read
-from studies.fitted.fit import fitted
+from studies.fitted.ask import BEDS, FITTED, Tables, about_pictures, about_words, pictured, read
+from studies.fitted.fit import MORE, fitted
 from studies.fitted.page import STUDY
 from studies.pretrained.parts import install
 
@@ -26,13 +27,33 @@ Work = Annotated[Path, typer.Option(help="Where models and answers are kept.")]
 BUILD = Path("build")
 
 
-def fit(languages: Languages = None, parts: Parts = FETCHED) -> None:
-    """Fit a rule to a language model on grids of words (needs npm for the names of things)."""
+def fit(
+    seen: Annotated[str, typer.Argument(help="words; or, from there, drawings.")] = "words",
+    languages: Languages = None,
+    parts: Parts = FETCHED,
+    work: Work = BUILD,
+) -> None:
+    """Fit a rule to a language model on grids of words, or on drawings (needs npm)."""
+    if seen not in FITTED:
+        raise typer.BadParameter(f"nothing is fitted on {seen}; on these: {', '.join(FITTED)}")
     install(_made(parts))
     for name in _known(languages):
-        loaded, shown = read(BEDS[name], parts)
-        label = fitted(loaded.model, loaded.processor, shown.tokens)
-        write_json(RULES, {**(read_json(RULES) if RULES.is_file() else {}), name: label})
+        rules = read_json(RULES) if RULES.is_file() else {}
+        bed, done = BEDS[name], rules.get(name, {})
+        if seen == "words":
+            loaded, shown = read(bed, parts)
+            label = fitted(loaded.model, loaded.processor, shown.tokens)
+        elif "words" not in done:
+            raise typer.BadParameter(
+                f"it begins with the rule fitted on words: studies.fitted fit words --language {name}"
+            )
+        else:
+            reader = Reader.of(bed.language, parts, work / bed.home, SEEDS[0])
+            loaded, tokens = reader.loaded, reader.named.token
+            label = fitted(
+                loaded.model, loaded.processor, tokens, see=pictured(reader), start=done["words"], steps=MORE
+            )
+        write_json(RULES, {**rules, name: {**done, seen: label}})
 
 
 def run(languages: Languages = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:
@@ -42,7 +63,7 @@ def run(languages: Languages = None, parts: Parts = FETCHED, work: Work = BUILD)
     found: dict[str, Any] = STUDY.record()
     for name in _known(languages):
         bed, home = BEDS[name], work / "fitted" / name
-        words = about_words(bed, rules[name], parts, home)
+        words = about_words(bed, rules[name]["words"], parts, home)
         pictures = about_pictures(bed, rules[name], parts, home)
         _keep(f"{name}-words", words)
         _keep(f"{name}-pictures", pictures)

@@ -55,17 +55,18 @@ def test_a_quarter_is_told_from_more(planted: float) -> None:
     cells = np.linspace(0, 0.3, 9)
     maps = {
         rule: np.clip(0.6 + part * cells + rng.normal(0, 0.05, (200, 9)), 0, 1)
-        for rule, part in (("native", 1), (ask.RULE, planted))
+        for rule, part in (("native", 1), (ask.FITTED["words"], planted))
     }
-    beyond = reading.beyond(maps)
+    beyond = reading.beyond(maps)[ask.FITTED["words"]]
     assert beyond["low"] < 0.3 * (planted - reading.GOAL) < beyond["high"]
     assert (beyond["high"] < 0) == (planted < reading.GOAL)
     assert Halves.draw(np.ones((1, 200)), 2, 1).one.sum() == 200
 
 
+@pytest.mark.parametrize("seen", ask.FITTED)
 @pytest.mark.parametrize("name", sorted(ask.BEDS))
-def test_a_rule_is_a_label_for_its_language_model(name: str) -> None:
-    label = read_json(run.RULES)[name]
+def test_a_rule_is_a_label_for_its_language_model(name: str, seen: str) -> None:
+    label = read_json(run.RULES)[name][seen]
     rule = parse(label)
     assert rule.label == label
     layers, digits = LAYERS[name]
@@ -80,7 +81,7 @@ def test_the_record_is_that_of_the_answers(name: str) -> None:
     shares, known = map(pd.read_parquet, run.files(f"{name}-words"))
     found = reading.words(bed, (shares, known))
     assert found == record["words"]
-    assert [*found["all wordings"]["rules"]] == [*bed.before, ask.RULE]
+    assert [*found["all wordings"]["rules"]] == [*bed.before, ask.FITTED["words"]]
     shares, known = map(pd.read_parquet, run.files(f"{name}-pictures"))
     seed = int(shares["seed"].min())
     one = reading.pictures(bed, (shares[shares["seed"] == seed], known[known["seed"] == seed]))
