@@ -46,6 +46,12 @@ python -m studies.gemma run
 python -m studies.gemma pictures
 python -m studies.gemma write
 
+# docs/studies/fitted.md; needs npm
+python -m studies.fitted fit words
+python -m studies.fitted fit drawings
+python -m studies.fitted run
+python -m studies.fitted write
+
 # docs/slots.md
 python -m studies.slots run
 for tasks in images clip; do for skew in last uniform; do python -m studies.reference train --tasks $tasks --skew $skew --out build/slots/$tasks-$skew; done; done

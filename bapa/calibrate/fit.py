@@ -146,7 +146,7 @@ def _fit(model: nn.Module, asked: Sequence[Sequence[Batch]], rule: str, seed: in
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     draws = random.Random(seed)
     start = "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
-    with balanced(model, _shared(rule, start)), _frozen(model), progress(f"fit of {rule}", STEPS) as step:
+    with balanced(model, _shared(rule, start)), frozen(model), progress(f"fit of {rule}", STEPS) as step:
         for _ in range(STEPS):
             shares = [one.sigmoid() for one in wanted]
             attention.mix(model, shares)
@@ -180,7 +180,7 @@ def sizes(model: nn.Module) -> tuple[int, int, int]:
 
 
 @contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
+def frozen(model: nn.Module) -> Iterator[None]:
     """Let no parameter want a gradient for a while: what is fitted lies outside the model."""
     wanting = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in wanting:

@@ -19,6 +19,7 @@ from bapa.cli.demo import demo
 from bapa.cli.doctor import doctor
 from bapa.cli.explore import explore
 from bapa.cli.export import export
+from bapa.cli.fit import fit
 from bapa.cli.measure import measure
 from bapa.cli.origin import origin
 from bapa.cli.probe import probe
@@ -93,7 +94,7 @@ def options(
     """Options that stand before the command."""
 
 
-for verb in (check, demo, probe, measure, report, origin, calibrate, tune, export, bench):
+for verb in (check, demo, probe, measure, report, origin, calibrate, fit, tune, export, bench):
     app.command()(verb)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 app.command(context_settings={"allow_interspersed_args": False})(run)

@@ -43,7 +43,7 @@ def geometry(config: Any, prompts: Prompts, probe: Probe) -> Geometry:
     text = probe.questions(probe.items[0], 0)[0].text
     empty = prompts.inputs([canvas], text)
     try:
-        grid = _grid(config, empty)
+        grid = token_grid(config, empty)
     except ModelError as error:
         return _untold(str(error))
     if grid is None:
@@ -70,7 +70,7 @@ def _untold(reason: str) -> Geometry:
     return {"tokens": None, "cell": None, "shared": None, "reason": reason}
 
 
-def _grid(config: Any, inputs: dict[str, Any]) -> tuple[int, int] | None:
+def token_grid(config: Any, inputs: dict[str, Any]) -> tuple[int, int] | None:
     """Rows and columns of the image tokens; None where one token does not stand for one place of the picture."""
     pixels = inputs.get("pixel_values")
     if not isinstance(pixels, Tensor):

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
+from bapa.calibrate.words.learn import fitted
 from bapa.files import read_json, write_json
 from studies.aligned.ask import SEEDS, Reader
 from studies.aligned.run import FETCHED, Parts
 from studies.fitted import reading
 from studies.fitted.ask import BEDS, FITTED, Tables, about_pictures, about_words, pictured, read
-from studies.fitted.fit import MORE, fitted
+from studies.fitted.fit import MORE, SEED, reader
 from studies.fitted.page import STUDY
 from studies.pretrained.parts import install
 
@@ -42,17 +43,15 @@ def fit(
         bed, done = BEDS[name], rules.get(name, {})
         if seen == "words":
             loaded, shown = read(bed, parts)
-            label = fitted(loaded.model, loaded.processor, shown.tokens)
+            label = fitted(reader(loaded.model, loaded.processor, shown.tokens), seed=SEED)
         elif "words" not in done:
             raise typer.BadParameter(
                 f"it begins with the rule fitted on words: studies.fitted fit words --language {name}"
             )
         else:
-            reader = Reader.of(bed.language, parts, work / bed.home, SEEDS[0])
-            loaded, tokens = reader.loaded, reader.named.token
-            label = fitted(
-                loaded.model, loaded.processor, tokens, see=pictured(reader), start=done["words"], steps=MORE
-            )
+            its = Reader.of(bed.language, parts, work / bed.home, SEEDS[0])
+            read_by = reader(its.loaded.model, its.loaded.processor, its.named.token)
+            label = fitted(read_by, seed=SEED, steps=MORE, see=pictured(its), start=done["words"])
         write_json(RULES, {**rules, name: {**done, seen: label}})
 
 
@@ -63,10 +62,8 @@ def run(languages: Languages = None, parts: Parts = FETCHED, work: Work = BUILD)
     found: dict[str, Any] = STUDY.record()
     for name in _known(languages):
         bed, home = BEDS[name], work / "fitted" / name
-        words = about_words(bed, rules[name]["words"], parts, home)
-        pictures = about_pictures(bed, rules[name], parts, home)
-        _keep(f"{name}-words", words)
-        _keep(f"{name}-pictures", pictures)
+        words = _kept(f"{name}-words", about_words(bed, rules[name]["words"], parts, home))
+        pictures = _kept(f"{name}-pictures", about_pictures(bed, rules[name], parts, home))
         found[name] = {"words": reading.words(bed, words), "pictures": reading.pictures(bed, pictures)}
         STUDY.keep(found)
 
@@ -76,12 +73,15 @@ def files(name: str) -> tuple[Path, Path]:
     return HERE / f"{name}.parquet", HERE / f"{name}-neighbours.parquet"
 
 
-def _keep(name: str, tables: Tables) -> None:
+def _kept(name: str, tables: Tables) -> Tables:
+    """What the files of this name hold once ``tables`` are written into them: numbers lose digits on the way."""
     types = {"seed": "int8", "wording": "int8", "form": "int8", "picture": "int16", "cell": "int8"}
     for path, table in zip(files(name), tables, strict=True):
+        value = "share" if "share" in table else "auc"
         small: pd.DataFrame = table.astype({column: kind for column, kind in types.items() if column in table})
-        value = "share" if "share" in small else "auc"
         small.astype({value: "float32"}).to_parquet(path, compression="zstd", index=False)
+    shares, known = map(pd.read_parquet, files(name))
+    return shares, known
 
 
 def _made(parts: Path) -> Path:

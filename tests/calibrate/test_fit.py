@@ -62,7 +62,7 @@ def test_gradients_are_those_of_the_shares(bottom: Loaded, matches: Session) -> 
     start = "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
 
     def lost(shares: list[torch.Tensor]) -> torch.Tensor:
-        with balanced(model, f"bapa:shares={start}"), fit._frozen(model):
+        with balanced(model, f"bapa:shares={start}"), fit.frozen(model):
             fit.attention.mix(model, shares)
             return batch.loss(fit._logits(model, batch))
 

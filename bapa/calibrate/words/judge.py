@@ -1,0 +1,102 @@
+"""Rules judged on grids of words: how evenly names are read over the cells, and what is known of neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bapa.attach import balanced
+from bapa.calibrate.words.learn import RELATIONS, above, centred
+from bapa.calibrate.words.reader import CELLS, MENTIONS, OPENINGS, Reader
+from bapa.inference.progress import progress
+from bapa.schemes.shares import brief
+from bapa.stats import extremes, intervals
+from bapa.stats.extremes import Map
+from bapa.stats.trials import Array
+
+CHANCE, AT_ONCE = 0.5, 6
+
+
+def judged(reader: Reader, rules: Sequence[str], grids: int, seed: int, level: float) -> dict[str, Any]:
+    """By rule, native first: ``mean``, ``worst``, ``range`` and ``cells`` of the AUC of names, and ``known``: by form
+    of the mention and relation the ``auc`` and what is ``kept`` of native's beyond chance, None where native's interval
+    reaches chance.
+
+    The grids are of all names and not those of a fit; neighbours are asked of a third. Intervals are over grids.
+    """
+    generator = torch.Generator().manual_seed(seed + 1_000_003)
+    drawn = torch.stack([torch.randperm(len(reader.token), generator=generator)[:CELLS] for _ in range(grids)])
+    few = drawn[: max(grids // 3, 2)]
+    answers = {}
+    for rule in rules:
+        with torch.no_grad(), balanced(reader.model, rule), progress(f"words under {brief(rule)}", grids) as step:
+            named = []
+            for some in drawn.split(AT_ONCE):
+                named.append(torch.stack([reader.naming(some, wording) for wording in OPENINGS], 1))
+                for _ in some:
+                    step()
+            shares = np.mean([_shares(its, drawn) for its in torch.cat(named).unbind(1)], 0)
+            known = [[centred(reader.mentioning(one, form)) for one in few] for form in MENTIONS]
+            answers[rule] = shares, known
+    native = answers[rules[0]]
+    return {
+        rule: {**_evenness(shares, level), "known": _knowing(known, native[1], level)}
+        for rule, (shares, known) in answers.items()
+    }
+
+
+def _shares(logs: Tensor, drawn: Tensor) -> Array:
+    """Of each cell of each grid the share of the absent names that score below its name, ties half, (grids, 9). A score
+    is the log-probability less the name's mean over the grids that do not show it.
+    """
+    absent = torch.ones_like(logs, dtype=torch.bool).scatter(1, drawn, False)
+    scores = logs - (logs * absent).sum(0) / absent.sum(0).clamp_min(1)
+    apart = scores.gather(1, drawn)[:, :, None] - scores[:, None]
+    below = (apart.sign() + 1) / 2 * absent[:, None]
+    found: Array = (below.sum(-1) / absent.sum(1)[:, None]).double().numpy()
+    return found
+
+
+def _evenness(shares: Array, level: float) -> dict[str, Any]:
+    over = np.arange(len(shares))
+    first = extremes.halvings(over)
+    halves = np.stack([first, ~first], 1).astype(float)
+    halved = np.einsum("hsi,ic->hsc", halves, shares) / halves.sum(-1, keepdims=True)
+    found = Map(shares.mean(0), np.stack([_errors(column) for column in shares.T], -1), halved, len(shares))
+    whole = shares.mean(1)
+    return {
+        "mean": intervals.mean(float(whole.mean()), _errors(whole), level),
+        "worst": extremes.worst(found, level),
+        "range": extremes.range_(found, level),
+        "cells": shares.mean(0).round(4).tolist(),
+    }
+
+
+def _errors(values: Array) -> Array:
+    """How much the mean moves when one of ``values`` is left out, as :class:`bapa.stats.intervals.Sample` has it."""
+    count = len(values)
+    moved: Array = (values.mean() - values) / (count - 1)
+    return np.sqrt((count - 1) / count) * moved
+
+
+def _knowing(known: Sequence[Sequence[Tensor]], native: Sequence[Sequence[Tensor]], level: float) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for (_, form), its, base in zip(MENTIONS, known, native, strict=True):
+        found[form] = {}
+        for relation in RELATIONS:
+            mine, natively = (
+                np.array([float(above(one, relation, smooth=False)) for one in rows]) - CHANCE for rows in (its, base)
+            )
+            auc = intervals.mean(float(mine.mean()) + CHANCE, _errors(mine), level)
+            there = intervals.mean(float(natively.mean()), _errors(natively), level)["low"]
+            kept = None
+            if there is not None and there > 0:
+                ratio = mine.mean() / natively.mean()
+                errors = (_errors(mine) - ratio * _errors(natively)) / natively.mean()
+                kept = intervals.mean(float(ratio), errors, level)
+            found[form][relation] = {"auc": auc, "kept": kept}
+    return found

@@ -1,0 +1,218 @@
+"""The shares of a rule, found by gradient: names of what is there above names of what is not, equally in every cell,
+and of neighbours no less than the model knows natively. No weight of the model changes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from bapa.attach import attention, balanced
+from bapa.calibrate.fit import frozen, sizes
+from bapa.calibrate.words.reader import CELLS, MENTIONS, OPENINGS, Reader
+from bapa.files import replacing
+from bapa.inference.progress import progress
+from bapa.schemes import parse
+from bapa.schemes.shares import fractions, written
+
+STEPS, RATE = 90, 0.15
+GRIDS, MENTIONED, MEANS = 6, 2, 24  # grids a step, grids a step asked about neighbours, grids of the names' means
+EARLY, START, LITTLE, HELD = 0.2, 0.6, 0.05, 0.02  # it begins with LITTLE up to a fifth of the depth, then START
+EVEN, KEEP, MARGIN, SHARP, MEMORY, NAMED = 1.0, 2.0, 0.01, 40.0, 0.8, 0.2
+ASKED = OPENINGS[:2]  # the third is for judging
+RELATIONS = {  # rows and columns from the mentioned thing to those that stand so
+    "right": {(0, 1)},
+    "left": {(0, -1)},
+    "row": {(0, -2), (0, -1), (0, 1), (0, 2)},
+    "below": {(1, 0)},
+    "above": {(-1, 0)},
+}
+GUARDED = ("right", "row")
+KEPT, ADAM = 10, ("step", "exp_avg", "exp_avg_sq")
+See = Callable[[Tensor], Tensor]
+
+
+@dataclass
+class Learner:
+    """Grids of every second name, and what the model says of them under its present shares.
+
+    ``see``: what stands in the place of the image tokens, (grids, image tokens, width), for names of cells, (grids, 9),
+    where names are asked for; by default, and for neighbours, their words. ``usual``: by wording the mean
+    log-probability of each name.
+    """
+
+    reader: Reader
+    generator: torch.Generator
+    see: See | None = None
+    usual: list[Tensor] = field(default_factory=list)
+
+    @property
+    def half(self) -> Tensor:
+        """Numbers of the names that grids are made of."""
+        return torch.arange(0, len(self.reader.token), 2)
+
+    def drawn(self, grids: int) -> Tensor:
+        """Names of the cells of so many grids, (grids, 9)."""
+        return torch.stack(
+            [self.half[torch.randperm(len(self.half), generator=self.generator)[:CELLS]] for _ in range(grids)]
+        )
+
+    def named(self, grids: Tensor, wording: int) -> Tensor:
+        """Log-probabilities of all names, (grids, names)."""
+        return self.reader.naming(grids, ASKED[wording], None if self.see is None else self.see(grids))
+
+    def naming(self, grids: Tensor, wording: int) -> tuple[Tensor, Tensor]:
+        """Of each cell: how often its name scores above one that stands nowhere, and the loss of that; (9,) each, both
+        smooth.
+        """
+        scores = self.named(grids, wording) - self.usual[wording]
+        absent = torch.zeros_like(scores, dtype=torch.bool).index_fill(1, self.half, True).scatter(1, grids, False)
+        above = scores.gather(1, grids)[:, :, None] - scores[:, None]
+        count = absent.sum(1)[:, None]
+        share = (above.sigmoid() * absent[:, None]).sum(-1) / count
+        loss = (F.softplus(-above) * absent[:, None]).sum(-1) / count
+        return share.mean(0), loss.mean(0)
+
+    def knowing(self, grid: Tensor, form: int) -> dict[str, Tensor]:
+        """Of each of the ``GUARDED`` relations in one grid, (9,): how often, after a mention, what stands so scores
+        above what does not, smooth.
+        """
+        scores = centred(self.reader.mentioning(grid, MENTIONS[form]))
+        return {relation: above(scores, relation, smooth=True) for relation in GUARDED}
+
+
+def centred(logs: Tensor) -> Tensor:
+    """Log-probabilities, (9 mentions, 9 things), less the mean of each thing over other mentions and of each mention
+    over other things, so that a cell which is always favoured gains nothing.
+    """
+    other = ~torch.eye(CELLS, dtype=torch.bool)
+    scores = logs - (logs * other).sum(0, keepdim=True) / other.sum(0)
+    return scores - (scores * other).sum(1, keepdim=True) / other.sum(1, keepdim=True)
+
+
+def above(scores: Tensor, relation: str, *, smooth: bool) -> Tensor:
+    """How often, over mentions, a thing that stands so scores above another that does not, ties half."""
+    found = []
+    for cell in range(CELLS):
+        so = torch.tensor([(one // 3 - cell // 3, one % 3 - cell % 3) in RELATIONS[relation] for one in range(CELLS)])
+        if so.any():
+            others = ~so & (torch.arange(CELLS) != cell)
+            apart = scores[cell, so][:, None] - scores[cell, others]
+            found.append(((2 * apart).sigmoid() if smooth else (apart.sign() + 1) / 2).mean())
+    return torch.stack(found).mean()
+
+
+def fitted(
+    reader: Reader,
+    *,
+    seed: int = 0,
+    steps: int = STEPS,
+    see: See | None = None,
+    start: str | None = None,
+    kept: Path | None = None,
+) -> str:
+    """The label of the rule whose shares were fitted to the model of ``reader``. ``see``: as :class:`Learner` has it;
+    ``start``: the label of the rule whose shares it begins with; ``kept``: the file where each tenth step is kept, and
+    from which it goes on.
+
+    Raises SchemeError where the model's layers do not hold their heads alike, or cannot mix scores.
+    """
+    learner = Learner(reader, torch.Generator().manual_seed(seed), see)
+    with torch.no_grad():
+        drawn = learner.drawn(MEANS)
+        learner.usual = [
+            torch.cat([learner.named(some, wording) for some in drawn.split(GRIDS)]).mean(0)
+            for wording in range(len(ASKED))
+        ]
+    layers, heads, pairs = sizes(reader.model)
+    begun = _begun(layers, heads * pairs) if start is None else _of(start, layers, heads * pairs)
+    with frozen(reader.model):
+        learned = _learned(learner, Steps(begun, kept), heads, steps)
+    return parse(f"bapa:shares={written({layer: share.tolist() for layer, share in learned.items()})}").label
+
+
+def _begun(layers: int, shares: int) -> list[Tensor]:
+    late = math.ceil(EARLY * layers)
+    return [torch.full((shares,), LITTLE if layer < late else START) for layer in range(layers)]
+
+
+def _of(label: str, layers: int, shares: int) -> list[Tensor]:
+    """The shares of a fitted rule, by layer, held off 0 and 1."""
+    told = dict(parse(label).effects.part.shares.layers)
+    found = [torch.tensor(fractions(told[layer]) if layer in told else (0.0,) * shares) for layer in range(layers)]
+    return [share.clamp(HELD, 1 - HELD) for share in found]
+
+
+class Steps:
+    """Shares before the sigmoid, by layer, with Adam's memory and the map so far; kept in a file now and then."""
+
+    def __init__(self, begun: Sequence[Tensor], kept: Path | None) -> None:
+        self.wanted = [share.logit().requires_grad_() for share in begun]
+        self.optimizer = torch.optim.Adam(self.wanted, lr=RATE, betas=(0.9, 0.99))
+        self.lately: Tensor | None = None  # less noisy than the map of a few grids
+        self.done, self.kept = 0, kept
+
+    def uneven(self, share: Tensor) -> Tensor:
+        """How far the map ``share``, (9,), lies along the unevenness of the map so far."""
+        now = share.detach()
+        self.lately = now if self.lately is None else MEMORY * self.lately + (1 - MEMORY) * now
+        apart = self.lately - self.lately.mean()
+        return (apart * share).sum() / apart.norm().clamp_min(1e-3)
+
+    def step(self, loss: Tensor, generator: torch.Generator) -> None:
+        """One step down ``loss``."""
+        for one, gradient in zip(self.wanted, torch.autograd.grad(loss, self.wanted), strict=True):
+            one.grad = gradient
+        self.optimizer.step()
+        self.done += 1
+        if self.kept is not None and self.done % KEPT == 0 and self.lately is not None:
+            state = {"lately": self.lately, "draws": generator.get_state(), "done": torch.tensor(self.done)}
+            for layer, one in enumerate(self.wanted):
+                told = {"share": one.detach(), **self.optimizer.state[one]}
+                state |= {f"{layer}.{name}": value.clone() for name, value in told.items()}
+            with replacing(self.kept) as part:
+                save_file(state, part)
+
+    def resume(self, generator: torch.Generator) -> None:
+        """Go on from the file, where there is one."""
+        if self.kept is None or not self.kept.is_file():
+            return
+        state = load_file(self.kept)
+        self.done, self.lately = int(state["done"]), state["lately"]
+        generator.set_state(state["draws"])
+        with torch.no_grad():
+            for layer, one in enumerate(self.wanted):
+                one.copy_(state[f"{layer}.share"])
+                self.optimizer.state[one] = {name: state[f"{layer}.{name}"] for name in ADAM}
+
+
+def _learned(learner: Learner, steps: Steps, heads: int, count: int) -> Mapping[int, Tensor]:
+    model, draws = learner.reader.model, learner.generator
+    steps.resume(draws)
+    whole = "+".join(f"{layer}:{'f' * heads}" for layer in range(len(steps.wanted)))
+    with progress("fit of shares", count, steps.done) as step:
+        while steps.done < count:
+            wording, form = (int(torch.randint(2, (1,), generator=draws)) for _ in range(2))
+            drawn, mentioned = learner.drawn(GRIDS), learner.drawn(MENTIONED)
+            with torch.no_grad():
+                before = [learner.knowing(one, form) for one in mentioned]
+            with balanced(model, f"bapa:shares={whole}"):
+                attention.mix(model, [one.sigmoid() for one in steps.wanted])
+                share, lost = learner.naming(drawn, wording)
+                after = [learner.knowing(one, form) for one in mentioned]
+            short = [
+                F.softplus((one[name] - two[name] + MARGIN) * SHARP) / SHARP
+                for one, two in zip(before, after, strict=True)
+                for name in GUARDED
+            ]
+            kept = torch.stack(short).sum() / MENTIONED
+            steps.step(NAMED * lost.mean() - share.mean() + EVEN * steps.uneven(share) + KEEP * kept, draws)
+            step()
+    return {layer: one.detach().sigmoid() for layer, one in enumerate(steps.wanted)}

@@ -1,0 +1,170 @@
+"""A model that reads a grid of words: word embeddings stand in the place of the image tokens of nine cells, so that no
+encoder and no picture is needed, and nothing but the language model can be uneven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bapa.calibrate.words.names import NAMES
+from bapa.checkpoints import Loaded
+from bapa.errors import ModelError, UnsupportedModelError
+from bapa.inference.forward import Asked, Forward, Inputs
+from bapa.inference.geometry import token_grid
+from bapa.inference.prompts import Prompt, Prompts
+
+SIDE, CELLS, CANVAS_PX = 3, 9, 336
+LEAST = 60  # names that one token says
+Wording = tuple[str, str]  # a question and how its answer begins
+OPENINGS: tuple[Wording, ...] = (
+    ("What is in the picture?", "The picture shows a"),
+    ("Name one thing in the picture.", "There is a"),
+    ("Tell me what you can see.", "I can see a"),
+)
+MENTIONS: tuple[Wording, ...] = (  # of a thing, after which others are listed
+    ("List the things in the picture.", "The picture shows: {thing},"),
+    ("Read the picture row by row.", "{thing} {thing} {thing}"),
+)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A model and the names it reads.
+
+    ``names``: said by one ``token`` each, (names,) long. ``cell``: the cell in which each image token lies, (image
+    tokens,) long. ``prompt``: the tokens of a question with the beginning of its answer. ``shown``: the arguments of a
+    forward with what stands in the place of the image tokens, (grids, image tokens, width), for a prompt.
+    """
+
+    model: Any
+    names: Sequence[str]
+    token: Tensor
+    cell: Tensor
+    prompts: Prompts
+    prompt: Callable[[Wording], Prompt]
+    shown: Callable[[Tensor, Prompt], Inputs]
+
+    def words(self, grids: Tensor) -> Tensor:
+        """Embeddings of the names of the cells, (grids, image tokens, width). ``grids``: their numbers, (grids, 9)."""
+        table = self.model.get_input_embeddings()
+        found: Tensor = table(self.token[grids].to(table.weight.device))
+        return found.detach()[:, self.cell]
+
+    def said(self, image: Tensor, wordings: Sequence[Wording]) -> Tensor:
+        """Log-probabilities of what follows each of the ``wordings``, (grids, wordings, vocabulary), on the CPU;
+        gradients flow back to the rule. ``image``: what stands in the place of the image tokens.
+        """
+        prompts = [self.prompt(wording) for wording in wordings]
+        alike = [len(set(ids)) == 1 for ids in zip(*(one.ids for one in prompts), strict=False)]
+        shared = alike.index(False) if False in alike else len(prompts[0]) - 1
+        forward = Forward(self.model, self.prompts, shared)
+        asked = Asked(self.shown(image, prompts[0]), [prompts] * len(image))
+        return forward.continued(asked).float().log_softmax(-1).cpu()
+
+    def naming(self, grids: Tensor, wording: Wording, image: Tensor | None = None) -> Tensor:
+        """Log-probabilities of all names, (grids, names)."""
+        return self.said(self.words(grids) if image is None else image, [wording])[:, 0, self.token]
+
+    def mentioning(self, grid: Tensor, wording: Wording) -> Tensor:
+        """Log-probabilities of the things of one grid, (9,), after each is mentioned, (9 mentions, 9 things)."""
+        question, begun = wording
+        wordings = [(question, begun.format(thing=self.names[number])) for number in grid.tolist()]
+        return self.said(self.words(grid[None]), wordings)[0][:, self.token[grid]]
+
+
+def reader(loaded: Loaded) -> Reader:
+    """``loaded`` as a reader of words.
+
+    Raises UnsupportedModelError where its image tokens do not form one grid of cells, or take no embeddings from
+    outside; ModelError where its tokenizer says too few names by one token.
+    """
+    model, size = loaded.model, (CANVAS_PX, CANVAS_PX)
+    blank = np.full((*size, 3), 128, np.uint8)
+    prompts = Prompts(loaded.processor, size, chat=loaded.chat)
+    forward = Forward(model, prompts, 0)
+    question = OPENINGS[0][0]
+    cell = _cells(loaded, prompts.inputs([blank], question))
+
+    @cache
+    def prompt(wording: Wording) -> Prompt:
+        chat = replace(loaded.chat, opening=loaded.chat.opening + wording[1])
+        return Prompts(loaded.processor, size, chat=chat)(wording[0])
+
+    @cache
+    def seen(count: int) -> Inputs:
+        found = forward.see(Asked(prompts.inputs([blank] * count, question), [])).inputs
+        if "mm_encoder_outputs" not in found:
+            raise UnsupportedModelError(
+                f"{type(model).__name__} takes no image features from outside, so it cannot be shown words; "
+                "models of transformers 5 with get_image_features can"
+            )
+        return found
+
+    def shown(image: Tensor, asked: Prompt) -> Inputs:
+        inputs = seen(len(image))
+        features = inputs["mm_encoder_outputs"]["image"]
+        types = {name: torch.tensor(values) for name, values in asked.types.items()}
+        texts = {
+            "input_ids": torch.tensor(asked.ids),
+            "attention_mask": torch.ones(len(asked), dtype=torch.long),
+            **types,
+        }
+        told = {name: value.expand(len(image), -1).to(forward.device) for name, value in texts.items()}
+        return {**inputs, **told, "mm_encoder_outputs": {"image": _instead(features, image)}}
+
+    names, token = _one_token(loaded.processor.tokenizer)
+    return Reader(model, names, token, cell, prompts, prompt, shown)
+
+
+def _cells(loaded: Loaded, inputs: Inputs) -> Tensor:
+    found = token_grid(loaded.model.config, inputs)
+    if found is None or min(found) < SIDE:
+        raise UnsupportedModelError(
+            f"the image tokens of {loaded.name} do not form one grid of {SIDE} x {SIDE} cells or more, so no words can "
+            "stand there (pictures are cut into tiles, or tokens are joined); use: bapa calibrate MODEL --probe PROBE"
+        )
+    rows, cols = (torch.arange(side) * SIDE // side for side in found)
+    return (rows[:, None] * SIDE + cols).flatten()
+
+
+def _instead(features: Any, image: Tensor) -> Any:
+    """``features`` of an encoder with ``image`` in their place, and zeros in that of what goes to deeper layers."""
+    pooled, made = features.pooler_output, copy(features)
+    given = [pooled] if isinstance(pooled, Tensor) else list(pooled)
+    if sum(one.numel() for one in given) != image.numel():
+        raise UnsupportedModelError(
+            f"the encoder gives {[tuple(one.shape) for one in given]} for {len(image)} pictures, and words have "
+            f"{tuple(image.shape)}: features must go into the language model token by token"
+        )
+    rows = image.flatten(0, 1).to(given[0]).split([one.numel() // image.shape[-1] for one in given])
+    placed = [row.reshape(one.shape) for row, one in zip(rows, given, strict=True)]
+    made.pooler_output = placed[0] if isinstance(pooled, Tensor) else type(pooled)(placed)
+    deeper = getattr(features, "deepstack_features", None)
+    if deeper is not None:
+        made.deepstack_features = [torch.zeros_like(one) for one in deeper]
+    return made
+
+
+def _one_token(tokenizer: Any) -> tuple[list[str], Tensor]:
+    """The names that are one token behind a word, and those tokens."""
+    before = tokenizer.encode("a", add_special_tokens=False)
+    found = {name: tokenizer.encode(f"a {name}", add_special_tokens=False) for name in NAMES}
+    said = {
+        name: ids[-1]
+        for name, ids in found.items()
+        if len(ids) == len(before) + 1 and ids[:-1] == before and tokenizer.decode(ids[-1:]).strip() == name
+    }
+    if len(said) < LEAST:
+        raise ModelError(
+            f"the tokenizer says {len(said)} of {len(NAMES)} common English nouns by one token, and {LEAST} are "
+            "needed; use: bapa calibrate MODEL --probe PROBE"
+        )
+    return list(said), torch.tensor(list(said.values()))
