@@ -27,6 +27,7 @@ VERBS = {
     "probe",
     "measure",
     "calibrate",
+    "fit",
     "origin",
     "report",
     "schemes",
