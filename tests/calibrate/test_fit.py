@@ -132,7 +132,7 @@ def test_each_fit_is_kept_as_it_ends(matches: Session, tmp_path: Path, monkeypat
 def test_where_nothing_can_be_fitted_it_says_what_to_leave_out(
     matches: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit, "_sizes", lambda model: (4, 3, 16))
+    monkeypatch.setattr(fit, "sizes", lambda model: (4, 3, 16))
     with pytest.raises(SchemeError, match=r"reference:bottom, so leave out --fit: shares have 48 digits"):
         fit.fitted(matches, [], ITEMS, 0, tmp_path / "fitted.json")
 
