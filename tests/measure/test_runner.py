@@ -145,8 +145,8 @@ def test_a_template_that_ignores_the_order_is_an_error(tiny, tmp_path):
 
 
 def test_sharing_that_does_not_hold_is_found_out(tiny, probe, tmp_path, monkeypatch):
-    shared = Forward._shared
-    monkeypatch.setattr(Forward, "_shared", lambda self, asked: shared(self, asked) + 0.01 * torch.randn(1))
+    shared = Forward.continued
+    monkeypatch.setattr(Forward, "continued", lambda self, asked: shared(self, asked) + 0.01 * torch.randn(1))
     assert measured(tiny, probe, tmp_path / "run").config["prefill"] == "separate"
 
 
