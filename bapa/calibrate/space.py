@@ -16,6 +16,7 @@ BLENDS = (0.3, 0.5, 0.7)
 DELTAS = (0.3, 0.5, 0.8)
 DISTANCES = (0.5, 1.5, 2.0)
 LATE = (("20%-100%", 0.6), ("30%-100%", 0.7))  # layers, told by depth, and the blend
+BLEND = make("bapa", layers=LATE[0][0], blend=LATE[0][1]).label  # even and knowing on pretrained language models
 FINER = (0.5, 0.75, 1.25, 1.5, 2.0)
 
 

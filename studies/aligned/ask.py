@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from bapa.attach import balanced
+from bapa.calibrate.words.reader import CELLS
 from bapa.checkpoints import load
 from bapa.inference.progress import progress
 from bapa.schemes import parse
@@ -23,7 +24,7 @@ from studies.aligned.projector import Named, folder, part, pictures
 from studies.pretrained import build, scenes
 from studies.pretrained.learner import Bench
 from studies.words import neighbours
-from studies.words.ask import CANDIDATES, CARRIED, CELLS, Array, asked, frames_of, keep
+from studies.words.ask import CANDIDATES, CARRIED, Array, asked, frames_of, keep
 
 SEEDS, PICTURES, MOVED = (1, 2, 3), 243, "moved"
 ASKED = 81  # pictures about neighbours

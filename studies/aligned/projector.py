@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoProcessor, FastVlmForConditionalGeneration
 
+from bapa.calibrate.words.reader import CELLS
 from bapa.inference.progress import progress
 from bapa.probe.questions import bare
 from studies.pretrained import build, scenes
 from studies.pretrained.learner import Bench
 from studies.pretrained.parts import TRAINED
-from studies.words.ask import CELLS, cell_of_token
+from studies.words.ask import cell_of_token
 
 LEARNED, STEPS, TOKENS, RATE, DECAY, TEMPERATURE = 2000, 1500, 2048, 2e-3, 0.01, 0.1
 _AT_ONCE = 40

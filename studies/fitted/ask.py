@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from bapa.attach import balanced
+from bapa.calibrate.words.reader import CELLS
 from bapa.checkpoints import load
 from bapa.probe.questions import bare
 from studies.aligned import run as aligned
@@ -30,7 +31,7 @@ from studies.pretrained import scenes
 from studies.pretrained.parts import TRAINED, common_things
 from studies.words import neighbours
 from studies.words import run as words
-from studies.words.ask import CANDIDATES, CELLS, PICTURES, Array, Grids, asked, embedded, frames_of, grids, keep
+from studies.words.ask import CANDIDATES, PICTURES, Array, Grids, asked, embedded, frames_of, grids, keep
 
 SIDE, NEAR, DRAWN = 9, 80, 4000
 FITTED = {"words": "fitted on words", "drawings": "fitted on drawings"}  # what rules are called, by what they saw

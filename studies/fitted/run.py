@@ -15,8 +15,8 @@ from studies.aligned.ask import SEEDS, Reader
 from studies.aligned.run import FETCHED, Parts
 from studies.fitted import reading
 from studies.fitted.ask import BEDS, FITTED, Tables, about_pictures, about_words, pictured, read
-from studies.fitted.fit import MORE, SEED, reader
 from studies.fitted.page import STUDY
+from studies.fitted.reader import MORE, SEED, reader
 from studies.pretrained.parts import install
 
 HERE = Path(__file__).parent

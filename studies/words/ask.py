@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from bapa.attach import balanced
+from bapa.calibrate.words.reader import CELLS, OPENINGS
 from bapa.checkpoints import load
 from bapa.files import replacing
 from bapa.inference.forward import Asked, Forward
@@ -29,7 +30,7 @@ from studies.pretrained import build
 from studies.pretrained.parts import common_things
 from studies.where.rules import BLEND, CHANNELS
 
-SEED, CELLS, AT_ONCE = 1, 9, 648  # AT_ONCE: image tokens of a batch
+SEED, AT_ONCE = 1, 648  # AT_ONCE: image tokens of a batch
 PICTURES = {9: 240, 24: 80}  # by tokens along a side: of the bench, of a model such as LLaVA-1.5
 _PLANNED = (
     "native",
@@ -73,11 +74,7 @@ AT = {  # by tokens along a side
     9: RULES,
     24: ("native", "bapa", "reverse", "bapa:image_attention=bidirectional", CANDIDATES[0], CANDIDATES[2]),
 }
-WORDINGS = (
-    ("What is in the picture?", "The picture shows a"),
-    ("Name one thing in the picture.", "There is a"),
-    ("Tell me what you can see.", "I can see a"),
-)
+WORDINGS = OPENINGS
 Array = NDArray[np.float64]
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bapa.calibrate.words.learn import RELATIONS
 from studies.words.ask import RULES
-from studies.words.neighbours import FORMS, RELATIONS
+from studies.words.neighbours import FORMS
 from studies.words.reading import RESAMPLES, estimate
 
 CHANCE = 0.5

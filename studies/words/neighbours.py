@@ -17,6 +17,8 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from bapa.attach import balanced
+from bapa.calibrate.words.learn import RELATIONS
+from bapa.calibrate.words.reader import CELLS, MENTIONS
 from bapa.checkpoints import load
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.progress import progress
@@ -24,23 +26,13 @@ from bapa.inference.prompts import Prompt, Prompts
 from bapa.probe.questions import bare
 from studies.pretrained import build
 from studies.pretrained.parts import common_things
-from studies.words.ask import CANDIDATES, CELLS, NEAR, PICTURES, embedded, grids, keep, prompt
+from studies.words.ask import CANDIDATES, NEAR, PICTURES, embedded, grids, keep, prompt
 
-FORMS = (
-    ("List the things in the picture.", "The picture shows: {thing},"),
-    ("Read the picture row by row.", "{thing} {thing} {thing}"),
-)
+FORMS = MENTIONS
 # By tokens along a side: pictures, forms and rules asked about. The second was added when the first had been seen.
 ASKED = {9: (80, FORMS, NEAR), 24: (40, FORMS[:1], ("native", "bapa", CANDIDATES[0], CANDIDATES[2]))}
 COLUMNS = ["form", "picture", "relation", "auc"]
 Array = NDArray[np.float64]
-RELATIONS = {  # rows and columns from the mentioned thing to those that stand so
-    "right": {(0, 1)},
-    "left": {(0, -1)},
-    "row": {(0, -2), (0, -1), (0, 1), (0, 2)},
-    "below": {(1, 0)},
-    "above": {(-1, 0)},
-}
 
 
 def mentioned(model: Any, processor: Any, image: Tensor, tokens: Tensor, form: tuple[str, str], rule: str) -> Array:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bapa.calibrate.words.learn import RELATIONS
 from studies.study import Blocks, Study, table
 from studies.text import bounded, share
-from studies.words.neighbours import FORMS, RELATIONS
+from studies.words.neighbours import FORMS
 from studies.words.reading import REVERSED
 
 

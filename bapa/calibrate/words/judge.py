@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bapa.attach import balanced
 from bapa.calibrate.words.learn import RELATIONS, above, centred
 from bapa.calibrate.words.reader import CELLS, MENTIONS, OPENINGS, Reader
+from bapa.files import replacing
 from bapa.inference.progress import progress
 from bapa.schemes.shares import brief
 from bapa.stats import extremes, intervals
@@ -21,44 +24,67 @@ from bapa.stats.trials import Array
 CHANCE, AT_ONCE = 0.5, 6
 
 
-def judged(reader: Reader, rules: Sequence[str], grids: int, seed: int, level: float) -> dict[str, Any]:
+def judged(
+    reader: Reader, rules: Sequence[str], grids: int, seed: int, level: float, kept: Path | None = None
+) -> dict[str, Any]:
     """By rule, native first: ``mean``, ``worst``, ``range`` and ``cells`` of the AUC of names, and ``known``: by form
     of the mention and relation the ``auc`` and what is ``kept`` of native's beyond chance, None where native's interval
     reaches chance.
 
     The grids are of all names and not those of a fit; neighbours are asked of a third. Intervals are over grids.
+    ``kept``: the folder where the answers under each rule are kept as they end.
     """
     generator = torch.Generator().manual_seed(seed + 1_000_003)
     drawn = torch.stack([torch.randperm(len(reader.token), generator=generator)[:CELLS] for _ in range(grids)])
-    few = drawn[: max(grids // 3, 2)]
-    answers = {}
-    for rule in rules:
-        with torch.no_grad(), balanced(reader.model, rule), progress(f"words under {brief(rule)}", grids) as step:
-            named = []
-            for some in drawn.split(AT_ONCE):
-                named.append(torch.stack([reader.naming(some, wording) for wording in OPENINGS], 1))
-                for _ in some:
-                    step()
-            shares = np.mean([_shares(its, drawn) for its in torch.cat(named).unbind(1)], 0)
-            known = [[centred(reader.mentioning(one, form)) for one in few] for form in MENTIONS]
-            answers[rule] = shares, known
-    native = answers[rules[0]]
+    answers = []
+    for number, rule in enumerate(rules):
+        file = None if kept is None else kept / f"judged-{number}.safetensors"
+        if file is not None and file.is_file():
+            answers.append(load_file(file))
+            continue
+        found = _answered(reader, rule, drawn, drawn[: max(grids // 3, 2)])
+        if file is not None:
+            with replacing(file) as part:
+                save_file(found, part)
+        answers.append(found)
     return {
-        rule: {**_evenness(shares, level), "known": _knowing(known, native[1], level)}
-        for rule, (shares, known) in answers.items()
+        rule: {
+            **_evenness(its["shares"].numpy(), level),
+            "known": _knowing(its["known"], answers[0]["known"], level),
+        }
+        for rule, its in zip(rules, answers, strict=True)
     }
 
 
-def _shares(logs: Tensor, drawn: Tensor) -> Array:
+def _answered(reader: Reader, rule: str, drawn: Tensor, few: Tensor) -> dict[str, Tensor]:
+    """``shares``: of each cell of each grid, (grids, 9); ``known``: by form of the mention and relation how often what
+    stands so scores above what does not, (forms, relations, few).
+    """
+    what = f"words under {brief(rule)}"
+    with torch.no_grad(), balanced(reader.model, rule), progress(what, len(drawn) + len(few)) as step:
+        named = []
+        for some in drawn.split(AT_ONCE):
+            named.append(reader.naming(reader.words(some), OPENINGS))
+            for _ in some:
+                step()
+        shares = torch.stack([_shares(its, drawn) for its in torch.cat(named).unbind(1)]).mean(0)
+        known = []
+        for grid in few:
+            said = [centred(reader.mentioning(grid, form)) for form in MENTIONS]
+            known.append([[float(above(one, relation, smooth=False)) for relation in RELATIONS] for one in said])
+            step()
+    return {"shares": shares, "known": torch.tensor(known, dtype=torch.float64).permute(1, 2, 0).contiguous()}
+
+
+def _shares(logs: Tensor, drawn: Tensor) -> Tensor:
     """Of each cell of each grid the share of the absent names that score below its name, ties half, (grids, 9). A score
     is the log-probability less the name's mean over the grids that do not show it.
     """
     absent = torch.ones_like(logs, dtype=torch.bool).scatter(1, drawn, False)
     scores = logs - (logs * absent).sum(0) / absent.sum(0).clamp_min(1)
     apart = scores.gather(1, drawn)[:, :, None] - scores[:, None]
-    below = (apart.sign() + 1) / 2 * absent[:, None]
-    found: Array = (below.sum(-1) / absent.sum(1)[:, None]).double().numpy()
-    return found
+    below = (apart.sign() + 1).double() / 2 * absent[:, None]
+    return below.sum(-1) / absent.sum(1)[:, None]
 
 
 def _evenness(shares: Array, level: float) -> dict[str, Any]:
@@ -83,14 +109,12 @@ def _errors(values: Array) -> Array:
     return np.sqrt((count - 1) / count) * moved
 
 
-def _knowing(known: Sequence[Sequence[Tensor]], native: Sequence[Sequence[Tensor]], level: float) -> dict[str, Any]:
+def _knowing(known: Tensor, native: Tensor, level: float) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for (_, form), its, base in zip(MENTIONS, known, native, strict=True):
         found[form] = {}
-        for relation in RELATIONS:
-            mine, natively = (
-                np.array([float(above(one, relation, smooth=False)) for one in rows]) - CHANCE for rows in (its, base)
-            )
+        for relation, *rows in zip(RELATIONS, its, base, strict=True):
+            mine, natively = (row.numpy() - CHANCE for row in rows)
             auc = intervals.mean(float(mine.mean()) + CHANCE, _errors(mine), level)
             there = intervals.mean(float(natively.mean()), _errors(natively), level)["low"]
             kept = None

@@ -66,7 +66,7 @@ class Learner:
 
     def named(self, grids: Tensor, wording: int) -> Tensor:
         """Log-probabilities of all names, (grids, names)."""
-        return self.reader.naming(grids, ASKED[wording], None if self.see is None else self.see(grids))
+        return self.reader.naming((self.see or self.reader.words)(grids), ASKED[wording : wording + 1])[:, 0]
 
     def naming(self, grids: Tensor, wording: int) -> tuple[Tensor, Tensor]:
         """Of each cell: how often its name scores above one that stands nowhere, and the loss of that; (9,) each, both

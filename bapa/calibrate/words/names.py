@@ -16,7 +16,7 @@ ice iron island jacket jar jeans jewel juice key king kitchen kite knife knight 
 lemon letter light lion lips lizard lobster lock log machine magnet mail map mask mat meat medal melon milk mirror
 money monkey moon moth motor mountain mouse mouth mug mushroom nail neck necklace needle nest net newspaper nose nurse
 nut oak oil onion orange oven owl paint palace pan panda paper park parrot pasta path peach pear pearl pen pencil
-penguin piano picture pie pig pilot pin pine pipe pirate pizza plane plant plate plug pocket pond pool potato present
+penguin piano pie pig pilot pin pine pipe pirate pizza plane plant plate plug pocket pond pool potato present
 pump pumpkin puppet purse pyramid queen rabbit radio rail rain rainbow rat razor ribbon rice ring river road robot
 rock rocket roof rope rose ruler saddle sail salad salt sand sandwich saw scarf school scissors screen screw seal seed
 shark sheep shelf shell shield ship shirt shoe shop shovel shower sign silver sink skirt skull sky snail snake snow

@@ -69,9 +69,9 @@ class Reader:
         asked = Asked(self.shown(image, prompts[0]), [prompts] * len(image))
         return forward.continued(asked).float().log_softmax(-1).cpu()
 
-    def naming(self, grids: Tensor, wording: Wording, image: Tensor | None = None) -> Tensor:
-        """Log-probabilities of all names, (grids, names)."""
-        return self.said(self.words(grids) if image is None else image, [wording])[:, 0, self.token]
+    def naming(self, image: Tensor, wordings: Sequence[Wording]) -> Tensor:
+        """Log-probabilities of all names, (grids, wordings, names)."""
+        return self.said(image, wordings)[..., self.token]
 
     def mentioning(self, grid: Tensor, wording: Wording) -> Tensor:
         """Log-probabilities of the things of one grid, (9,), after each is mentioned, (9 mentions, 9 things)."""
@@ -149,8 +149,13 @@ def _instead(features: Any, image: Tensor) -> Any:
     made.pooler_output = placed[0] if isinstance(pooled, Tensor) else type(pooled)(placed)
     deeper = getattr(features, "deepstack_features", None)
     if deeper is not None:
-        made.deepstack_features = [torch.zeros_like(one) for one in deeper]
+        made.deepstack_features = _zeros(deeper)
     return made
+
+
+def _zeros(features: Any) -> Any:
+    """As many numbers, in as many lists, all zero."""
+    return torch.zeros_like(features) if isinstance(features, Tensor) else type(features)(map(_zeros, features))
 
 
 def _one_token(tokenizer: Any) -> tuple[list[str], Tensor]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import bapa
 from bapa.calibrate import folder
+from bapa.calibrate.space import BLEND
 from bapa.calibrate.words.judge import judged
 from bapa.calibrate.words.learn import STEPS, fitted
 from bapa.calibrate.words.reader import reader
@@ -18,7 +19,6 @@ from bapa.files import RunFolder, command, read_json, write_json
 from bapa.schemes import parse
 
 VERSION, RECORD = 1, "fit/fit.json"
-BLEND = "bapa:blend=0.6,layers=20%-100%"
 BESIDE = ("native", "bapa", BLEND)  # what the fitted rule is judged beside
 
 
@@ -47,7 +47,8 @@ def fit(
     """Fit how much of a shared position (``bapa``) each attention head of ``model`` takes, rotary pair by rotary pair,
     on grids of words in the place of image tokens, and make ``out`` the model under that rule.
 
-    Repeated after an interruption it goes on from the last tenth step; repeated after the end it returns what is there.
+    Repeated after an interruption it goes on from the last tenth step, or the last judged rule; repeated after the end
+    it returns what is there.
 
     Args:
         model: from :func:`bapa.checkpoints.load`; its image tokens must form one grid.
@@ -82,7 +83,7 @@ def fit(
                 label = fitted(words, seed=seed, steps=steps, kept=home / "shares.safetensors")
                 write_json(rule, {"rule": label})
             label = str(read_json(rule)["rule"])
-            told = judged(words, [*BESIDE, label], grids, seed, level)
+            told = judged(words, [*BESIDE, label], grids, seed, level, home)
             folder.write(model.name, parse(label), Path(out))
             found = {"version": VERSION, "command": command(), "bapa": bapa.__version__, "rule": label}
             here.seal({**found, "names": len(words.names), "rules": told})
