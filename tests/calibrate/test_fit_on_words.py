@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 import bapa
 from bapa.calibrate.words import fit, judge
+from bapa.calibrate.words import reader as words_reader
 from bapa.calibrate.words.names import NAMES
-from bapa.calibrate.words.reader import _instead, reader
+from bapa.calibrate.words.reader import OPENINGS, _instead, reader
 from bapa.checkpoints import load
 from bapa.cli.app import app
 from bapa.errors import RunError, UnsupportedModelError
@@ -113,6 +114,17 @@ def test_words_stand_where_their_cells_are(home: Path) -> None:
         row, col = (side * (2 * place + 1) // 6 for place in divmod(cell, 3))
         assert torch.equal(placed[row, col], table[cell])
     assert {*NAMES[:80]} <= {*words.names} <= {*NAMES}
+
+
+def test_models_that_cannot_be_shown_words_are_told_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load(str(home))
+    monkeypatch.setattr(words_reader.Forward, "features", lambda *_: None)
+    shown = reader(loaded)
+    with pytest.raises(UnsupportedModelError, match="no image features from outside"):
+        shown.naming(shown.words(torch.arange(9)[None]), OPENINGS)
+    monkeypatch.setattr(words_reader, "token_grid", lambda *_: None)
+    with pytest.raises(UnsupportedModelError, match="one grid of 3 x 3 cells"):
+        reader(loaded)
 
 
 @pytest.mark.parametrize("name", ["llava", "gemma3", "qwen2_vl", "qwen2_5_vl", "idefics3", "smolvlm"])
