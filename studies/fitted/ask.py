@@ -35,6 +35,7 @@ from studies.words.ask import CANDIDATES, PICTURES, Array, Grids, asked, embedde
 
 SIDE, NEAR, DRAWN = 9, 80, 4000
 FITTED = {"words": "fitted on words", "drawings": "fitted on drawings"}  # what rules are called, by what they saw
+CONTROLS = ("reverse", "shuffle")  # schemes whose shares are fitted on words, beside those of the shared position
 _KEPT_AS = {"words": "pictures", "drawings": "drawings"}
 Tables = tuple[pd.DataFrame, pd.DataFrame]  # shares of names, what is known of neighbours
 

@@ -14,7 +14,7 @@ from bapa.files import read_json, write_json
 from studies.aligned.ask import SEEDS, Reader
 from studies.aligned.run import FETCHED, Parts
 from studies.fitted import reading
-from studies.fitted.ask import BEDS, FITTED, Tables, about_pictures, about_words, pictured, read
+from studies.fitted.ask import BEDS, CONTROLS, FITTED, Tables, about_pictures, about_words, pictured, read
 from studies.fitted.page import STUDY
 from studies.fitted.reader import MORE, SEED, reader
 from studies.pretrained.parts import install
@@ -29,21 +29,23 @@ BUILD = Path("build")
 
 
 def fit(
-    seen: Annotated[str, typer.Argument(help="words; or, from there, drawings.")] = "words",
+    seen: Annotated[
+        str, typer.Argument(help="words; from there drawings; or, on words, the controls reverse and shuffle.")
+    ] = "words",
     languages: Languages = None,
     parts: Parts = FETCHED,
     work: Work = BUILD,
 ) -> None:
     """Fit a rule to a language model on grids of words, or on drawings (needs npm)."""
-    if seen not in FITTED:
-        raise typer.BadParameter(f"nothing is fitted on {seen}; on these: {', '.join(FITTED)}")
+    if seen not in (*FITTED, *CONTROLS):
+        raise typer.BadParameter(f"there is no fit of {seen}; these are: {', '.join((*FITTED, *CONTROLS))}")
     install(_made(parts))
     for name in _known(languages):
-        rules = read_json(RULES) if RULES.is_file() else {}
-        bed, done = BEDS[name], rules.get(name, {})
-        if seen == "words":
+        bed, done = BEDS[name], _rules().get(name, {})
+        if seen != "drawings":
             loaded, shown = read(bed, parts)
-            label = fitted(reader(loaded.model, loaded.processor, shown.tokens), seed=SEED)
+            of = "bapa" if seen == "words" else seen
+            label = fitted(reader(loaded.model, loaded.processor, shown.tokens), seed=SEED, of=of)
         elif "words" not in done:
             raise typer.BadParameter(
                 f"it begins with the rule fitted on words: studies.fitted fit words --language {name}"
@@ -52,13 +54,14 @@ def fit(
             its = Reader.of(bed.language, parts, work / bed.home, SEEDS[0])
             read_by = reader(its.loaded.model, its.loaded.processor, its.named.token)
             label = fitted(read_by, seed=SEED, steps=MORE, see=pictured(its), start=done["words"])
-        write_json(RULES, {**rules, name: {**done, seen: label}})
+        rules = _rules()  # again: others may have been fitted beside it
+        write_json(RULES, {**rules, name: {**rules.get(name, {}), seen: label}})
 
 
 def run(languages: Languages = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:
     """Ask the fitted rules about words and pictures they were not fitted on (needs npm)."""
     install(_made(parts))
-    rules = read_json(RULES)
+    rules = _rules()
     found: dict[str, Any] = STUDY.record()
     for name in _known(languages):
         bed, home = BEDS[name], work / "fitted" / name
@@ -66,6 +69,11 @@ def run(languages: Languages = None, parts: Parts = FETCHED, work: Work = BUILD)
         pictures = _kept(f"{name}-pictures", about_pictures(bed, rules[name], parts, home))
         found[name] = {"words": reading.words(bed, words), "pictures": reading.pictures(bed, pictures)}
         STUDY.keep(found)
+
+
+def _rules() -> dict[str, dict[str, str]]:
+    """By language model and what was fitted, the rules' labels."""
+    return read_json(RULES) if RULES.is_file() else {}
 
 
 def files(name: str) -> tuple[Path, Path]:

@@ -117,10 +117,11 @@ def fitted(
     see: See | None = None,
     start: str | None = None,
     kept: Path | None = None,
+    of: str = "bapa",
 ) -> str:
     """The label of the rule whose shares were fitted to the model of ``reader``. ``see``: as :class:`Learner` has it;
     ``start``: the label of the rule whose shares it begins with; ``kept``: the file where each tenth step is kept, and
-    from which it goes on.
+    from which it goes on; ``of``: the scheme that heads take shares of.
 
     Raises SchemeError where the model's layers do not hold their heads alike, or cannot mix scores.
     """
@@ -134,8 +135,8 @@ def fitted(
     layers, heads, pairs = sizes(reader.model)
     begun = _begun(layers, heads * pairs) if start is None else _of(start, layers, heads * pairs)
     with frozen(reader.model):
-        learned = _learned(learner, Steps(begun, kept), heads, steps)
-    return parse(f"bapa:shares={written({layer: share.tolist() for layer, share in learned.items()})}").label
+        learned = _learned(learner, Steps(begun, kept), f"{of}:shares={_whole(layers, heads)}", steps)
+    return parse(f"{of}:shares={written({layer: share.tolist() for layer, share in learned.items()})}").label
 
 
 def _begun(layers: int, shares: int) -> list[Tensor]:
@@ -193,17 +194,21 @@ class Steps:
                 self.optimizer.state[one] = {name: state[f"{layer}.{name}"] for name in ADAM}
 
 
-def _learned(learner: Learner, steps: Steps, heads: int, count: int) -> Mapping[int, Tensor]:
+def _whole(layers: int, heads: int) -> str:
+    """Shares under which every head takes all of a rule."""
+    return "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
+
+
+def _learned(learner: Learner, steps: Steps, rule: str, count: int) -> Mapping[int, Tensor]:
     model, draws = learner.reader.model, learner.generator
     steps.resume(draws)
-    whole = "+".join(f"{layer}:{'f' * heads}" for layer in range(len(steps.wanted)))
     with progress("fit of shares", count, steps.done) as step:
         while steps.done < count:
             wording, form = (int(torch.randint(2, (1,), generator=draws)) for _ in range(2))
             drawn, mentioned = learner.drawn(GRIDS), learner.drawn(MENTIONED)
             with torch.no_grad():
                 before = [learner.knowing(one, form) for one in mentioned]
-            with balanced(model, f"bapa:shares={whole}"):
+            with balanced(model, rule):
                 attention.mix(model, [one.sigmoid() for one in steps.wanted])
                 share, lost = learner.naming(drawn, wording)
                 after = [learner.knowing(one, form) for one in mentioned]
