@@ -15,8 +15,13 @@ from bapa.cli.console import out
 def fit(
     model: common.Model,
     folder: Annotated[Path, typer.Option("--out", help="Folder of the fitted model; repeated, it resumes.")],
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the fit.")] = 90,
-    grids: Annotated[int, typer.Option(min=6, help="Other grids of words, which judge the rule.")] = 48,
+    probe_folder: Annotated[
+        Path | None,
+        typer.Option("--probe", help="Folder of a probe whose captions name single things: go on with its pictures."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the fit on words.")] = 90,
+    picture_steps: Annotated[int, typer.Option(min=1, help="Steps of the fit on pictures.")] = 40,
+    grids: Annotated[int, typer.Option(min=6, help="Other grids, which judge the rule.")] = 48,
     level: common.Level = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of the grids.")] = 0,
     device: common.Device = common.DEVICE,
@@ -27,12 +32,17 @@ def fit(
     more: common.Load = None,
     trust_remote_code: common.TrustRemoteCode = False,
 ) -> None:
-    """Fit how much of a shared position each attention head takes, on grids of words: no picture, no label needed."""
+    """Fit how much of a shared position each attention head takes: on grids of words, then on pictures if there are."""
     from bapa.calibrate.words import fit as run
+    from bapa.probe import Probe
     from bapa.report import fitted as page
 
+    probe = None if probe_folder is None else Probe.load(probe_folder)
     loaded = common.load(model, device, dtype, trust_remote_code, system, thinking, opening, more)
-    found = run(loaded, folder, steps=steps, grids=grids, seed=seed, level=level)
-    out.print(page.table(found.found))
+    found = run(
+        loaded, folder, probe=probe, steps=steps, picture_steps=picture_steps, grids=grids, seed=seed, level=level
+    )
+    for table in page.tables(found.found):
+        out.print(table)
     for sentence in page.sentences(found):
         out.print(escape(sentence), highlight=False)

@@ -29,7 +29,9 @@ _RELATION = re.compile(r" (?:with|without|of|and|behind|on|under|in) ")
 
 @dataclass(frozen=True)
 class Thing:
-    """``code``: its Unicode code points. ``caption``: with an article. ``group``: its subcategory, e.g. animal-bird."""
+    """``code``: its Unicode code points. ``caption``: with an article. ``group``: its subcategory, e.g.
+    animal-bird; its category in packages that know no subcategories.
+    """
 
     code: str
     caption: str
@@ -58,7 +60,14 @@ def things(package: Path) -> list[Thing]:
         name = str(entry.get("name") or entry["short_name"].replace("_", " "))
         usable = entry["category"] in CATEGORIES and entry.get(f"has_img_{hand}") and not name.startswith("CLOCK FACE")
         if usable:
-            found.append(Thing(entry["unified"], caption(name), entry["subcategory"], drawn / entry["image"]))
+            found.append(
+                Thing(
+                    entry["unified"],
+                    caption(name),
+                    entry.get("subcategory") or entry["category"],
+                    drawn / entry["image"],
+                )
+            )
     return found
 
 

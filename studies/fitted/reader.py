@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from bapa.calibrate.words.reader import Reader, Wording
+from bapa.calibrate.words.reader import Reader, Wording, embedded
 from bapa.inference.forward import Inputs
 from bapa.inference.prompts import Prompt, Prompts
 from studies.pretrained import build
 from studies.words.ask import cell_of_token, prompt
 
 SIDE, SEED = 9, 5  # tokens along a side; of the grids that rules are fitted on
-MORE = 40  # steps on pictures
 
 
 def reader(model: Any, processor: Any, token: Tensor) -> Reader:
@@ -34,4 +33,4 @@ def reader(model: Any, processor: Any, token: Tensor) -> Reader:
 
     names = [processor.tokenizer.decode([one]).strip() for one in token.tolist()]
     prompts = Prompts(processor, (build.CANVAS_PX, build.CANVAS_PX))
-    return Reader(model, names, token, cell_of_token(SIDE), prompts, written, shown)
+    return Reader(model, names, token, prompts, written, embedded(model, token, cell_of_token(SIDE)), shown)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
 import typer
 
-from bapa.calibrate.words.learn import fitted
+from bapa.calibrate.words.learn import MORE, fitted
 from bapa.files import read_json, write_json
 from studies.aligned.ask import SEEDS, Reader
 from studies.aligned.run import FETCHED, Parts
 from studies.fitted import reading
 from studies.fitted.ask import BEDS, CONTROLS, FITTED, Tables, about_pictures, about_words, pictured, read
 from studies.fitted.page import STUDY
-from studies.fitted.reader import MORE, SEED, reader
+from studies.fitted.reader import SEED, reader
 from studies.pretrained.parts import install
 
 HERE = Path(__file__).parent
@@ -53,7 +54,8 @@ def fit(
         else:
             its = Reader.of(bed.language, parts, work / bed.home, SEEDS[0])
             read_by = reader(its.loaded.model, its.loaded.processor, its.named.token)
-            label = fitted(read_by, seed=SEED, steps=MORE, see=pictured(its), start=done["words"])
+            pictures = replace(read_by, drawn=pictured(its))
+            label = fitted(read_by, seed=SEED, steps=MORE, pictures=pictures, start=done["words"])
         rules = _rules()  # again: others may have been fitted beside it
         write_json(RULES, {**rules, name: {**rules.get(name, {}), seen: label}})
 

@@ -18,23 +18,10 @@ from bapa.checkpoints import load
 from bapa.cli.app import app
 from bapa.errors import RunError, UnsupportedModelError
 from bapa.files import read_json
-from studies.reference import build
 from tests.inference.test_forward import CANVASES, TEXTS, forward_of
 from tests.tiny import FAMILIES
 
 SMALL = {"steps": 2, "grids": 6}
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with random weights whose tokenizer knows eighty of the names."""
-    path = tmp_path_factory.mktemp("reads") / "model"
-    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng():
-        patch.setattr(build, "WORDS", (*build.WORDS, *NAMES[:80]))
-        torch.manual_seed(0)
-        build.model().save_pretrained(path)
-        build.processor().save_pretrained(path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +94,9 @@ def test_a_folder_without_its_weights_is_refused(home: Path, tmp_path: Path) -> 
 def test_words_stand_where_their_cells_are(home: Path) -> None:
     """Nine words in nine cells: the embedding layer's rows, in the order of a picture that is read row by row."""
     words = reader(load(str(home)))
-    side = int(len(words.cell) ** 0.5)
-    placed = words.words(torch.arange(9)[None])[0].unflatten(0, (side, side))
+    placed = words.drawn(torch.arange(9)[None])[0]
+    side = int(len(placed) ** 0.5)
+    placed = placed.unflatten(0, (side, side))
     table = words.model.get_input_embeddings().weight[words.token]
     for cell in range(9):
         row, col = (side * (2 * place + 1) // 6 for place in divmod(cell, 3))
@@ -121,7 +109,7 @@ def test_models_that_cannot_be_shown_words_are_told_so(home: Path, monkeypatch: 
     monkeypatch.setattr(words_reader.Forward, "features", lambda *_: None)
     shown = reader(loaded)
     with pytest.raises(UnsupportedModelError, match="no image features from outside"):
-        shown.naming(shown.words(torch.arange(9)[None]), OPENINGS)
+        shown.naming(shown.drawn(torch.arange(9)[None]), OPENINGS)
     monkeypatch.setattr(words_reader, "token_grid", lambda *_: None)
     with pytest.raises(UnsupportedModelError, match="one grid of 3 x 3 cells"):
         reader(loaded)

@@ -11,7 +11,7 @@ import torch
 from bapa.attach import scheme_of
 from bapa.calibrate.words import fit, learn
 from bapa.calibrate.words.judge import _errors, _evenness, _shares, judged
-from bapa.calibrate.words.reader import MENTIONS, Reader, Wording, reader
+from bapa.calibrate.words.reader import MENTIONS, Reader, Wording, embedded, reader
 from bapa.checkpoints import load
 from bapa.errors import ConfigError, ModelError
 from bapa.inference.prompts import Prompt
@@ -42,8 +42,8 @@ def tiny() -> Reader:
         features = BaseModelOutputWithPooling(pooler_output=list(image))
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "mm_encoder_outputs": {"image": features}}
 
-    cell = torch.arange(count) * 9 // count
-    return Reader(model, [f"w{one}" for one in token.tolist()], token, cell, prompts, prompt, shown)  # type: ignore[arg-type]
+    drawn = embedded(model, token, torch.arange(count) * 9 // count)
+    return Reader(model, [f"w{one}" for one in token.tolist()], token, prompts, prompt, drawn, shown)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("relation", learn.RELATIONS)

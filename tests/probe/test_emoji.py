@@ -48,6 +48,15 @@ def test_clock_faces_and_flags_are_left_out(tmp_path: Path) -> None:
     assert {thing.group for thing in found} == {"group-0", "group-1"}
 
 
+def test_older_packages_know_categories_alone(tmp_path: Path) -> None:
+    old = package(tmp_path / "emoji-datasource-google")
+    listed = json.loads((old / "emoji.json").read_text())
+    for entry in listed:
+        del entry["subcategory"]
+    (old / "emoji.json").write_text(json.dumps(listed))
+    assert {thing.group for thing in things(old)} == {"Animals & Nature"}
+
+
 def test_emoji_finds_the_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     package(tmp_path / "node_modules" / "emoji-datasource-google")

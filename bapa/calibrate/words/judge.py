@@ -1,4 +1,6 @@
-"""Rules judged on grids of words: how evenly names are read over the cells, and what is known of neighbours."""
+"""Rules judged on grids of words, or on pictures: how evenly names are read over the cells, and what is known of
+neighbours.
+"""
 
 from __future__ import annotations
 
@@ -25,24 +27,30 @@ CHANCE, AT_ONCE = 0.5, 6
 
 
 def judged(
-    reader: Reader, rules: Sequence[str], grids: int, seed: int, level: float, kept: Path | None = None
+    reader: Reader,
+    rules: Sequence[str],
+    grids: int,
+    seed: int,
+    level: float,
+    kept: Path | None = None,
+    shown: str = "words",
 ) -> dict[str, Any]:
     """By rule, native first: ``mean``, ``worst``, ``range`` and ``cells`` of the AUC of names, and ``known``: by form
     of the mention and relation the ``auc`` and what is ``kept`` of native's beyond chance, None where native's interval
     reaches chance.
 
     The grids are of all names and not those of a fit; neighbours are asked of a third. Intervals are over grids.
-    ``kept``: the folder where the answers under each rule are kept as they end.
+    ``kept``: the folder where the answers under each rule are kept as they end; ``shown``: what is asked about.
     """
     generator = torch.Generator().manual_seed(seed + 1_000_003)
     drawn = torch.stack([torch.randperm(len(reader.token), generator=generator)[:CELLS] for _ in range(grids)])
     answers = []
     for number, rule in enumerate(rules):
-        file = None if kept is None else kept / f"judged-{number}.safetensors"
+        file = None if kept is None else kept / f"judged-{shown}-{number}.safetensors"
         if file is not None and file.is_file():
             answers.append(load_file(file))
             continue
-        found = _answered(reader, rule, drawn, drawn[: max(grids // 3, 2)])
+        found = _answered(reader, rule, drawn, drawn[: max(grids // 3, 2)], shown)
         if file is not None:
             with replacing(file) as part:
                 save_file(found, part)
@@ -56,15 +64,15 @@ def judged(
     }
 
 
-def _answered(reader: Reader, rule: str, drawn: Tensor, few: Tensor) -> dict[str, Tensor]:
+def _answered(reader: Reader, rule: str, drawn: Tensor, few: Tensor, shown: str) -> dict[str, Tensor]:
     """``shares``: of each cell of each grid, (grids, 9); ``known``: by form of the mention and relation how often what
     stands so scores above what does not, (forms, relations, few).
     """
-    what = f"words under {brief(rule)}"
+    what = f"{shown} under {brief(rule)}"
     with torch.no_grad(), balanced(reader.model, rule), progress(what, len(drawn) + len(few)) as step:
         named = []
         for some in drawn.split(AT_ONCE):
-            named.append(reader.naming(reader.words(some), OPENINGS))
+            named.append(reader.naming(reader.drawn(some), OPENINGS))
             for _ in some:
                 step()
         shares = torch.stack([_shares(its, drawn) for its in torch.cat(named).unbind(1)]).mean(0)

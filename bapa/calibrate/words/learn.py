@@ -5,16 +5,16 @@ and of neighbours no less than the model knows natively. No weight of the model 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from bapa.attach import attention, balanced
+from bapa.attach import attention, balanced, scheme_of
 from bapa.calibrate.fit import frozen, sizes
 from bapa.calibrate.words.reader import CELLS, MENTIONS, OPENINGS, Reader
 from bapa.files import replacing
@@ -22,7 +22,7 @@ from bapa.inference.progress import progress
 from bapa.schemes import parse
 from bapa.schemes.shares import fractions, written
 
-STEPS, RATE = 90, 0.15
+STEPS, MORE, RATE = 90, 40, 0.15  # MORE: steps on pictures
 GRIDS, MENTIONED, MEANS = 6, 2, 24  # grids a step, grids a step asked about neighbours, grids of the names' means
 EARLY, START, LITTLE, HELD = 0.2, 0.6, 0.05, 0.02  # it begins with LITTLE up to a fifth of the depth, then START
 EVEN, KEEP, MARGIN, SHARP, MEMORY, NAMED = 1.0, 2.0, 0.01, 40.0, 0.8, 0.2
@@ -36,21 +36,19 @@ RELATIONS = {  # rows and columns from the mentioned thing to those that stand s
 }
 GUARDED = ("right", "row")
 KEPT, ADAM = 10, ("step", "exp_avg", "exp_avg_sq")
-See = Callable[[Tensor], Tensor]
 
 
 @dataclass
 class Learner:
     """Grids of every second name, and what the model says of them under its present shares.
 
-    ``see``: what stands in the place of the image tokens, (grids, image tokens, width), for names of cells, (grids, 9),
-    where names are asked for; by default, and for neighbours, their words. ``usual``: by wording the mean
-    log-probability of each name.
+    ``pictures``: reads the same names, of pictures, where names are asked for; by default, and for neighbours, they
+    are read of words. ``usual``: by wording the mean log-probability of each name.
     """
 
     reader: Reader
     generator: torch.Generator
-    see: See | None = None
+    pictures: Reader | None = None
     usual: list[Tensor] = field(default_factory=list)
 
     @property
@@ -66,7 +64,8 @@ class Learner:
 
     def named(self, grids: Tensor, wording: int) -> Tensor:
         """Log-probabilities of all names, (grids, names)."""
-        return self.reader.naming((self.see or self.reader.words)(grids), ASKED[wording : wording + 1])[:, 0]
+        shown = self.pictures or self.reader
+        return shown.naming(shown.drawn(grids), ASKED[wording : wording + 1])[:, 0]
 
     def naming(self, grids: Tensor, wording: int) -> tuple[Tensor, Tensor]:
         """Of each cell: how often its name scores above one that stands nowhere, and the loss of that; (9,) each, both
@@ -114,19 +113,20 @@ def fitted(
     *,
     seed: int = 0,
     steps: int = STEPS,
-    see: See | None = None,
+    pictures: Reader | None = None,
     start: str | None = None,
     kept: Path | None = None,
     of: str = "bapa",
 ) -> str:
-    """The label of the rule whose shares were fitted to the model of ``reader``. ``see``: as :class:`Learner` has it;
-    ``start``: the label of the rule whose shares it begins with; ``kept``: the file where each tenth step is kept, and
-    from which it goes on; ``of``: the scheme that heads take shares of.
+    """The label of the rule whose shares were fitted to the model of ``reader``, whatever it stands under.
+
+    ``pictures``: as :class:`Learner` has it. ``start``: the label of the rule whose shares it begins with; ``kept``:
+    the file where each tenth step is kept, and from which it goes on; ``of``: the scheme that heads take shares of.
 
     Raises SchemeError where the model's layers do not hold their heads alike, or cannot mix scores.
     """
-    learner = Learner(reader, torch.Generator().manual_seed(seed), see)
-    with torch.no_grad():
+    learner = Learner(reader, torch.Generator().manual_seed(seed), pictures)
+    with torch.no_grad(), balanced(reader.model, "native"):
         drawn = learner.drawn(MEANS)
         learner.usual = [
             torch.cat([learner.named(some, wording) for some in drawn.split(GRIDS)]).mean(0)
@@ -134,9 +134,20 @@ def fitted(
         ]
     layers, heads, pairs = sizes(reader.model)
     begun = _begun(layers, heads * pairs) if start is None else _of(start, layers, heads * pairs)
-    with frozen(reader.model):
+    with frozen(reader.model), balanced(reader.model, "native"):
         learned = _learned(learner, Steps(begun, kept), f"{of}:shares={_whole(layers, heads)}", steps)
     return parse(f"{of}:shares={written({layer: share.tolist() for layer, share in learned.items()})}").label
+
+
+def fitted_before(model: nn.Module) -> str | None:
+    """The label of the rule that ``model`` stands under, where a fit could begin with it."""
+    label = str(scheme_of(model) or "native")
+    if not label.startswith("bapa:shares=") or "," in label:
+        return None
+    layers, heads, pairs = sizes(model)
+    told = parse(label).effects.part.shares.layers
+    whole = all(layer < layers and len(digits) == heads * pairs for layer, digits in told)
+    return label if whole else None
 
 
 def _begun(layers: int, shares: int) -> list[Tensor]:

@@ -1,5 +1,5 @@
 """A model that reads a grid of words: word embeddings stand in the place of the image tokens of nine cells, so that no
-encoder and no picture is needed, and nothing but the language model can be uneven.
+encoder and no picture is needed, and nothing but the language model can be uneven. Or pictures of the named things.
 """
 
 from __future__ import annotations
@@ -39,28 +39,23 @@ MENTIONS: tuple[Wording, ...] = (  # of a thing, after which others are listed
 class Reader:
     """A model and the names it reads.
 
-    ``names``: said by one ``token`` each, (names,) long. ``cell``: the cell in which each image token lies, (image
-    tokens,) long. ``prompt``: the tokens of a question with the beginning of its answer. ``shown``: the arguments of a
-    forward with what stands in the place of the image tokens, (grids, image tokens, width), for a prompt.
+    ``names``: said by one ``token`` each, (names,) long. ``prompt``: the tokens of a question with the beginning of its
+    answer. ``drawn``: from numbers of names in the cells, (grids, 9), to what is shown, an image of each grid: of
+    words (:func:`embedded`) the embeddings, (grids, image tokens, width); of pictures the pixels. ``shown``: the
+    arguments of a forward with these images, for a prompt.
     """
 
     model: Any
     names: Sequence[str]
     token: Tensor
-    cell: Tensor
     prompts: Prompts
     prompt: Callable[[Wording], Prompt]
+    drawn: Callable[[Tensor], Tensor]
     shown: Callable[[Tensor, Prompt], Inputs]
-
-    def words(self, grids: Tensor) -> Tensor:
-        """Embeddings of the names of the cells, (grids, image tokens, width). ``grids``: their numbers, (grids, 9)."""
-        table = self.model.get_input_embeddings()
-        found: Tensor = table(self.token[grids].to(table.weight.device))
-        return found.detach()[:, self.cell]
 
     def said(self, image: Tensor, wordings: Sequence[Wording]) -> Tensor:
         """Log-probabilities of what follows each of the ``wordings``, (grids, wordings, vocabulary), on the CPU;
-        gradients flow back to the rule. ``image``: what stands in the place of the image tokens.
+        gradients flow back to the rule. ``image``: as ``drawn`` gives it.
         """
         prompts = [self.prompt(wording) for wording in wordings]
         alike = [len(set(ids)) == 1 for ids in zip(*(one.ids for one in prompts), strict=False)]
@@ -77,26 +72,46 @@ class Reader:
         """Log-probabilities of the things of one grid, (9,), after each is mentioned, (9 mentions, 9 things)."""
         question, begun = wording
         wordings = [(question, begun.format(thing=self.names[number])) for number in grid.tolist()]
-        return self.said(self.words(grid[None]), wordings)[0][:, self.token[grid]]
+        return self.said(self.drawn(grid[None]), wordings)[0][:, self.token[grid]]
+
+    def of(self, numbers: Tensor) -> Reader:
+        """The same with the names of these ``numbers`` alone."""
+        names = [self.names[number] for number in numbers.tolist()]
+        return replace(self, names=names, token=self.token[numbers], drawn=lambda grids: self.drawn(numbers[grids]))
 
 
-def reader(loaded: Loaded) -> Reader:
-    """``loaded`` as a reader of words.
+def embedded(model: Any, token: Tensor, cell: Tensor) -> Callable[[Tensor], Tensor]:
+    """From numbers of names in the cells, (grids, 9), to their embeddings, (grids, image tokens, width). ``token``: of
+    each name, (names,); ``cell``: in which each image token lies, (image tokens,) long.
+    """
+
+    def drawn(grids: Tensor) -> Tensor:
+        table = model.get_input_embeddings()
+        found: Tensor = table(token[grids].to(table.weight.device))
+        return found.detach()[:, cell]
+
+    return drawn
+
+
+def reader(loaded: Loaded, size: tuple[int, int] = (CANVAS_PX, CANVAS_PX), names: Sequence[str] = NAMES) -> Reader:
+    """``loaded`` as a reader of words: of those of ``names`` that its tokenizer says by one token. ``size``: (height,
+    width) of the picture in whose place they stand, in pixels.
 
     Raises UnsupportedModelError where its image tokens do not form one grid of cells, or take no embeddings from
     outside; ModelError where its tokenizer says too few names by one token.
     """
-    model, size = loaded.model, (CANVAS_PX, CANVAS_PX)
+    model = loaded.model
     blank = np.full((*size, 3), 128, np.uint8)
     prompts = Prompts(loaded.processor, size, chat=loaded.chat)
     forward = Forward(model, prompts, 0)
     question = OPENINGS[0][0]
+    known, token = one_token(loaded.processor.tokenizer, names)
+    if len(known) < LEAST:
+        raise ModelError(
+            f"the tokenizer says {len(known)} of {len(names)} common English nouns by one token, and {LEAST} are "
+            "needed; use: bapa calibrate MODEL --probe PROBE"
+        )
     cell = _cells(loaded, prompts.inputs([blank], question))
-
-    @cache
-    def prompt(wording: Wording) -> Prompt:
-        chat = replace(loaded.chat, opening=loaded.chat.opening + wording[1])
-        return Prompts(loaded.processor, size, chat=chat)(wording[0])
 
     @cache
     def seen(count: int) -> Inputs:
@@ -111,17 +126,28 @@ def reader(loaded: Loaded) -> Reader:
     def shown(image: Tensor, asked: Prompt) -> Inputs:
         inputs = seen(len(image))
         features = inputs["mm_encoder_outputs"]["image"]
-        types = {name: torch.tensor(values) for name, values in asked.types.items()}
-        texts = {
-            "input_ids": torch.tensor(asked.ids),
-            "attention_mask": torch.ones(len(asked), dtype=torch.long),
-            **types,
-        }
-        told = {name: value.expand(len(image), -1).to(forward.device) for name, value in texts.items()}
-        return {**inputs, **told, "mm_encoder_outputs": {"image": _instead(features, image)}}
+        return {**asking(inputs, asked, len(image)), "mm_encoder_outputs": {"image": _instead(features, image)}}
 
-    names, token = _one_token(loaded.processor.tokenizer)
-    return Reader(model, names, token, cell, prompts, prompt, shown)
+    return Reader(model, known, token, prompts, prompting(loaded, size), embedded(model, token, cell), shown)
+
+
+def prompting(loaded: Loaded, size: tuple[int, int]) -> Callable[[Wording], Prompt]:
+    """The tokens of a question about a picture of ``size``, with the beginning of its answer."""
+
+    @cache
+    def prompt(wording: Wording) -> Prompt:
+        chat = replace(loaded.chat, opening=loaded.chat.opening + wording[1])
+        return Prompts(loaded.processor, size, chat=chat)(wording[0])
+
+    return prompt
+
+
+def asking(inputs: Inputs, asked: Prompt, count: int) -> Inputs:
+    """``inputs`` of ``count`` images with another prompt."""
+    device = inputs["input_ids"].device
+    types = {name: torch.tensor(values) for name, values in asked.types.items()}
+    texts = {"input_ids": torch.tensor(asked.ids), "attention_mask": torch.ones(len(asked), dtype=torch.long), **types}
+    return {**inputs, **{name: value.expand(count, -1).to(device) for name, value in texts.items()}}
 
 
 def _cells(loaded: Loaded, inputs: Inputs) -> Tensor:
@@ -158,18 +184,13 @@ def _zeros(features: Any) -> Any:
     return torch.zeros_like(features) if isinstance(features, Tensor) else type(features)(map(_zeros, features))
 
 
-def _one_token(tokenizer: Any) -> tuple[list[str], Tensor]:
-    """The names that are one token behind a word, and those tokens."""
+def one_token(tokenizer: Any, names: Sequence[str]) -> tuple[list[str], Tensor]:
+    """Those of ``names`` that are one token behind a word, and these tokens."""
     before = tokenizer.encode("a", add_special_tokens=False)
-    found = {name: tokenizer.encode(f"a {name}", add_special_tokens=False) for name in NAMES}
+    found = {name: tokenizer.encode(f"a {name}", add_special_tokens=False) for name in names}
     said = {
         name: ids[-1]
         for name, ids in found.items()
         if len(ids) == len(before) + 1 and ids[:-1] == before and tokenizer.decode(ids[-1:]).strip() == name
     }
-    if len(said) < LEAST:
-        raise ModelError(
-            f"the tokenizer says {len(said)} of {len(NAMES)} common English nouns by one token, and {LEAST} are "
-            "needed; use: bapa calibrate MODEL --probe PROBE"
-        )
     return list(said), torch.tensor(list(said.values()))
