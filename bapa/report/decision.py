@@ -94,7 +94,7 @@ def _no_rule_helps(evidence: Evidence, decision: Decision) -> Told:
     return Told(
         "Tune it: it is biased, and no training-free rule that was tried mends it.",
         (_native(evidence), *map(_changes, evidence.arms[1:])),
-        change=("More items, if an interval above includes zero; a rule that was not tried.",),
+        change=("More items, if an interval above includes zero; a rule that was not tried.", _FITTED),
     )
 
 
@@ -105,7 +105,10 @@ def _loses(evidence: Evidence, decision: Decision) -> Told:
         f"({', '.join(_task(name).lower() for name in decision.lost)}).",
         (_native(evidence), _changes(arm), *_sought(evidence)),
         _costs(evidence, arm),
-        (f"A use that never asks where things stand: then this cost does not concern you, and {arm.label} helps.",),
+        (
+            f"A use that never asks where things stand: then this cost does not concern you, and {arm.label} helps.",
+            _FITTED,
+        ),
     )
 
 
@@ -127,6 +130,11 @@ def _helps(evidence: Evidence, decision: Decision) -> Told:
 
 _ORDERLESS = (
     "It leaves image tokens neither positions nor an order; of places the model knows what their features tell."
+)
+
+
+_FITTED = (
+    "A rule fitted to this model, attention head by attention head (bapa fit), where its image tokens form one grid."
 )
 
 

@@ -33,9 +33,11 @@ from studies.words import neighbours
 from studies.words import run as words
 from studies.words.ask import CANDIDATES, PICTURES, Array, Grids, asked, embedded, frames_of, grids, keep
 
-SIDE, NEAR, DRAWN = 9, 80, 4000
+SIDE, LARGER, DRAWN = 9, 24, 4000  # tokens along a side: of the fits, of larger images
+NEAR = {SIDE: 80, LARGER: 40}  # grids that are asked about neighbours
 FITTED = {"words": "fitted on words", "drawings": "fitted on drawings"}  # what rules are called, by what they saw
-CONTROLS = ("reverse", "shuffle")  # schemes whose shares are fitted on words, beside those of the shared position
+# Schemes whose shares are fitted on words, beside those of the shared position, and what these rules are called.
+CONTROLS = {"reverse": "shares of reverse", "shuffle": "shares of shuffle"}
 _KEPT_AS = {"words": "pictures", "drawings": "drawings"}
 Tables = tuple[pd.DataFrame, pd.DataFrame]  # shares of names, what is known of neighbours
 
@@ -66,11 +68,13 @@ BEDS = {
 }
 
 
-def read(bed: Bed, parts: Path) -> tuple[Any, Grids]:
-    """The language model by itself and the grids of words that it was asked about."""
+def read(bed: Bed, parts: Path, side: int = SIDE) -> tuple[Any, Grids]:
+    """The language model by itself and the grids of words that it was asked about, with ``side`` image tokens along a
+    side.
+    """
     loaded = load(str(bed.language.base(parts)), device="cpu", dtype=torch.float32)
     names = [bare(thing.caption) for thing in common_things(parts)]
-    return loaded, grids(loaded.processor.tokenizer, names, PICTURES[SIDE])
+    return loaded, grids(loaded.processor.tokenizer, names, PICTURES[side])
 
 
 def pictured(reader: Reader) -> Callable[[Tensor], Tensor]:
@@ -93,25 +97,31 @@ def pictured(reader: Reader) -> Callable[[Tensor], Tensor]:
     return see
 
 
-def about_words(bed: Bed, rule: str, parts: Path, work: Path) -> Tables:
-    """The answers under ``rule``, each kept in ``work`` as it ends."""
-    loaded, shown = read(bed, parts)
+def about_words(bed: Bed, rules: Mapping[str, tuple[str, str]], parts: Path, work: Path, side: int = SIDE) -> Tables:
+    """The answers under ``rules``, which are told by what they are called and their label; each is kept in ``work``, by
+    the key of ``rules``, as it ends.
+    """
+    loaded, shown = read(bed, parts, side)
     model, processor = loaded.model, loaded.processor
-    image = embedded(model, shown, SIDE)
-    things = shown.tokens[shown.shown[:NEAR]]
+    image = embedded(model, shown, side)
+    things = shown.tokens[shown.shown[: NEAR[side]]]
 
-    called = FITTED["words"]
-
-    def names() -> Array:
+    def names(called: str) -> Array:
         return asked(model, processor, image, shown.tokens, called)
 
-    def near(form: int) -> Array:
-        return neighbours.mentioned(model, processor, image[:NEAR], things, neighbours.FORMS[form], called)
+    def near(called: str, form: int) -> Array:
+        return neighbours.mentioned(model, processor, image[: NEAR[side]], things, neighbours.FORMS[form], called)
 
-    with balanced(model, rule):
-        maps = pd.concat(frames_of(_kept(work / "words.npy", names), shown.shown.numpy()))
-        known = _known(work / "words-near", near, len(neighbours.FORMS))
-    return maps.assign(scheme=called), known.assign(scheme=called)
+    each = []
+    for key, (called, rule) in rules.items():
+        path = work / (key if side == SIDE else f"{key}-{side}")
+        with balanced(model, rule):
+            found = _kept(path.with_name(f"{path.name}.npy"), partial(names, called))
+            known = _known(path.with_name(f"{path.name}-near"), partial(near, called), len(neighbours.FORMS))
+        maps = pd.concat(frames_of(found, shown.shown.numpy()))
+        each.append([table.assign(scheme=called) for table in (maps, known)])
+    maps, known = map(pd.concat, zip(*each, strict=True))
+    return maps, known
 
 
 def about_pictures(bed: Bed, rules: Mapping[str, str], parts: Path, work: Path) -> Tables:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from studies.fitted.ask import FITTED
 from studies.study import Blocks, Study, table
 from studies.text import bounded
 from studies.words.page import by_wording, grid, rules_rows
@@ -18,9 +17,11 @@ def blocks(record: dict[str, Any]) -> Blocks:
     """The texts of the page."""
     of_words = {name: its["words"] for name, its in record.items()}
     of_pictures = {name: its["pictures"] for name, its in record.items()}
+    third = {what: {name: its.get(what, {}) for name, its in record.items()} for what in ("controls", "larger")}
     return {
         "docs/studies/fitted.md": {
             "goals": table(*_goals(record)),
+            **{what: table(*_third(found, what)) for what, found in third.items()},
             **{f"{name}, words": table(*rules_rows(its["all wordings"]["rules"])) for name, its in of_words.items()},
             **{f"{name}, wordings": table(*by_wording(_maps(its))) for name, its in of_words.items()},
             **{f"{name}, drawings": table(*rules_rows(its["together"]["rules"])) for name, its in of_pictures.items()},
@@ -39,15 +40,33 @@ def _goals(record: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     for name, its in record.items():
         for what, found in (("words", its["words"]), ("drawings", its["pictures"]["together"])):
             for rule, figures in found.get("all wordings", found)["rules"].items():
-                known = [form.get(rule, {}) for form in found["known"].values()]
-                kept = [
-                    " and ".join(bounded(one[relation]["kept"]) for one in known if "kept" in one.get(relation, {}))
-                    for relation in _KEPT
-                ]
-                beyond = bounded(found["beyond"][rule]) if rule in FITTED.values() else ""
-                rows.append([f"{name}, {what}", f"`{rule}`", *(bounded(figures[one]) for one in _MAP), beyond, *kept])
+                told = [*(bounded(figures[one]) for one in _MAP), _bounded(found["beyond"], rule)]
+                rows.append([f"{name}, {what}", f"`{rule}`", *told, *_kept(found["known"], rule)])
     head = ["read", "rule", "mean AUC", "worst cell", "range", "range less a quarter of native's"]
     return [*head, "kept, right", "kept, row"], rows
+
+
+def _third(found: Mapping[str, Any], what: str) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of PLAN-3.md: the map, how far the range lies above what it is held against, what is kept."""
+    rows = []
+    for name, its in found.items():
+        for rule, figures in its.get("rules", {}).items():
+            held = [its[one] for one in ("above", "beyond") if one in its]
+            told = [*(bounded(figures[one]) for one in _MAP), *(_bounded(one, rule) for one in held)]
+            rows.append([name, f"`{rule}`", *told, *_kept(its["known"], rule)])
+    above = ["range less that of the shared position's"] if what == "controls" else []
+    head = ["read by", "rule", "mean AUC", "worst cell", "range", *above, "range less a quarter of native's"]
+    return [*head, "kept, right", "kept, row"], rows
+
+
+def _bounded(told: Mapping[str, Any], rule: str) -> str:
+    return bounded(told[rule]) if rule in told else ""
+
+
+def _kept(known: Mapping[str, Any], rule: str) -> list[str]:
+    """What is kept under ``rule``, of right and row, in each form in which native's lies above chance."""
+    forms = [form.get(rule, {}) for form in known.values()]
+    return [" and ".join(bounded(one[of]["kept"]) for one in forms if "kept" in one.get(of, {})) for of in _KEPT]
 
 
 def _models(models: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -15,7 +15,7 @@ from bapa.files import read_json, write_json
 from studies.aligned.ask import SEEDS, Reader
 from studies.aligned.run import FETCHED, Parts
 from studies.fitted import reading
-from studies.fitted.ask import BEDS, CONTROLS, FITTED, Tables, about_pictures, about_words, pictured, read
+from studies.fitted.ask import BEDS, CONTROLS, FITTED, LARGER, Tables, about_pictures, about_words, pictured, read
 from studies.fitted.page import STUDY
 from studies.fitted.reader import SEED, reader
 from studies.pretrained.parts import install
@@ -64,13 +64,22 @@ def run(languages: Languages = None, parts: Parts = FETCHED, work: Work = BUILD)
     """Ask the fitted rules about words and pictures they were not fitted on (needs npm)."""
     install(_made(parts))
     rules = _rules()
-    found: dict[str, Any] = STUDY.record()
     for name in _known(languages):
-        bed, home = BEDS[name], work / "fitted" / name
-        words = _kept(f"{name}-words", about_words(bed, rules[name]["words"], parts, home))
-        pictures = _kept(f"{name}-pictures", about_pictures(bed, rules[name], parts, home))
-        found[name] = {"words": reading.words(bed, words), "pictures": reading.pictures(bed, pictures)}
-        STUDY.keep(found)
+        bed, home, its = BEDS[name], work / "fitted" / name, rules[name]
+        on_words = {"words": (FITTED["words"], its["words"])}
+        others = {scheme: (called, its[scheme]) for scheme, called in CONTROLS.items()}
+        before = {kept: (rule, rule) for kept, rule in zip(("native", "bapa", "blend"), bed.before, strict=True)}
+        words = _kept(f"{name}-words", about_words(bed, on_words, parts, home))
+        pictures = _kept(f"{name}-pictures", about_pictures(bed, {seen: its[seen] for seen in FITTED}, parts, home))
+        controls = _kept(f"{name}-controls", about_words(bed, others, parts, home))
+        larger = _kept(f"{name}-larger", about_words(bed, before | on_words, parts, home, LARGER))
+        found = {
+            "words": reading.words(bed, words),
+            "pictures": reading.pictures(bed, pictures),
+            "controls": reading.controls(bed, words, controls),
+            "larger": reading.larger(bed, larger),
+        }
+        STUDY.keep({**STUDY.record(), name: found})  # read again: another may have been asked beside it
 
 
 def _rules() -> dict[str, dict[str, str]]:
