@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -114,7 +114,12 @@ class AttentionHook:
         return torch.where(chosen, bias.amount(cosine), 0)[:, None]
 
 
-def mix(model: nn.Module, shares: Sequence[Tensor]) -> None:
+def layers(model: nn.Module) -> list[int]:
+    """Numbers of the decoder layers whose attention can mix scores: of hybrid models not all have attention."""
+    return sorted({layer for layer, _ in _attentions(find(model))})
+
+
+def mix(model: nn.Module, shares: Mapping[int, Tensor]) -> None:
     """Let the layers of a balanced ``model`` whose rule has ``shares`` take these in their place: by layer, (heads,) or
     (heads x rotary pairs,); gradients flow back to them.
     """

@@ -141,31 +141,36 @@ def _logits(model: nn.Module, batch: Batch) -> Tensor:
 def _fit(model: nn.Module, asked: Sequence[Sequence[Batch]], rule: str, seed: int) -> Mapping[int, Tensor]:
     """Shares by layer, (heads x rotary pairs,) each. ``asked``: batches of the probe, then of each other."""
     layers, heads, turning = sizes(model)
-    wanted = [torch.full((heads * turning,), -1.0, requires_grad=True) for _ in range(layers)]
-    optimizer = torch.optim.Adam(wanted, lr=RATE)
+    wanted = {layer: torch.full((heads * turning,), -1.0, requires_grad=True) for layer in layers}
+    optimizer = torch.optim.Adam(wanted.values(), lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     draws = random.Random(seed)
-    start = "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
+    start = whole(layers, heads)
     with balanced(model, _shared(rule, start)), frozen(model), progress(f"fit of {rule}", STEPS) as step:
         for _ in range(STEPS):
-            shares = [one.sigmoid() for one in wanted]
+            shares = {layer: one.sigmoid() for layer, one in wanted.items()}
             attention.mix(model, shares)
-            loss = SPARING * torch.cat(shares).mean()
+            loss = SPARING * torch.cat([*shares.values()]).mean()
             for number, batches in enumerate(asked):
                 count = GUARDED if number else MATCHES
                 some = draws.sample(batches, min(count, len(batches)))
                 lost = [batch.loss(_logits(model, batch)) for batch in some]
                 loss = loss + (GUARDING if number else 1.0) * torch.stack(lost).mean().cpu()
-            for one, gradient in zip(wanted, torch.autograd.grad(loss, wanted), strict=True):
+            for one, gradient in zip(wanted.values(), torch.autograd.grad(loss, [*wanted.values()]), strict=True):
                 one.grad = gradient
             optimizer.step()
             schedule.step()
             step()
-    return {layer: one.detach().sigmoid() for layer, one in enumerate(wanted)}
+    return {layer: one.detach().sigmoid() for layer, one in wanted.items()}
 
 
-def sizes(model: nn.Module) -> tuple[int, int, int]:
-    """Decoder layers, key-value heads of each, rotary pairs of a head.
+def whole(layers: Sequence[int], heads: int) -> str:
+    """Shares under which every head of ``layers`` takes all of a rule."""
+    return "+".join(f"{layer}:{'f' * heads}" for layer in layers)
+
+
+def sizes(model: nn.Module) -> tuple[list[int], int, int]:
+    """Numbers of the decoder layers that can mix scores, key-value heads of each, rotary pairs of a head.
 
     Raises SchemeError where the model does not say how many pairs there are.
     """
@@ -176,7 +181,7 @@ def sizes(model: nn.Module) -> tuple[int, int, int]:
     found = [len(buffers[name]) for name in buffers if name.endswith("inv_freq")]  # one for each kind of layer
     if not found:
         raise SchemeError(f"{type(anatomy.model).__name__} does not say how many rotary pairs its heads have")
-    return len(anatomy.layers), int(heads), found[0]
+    return attention.layers(model), int(heads), found[0]
 
 
 @contextmanager

@@ -216,7 +216,7 @@ def calibrate(
         ]
         if keep is not None:
             told["promise"]["judged"] = promise.judged(run, chosen)
-        folder.write(model.name, parse(chosen), out)
+        folder.write(model, parse(chosen), out)
         here.seal(
             {
                 "version": VERSION,

@@ -121,7 +121,7 @@ def check(
             with balanced(model.model, "bapa"):
                 pass
         except UnsupportedModelError as error:
-            return _sealed(folder, Evidence(model.name, refusal=str(error)))
+            return _sealed(folder, model, Evidence(model.name, refusal=str(error)))
         work = Work(model, folder.path, pictures, task, columns, split, batch_size, seed).addressed()
         found = work.estimate(budget, items)
         tell(found)
@@ -133,7 +133,7 @@ def check(
                 evidence = getattr(work, step)(evidence, found)
             if settled(evidence):
                 break
-        return _sealed(folder, evidence, found, clock)
+        return _sealed(folder, model, evidence, found, clock)
 
 
 def load_check(path: str | Path) -> Check:
@@ -151,10 +151,12 @@ def load_check(path: str | Path) -> Check:
     return Check(path, evidence, decide(evidence), estimate, found.get("took"), found.get("memory"))
 
 
-def _sealed(folder: RunFolder, evidence: Evidence, found: Estimate | None = None, clock: Clock | None = None) -> Check:
+def _sealed(
+    folder: RunFolder, model: Loaded, evidence: Evidence, found: Estimate | None = None, clock: Clock | None = None
+) -> Check:
     decision = decide(evidence)
     if decision.rule:  # not always the one that the search picked
-        folders.write(evidence.model, parse(decision.rule), folder.path / "model")
+        folders.write(model, parse(decision.rule), folder.path / "model")
     folder.seal(
         {
             "command": command(),

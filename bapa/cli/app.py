@@ -50,10 +50,25 @@ class Commands(TyperGroup):
             _say(f"stopped; nothing finished is lost. To go on, type the same again: {command()}")
             raise typer.Exit(130) from None
         except Exception as error:
-            if ctx.params["debug"] or not disk_is_full(error):
+            if ctx.params["debug"] or not (told := _lacking(error)):
                 raise
-            _say("the disk is full; nothing finished is lost. Make room and type the same again: " + command())
+            _say(f"{told} and type the same again: {command()}")
             raise typer.Exit(2) from None
+
+
+def _lacking(error: Exception) -> str:
+    """What the machine has too little of, and what to do; nothing where the error is another."""
+    if disk_is_full(error):
+        return "the disk is full; nothing finished is lost. Make room"
+    if "torch" in sys.modules:
+        from bapa.inference.block import out_of_memory
+
+        if out_of_memory(error):
+            return (
+                "the memory is too small for this; nothing finished is lost. Make room, or take a narrower type "
+                "(--dtype bf16), smaller pictures or batches, or another --device,"
+            )
+    return ""
 
 
 def _say(text: str) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 from rich.table import Table
 
 from bapa.calibrate.words import Fit
-from bapa.stats.text import percent, with_interval
+from bapa.stats.text import percent, signed, with_interval
 
 _SHOWN, READS = ("right", "row"), 0.6
+_STANDS = {"right": "to the right", "row": "in the row"}
 _CALLED = {"before": "its own before", "words": "fitted on words", "pictures": "fitted on pictures"}
 
 
@@ -42,26 +43,41 @@ def sentences(found: Fit) -> Iterator[str]:
         yield from _judged(pictures["rules"], found.rule, "pictures")
         yield "These pictures are the probe's own, of names that it was not fitted on. Measure it on others:"
     else:
-        yield "Words are not pictures. Measure it on pictures before you use it:"
+        yield "Words are not pictures. With a probe whose captions name single things, it goes on with pictures:"
+        yield f"bapa fit {path} --probe PROBE --out FURTHER"
+        yield "Measure it on pictures before you use it:"
     yield f"bapa probe PICTURES --align {path} --out probe && bapa measure {path} --probe probe --out run"
 
 
 def _judged(rules: Mapping[str, Any], fitted: str, shown: str) -> Iterator[str]:
     native, its = rules["native"], rules[fitted]
+    change = its["change"]
     if native["mean"]["value"] < READS:
         yield (
             f"Natively it hardly tells {shown} that are there from others ({percent(native['mean']['value'])} % AUC, "
             f"chance is 50), so figures on {shown} say little about it."
         )
     if not native["range"]["low"]:
-        yield f"Natively no difference between the cells can be told on {shown}, so there is nothing to even there."
-    ends = [f"{percent(one['range']['value'], 1)}" for one in (native, its)]
-    worst = [f"{percent(one['worst']['value'], 1)}" for one in (native, its)]
-    spread = f"range {ends[0]} to {ends[1]} points of AUC, worst cell {worst[0]} to {worst[1]}"
-    yield f"On grids of {shown} that it was not fitted on: {spread}."
+        yield f"Natively no difference between the cells can be told on these grids of {shown}; more: --grids."
+    told = [
+        f"{name} {percent(native[key]['value'], 1)} to {with_interval(its[key], 1)}, change {_change(change[key])}"
+        for key, name in (("range", "range over cells"), ("worst", "worst cell"))
+    ]
+    yield f"On grids of {shown} that it was not fitted on: {'; '.join(told)}."
+    lost = [
+        relation
+        for relation in _SHOWN
+        if any((form[relation]["kept"] or {"high": 1})["high"] < 1 for form in its["known"].values())
+    ]
+    if lost:
+        yield f"It knows less than natively of what stands {' and '.join(_STANDS[one] for one in lost)} ({shown})."
 
 
 def _kept(its: Mapping[str, Any], relation: str) -> str:
-    """Of what is known natively, by form of the mention."""
+    """Of what is known natively, by form of the mention; an en dash where nothing is known."""
     told = [form[relation]["kept"] for form in its["known"].values()]
-    return " and ".join(with_interval(one, unit=" %") for one in told if one) or "–"
+    return " and ".join(with_interval(one, unit=" %") if one else "–" for one in told) if any(told) else "–"
+
+
+def _change(told: Mapping[str, Any]) -> str:
+    return f"{signed(told['value'], 1)} [{signed(told['low'], 1)}, {signed(told['high'], 1)}]"

@@ -33,4 +33,5 @@ def reader(model: Any, processor: Any, token: Tensor) -> Reader:
 
     names = [processor.tokenizer.decode([one]).strip() for one in token.tolist()]
     prompts = Prompts(processor, (build.CANVAS_PX, build.CANVAS_PX))
-    return Reader(model, names, token, prompts, written, embedded(model, token, cell_of_token(SIDE)), shown)
+    drawn, half = embedded(model, token, cell_of_token(SIDE)), torch.arange(0, len(names), 2)
+    return Reader(model, names, token, half, prompts, written, drawn, shown)

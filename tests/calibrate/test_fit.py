@@ -58,16 +58,15 @@ def test_gradients_are_those_of_the_shares(bottom: Loaded, matches: Session) -> 
     """Against the difference that a small step makes, where that difference is largest."""
     model, batch = bottom.model, next(fit._batches(matches, ITEMS))
     layers, heads, pairs = fit.sizes(model)
-    wanted = [torch.full((heads * pairs,), 0.4, requires_grad=True) for _ in range(layers)]
-    start = "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
+    wanted = [torch.full((heads * pairs,), 0.4, requires_grad=True) for _ in layers]
 
     def lost(shares: list[torch.Tensor]) -> torch.Tensor:
-        with balanced(model, f"bapa:shares={start}"), fit.frozen(model):
-            fit.attention.mix(model, shares)
+        with balanced(model, f"bapa:shares={fit.whole(layers, heads)}"), fit.frozen(model):
+            fit.attention.mix(model, dict(zip(layers, shares, strict=True)))
             return batch.loss(fit._logits(model, batch))
 
     gradients = torch.autograd.grad(lost(wanted), wanted)
-    layer = max(range(layers), key=lambda one: float(gradients[one].abs().max()))
+    layer = max(layers, key=lambda one: float(gradients[one].abs().max()))
     place = int(gradients[layer].abs().argmax())
     moved = [[one.detach().clone() for one in wanted] for _ in range(2)]
     for shares, step in zip(moved, (0.01, -0.01), strict=True):
@@ -132,7 +131,7 @@ def test_each_fit_is_kept_as_it_ends(matches: Session, tmp_path: Path, monkeypat
 def test_where_nothing_can_be_fitted_it_says_what_to_leave_out(
     matches: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit, "sizes", lambda model: (4, 3, 16))
+    monkeypatch.setattr(fit, "sizes", lambda model: ([0, 1, 2, 3], 3, 16))
     with pytest.raises(SchemeError, match=r"reference:bottom, so leave out --fit: shares have 48 digits"):
         fit.fitted(matches, [], ITEMS, 0, tmp_path / "fitted.json")
 

@@ -15,11 +15,11 @@ from bapa.attach import scheme_of
 from bapa.calibrate.words import fit, learn
 from bapa.calibrate.words.names import NAMES
 from bapa.calibrate.words.pictures import named, readers
-from bapa.calibrate.words.reader import MENTIONS, OPENINGS
+from bapa.calibrate.words.reader import MENTIONS, OPENINGS, halved
 from bapa.checkpoints import Loaded, load
 from bapa.checkpoints.chat import Chat
 from bapa.cli.app import app
-from bapa.errors import ConfigError
+from bapa.errors import ConfigError, RunError
 from bapa.files import read_json
 from bapa.inference.forward import Forward
 from bapa.inference.prompts import Prompts
@@ -86,13 +86,23 @@ def test_every_cell_shows_its_name(home: Path, probe: Probe) -> None:
 
 def test_the_others_are_told_by_the_same_names(home: Path, probe: Probe) -> None:
     _, pictures = readers(load(str(home)), probe)
-    some = pictures.of(torch.arange(1, 70, 2))
-    assert some.names == pictures.names[1::2]
+    some = pictures.others()
+    numbers = torch.tensor([n for n in range(70) if n not in pictures.half])
+    assert some.names == [pictures.names[n] for n in numbers]
+    assert len(some.half) == 0
     grid = torch.arange(9)[None]
-    assert torch.equal(some.drawn(grid), pictures.drawn(2 * grid + 1))
+    assert torch.equal(some.drawn(grid), pictures.drawn(numbers[grid]))
     with torch.no_grad():
-        whole = pictures.naming(pictures.drawn(2 * grid + 1), OPENINGS)
-        assert torch.equal(some.naming(some.drawn(grid), OPENINGS), whole[..., 1::2])
+        whole = pictures.naming(pictures.drawn(numbers[grid]), OPENINGS)
+        assert torch.equal(some.naming(some.drawn(grid), OPENINGS), whole[..., numbers])
+
+
+def test_a_name_is_in_the_same_half_of_every_list() -> None:
+    """So that no name that a fit saw as a word judges as a picture."""
+    half = {NAMES[n] for n in halved(NAMES)}
+    turned = [*reversed(NAMES[:50])]
+    assert {turned[n] for n in halved(turned)} == half & {*turned}
+    assert 0.4 < len(half) / len(NAMES) < 0.6
 
 
 def test_pictures_are_read_as_the_model_reads_them(home: Path, probe: Probe) -> None:
@@ -127,7 +137,7 @@ def test_the_fit_on_pictures_begins_where_that_on_words_ends(on_words: Path, on_
     assert found["fits"]["words"] == read_json(on_words / "fit" / "fit.json")["rule"]
     assert [*found["rules"]] == [*found["pictures"]["rules"]]
     assert [*found["rules"]][-2:] == [*found["fits"].values()]
-    assert found["pictures"]["names"] == 35
+    assert found["pictures"]["names"] == 70 - len(halved(NAMES[:70]))
     scheme = scheme_of(bapa.from_pretrained(on_both))
     assert scheme is not None
     assert scheme.label == found["rule"]
@@ -149,6 +159,20 @@ def test_a_model_under_a_fitted_rule_goes_on_from_there(
     again = fit(standing, tmp_path / "more", steps=1, grids=6).found
     assert [*again["fits"]] == ["before", "words"]
     assert len({*again["fits"].values()}) == 2
+
+
+def test_a_model_that_stands_under_another_rule_is_another_fit(
+    home: Path, on_words: Path, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bapa.calibrate.words import runner
+
+    monkeypatch.setattr(runner, "judged", lambda *given: pytest.fail("stopped here"))
+    loaded = load(str(home))
+    with pytest.raises(pytest.fail.Exception):
+        fit(loaded, tmp_path / "out", steps=1, grids=6)
+    bapa.balance(loaded.model, read_json(on_words / "fit" / "fit.json")["rule"])
+    with pytest.raises(RunError, match="--out"):
+        fit(loaded, tmp_path / "out", steps=1, grids=6)
 
 
 def test_stopped_between_words_and_pictures_it_goes_on(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ import bapa
 from bapa.calibrate.words import fit, judge
 from bapa.calibrate.words import reader as words_reader
 from bapa.calibrate.words.names import NAMES
-from bapa.calibrate.words.reader import OPENINGS, _instead, reader
+from bapa.calibrate.words.reader import _instead, reader
 from bapa.checkpoints import load
+from bapa.checkpoints.chat import Chat
 from bapa.cli.app import app
 from bapa.errors import RunError, UnsupportedModelError
 from bapa.files import read_json
@@ -104,12 +106,19 @@ def test_words_stand_where_their_cells_are(home: Path) -> None:
     assert {*NAMES[:80]} <= {*words.names} <= {*NAMES}
 
 
+def test_an_opening_stands_before_the_words(home: Path) -> None:
+    loaded = replace(load(str(home)), chat=Chat(opening="answer :"))
+    tokenizer = loaded.processor.tokenizer
+    written = tokenizer.decode(reader(loaded).prompt(("What is there?", "There is a")).ids)
+    assert "".join(written.split()).endswith("answer:thereisa")
+    assert written.split()[-4:] == [":", "there", "is", "a"]
+
+
 def test_models_that_cannot_be_shown_words_are_told_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load(str(home))
     monkeypatch.setattr(words_reader.Forward, "features", lambda *_: None)
-    shown = reader(loaded)
     with pytest.raises(UnsupportedModelError, match="no image features from outside"):
-        shown.naming(shown.drawn(torch.arange(9)[None]), OPENINGS)
+        reader(loaded)
     monkeypatch.setattr(words_reader, "token_grid", lambda *_: None)
     with pytest.raises(UnsupportedModelError, match="one grid of 3 x 3 cells"):
         reader(loaded)

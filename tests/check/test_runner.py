@@ -195,7 +195,7 @@ def test_the_folder_carries_the_rule_of_the_decision(tmp_path: Path):
     evidence = Evidence(**{**vars(BIASED), "model": "reference:top"})
     with RunFolder(tmp_path / "out", {}, kind="check", record="check.json", work="*/*") as folder:
         folder.open()
-        found = _sealed(folder, evidence)
+        found = _sealed(folder, load("reference:top"), evidence)
     assert found.decision.rule == "bapa"
     assert scheme_of(from_pretrained(found.model_folder)).label == "bapa"
 

@@ -11,6 +11,7 @@ import torch
 import bapa
 from bapa.attach import attention
 from bapa.calibrate.fit import sizes
+from bapa.calibrate.fit import whole as whole_of
 from bapa.inference.forward import Forward
 from bapa.inference.prompts import Prompt, token_types
 from tests.tiny import FAMILIES
@@ -115,10 +116,9 @@ def test_gradients_flow_through_what_questions_share(name):
     layers, heads, pairs = sizes(forward.model)
     seen = forward.see(forward.prepare(CANVASES, TEXTS))
     whole = forward.whole(seen)
-    wanted = [torch.full((heads * pairs,), 0.4, requires_grad=True) for _ in range(layers)]
-    start = "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
-    with bapa.balanced(forward.model, f"bapa:shares={start}"):
-        attention.mix(forward.model, wanted)
+    wanted = [torch.full((heads * pairs,), 0.4, requires_grad=True) for _ in layers]
+    with bapa.balanced(forward.model, f"bapa:shares={whole_of(layers, heads)}"):
+        attention.mix(forward.model, dict(zip(layers, wanted, strict=True)))
         logits = forward.continued(seen)
         alone = torch.stack([forward.model(**inputs, logits_to_keep=1).logits[:, -1] for inputs in whole], 1)
     shared, apart = (torch.autograd.grad(said.square().mean(), wanted) for said in (logits, alone))

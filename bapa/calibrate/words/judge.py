@@ -4,6 +4,7 @@ neighbours.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,9 @@ def judged(
     kept: Path | None = None,
     shown: str = "words",
 ) -> dict[str, Any]:
-    """By rule, native first: ``mean``, ``worst``, ``range`` and ``cells`` of the AUC of names, and ``known``: by form
-    of the mention and relation the ``auc`` and what is ``kept`` of native's beyond chance, None where native's interval
-    reaches chance.
+    """By rule, native first: ``mean``, ``worst``, ``range`` and ``cells`` of the AUC of names, the ``change`` of worst
+    and range from native, and ``known``: by form of the mention and relation the ``auc`` and what is ``kept`` of
+    native's beyond chance, None where native's interval reaches chance.
 
     The grids are of all names and not those of a fit; neighbours are asked of a third. Intervals are over grids.
     ``kept``: the folder where the answers under each rule are kept as they end; ``shown``: what is asked about.
@@ -45,8 +46,9 @@ def judged(
     generator = torch.Generator().manual_seed(seed + 1_000_003)
     drawn = torch.stack([torch.randperm(len(reader.token), generator=generator)[:CELLS] for _ in range(grids)])
     answers = []
-    for number, rule in enumerate(rules):
-        file = None if kept is None else kept / f"judged-{shown}-{number}.safetensors"
+    for rule in rules:
+        digest = hashlib.sha256(rule.encode()).hexdigest()[:12]
+        file = None if kept is None else kept / f"judged-{shown}-{digest}.safetensors"
         if file is not None and file.is_file():
             answers.append(load_file(file))
             continue
@@ -55,9 +57,10 @@ def judged(
             with replacing(file) as part:
                 save_file(found, part)
         answers.append(found)
+    native = _map(answers[0]["shares"].numpy())
     return {
         rule: {
-            **_evenness(its["shares"].numpy(), level),
+            **_evenness(its["shares"].numpy(), native, level),
             "known": _knowing(its["known"], answers[0]["known"], level),
         }
         for rule, its in zip(rules, answers, strict=True)
@@ -95,18 +98,26 @@ def _shares(logs: Tensor, drawn: Tensor) -> Tensor:
     return below.sum(-1) / absent.sum(1)[:, None]
 
 
-def _evenness(shares: Array, level: float) -> dict[str, Any]:
+def _map(shares: Array) -> Map:
+    """``shares``: (grids, 9)."""
     over = np.arange(len(shares))
     first = extremes.halvings(over)
     halves = np.stack([first, ~first], 1).astype(float)
     halved = np.einsum("hsi,ic->hsc", halves, shares) / halves.sum(-1, keepdims=True)
-    found = Map(shares.mean(0), np.stack([_errors(column) for column in shares.T], -1), halved, len(shares))
-    whole = shares.mean(1)
+    return Map(shares.mean(0), np.stack([_errors(column) for column in shares.T], -1), halved, len(shares))
+
+
+def _evenness(shares: Array, native: Map, level: float) -> dict[str, Any]:
+    found, whole = _map(shares), shares.mean(1)
     return {
         "mean": intervals.mean(float(whole.mean()), _errors(whole), level),
         "worst": extremes.worst(found, level),
         "range": extremes.range_(found, level),
         "cells": shares.mean(0).round(4).tolist(),
+        "change": {
+            "worst": extremes.difference(native, found, extremes.picked_worst, level)[0],
+            "range": extremes.difference(native, found, extremes.picked_range, level)[0],
+        },
     }
 
 

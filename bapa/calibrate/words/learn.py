@@ -5,8 +5,9 @@ and of neighbours no less than the model knows natively. No weight of the model 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,8 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bapa.attach import attention, balanced, scheme_of
-from bapa.calibrate.fit import frozen, sizes
+from bapa.calibrate.fit import frozen, sizes, whole
 from bapa.calibrate.words.reader import CELLS, MENTIONS, OPENINGS, Reader
+from bapa.errors import ModelError
 from bapa.files import replacing
 from bapa.inference.progress import progress
 from bapa.schemes import parse
@@ -40,7 +42,7 @@ KEPT, ADAM = 10, ("step", "exp_avg", "exp_avg_sq")
 
 @dataclass
 class Learner:
-    """Grids of every second name, and what the model says of them under its present shares.
+    """Grids of half of the names, and what the model says of them under its present shares.
 
     ``pictures``: reads the same names, of pictures, where names are asked for; by default, and for neighbours, they
     are read of words. ``usual``: by wording the mean log-probability of each name.
@@ -51,16 +53,10 @@ class Learner:
     pictures: Reader | None = None
     usual: list[Tensor] = field(default_factory=list)
 
-    @property
-    def half(self) -> Tensor:
-        """Numbers of the names that grids are made of."""
-        return torch.arange(0, len(self.reader.token), 2)
-
     def drawn(self, grids: int) -> Tensor:
-        """Names of the cells of so many grids, (grids, 9)."""
-        return torch.stack(
-            [self.half[torch.randperm(len(self.half), generator=self.generator)[:CELLS]] for _ in range(grids)]
-        )
+        """Names of the cells of so many grids, (grids, 9), of the half of the names that fits see."""
+        half = self.reader.half
+        return torch.stack([half[torch.randperm(len(half), generator=self.generator)[:CELLS]] for _ in range(grids)])
 
     def named(self, grids: Tensor, wording: int) -> Tensor:
         """Log-probabilities of all names, (grids, names)."""
@@ -72,7 +68,9 @@ class Learner:
         smooth.
         """
         scores = self.named(grids, wording) - self.usual[wording]
-        absent = torch.zeros_like(scores, dtype=torch.bool).index_fill(1, self.half, True).scatter(1, grids, False)
+        absent = (
+            torch.zeros_like(scores, dtype=torch.bool).index_fill(1, self.reader.half, True).scatter(1, grids, False)
+        )
         above = scores.gather(1, grids)[:, :, None] - scores[:, None]
         count = absent.sum(1)[:, None]
         share = (above.sigmoid() * absent[:, None]).sum(-1) / count
@@ -118,12 +116,14 @@ def fitted(
     kept: Path | None = None,
     of: str = "bapa",
 ) -> str:
-    """The label of the rule whose shares were fitted to the model of ``reader``, whatever it stands under.
+    """The label of the rule whose shares were fitted to the model of ``reader``, whatever it stands under; native where
+    no head takes any share.
 
     ``pictures``: as :class:`Learner` has it. ``start``: the label of the rule whose shares it begins with; ``kept``:
     the file where each tenth step is kept, and from which it goes on; ``of``: the scheme that heads take shares of.
 
-    Raises SchemeError where the model's layers do not hold their heads alike, or cannot mix scores.
+    Raises SchemeError where the model's layers do not hold their heads alike, or cannot mix scores; ModelError where
+    its arithmetic overflows.
     """
     learner = Learner(reader, torch.Generator().manual_seed(seed), pictures)
     with torch.no_grad(), balanced(reader.model, "native"):
@@ -135,8 +135,9 @@ def fitted(
     layers, heads, pairs = sizes(reader.model)
     begun = _begun(layers, heads * pairs) if start is None else _of(start, layers, heads * pairs)
     with frozen(reader.model), balanced(reader.model, "native"):
-        learned = _learned(learner, Steps(begun, kept), f"{of}:shares={_whole(layers, heads)}", steps)
-    return parse(f"{of}:shares={written({layer: share.tolist() for layer, share in learned.items()})}").label
+        learned = _learned(learner, Steps(begun, kept), f"{of}:shares={whole(layers, heads)}", steps)
+    digits = written({layer: share.tolist() for layer, share in learned.items()})
+    return parse(f"{of}:shares={digits}" if digits else "native").label
 
 
 def fitted_before(model: nn.Module) -> str | None:
@@ -146,28 +147,28 @@ def fitted_before(model: nn.Module) -> str | None:
         return None
     layers, heads, pairs = sizes(model)
     told = parse(label).effects.part.shares.layers
-    whole = all(layer < layers and len(digits) == heads * pairs for layer, digits in told)
-    return label if whole else None
+    alike = all(layer in layers and len(digits) == heads * pairs for layer, digits in told)
+    return label if alike else None
 
 
-def _begun(layers: int, shares: int) -> list[Tensor]:
-    late = math.ceil(EARLY * layers)
-    return [torch.full((shares,), LITTLE if layer < late else START) for layer in range(layers)]
+def _begun(layers: Sequence[int], shares: int) -> dict[int, Tensor]:
+    late = math.ceil(EARLY * (max(layers) + 1))
+    return {layer: torch.full((shares,), LITTLE if layer < late else START) for layer in layers}
 
 
-def _of(label: str, layers: int, shares: int) -> list[Tensor]:
+def _of(label: str, layers: Sequence[int], shares: int) -> dict[int, Tensor]:
     """The shares of a fitted rule, by layer, held off 0 and 1."""
     told = dict(parse(label).effects.part.shares.layers)
-    found = [torch.tensor(fractions(told[layer]) if layer in told else (0.0,) * shares) for layer in range(layers)]
-    return [share.clamp(HELD, 1 - HELD) for share in found]
+    found = {layer: fractions(told[layer]) if layer in told else (0.0,) * shares for layer in layers}
+    return {layer: torch.tensor(share).clamp(HELD, 1 - HELD) for layer, share in found.items()}
 
 
 class Steps:
     """Shares before the sigmoid, by layer, with Adam's memory and the map so far; kept in a file now and then."""
 
-    def __init__(self, begun: Sequence[Tensor], kept: Path | None) -> None:
-        self.wanted = [share.logit().requires_grad_() for share in begun]
-        self.optimizer = torch.optim.Adam(self.wanted, lr=RATE, betas=(0.9, 0.99))
+    def __init__(self, begun: Mapping[int, Tensor], kept: Path | None) -> None:
+        self.wanted = {layer: share.logit().requires_grad_() for layer, share in begun.items()}
+        self.optimizer = torch.optim.Adam(self.wanted.values(), lr=RATE, betas=(0.9, 0.99))
         self.lately: Tensor | None = None  # less noisy than the map of a few grids
         self.done, self.kept = 0, kept
 
@@ -178,15 +179,29 @@ class Steps:
         apart = self.lately - self.lately.mean()
         return (apart * share).sum() / apart.norm().clamp_min(1e-3)
 
-    def step(self, loss: Tensor, generator: torch.Generator) -> None:
-        """One step down ``loss``."""
-        for one, gradient in zip(self.wanted, torch.autograd.grad(loss, self.wanted), strict=True):
-            one.grad = gradient
+    def part(self, model: nn.Module, lost: Callable[[], Tensor]) -> None:
+        """Add the gradients of a part of the loss, computed under the present shares. One part after the other, so that
+        the memory holds the graph of one.
+
+        Raises ModelError where they are not finite.
+        """
+        attention.mix(model, {layer: one.sigmoid() for layer, one in self.wanted.items()})
+        for one, more in zip(self.wanted.values(), torch.autograd.grad(lost(), [*self.wanted.values()]), strict=True):
+            if not more.isfinite().all():
+                raise ModelError(
+                    f"step {self.done + 1} of the fit gives numbers that are not finite; use a wider type: "
+                    "--dtype float32"
+                )
+            one.grad = more if one.grad is None else one.grad + more
+
+    def step(self, generator: torch.Generator) -> None:
+        """One step down the loss."""
         self.optimizer.step()
+        self.optimizer.zero_grad()
         self.done += 1
         if self.kept is not None and self.done % KEPT == 0 and self.lately is not None:
             state = {"lately": self.lately, "draws": generator.get_state(), "done": torch.tensor(self.done)}
-            for layer, one in enumerate(self.wanted):
+            for layer, one in self.wanted.items():
                 told = {"share": one.detach(), **self.optimizer.state[one]}
                 state |= {f"{layer}.{name}": value.clone() for name, value in told.items()}
             with replacing(self.kept) as part:
@@ -200,19 +215,25 @@ class Steps:
         self.done, self.lately = int(state["done"]), state["lately"]
         generator.set_state(state["draws"])
         with torch.no_grad():
-            for layer, one in enumerate(self.wanted):
+            for layer, one in self.wanted.items():
                 one.copy_(state[f"{layer}.share"])
                 self.optimizer.state[one] = {name: state[f"{layer}.{name}"] for name in ADAM}
-
-
-def _whole(layers: int, heads: int) -> str:
-    """Shares under which every head takes all of a rule."""
-    return "+".join(f"{layer}:{'f' * heads}" for layer in range(layers))
 
 
 def _learned(learner: Learner, steps: Steps, rule: str, count: int) -> Mapping[int, Tensor]:
     model, draws = learner.reader.model, learner.generator
     steps.resume(draws)
+
+    def even(drawn: Tensor, wording: int) -> Tensor:
+        share, lost = learner.naming(drawn, wording)
+        return NAMED * lost.mean() - share.mean() + EVEN * steps.uneven(share)
+
+    def short(grid: Tensor, form: int, native: Mapping[str, Tensor]) -> Tensor:
+        """How far what is known of neighbours falls short of ``native``."""
+        now = learner.knowing(grid, form)
+        lost = [F.softplus((native[name] - now[name] + MARGIN) * SHARP) / SHARP for name in GUARDED]
+        return KEEP * torch.stack(lost).sum() / MENTIONED
+
     with progress("fit of shares", count, steps.done) as step:
         while steps.done < count:
             wording, form = (int(torch.randint(2, (1,), generator=draws)) for _ in range(2))
@@ -220,15 +241,9 @@ def _learned(learner: Learner, steps: Steps, rule: str, count: int) -> Mapping[i
             with torch.no_grad():
                 before = [learner.knowing(one, form) for one in mentioned]
             with balanced(model, rule):
-                attention.mix(model, [one.sigmoid() for one in steps.wanted])
-                share, lost = learner.naming(drawn, wording)
-                after = [learner.knowing(one, form) for one in mentioned]
-            short = [
-                F.softplus((one[name] - two[name] + MARGIN) * SHARP) / SHARP
-                for one, two in zip(before, after, strict=True)
-                for name in GUARDED
-            ]
-            kept = torch.stack(short).sum() / MENTIONED
-            steps.step(NAMED * lost.mean() - share.mean() + EVEN * steps.uneven(share) + KEEP * kept, draws)
+                steps.part(model, partial(even, drawn, wording))
+                for one, native in zip(mentioned, before, strict=True):
+                    steps.part(model, partial(short, one, form, native))
+            steps.step(draws)
             step()
-    return {layer: one.detach().sigmoid() for layer, one in enumerate(steps.wanted)}
+    return {layer: one.detach().sigmoid() for layer, one in steps.wanted.items()}

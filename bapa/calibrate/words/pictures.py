@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from bapa.calibrate.words.reader import LEAST, OPENINGS, SIDE, Reader, asking, one_token, reader
+from bapa.calibrate.words.reader import LEAST, OPENINGS, SIDE, Reader, asking, enough, one_token, reader
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError
 from bapa.inference.forward import Asked, Forward, Inputs
@@ -36,7 +36,7 @@ def readers(loaded: Loaded, probe: Probe) -> tuple[Reader, Reader]:
         )
     tiles = named(probe)
     names, _ = one_token(loaded.processor.tokenizer, list(tiles))
-    if len(names) < LEAST:
+    if not enough(names):
         raise ConfigError(
             f"of {len(tiles)} captions in {probe.path} the tokenizer says {len(names)} by one token, such as 'a cat', "
             f"and a fit on pictures needs {LEAST}; take a source of single things: bapa probe emoji --out PROBE"
@@ -59,7 +59,7 @@ def readers(loaded: Loaded, probe: Probe) -> tuple[Reader, Reader]:
         inputs = words.prompts.inputs(list(image.numpy()), OPENINGS[0][0])
         return asking(forward.see(Asked(inputs, [])).inputs, asked, len(image))
 
-    return words, replace(words, drawn=drawn, shown=shown)
+    return words, replace(words, drawn=drawn, shown=shown).checked()
 
 
 def named(probe: Probe) -> dict[str, list[int]]:

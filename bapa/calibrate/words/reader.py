@@ -4,10 +4,11 @@ encoder and no picture is needed, and nothing but the language model can be unev
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from torch import Tensor
 
 from bapa.calibrate.words.names import NAMES
 from bapa.checkpoints import Loaded
-from bapa.errors import ModelError, UnsupportedModelError
-from bapa.inference.forward import Asked, Forward, Inputs
+from bapa.errors import BapaError, ModelError, UnsupportedModelError
+from bapa.inference.block import out_of_memory
+from bapa.inference.forward import Asked, Forward, Inputs, fresh
 from bapa.inference.geometry import token_grid
 from bapa.inference.prompts import Prompt, Prompts
 
@@ -39,7 +41,8 @@ MENTIONS: tuple[Wording, ...] = (  # of a thing, after which others are listed
 class Reader:
     """A model and the names it reads.
 
-    ``names``: said by one ``token`` each, (names,) long. ``prompt``: the tokens of a question with the beginning of its
+    ``names``: said by one ``token`` each, (names,) long; ``half``: numbers of those that fits see, the others are kept
+    for judging. ``prompt``: the tokens of a question with the beginning of its
     answer. ``drawn``: from numbers of names in the cells, (grids, 9), to what is shown, an image of each grid: of
     words (:func:`embedded`) the embeddings, (grids, image tokens, width); of pictures the pixels. ``shown``: the
     arguments of a forward with these images, for a prompt.
@@ -48,6 +51,7 @@ class Reader:
     model: Any
     names: Sequence[str]
     token: Tensor
+    half: Tensor
     prompts: Prompts
     prompt: Callable[[Wording], Prompt]
     drawn: Callable[[Tensor], Tensor]
@@ -77,25 +81,81 @@ class Reader:
     def of(self, numbers: Tensor) -> Reader:
         """The same with the names of these ``numbers`` alone."""
         names = [self.names[number] for number in numbers.tolist()]
-        return replace(self, names=names, token=self.token[numbers], drawn=lambda grids: self.drawn(numbers[grids]))
+        half = torch.isin(numbers, self.half).nonzero()[:, 0]
+        drawn = partial(_of_these, self.drawn, numbers)
+        return replace(self, names=names, token=self.token[numbers], half=half, drawn=drawn)
+
+    def others(self) -> Reader:
+        """The same with the names that no fit sees."""
+        numbers = torch.arange(len(self.names))
+        return self.of(numbers[~torch.isin(numbers, self.half)])
+
+    def plainly(self, image: Tensor, wording: Wording) -> Tensor:
+        """What :meth:`said` gives for one wording, (grids, vocabulary), by a plain forward that shares nothing."""
+        inputs = fresh(self.shown(image, self.prompt(wording)))
+        logits: Tensor = self.model(**inputs, use_cache=False, logits_to_keep=1).logits[:, -1]
+        return logits.float().log_softmax(-1).cpu()
+
+    def checked(self) -> Reader:
+        """Itself.
+
+        Raises UnsupportedModelError where questions that share the reading of an image are not answered as alone.
+        """
+        image, asked = self.drawn(torch.arange(CELLS)[None]), OPENINGS[:2]
+        agrees = Forward(self.model, self.prompts, 0).agrees
+        try:
+            with torch.no_grad():
+                together = self.said(image, asked)[0]
+                alike = all(
+                    agrees(one, self.plainly(image, told)[0]) for one, told in zip(together, asked, strict=True)
+                )
+        except BapaError:
+            raise
+        except Exception as error:  # a cache that cannot be repeated or continued, in whatever way it says so
+            if out_of_memory(error):
+                raise
+            raise _unshared(self.model) from error
+        if not alike:
+            raise _unshared(self.model)
+        return self
+
+
+def _of_these(drawn: Callable[[Tensor], Tensor], numbers: Tensor, grids: Tensor) -> Tensor:
+    return drawn(numbers[grids])
+
+
+def _unshared(model: Any) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"{type(model).__name__} does not answer several questions about one reading of an image as it answers each "
+        "alone, and a fit reads so; use: bapa calibrate MODEL --probe PROBE"
+    )
+
+
+def halved(names: Sequence[str]) -> Tensor:
+    """Numbers of the names that fits see: told by each name itself, so that a name is in the same half in every list of
+    names.
+    """
+    return torch.tensor([n for n, name in enumerate(names) if hashlib.sha256(name.encode()).digest()[0] % 2 == 0])
 
 
 def embedded(model: Any, token: Tensor, cell: Tensor) -> Callable[[Tensor], Tensor]:
     """From numbers of names in the cells, (grids, 9), to their embeddings, (grids, image tokens, width). ``token``: of
-    each name, (names,); ``cell``: in which each image token lies, (image tokens,) long.
+    each name, (names,); ``cell``: in which each image token lies, (image tokens,) long; where it lies in none, 9, the
+    mean of all names stands.
     """
 
     def drawn(grids: Tensor) -> Tensor:
         table = model.get_input_embeddings()
-        found: Tensor = table(token[grids].to(table.weight.device))
-        return found.detach()[:, cell]
+        there = table(token[grids].to(table.weight.device)).detach()
+        neutral = table(token.to(table.weight.device)).detach().mean(0).expand(len(grids), 1, -1)
+        return torch.cat([there, neutral], 1)[:, cell]
 
     return drawn
 
 
 def reader(loaded: Loaded, size: tuple[int, int] = (CANVAS_PX, CANVAS_PX), names: Sequence[str] = NAMES) -> Reader:
-    """``loaded`` as a reader of words: of those of ``names`` that its tokenizer says by one token. ``size``: (height,
-    width) of the picture in whose place they stand, in pixels.
+    """``loaded`` as a reader of words, tried out: of those of ``names`` that its tokenizer says by one token.
+    ``size``: (height, width) of the picture in whose place they stand, in pixels.
 
     Raises UnsupportedModelError where its image tokens do not form one grid of cells, or take no embeddings from
     outside; ModelError where its tokenizer says too few names by one token.
@@ -106,7 +166,7 @@ def reader(loaded: Loaded, size: tuple[int, int] = (CANVAS_PX, CANVAS_PX), names
     forward = Forward(model, prompts, 0)
     question = OPENINGS[0][0]
     known, token = one_token(loaded.processor.tokenizer, names)
-    if len(known) < LEAST:
+    if not enough(known):
         raise ModelError(
             f"the tokenizer says {len(known)} of {len(names)} common English nouns by one token, and {LEAST} are "
             "needed; use: bapa calibrate MODEL --probe PROBE"
@@ -128,7 +188,14 @@ def reader(loaded: Loaded, size: tuple[int, int] = (CANVAS_PX, CANVAS_PX), names
         features = inputs["mm_encoder_outputs"]["image"]
         return {**asking(inputs, asked, len(image)), "mm_encoder_outputs": {"image": _instead(features, image)}}
 
-    return Reader(model, known, token, prompts, prompting(loaded, size), embedded(model, token, cell), shown)
+    drawn = embedded(model, token, cell)
+    return Reader(model, known, token, halved(known), prompts, prompting(loaded, size), drawn, shown).checked()
+
+
+def enough(names: Sequence[str]) -> bool:
+    """Whether grids can be drawn of either half, with as many names that are absent."""
+    half = len(halved(names))
+    return len(names) >= LEAST and min(half, len(names) - half) >= LEAST // 3
 
 
 def prompting(loaded: Loaded, size: tuple[int, int]) -> Callable[[Wording], Prompt]:
@@ -136,7 +203,9 @@ def prompting(loaded: Loaded, size: tuple[int, int]) -> Callable[[Wording], Prom
 
     @cache
     def prompt(wording: Wording) -> Prompt:
-        chat = replace(loaded.chat, opening=loaded.chat.opening + wording[1])
+        before = loaded.chat.opening
+        space = " " if before and not before[-1].isspace() else ""
+        chat = replace(loaded.chat, opening=f"{before}{space}{wording[1]}")
         return Prompts(loaded.processor, size, chat=chat)(wording[0])
 
     return prompt
@@ -151,14 +220,23 @@ def asking(inputs: Inputs, asked: Prompt, count: int) -> Inputs:
 
 
 def _cells(loaded: Loaded, inputs: Inputs) -> Tensor:
+    """The cell of each image token; 9 of those in rows and columns that would make one cell larger than another."""
     found = token_grid(loaded.model.config, inputs)
     if found is None or min(found) < SIDE:
         raise UnsupportedModelError(
             f"the image tokens of {loaded.name} do not form one grid of {SIDE} x {SIDE} cells or more, so no words can "
             "stand there (pictures are cut into tiles, or tokens are joined); use: bapa calibrate MODEL --probe PROBE"
         )
-    rows, cols = (torch.arange(side) * SIDE // side for side in found)
-    return (rows[:, None] * SIDE + cols).flatten()
+    rows, cols = map(_along, found)
+    inside = (rows >= 0)[:, None] & (cols >= 0)
+    return torch.where(inside, rows[:, None] * SIDE + cols, CELLS).flatten()
+
+
+def _along(side: int) -> Tensor:
+    """Rows or columns of cells by image token, (side,); -1 at the edges where ``side`` is no multiple of three."""
+    block = side // SIDE
+    found = (torch.arange(side) - side % SIDE // 2).div(block, rounding_mode="floor")
+    return torch.where(found < SIDE, found, -1)
 
 
 def _instead(features: Any, image: Tensor) -> Any:

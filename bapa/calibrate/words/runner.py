@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import bapa
 from bapa.calibrate import folder
 from bapa.calibrate.space import BLEND
@@ -58,7 +56,7 @@ def fit(
     """Fit how much of a shared position (``bapa``) each attention head of ``model`` takes, rotary pair by rotary pair,
     on grids of words in the place of image tokens, and make ``out`` the model under that rule.
 
-    With a ``probe`` it goes on with that probe's pictures, of every second name, and is judged on the others. A model
+    With a ``probe`` it goes on with that probe's pictures of half of the names, and is judged on the others. A model
     that stands under a fitted rule begins with that one, and with a probe leaves the words out. Repeated after an
     interruption it goes on from the last tenth step, or the last judged rule; repeated after the end it returns what is
     there.
@@ -91,16 +89,17 @@ def fit(
             f"steps = {steps}, picture_steps = {picture_steps}, grids = {grids}: 1 step and 6 grids, or more, are "
             "accepted"
         )
-    asked: dict[str, Any] = {"steps": steps, "grids": grids, "seed": seed, "level": level}
+    begun = fitted_before(model.model)
+    asked: dict[str, Any] = {"steps": steps, "grids": grids, "seed": seed, "level": level, "begun": begun}
     if probe is not None:
         check_outside(Path(out), probe)
         asked |= {"probe": probe.fingerprint, "picture_steps": picture_steps}
     words, seen = reader(model), None if probe is None else pictures.readers(model, probe)
     config = {"model": model.identity, "fit": asked}
-    with RunFolder(Path(out), config, kind="fit", record=RECORD, work="shares*") as here:
+    with RunFolder(Path(out), config, kind="fit", record=RECORD, work="shares-*[ns]") as here:
         found = here.open()
         if found is None:
-            home, begun = here.record.parent, fitted_before(model.model)
+            home = here.record.parent
             fits = {} if begun is None else {"before": begun}
             if begun is None or seen is None:
                 learn = partial(fitted, words, seed=seed, steps=steps, start=begun)
@@ -111,10 +110,10 @@ def fit(
             rules = [*BESIDE, *fits.values()]
             told = {"names": len(words.names), "rules": judged(words, rules, grids, seed, level, home)}
             if seen is not None and probe is not None:
-                others = seen[1].of(torch.arange(1, len(seen[1].names), 2))  # that no fit on pictures sees
+                others = seen[1].others()
                 its = judged(others, rules, grids, seed, level, home, "pictures")
                 told["pictures"] = {"probe": str(probe.path), "names": len(others.names), "rules": its}
-            folder.write(model.name, parse(begun), Path(out))
+            folder.write(model, parse(begun), Path(out))
             head = {"version": VERSION, "command": command(), "bapa": bapa.__version__, "rule": begun, "fits": fits}
             here.seal({**head, **told})
             found = read_json(here.record)
