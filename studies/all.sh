@@ -49,6 +49,8 @@ python -m studies.gemma write
 # docs/studies/fitted.md; needs npm
 python -m studies.fitted fit words
 python -m studies.fitted fit drawings
+python -m studies.fitted fit reverse
+python -m studies.fitted fit shuffle
 python -m studies.fitted run
 python -m studies.fitted write
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from bapa.cli.app import app
@@ -53,6 +54,17 @@ def test_a_full_disk_is_one_line(failing, error: Exception) -> None:
     assert ended.exit_code == 2
     (line,) = ended.stderr.splitlines()
     assert line.startswith("bapa: the disk is full; nothing finished is lost.")
+    assert line.endswith(" ".join(MEASURE))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+def test_too_little_memory_is_one_line(failing, error: Exception) -> None:
+    failing(error)
+    ended = CliRunner().invoke(app, MEASURE)
+    assert ended.exit_code == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("bapa: the memory is too small for this; nothing finished is lost.")
+    assert "--dtype bf16" in line
     assert line.endswith(" ".join(MEASURE))
 
 

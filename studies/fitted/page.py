@@ -54,7 +54,7 @@ def _third(found: Mapping[str, Any], what: str) -> tuple[list[str], list[list[st
             held = [its[one] for one in ("above", "beyond") if one in its]
             told = [*(bounded(figures[one]) for one in _MAP), *(_bounded(one, rule) for one in held)]
             rows.append([name, f"`{rule}`", *told, *_kept(its["known"], rule)])
-    above = ["range less that of the shared position's"] if what == "controls" else []
+    above = ["range less that of `fitted on words`"] if what == "controls" else []
     head = ["read by", "rule", "mean AUC", "worst cell", "range", *above, "range less a quarter of native's"]
     return [*head, "kept, right", "kept, row"], rows
 

@@ -28,7 +28,7 @@ def test_a_quarter_is_told_from_more(planted: float) -> None:
     assert Halves.draw(np.ones((1, 200)), 2, 1).one.sum() == 200
 
 
-@pytest.mark.parametrize("seen", ask.FITTED)
+@pytest.mark.parametrize("seen", [*ask.FITTED, *ask.CONTROLS])
 @pytest.mark.parametrize("name", sorted(ask.BEDS))
 def test_a_rule_is_a_label_for_its_language_model(name: str, seen: str) -> None:
     label = read_json(run.RULES)[name][seen]
@@ -51,3 +51,18 @@ def test_the_record_is_that_of_the_answers(name: str) -> None:
     seed = int(shares["seed"].min())
     one = reading.pictures(bed, (shares[shares["seed"] == seed], known[known["seed"] == seed]))
     assert one["models"][str(seed)] == record["pictures"]["models"][str(seed)]
+
+
+@pytest.mark.parametrize("name", sorted(ask.BEDS))
+def test_controls_and_larger_images_are_those_of_the_answers(name: str) -> None:
+    bed, record = ask.BEDS[name], page.STUDY.record()[name]
+    words, controls, larger = (
+        [*map(pd.read_parquet, run.files(f"{name}-{what}"))] for what in ("words", "controls", "larger")
+    )
+    found = reading.controls(bed, (words[0], words[1]), (controls[0], controls[1]))
+    assert found == record["controls"]
+    assert [*found["rules"]] == ["native", ask.FITTED["words"], *ask.CONTROLS.values()]
+    assert {*found["above"]} == {*ask.CONTROLS.values()}
+    found = reading.larger(bed, (larger[0], larger[1]))
+    assert found == record["larger"]
+    assert [*found["rules"]] == [*bed.before, ask.FITTED["words"]]
