@@ -14,10 +14,13 @@ from bapa.report.environment import page
 from bapa.report.examples import RULE, Example
 from bapa.report.parts import Part
 from bapa.report.scale import DIFFERENCE, RATE
+from bapa.schemes.shares import brief
 from bapa.stats.comparisons import MARGIN
 from bapa.stats.floors import SeedNoise
 from bapa.stats.quantities import CELLS
 from bapa.stats.text import percent
+
+_COMMANDS = "These commands make every figure on this page again."
 
 
 def render(runs: Sequence[Mapping[str, Any]], command: str, between: Sequence[Between] = ()) -> str:
@@ -27,7 +30,7 @@ def render(runs: Sequence[Mapping[str, Any]], command: str, between: Sequence[Be
     shown = {
         quantity.key for run in runs for scheme in run["schemes"] for quantity in (m.quantity for m in scheme["maps"])
     }
-    return page(
+    written = page(
         "page.html.j2",
         title=f"Spatial bias: {', '.join(run['name'] for run in runs)}",
         labels=list(dict.fromkeys(scheme["label"] for run in runs for scheme in run["schemes"])),
@@ -47,6 +50,8 @@ def render(runs: Sequence[Mapping[str, Any]], command: str, between: Sequence[Be
         version=bapa.__version__,
         commands=list(dict.fromkeys([*(line for run in runs for line in run["commands"]), command])),
     )
+    shown_in_short, commands, whole = written.partition(_COMMANDS)
+    return brief(shown_in_short) + commands + whole  # a command is to be typed, so it stays whole
 
 
 def section(

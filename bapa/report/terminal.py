@@ -15,6 +15,7 @@ from bapa.measure.run import Run
 from bapa.probe.slots import Slots
 from bapa.report import claims
 from bapa.report.view import units
+from bapa.schemes.shares import brief
 from bapa.stats.quantities import overall
 from bapa.stats.text import Estimated, interval, percent
 
@@ -35,7 +36,7 @@ def table(run: Run) -> RenderableType:
         shown.add_column(overall(key).short, justify="right", no_wrap=True)
     for label, scheme in bias["schemes"].items():
         figures = (Text(figure(scheme["overall"][key]), justify="right") for key in columns)
-        shown.add_row(label, _grid(scheme["cells"], quantity, bias["probe"]["cols"]), *figures)
+        shown.add_row(brief(label), _grid(scheme["cells"], quantity, bias["probe"]["cols"]), *figures)
     level = f"{100 * bias['level']:g}"
     return Group(
         Text.assemble(
@@ -70,7 +71,7 @@ def _listed(run: Run) -> RenderableType:
     bias, quantity = run.bias, claims.main(run.bias)[0]
     parts: list[RenderableType] = []
     for label, scheme in bias["schemes"].items():
-        parts.append(Text(label, style="bold"))
+        parts.append(Text(brief(label), style="bold"))
         parts.append(Text(f"{claims.name(bias)} by {Slots.of(bias['probe']).word}"))
         parts.append(_grid(scheme["cells"], quantity, bias["probe"]["cols"]))
         for key in _columns(bias):

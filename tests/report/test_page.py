@@ -9,6 +9,7 @@ import pytest
 from bapa.probe.slots import Slots
 from bapa.report.examples import Example, Grid, _png, _thumbnail
 from bapa.report.page import render, section
+from bapa.schemes.shares import brief
 from bapa.stats.text import percent
 from tests.report.fakes import FLAT, LOW, SKEWED, fake_bias
 
@@ -139,3 +140,13 @@ def test_one_run_needs_no_side_by_side(biases: list[dict]) -> None:
     single = render([section("m", biases[0], {}, [], [])], "")
     assert "Side by side" not in single
     assert "The pictures themselves" not in single
+
+
+def test_thousands_of_shares_are_told_by_their_digest_and_typed_whole() -> None:
+    long = "bapa:shares=" + "+".join(f"{layer}:{'0f' * 30}" for layer in range(12))
+    typed = f"bapa measure M --scheme {long} --out run"
+    html = render([section("m", fake_bias({"native": SKEWED, long: FLAT}), {}, [typed], None)], "")
+    shown, _, commands = html.partition("These commands make every figure")
+    assert brief(long) in shown
+    assert "0f0f0f" not in shown
+    assert typed in commands

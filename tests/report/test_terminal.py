@@ -11,8 +11,9 @@ from rich.console import Console
 
 from bapa.measure import Run
 from bapa.report.terminal import table
+from bapa.schemes.shares import brief
 from bapa.stats.text import percent
-from tests.report.fakes import fake_bias
+from tests.report.fakes import FLAT, fake_bias
 
 LARGE = np.linspace(0.05, 0.95, 64).reshape(8, 8).tolist()
 
@@ -31,3 +32,13 @@ def test_no_figure_is_cut_and_rows_can_be_told_apart(width: int, tmp_path: Path)
         assert percent(found, 1) in text
         first_row = [percent(cell["auc"]["value"]) for cell in scheme["cells"][:8]]
         assert any(line.split()[-8:] == first_row or first_row == line.split()[1:9] for line in text.splitlines())
+
+
+@pytest.mark.parametrize("width", [40, 200])
+def test_thousands_of_shares_are_told_by_their_digest(width: int, tmp_path: Path) -> None:
+    long = "bapa:shares=" + "+".join(f"{layer}:{'0f' * 30}" for layer in range(12))
+    written = io.StringIO()
+    Console(file=written, width=width).print(table(Run(tmp_path, {}, fake_bias({"native": FLAT, long: FLAT}))))
+    text = "".join(written.getvalue().split())
+    assert "0f0f0f" not in text
+    assert brief(long)[-5:] in text
