@@ -33,12 +33,9 @@ OF_POSITIONS = [
 # Compiling takes about ten seconds a family: these in every run, the others under `make slow`.
 COMPILED = {
     "gemma3",
-    "idefics3",
     "llava",
-    "mistral3",
     "qwen2_5_vl",
     "qwen3_5",
-    "qwen3_vl",
 }
 
 

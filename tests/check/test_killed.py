@@ -22,7 +22,7 @@ from bapa.inference.store import Block, Store
 FEWER = {"STEPS": 2, "PICK": 4, "TRACED": 2, "LEAST": 4}
 ITEMS, SEED = 4, 0
 # Where a command is killed: behind the n-th block that it asks, or behind a step.
-FEW = (1, "measure", 3)
+FEW = ("measure", 3)
 ALL = (1, "measure", 1, "origin", 1, 4, "calibrate", 1, 3, "keep")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes that are forked after torch is loaded")
