@@ -11,14 +11,14 @@ import torch
 from typer.testing import CliRunner
 
 import bapa
-from bapa.calibrate.words import fit, judge
+from bapa.calibrate.words import fit, judge, learn
 from bapa.calibrate.words import reader as words_reader
 from bapa.calibrate.words.names import NAMES
 from bapa.calibrate.words.reader import _instead, reader
 from bapa.checkpoints import load
 from bapa.checkpoints.chat import Chat
 from bapa.cli.app import app
-from bapa.errors import RunError, UnsupportedModelError
+from bapa.errors import RunError, SchemeError, UnsupportedModelError
 from bapa.files import read_json
 from tests.inference.test_forward import CANVASES, TEXTS, forward_of
 from tests.tiny import FAMILIES
@@ -122,6 +122,15 @@ def test_models_that_cannot_be_shown_words_are_told_so(home: Path, monkeypatch: 
     monkeypatch.setattr(words_reader, "token_grid", lambda *_: None)
     with pytest.raises(UnsupportedModelError, match="one grid of 3 x 3 cells"):
         reader(loaded)
+
+
+def test_where_no_shares_can_be_fitted_nothing_is_written(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learn, "sizes", lambda model: ([0, 1, 2, 3], 3, 16))
+    with pytest.raises(SchemeError, match="shares have 3 digits"):
+        fit(load(str(home)), tmp_path / "out", **SMALL)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["llava", "gemma3", "qwen2_vl", "qwen2_5_vl", "idefics3", "smolvlm"])

@@ -1,6 +1,6 @@
 """A rule fitted to a model on grids of words: how much of a shared position each attention head takes, rotary pair by
 rotary pair, so that every cell is read equally well and what stands beside what is still known. No picture is needed,
-and no weight changes::
+no weight changes, and a probe of named things lets it go on with pictures::
 
     found = bapa.calibrate.words.fit(bapa.checkpoints.load("MODEL"), "DIR")
     bapa.from_pretrained("DIR")          # the model, under the fitted rule

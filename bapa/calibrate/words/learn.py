@@ -140,6 +140,15 @@ def fitted(
     return parse(f"{of}:shares={digits}" if digits else "native").label
 
 
+def check(reader: Reader) -> None:
+    """Read one grid under shares of every head: raises SchemeError where none can be fitted, before anything is
+    written.
+    """
+    layers, heads, _ = sizes(reader.model)
+    with torch.no_grad(), balanced(reader.model, f"bapa:shares={whole(layers, heads)}"):
+        reader.naming(reader.drawn(torch.arange(CELLS)[None]), ASKED[:1])
+
+
 def fitted_before(model: nn.Module) -> str | None:
     """The label of the rule that ``model`` stands under, where a fit could begin with it."""
     label = str(scheme_of(model) or "native")

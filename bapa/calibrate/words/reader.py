@@ -42,10 +42,10 @@ class Reader:
     """A model and the names it reads.
 
     ``names``: said by one ``token`` each, (names,) long; ``half``: numbers of those that fits see, the others are kept
-    for judging. ``prompt``: the tokens of a question with the beginning of its
-    answer. ``drawn``: from numbers of names in the cells, (grids, 9), to what is shown, an image of each grid: of
-    words (:func:`embedded`) the embeddings, (grids, image tokens, width); of pictures the pixels. ``shown``: the
-    arguments of a forward with these images, for a prompt.
+    for judging. ``prompt``: the tokens of a question with the beginning of its answer. ``drawn``: from numbers of names
+    in the cells, (grids, 9), to what is shown, an image of each grid: of words (:func:`embedded`) the embeddings,
+    (grids, image tokens, width); of pictures the pixels. ``shown``: the arguments of a forward with these images, for a
+    prompt.
     """
 
     model: Any

@@ -16,7 +16,7 @@ from bapa.calibrate import folder
 from bapa.calibrate.space import BLEND
 from bapa.calibrate.words import pictures
 from bapa.calibrate.words.judge import judged
-from bapa.calibrate.words.learn import MORE, STEPS, fitted, fitted_before
+from bapa.calibrate.words.learn import MORE, STEPS, check, fitted, fitted_before
 from bapa.calibrate.words.reader import reader
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError
@@ -95,6 +95,7 @@ def fit(
         check_outside(Path(out), probe)
         asked |= {"probe": probe.fingerprint, "picture_steps": picture_steps}
     words, seen = reader(model), None if probe is None else pictures.readers(model, probe)
+    check(words)
     config = {"model": model.identity, "fit": asked}
     with RunFolder(Path(out), config, kind="fit", record=RECORD, work="shares-*[ns]") as here:
         found = here.open()
