@@ -69,6 +69,9 @@ class Probe:
         path = Path(path)
         try:
             manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+            for name in ("items.parquet", "tiles.parquet"):
+                (path / name).stat()  # pyarrow does not name what is missing
+                pq.read_metadata(path / name)  # whole up to its end
             table = pq.read_table(path / "items.parquet", schema=ITEMS)
         except FileNotFoundError as error:
             raise ProbeError(

@@ -48,15 +48,28 @@ _SHORT = 24  # characters that a page shows in full
 
 
 def brief(text: str) -> str:
-    """``text`` with long lists of shares as their layers and a digest of the digits, which tells two lists apart."""
+    """``text`` with long lists of shares as their layers, ``0-29``, and a digest of the digits, which tells two lists
+    apart.
+    """
 
     def cut(found: re.Match[str]) -> str:
         if len(found[1]) <= _SHORT:
             return found[0]
-        layers = "+".join(block.partition(":")[0] for block in found[1].split("+"))
+        layers = _runs(sorted(int(block.partition(":")[0]) for block in found[1].split("+")))
         return f"shares={layers}:…{hashlib.sha256(found[1].encode()).hexdigest()[:4]}"
 
     return _LONG.sub(cut, text)
+
+
+def _runs(numbers: Sequence[int]) -> str:
+    """``0-3+7`` for 0, 1, 2, 3 and 7."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return "+".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 @cache

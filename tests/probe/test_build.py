@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -234,6 +235,7 @@ def test_damage_and_foreign_folders_are_named(folder: Path, tmp_path: Path) -> N
     with pytest.raises(ProbeError, match=r"no probe in .* \(probe.json is missing\)"):
         Probe.load(folder)
     path = build(str(folder), tmp_path / "P", SMALL).path
+    whole = shutil.copytree(path, tmp_path / "whole")
     manifest = json.loads((path / "probe.json").read_text())
     manifest["design"]["seed"] = 5
     (path / "probe.json").write_text(json.dumps(manifest))
@@ -243,9 +245,14 @@ def test_damage_and_foreign_folders_are_named(folder: Path, tmp_path: Path) -> N
     (path / "probe.json").write_text(json.dumps(manifest))
     with pytest.raises(ProbeError, match="version 99"):
         Probe.load(path)
-    (path / "items.parquet").write_text("x")
-    with pytest.raises(ProbeError, match="cannot be read"):
-        Probe.load(path)
+    for name in ("tiles.parquet", "items.parquet"):
+        (path / name).write_text("x")
+        with pytest.raises(ProbeError, match="cannot be read"):
+            Probe.load(path)
+        (path / name).unlink()
+        with pytest.raises(ProbeError, match=rf"no probe in .* \({name} is missing\)"):
+            Probe.load(path)
+        shutil.copy(whole / name, path / name)
 
 
 def test_probe_travels_to_other_processes(folder: Path, tmp_path: Path) -> None:
