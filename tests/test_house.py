@@ -22,7 +22,7 @@ LONGEST = 350  # lines of a module
 # answers, and its words for figures serve every sentence.
 ORDER = (
     ("errors",),
-    ("files",),
+    ("files", "progress"),
     ("layout", "reference", "stats"),
     ("schemes",),
     ("families",),

@@ -27,8 +27,8 @@ from bapa.families.anatomy import find
 from bapa.files import read_json, write_json
 from bapa.inference.answers import AnswerSet
 from bapa.inference.forward import fresh
-from bapa.inference.progress import progress
 from bapa.probe import Question
+from bapa.progress import progress
 from bapa.schemes import Scheme, make, parse
 from bapa.schemes.shares import written
 

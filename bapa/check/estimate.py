@@ -18,10 +18,10 @@ from bapa.check import pointing
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError, ModelError
 from bapa.inference.block import WRITTEN
-from bapa.inference.progress import duration
 from bapa.origin import Options
 from bapa.origin.study import Study
 from bapa.probe import Probe
+from bapa.progress import duration
 
 ITEMS = (200, 160, 120, 80, 60)  # that judge, whichever fits first; fewer cannot call a map without a mistake even
 PICK = 32  # items that pick the rule

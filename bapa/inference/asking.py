@@ -9,8 +9,8 @@ from bapa.inference import store as stores
 from bapa.inference.block import Asker
 from bapa.inference.plan import ahead
 from bapa.inference.processes import Processes
-from bapa.inference.progress import progress
 from bapa.inference.store import Store
+from bapa.progress import progress
 
 
 def ask(

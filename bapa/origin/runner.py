@@ -27,13 +27,13 @@ from bapa.checkpoints import Loaded
 from bapa.errors import ModelError, RunError
 from bapa.files import RunFolder, command, read_json, write_json, writing
 from bapa.inference.backend import check_outside
-from bapa.inference.progress import progress
 from bapa.origin import attribution, encoder, flow, occlusion, verdict
 from bapa.origin.attribution import Answers
 from bapa.origin.options import FILE, FOLDER, PARTS, VERSION, Options, check_slots
 from bapa.origin.study import Study
 from bapa.probe import Probe
 from bapa.probe.slots import Slots
+from bapa.progress import progress
 from bapa.stats.bias import Settings
 from bapa.stats.significance import place_test
 

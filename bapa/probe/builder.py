@@ -18,7 +18,7 @@ from bapa.files import sync_files
 from bapa.probe.card import data_card
 from bapa.probe.compose import Pixels
 from bapa.probe.design import Design
-from bapa.probe.files import empty, new_folder, outside, progress
+from bapa.probe.files import empty, new_folder, outside
 from bapa.probe.item import Items
 from bapa.probe.opening import open_source
 from bapa.probe.picture import plain
@@ -30,6 +30,7 @@ from bapa.probe.store import MANIFEST, VERSION, Probe, fingerprint
 from bapa.probe.tile import LeftOut, caption_key
 from bapa.probe.wording import OPENING
 from bapa.probe.writer import TileWriter
+from bapa.progress import counted
 
 _GROUND = {"white": [(255, 255, 255)], "grey": [(128, 128, 128)], "natural": [(255, 255, 255)]}
 _BACKDROPS = 8  # pictures set aside as natural backgrounds
@@ -122,7 +123,7 @@ def _write(
     seen: dict[str, tuple[str, int | None]] = {}  # by picture: what it is called, and the number of its tile
     colours: list[NDArray[np.float64]] = []
     with TileWriter(folder / "tiles.parquet") as tiles:
-        for tile in progress(source.tiles(design), wanted, "reading pictures"):
+        for tile in counted(source.tiles(design), wanted, "reading pictures"):
             if isinstance(tile, LeftOut):
                 left_out.append(tile)
                 continue

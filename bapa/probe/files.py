@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
 from bapa.errors import ConfigError, ProbeError
-
-T = TypeVar("T")
-
 
 PART, LOCK = ".part", ".lock"
 
@@ -78,12 +74,3 @@ def outside(out: Path, source: Path) -> None:
     for above in out.parents:
         if (above / "probe.json").is_file() and (above / "tiles.parquet").is_file():
             raise ConfigError(f"{out} lies in the probe {above}; choose a folder beside it: --out FOLDER")
-
-
-def progress(steps: Iterable[T], total: int, label: str) -> Iterable[T]:
-    """The steps, with a bar on the terminal while they are taken."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(steps, label, total, console=console, transient=True, disable=not console.is_terminal)

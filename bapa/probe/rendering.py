@@ -13,9 +13,10 @@ from typing import Any
 from PIL import Image
 
 from bapa.errors import ConfigError
-from bapa.probe.files import empty, new_folder, progress
+from bapa.probe.files import empty, new_folder
 from bapa.probe.item import Item
 from bapa.probe.store import Probe
+from bapa.progress import counted
 
 
 def render(probe: Probe, out: str | Path) -> Path:
@@ -37,7 +38,7 @@ def render(probe: Probe, out: str | Path) -> Path:
         ThreadPoolExecutor(os.cpu_count()) as pool,
         (folder / "metadata.jsonl").open("w", encoding="utf-8") as metadata,
     ):
-        for item in progress(probe.items, len(probe.items), "writing canvases"):
+        for item in counted(probe.items, len(probe.items), "writing canvases"):
             for line in pool.map(partial(_write, probe, item, folder), range(probe.cells)):
                 metadata.write(json.dumps(line, ensure_ascii=False) + "\n")
     return out

@@ -11,8 +11,8 @@ import bapa
 from bapa.check import Check
 from bapa.check.estimate import Estimate
 from bapa.files import replacing, writing
-from bapa.inference.progress import duration
 from bapa.measure import Run, load_run
+from bapa.progress import duration
 from bapa.report import decision, view
 from bapa.report import environment as templates
 from bapa.report.scale import RATE

@@ -14,7 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from bapa.calibrate.cost import Cost
 from bapa.calibrate.frontier import Frontier, Point, read
 from bapa.calibrate.space import NAMED
-from bapa.inference.progress import duration
+from bapa.progress import duration
 from bapa.report.figures import PAPER, dress
 from bapa.stats.text import percent, signed, with_interval
 

@@ -19,6 +19,7 @@ from bapa.probe.lines import read_jsonl, read_text
 from bapa.probe.names import find
 from bapa.probe.picture import UnusableError, check
 from bapa.probe.picture import read as read_picture
+from bapa.progress import progress
 from bapa.tune.chat import BadRow, Message, Part
 from bapa.tune.chat import read as read_chat
 
@@ -70,22 +71,25 @@ class Data:
                     digest.update(self.content(reference))
         return digest.hexdigest()
 
-    def tried(self, use: Callable[[dict[str, Any]], None]) -> Data:
-        """The rows that ``use`` takes, each tried once; it raises on others, whatever it likes.
+    def tried(self, use: Callable[[dict[str, Any]], None], *, shown: bool = True) -> Data:
+        """The rows that ``use`` takes, each tried once; it raises on others, whatever it likes. ``shown``: with
+        progress.
 
         Raises:
             ConfigError: it does not take a row, and bad rows are not to be left out; or it takes none.
         """
         good: list[int] = []
         bad: list[str] = []
-        for number, row in enumerate(self.rows):
-            try:
-                use(row)
-                good.append(number)
-            except Exception as error:  # a chat template, a processor: whatever they raise, it is this row's
-                place = self.places[number] if self.places else f"row {number}"
-                cause = error.__cause__ if isinstance(error.__cause__, UnusableError) else error
-                bad.append(f"{place}: {_reason(cause)}")
+        with progress("trying rows", len(self.rows), shown=shown) as step:
+            for number, row in enumerate(self.rows):
+                try:
+                    use(row)
+                    good.append(number)
+                except Exception as error:  # a chat template, a processor: whatever they raise, it is this row's
+                    place = self.places[number] if self.places else f"row {number}"
+                    cause = error.__cause__ if isinstance(error.__cause__, UnusableError) else error
+                    bad.append(f"{place}: {_reason(cause)}")
+                step()
         _decide(self.name, bad, len(good), self.skip_bad)
         if not bad:
             return self

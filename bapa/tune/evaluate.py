@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,6 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback
 
 from bapa.attach import balanced
@@ -23,6 +22,7 @@ from bapa.files import sync_files
 from bapa.inference.backend import check_choices, item_count
 from bapa.measure import Run, load_run, measure
 from bapa.probe import Probe
+from bapa.progress import progress
 from bapa.schemes import Scheme
 
 QUANTITIES = ("hit", "range", "consistency", "false_alarm", "balanced_accuracy", "auc")
@@ -123,29 +123,22 @@ class Marker(TrainerCallback):
 
 
 class Bar(TrainerCallback):
-    """Steps done, loss and time left, in a terminal."""
+    """Steps done, loss and time left, in a terminal or a log file."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
-        columns = (
-            TextColumn("tuning"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-        )
-        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.running = ExitStack()
+        self.loss = ""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.progress.disable |= not state.is_world_process_zero
-        self.progress.start()
-        self.progress.add_task("", total=state.max_steps, completed=state.global_step, note="")
+        shown = progress("tuning", state.max_steps, state.global_step, shown=state.is_world_process_zero)
+        self.step = self.running.enter_context(shown)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs and "loss" in logs:
-            self.progress.update(
-                self.progress.task_ids[0], completed=state.global_step, note=f"loss {logs['loss']:.3f}"
-            )
+            self.loss = f"loss {logs['loss']:.3f}"
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.step(self.loss)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.progress.stop()
+        self.running.close()

@@ -89,7 +89,7 @@ def tune(
     base = Base(model.name, weights.of_checkpoint(model.fingerprint))
     if folder.finished():
         return folder.path
-    data = data.tried(_try(collator, model.model))
+    data = data.tried(_try(collator, model.model), shown=arguments.process_index == 0)
     balance(model.model, scheme)
     with folder:
         with arguments.main_process_first(local=False):

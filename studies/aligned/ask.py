@@ -17,7 +17,7 @@ from torch import Tensor
 from bapa.attach import balanced
 from bapa.calibrate.words.reader import CELLS
 from bapa.checkpoints import load
-from bapa.inference.progress import progress
+from bapa.progress import progress
 from bapa.schemes import parse
 from bapa.schemes.shares import brief
 from studies.aligned.projector import Named, folder, part, pictures

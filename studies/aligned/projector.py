@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from transformers import AutoProcessor, FastVlmForConditionalGeneration
 
 from bapa.calibrate.words.reader import CELLS
-from bapa.inference.progress import progress
 from bapa.probe.questions import bare
+from bapa.progress import progress
 from studies.pretrained import build, scenes
 from studies.pretrained.learner import Bench
 from studies.pretrained.parts import TRAINED

@@ -20,7 +20,7 @@ from transformers import GenerationConfig, LlavaProcessor
 
 from bapa.attach import record
 from bapa.errors import RunError
-from bapa.inference.progress import progress
+from bapa.progress import progress
 from bapa.schemes import parse
 from studies.reference import build, places, pointing, several, stages
 from studies.reference.card import card

@@ -22,9 +22,9 @@ from bapa.calibrate.words.reader import CELLS, OPENINGS
 from bapa.checkpoints import load
 from bapa.files import replacing
 from bapa.inference.forward import Asked, Forward
-from bapa.inference.progress import progress
 from bapa.inference.prompts import Prompt, Prompts
 from bapa.probe.questions import bare
+from bapa.progress import progress
 from bapa.schemes import parse
 from studies.pretrained import build
 from studies.pretrained.parts import common_things

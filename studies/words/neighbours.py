@@ -21,9 +21,9 @@ from bapa.calibrate.words.learn import RELATIONS
 from bapa.calibrate.words.reader import CELLS, MENTIONS
 from bapa.checkpoints import load
 from bapa.inference.forward import Asked, Forward
-from bapa.inference.progress import progress
 from bapa.inference.prompts import Prompt, Prompts
 from bapa.probe.questions import bare
+from bapa.progress import progress
 from studies.pretrained import build
 from studies.pretrained.parts import common_things
 from studies.words.ask import CANDIDATES, NEAR, PICTURES, embedded, grids, keep, prompt

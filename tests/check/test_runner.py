@@ -23,8 +23,8 @@ from bapa.errors import BapaError, ConfigError, RunError
 from bapa.files import read_json
 from bapa.inference import reading
 from bapa.inference.pointing import Pointed
-from bapa.inference.progress import duration
 from bapa.probe import Design, Probe, build
+from bapa.progress import duration
 from bapa.report import check as page
 from bapa.report import write as report
 from tests.inference.test_usual import WORDS

@@ -143,6 +143,17 @@ def test_resumed_equals_uninterrupted(tmp_path: Path, monkeypatch: pytest.Monkey
         tune(load(str(tmp_path / "base")), DATA, whole, scheme="native", settings=settings)
 
 
+def test_a_log_file_tells_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bapa.progress.FIRST", -1)
+    monkeypatch.setattr("bapa.progress.EVERY", -1)
+    tune(saved("llava", tmp_path / "base"), DATA, tmp_path / "out", settings=QUICK)
+    told = capsys.readouterr().err
+    assert "trying rows: 23 of 24, about" in told
+    assert re.search(r"tuning: 5 of 6, loss \d\.\d+, about", told)
+
+
 def test_a_folder_is_tuned_into_by_one_process(tmp_path: Path) -> None:
     config = {"model": {"name": "m", "fingerprint": "f"}, "scheme": "bapa"}
     with Folder(tmp_path / "out", config) as first:

@@ -18,7 +18,7 @@ from bapa.attach import balanced
 from bapa.calibrate.words.learn import RELATIONS, above, centred
 from bapa.calibrate.words.reader import CELLS, MENTIONS, OPENINGS, Reader
 from bapa.files import replacing
-from bapa.inference.progress import progress
+from bapa.progress import progress
 from bapa.schemes.shares import brief
 from bapa.stats import extremes, intervals
 from bapa.stats.extremes import Map

@@ -20,7 +20,7 @@ from bapa.calibrate.fit import frozen, sizes, whole
 from bapa.calibrate.words.reader import CELLS, MENTIONS, OPENINGS, Reader
 from bapa.errors import ModelError
 from bapa.files import replacing
-from bapa.inference.progress import progress
+from bapa.progress import progress
 from bapa.schemes import parse
 from bapa.schemes.shares import fractions, written
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bapa.inference.progress import EVERY, FIRST, Lines, duration, progress
+from bapa.progress import EVERY, FIRST, Lines, counted, duration, progress
 
 
 class Clock:
@@ -34,6 +34,35 @@ def test_what_is_soon_done_says_nothing(capsys: pytest.CaptureFixture[str]) -> N
         for _ in range(3):
             step()
     assert capsys.readouterr().err == ""
+
+
+def test_a_note_stands_beside_the_count(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    lines = Lines("tuning", total=40, done=0, clock=clock)
+    clock.now += 20
+    lines.step("loss 3.125")
+    assert capsys.readouterr().err == "tuning: 1 of 40, loss 3.125, about 13 min left\n"
+
+
+def test_more_steps_than_foreseen_leave_no_time(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    lines = Lines("reading pictures", total=1, done=0, clock=clock)
+    lines.step()
+    clock.now += 20
+    lines.step()
+    assert capsys.readouterr().err == "reading pictures: 2 of 1, about 0 s left\n"
+
+
+def test_steps_are_counted_as_they_are_taken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bapa.progress.FIRST", -1)
+    monkeypatch.setattr("bapa.progress.EVERY", -1)
+    assert list(counted("abc", 3, "writing canvases")) == ["a", "b", "c"]
+    assert [line.split(", about")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "writing canvases: 1 of 3",
+        "writing canvases: 2 of 3",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol, TypeVar
 
+T = TypeVar("T")
 FIRST, EVERY = 10.0, 60.0  # seconds to the first line, and from one to the next
 
 
+class Step(Protocol):
+    """One more step is taken. ``note``: what stands beside the count, a loss for example."""
+
+    def __call__(self, note: str = "") -> None: ...
+
+
 @contextmanager
-def progress(what: str, total: int, done: int = 0, *, shown: bool = True) -> Iterator[Callable[[], None]]:
+def progress(what: str, total: int, done: int = 0, *, shown: bool = True) -> Iterator[Step]:
     """Yields what to call after each of ``total`` steps, of which ``done`` were taken before."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,10 +28,23 @@ def progress(what: str, total: int, done: int = 0, *, shown: bool = True) -> Ite
     if shown and not console.is_terminal:
         yield Lines(what, total, done).step
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    told = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (*told, TextColumn("{task.fields[note]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
-        task = bar.add_task(what, total=total, completed=done)
-        yield lambda: bar.advance(task)
+        task = bar.add_task(what, total=total, completed=done, note="")
+
+        def step(note: str = "") -> None:
+            bar.update(task, advance=1, note=note)
+
+        yield step
+
+
+def counted(steps: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """The ``steps``, with progress while they are taken."""
+    with progress(what, total) as step:
+        for one in steps:
+            yield one
+            step()
 
 
 class Lines:
@@ -35,15 +56,16 @@ class Lines:
         self.start = clock()
         self.due = self.start + FIRST
 
-    def step(self) -> None:
-        """One more step is taken."""
+    def step(self, note: str = "") -> None:
+        """One more step is taken, with a ``note`` beside the count."""
         self.done += 1
         now = self.clock()
         if now < self.due or self.done == self.total:
             return
         self.due = now + EVERY
-        left = (now - self.start) / (self.done - self.before) * (self.total - self.done)
-        print(f"{self.what}: {self.done} of {self.total}, about {duration(left)} left", file=sys.stderr, flush=True)
+        left = (now - self.start) / (self.done - self.before) * max(self.total - self.done, 0)
+        told = ", ".join([f"{self.what}: {self.done} of {self.total}", *filter(None, [note])])
+        print(f"{told}, about {duration(left)} left", file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:
