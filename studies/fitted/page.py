@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from studies.fitted.places import CHANCE
 from studies.study import Blocks, Study, table
-from studies.text import bounded
+from studies.text import bounded, share
 from studies.words.page import by_wording, grid, rules_rows
 
 _KEPT = ("right", "row")
@@ -22,6 +23,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
         "docs/studies/fitted.md": {
             "goals": table(*_goals(record)),
             **{what: table(*_third(found, what)) for what, found in third.items()},
+            "places": table(*_places(record)),
             **{f"{name}, words": table(*rules_rows(its["all wordings"]["rules"])) for name, its in of_words.items()},
             **{f"{name}, wordings": table(*by_wording(_maps(its))) for name, its in of_words.items()},
             **{f"{name}, drawings": table(*rules_rows(its["together"]["rules"])) for name, its in of_pictures.items()},
@@ -57,6 +59,21 @@ def _third(found: Mapping[str, Any], what: str) -> tuple[list[str], list[list[st
     above = ["range less that of `fitted on words`"] if what == "controls" else []
     head = ["read by", "rule", "mean AUC", "worst cell", "range", *above, "range less a quarter of native's"]
     return [*head, "kept, right", "kept, row"], rows
+
+
+def _places(record: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows: right answers about places asked in words, and what is kept of them."""
+    rows = [
+        [name, f"`{rule}`", *(_right(asked[what]) for what in CHANCE)]
+        for name, its in record.items()
+        for rule, asked in its.get("places", {}).items()
+    ]
+    return ["read by", "rule", *(f"{what} (chance {share(chance)})" for what, chance in CHANCE.items())], rows
+
+
+def _right(its: Mapping[str, Any]) -> str:
+    kept = f"; kept {bounded(its['kept'])}" if "kept" in its else ""
+    return f"{bounded(its['right'])}{kept}"
 
 
 def _bounded(told: Mapping[str, Any], rule: str) -> str:

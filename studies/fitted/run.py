@@ -14,7 +14,7 @@ from bapa.calibrate.words.learn import MORE, fitted
 from bapa.files import read_json, write_json
 from studies.aligned.ask import SEEDS, Reader
 from studies.aligned.run import FETCHED, Parts
-from studies.fitted import reading
+from studies.fitted import places, reading
 from studies.fitted.ask import BEDS, CONTROLS, FITTED, LARGER, Tables, about_pictures, about_words, pictured, read
 from studies.fitted.page import STUDY
 from studies.fitted.reader import SEED, reader
@@ -73,11 +73,14 @@ def run(languages: Languages = None, parts: Parts = FETCHED, work: Work = BUILD)
         pictures = _kept(f"{name}-pictures", about_pictures(bed, {seen: its[seen] for seen in FITTED}, parts, home))
         controls = _kept(f"{name}-controls", about_words(bed, others, parts, home))
         larger = _kept(f"{name}-larger", about_words(bed, before | on_words, parts, home, LARGER))
+        asked = {f"{kept}-places": rule for kept, rule in (before | on_words).items()}
+        placed = _written(f"{name}-places", places.ask(bed, asked, parts, home))
         found = {
             "words": reading.words(bed, words),
             "pictures": reading.pictures(bed, pictures),
             "controls": reading.controls(bed, words, controls),
             "larger": reading.larger(bed, larger),
+            "places": places.figures(placed),
         }
         STUDY.keep({**STUDY.record(), name: found})  # read again: another may have been asked beside it
 
@@ -94,13 +97,18 @@ def files(name: str) -> tuple[Path, Path]:
 
 def _kept(name: str, tables: Tables) -> Tables:
     """What the files of this name hold once ``tables`` are written into them: numbers lose digits on the way."""
-    types = {"seed": "int8", "wording": "int8", "form": "int8", "picture": "int16", "cell": "int8"}
-    for path, table in zip(files(name), tables, strict=True):
-        value = "share" if "share" in table else "auc"
-        small: pd.DataFrame = table.astype({column: kind for column, kind in types.items() if column in table})
-        small.astype({value: "float32"}).to_parquet(path, compression="zstd", index=False)
-    shares, known = map(pd.read_parquet, files(name))
+    shares, known = (_written(path.stem, table) for path, table in zip(files(name), tables, strict=True))
     return shares, known
+
+
+def _written(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """The same of one file."""
+    types = {"seed": "int8", "wording": "int8", "form": "int8", "picture": "int16", "cell": "int8", "grid": "int16"}
+    types |= {"share": "float32", "auc": "float32", "right": "float32"}
+    small: pd.DataFrame = table.astype({column: kind for column, kind in types.items() if column in table})
+    path = HERE / f"{name}.parquet"
+    small.to_parquet(path, compression="zstd", index=False)
+    return pd.read_parquet(path)
 
 
 def _made(parts: Path) -> Path:

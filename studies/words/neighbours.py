@@ -18,7 +18,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from bapa.attach import balanced
 from bapa.calibrate.words.learn import RELATIONS
-from bapa.calibrate.words.reader import CELLS, MENTIONS
+from bapa.calibrate.words.reader import CELLS, MENTIONS, Wording
 from bapa.checkpoints import load
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.prompts import Prompt, Prompts
@@ -35,17 +35,32 @@ COLUMNS = ["form", "picture", "relation", "auc"]
 Array = NDArray[np.float64]
 
 
-def mentioned(model: Any, processor: Any, image: Tensor, tokens: Tensor, form: tuple[str, str], rule: str) -> Array:
+def mentioned(model: Any, processor: Any, image: Tensor, tokens: Tensor, form: Wording, rule: str) -> Array:
     """Log-probabilities of the things of each picture after each is mentioned, (pictures, 9 mentions, 9 things), under
     ``rule``, which the model stands under. ``image``: (pictures, tokens, width); ``tokens``: of the things' names,
     (pictures, 9) long.
     """
     question, begun = form
+    asked = [[(question, begun.format(thing=name)) for name in names] for names in called(processor, tokens)]
+    return told(model, processor, image, asked, tokens, f"neighbours under {rule}")
+
+
+def called(processor: Any, tokens: Tensor) -> list[list[str]]:
+    """The names of the things of each picture."""
+    return [[processor.tokenizer.decode([token]).strip() for token in things] for things in tokens.tolist()]
+
+
+def told(
+    model: Any, processor: Any, image: Tensor, asked: Sequence[Sequence[Wording]], read: Tensor, what: str
+) -> Array:
+    """Log-probabilities of what follows each question with the beginning of its answer, (pictures, questions, tokens).
+    ``asked``: of each picture the questions; ``read``: which tokens, (pictures, tokens) long; ``what``: is asked, for
+    the progress.
+    """
     found = []
-    with progress(f"neighbours under {rule}", len(image)) as step:
-        for features, things in zip(image, tokens, strict=True):
-            names = [processor.tokenizer.decode([token]).strip() for token in things.tolist()]
-            prompts = [prompt(processor, image.shape[1], question, begun.format(thing=name)) for name in names]
+    with progress(what, len(image)) as step:
+        for features, wordings, wanted in zip(image, asked, read, strict=True):
+            prompts = [prompt(processor, image.shape[1], *wording) for wording in wordings]
             shared = next(n for n, ids in enumerate(zip(*prompts, strict=False)) if len(set(ids)) > 1)
             forward = Forward(model, Prompts(processor, (build.CANVAS_PX, build.CANVAS_PX)), shared)
             head = torch.tensor(prompts[0])[None]
@@ -55,7 +70,7 @@ def mentioned(model: Any, processor: Any, image: Tensor, tokens: Tensor, form: t
                 "mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=features[None])},
             }
             logits = forward.logits(Asked(inputs, [[Prompt(ids, {}) for ids in prompts]]))[0]
-            found.append(logits.float().log_softmax(-1)[:, things].double().numpy())
+            found.append(logits.float().log_softmax(-1)[:, wanted].double().numpy())
             step()
     return np.stack(found)
 

@@ -1,0 +1,118 @@
+"""Rows, columns and things in places, asked in words under fitted rules: PLAN-4.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bapa.attach import balanced
+from bapa.calibrate.words.reader import CELLS, Wording
+from studies.fitted.ask import SIDE, Bed, read
+from studies.words.ask import embedded, keep
+from studies.words.neighbours import called, told
+from studies.words.reading import RESAMPLES, estimate
+
+GRIDS = 40
+LINES: Mapping[str, Sequence[str]] = {"row": ("top", "middle", "bottom"), "column": ("left", "middle", "right")}
+PLACES = (
+    *("top left corner", "top middle", "top right corner"),
+    *("middle left", "center", "middle right"),
+    *("bottom left corner", "bottom middle", "bottom right corner"),
+)
+FORMS = (*LINES, "place")
+CHANCE = {"row": 1 / 3, "column": 1 / 3, "row and column": 1 / 9, "thing in a place": 1 / 9}
+Array = NDArray[np.float64]
+
+
+def wordings(form: str, names: Sequence[str]) -> list[Wording]:
+    """The questions of a form about one grid, nine of them."""
+    if form == "place":
+        return [
+            (f"What is in the {place} of the picture?", f"In the {place} of the picture there is a") for place in PLACES
+        ]
+    one, two, three = LINES[form]
+    question = f"In which {form} is the {{thing}}: the {one}, the {two} or the {three} {form}?"
+    return [(question.format(thing=name), f"The {name} is in the") for name in names]
+
+
+def ask(bed: Bed, rules: Mapping[str, tuple[str, str]], parts: Path, work: Path) -> pd.DataFrame:
+    """Shares of right answers: columns ``scheme``, ``what``, ``grid``, ``right``. ``rules``: by the name of the files
+    of the answers, in ``work``, what a rule is called and its label. Native comes first; where it knows none of the
+    forms, no other rule is asked.
+    """
+    loaded, shown = read(bed, parts, SIDE)
+    things = shown.tokens[shown.shown[:GRIDS]]
+    image = embedded(loaded.model, shown, SIDE)[:GRIDS]
+    frames: list[pd.DataFrame] = []
+    for key, (name, rule) in rules.items():
+        if frames and not known(frames[0]):
+            break
+        with balanced(loaded.model, rule):
+            logs = {
+                form: _kept(work / f"{key}-{form}.npy", partial(_answers, loaded, image, things, form, name))
+                for form in FORMS
+            }
+        its = (
+            pd.DataFrame(right(logs)).rename_axis("grid").melt(ignore_index=False, var_name="what", value_name="right")
+        )
+        frames.append(its.reset_index().assign(scheme=name)[["scheme", "what", "grid", "right"]])
+    return pd.concat(frames, ignore_index=True)
+
+
+def _kept(path: Path, ask: Any) -> Array:
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        keep(path, ask())
+    found: Array = np.load(path)
+    return found
+
+
+def _answers(loaded: Any, image: Tensor, things: Tensor, form: str, name: str) -> Array:
+    asked = [wordings(form, names) for names in called(loaded.processor, things)]
+    if form == "place":
+        answers = things
+    else:
+        said = [loaded.processor.tokenizer.encode(f"the {one}", add_special_tokens=False)[-1] for one in LINES[form]]
+        answers = torch.tensor(said).expand(len(things), -1)
+    return told(loaded.model, loaded.processor, image, asked, answers, f"{form} under {name}")
+
+
+def right(logs: Mapping[str, Array]) -> dict[str, Array]:
+    """Shares of right answers of every grid, (grids,), by what is asked."""
+    cell = np.arange(CELLS)
+    answered = {line: (logs[line] - logs[line].mean((0, 1))).argmax(-1) for line in LINES}
+    row, column = answered["row"] == cell // 3, answered["column"] == cell % 3
+    thing = (logs["place"] - logs["place"].mean(1, keepdims=True)).argmax(-1) == cell
+    each = {"row": row, "column": column, "row and column": row & column, "thing in a place": thing}
+    return {what: its.mean(1) for what, its in each.items()}
+
+
+def known(native: pd.DataFrame) -> list[str]:
+    """What native positions give above chance, by the lower bound."""
+    return [what for what, its in figures(native)["native"].items() if its["right"]["low"] > CHANCE[what]]
+
+
+def figures(answers: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """By rule and by what is asked: the share of right answers and, of what is known natively, how much is kept."""
+    table = answers.pivot(index="grid", columns=["scheme", "what"], values="right").astype(float)
+    counts = np.random.default_rng(0).multinomial(len(table), np.full(len(table), 1 / len(table)), RESAMPLES)
+    again = {name: counts @ table[name].to_numpy() / len(table) for name in table}
+    value = {name: float(its.mean()) for name, its in table.items()}
+    found: dict[str, dict[str, Any]] = {}
+    for rule in dict.fromkeys(answers["scheme"]):
+        for what, chance in CHANCE.items():
+            mine, native = (rule, what), ("native", what)
+            its = found.setdefault(rule, {})[what] = {"right": estimate(value[mine], again[mine])}
+            if rule != "native" and found["native"][what]["right"]["low"] > chance:
+                its["kept"] = estimate(
+                    (value[mine] - chance) / (value[native] - chance), (again[mine] - chance) / (again[native] - chance)
+                )
+    return found
