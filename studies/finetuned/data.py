@@ -52,14 +52,14 @@ def write(out: Path, bench: Bench, *, placement: Placement, rows: int, seed: int
                 name = f"{number:05d}.png"
                 Image.fromarray(pixels).save(partial / name)
                 told = [bench.asker.captions[thing] for thing in drawn.thing[number, cells[number]].tolist()]
-                chats.append(_chat(name, wording[number], told))
+                chats.append(chat(name, wording[number], told))
                 step()
     (partial / "data.jsonl").write_text("".join(f"{json.dumps(chat)}\n" for chat in chats), "utf-8")
     partial.rename(out)
     return out
 
 
-def _chat(picture: str, wording: int, told: list[str]) -> dict[str, object]:
+def chat(picture: str, wording: int, told: list[str]) -> dict[str, object]:
     """A question in one of the wordings that are asked later, and an answer that names what is ``told``."""
     question, begun = OPENINGS[wording]
     answer = f"{begun.removesuffix(' a')} {', '.join(told[:-1])} and {told[-1]}."

@@ -8,7 +8,7 @@ import pytest
 
 from bapa.files import read_json
 from bapa.schemes import parse
-from studies.fitted import ask, page, reading, run
+from studies.fitted import ask, page, places, reading, run
 from studies.words.reading import Halves
 
 LAYERS = {"SmolLM2": (30, 3 * 32), "Gemma": (18, 128)}
@@ -66,3 +66,46 @@ def test_controls_and_larger_images_are_those_of_the_answers(name: str) -> None:
     found = reading.larger(bed, (larger[0], larger[1]))
     assert found == record["larger"]
     assert [*found["rules"]] == [*bed.before, ask.FITTED["words"]]
+
+
+@pytest.mark.parametrize("skill", [0.0, 3.0])
+def test_right_answers_about_places_are_told_from_favourites(skill: float) -> None:
+    rng, cell = np.random.default_rng(1), np.arange(9)
+    logs = {}
+    for line, truth in (("row", cell // 3), ("column", cell % 3)):
+        logs[line] = rng.normal(0, 1, (40, 9, 3)) + np.array([3, 0, -2])  # one answer is always favoured
+        logs[line][:, cell, truth] += skill
+    logs["place"] = rng.normal(0, 1, (40, 9, 9)) + rng.normal(0, 2, (40, 1, 9))  # one thing is
+    logs["place"][:, cell, cell] += skill
+    table = pd.DataFrame(places.right(logs)).rename_axis("grid").melt(ignore_index=False, var_name="what")
+    answers = table.rename(columns={"value": "right"}).reset_index().assign(scheme="native")
+    for what, its in places.figures(answers)["native"].items():
+        chance = places.CHANCE[what]
+        assert (its["right"]["low"] > 0.9) if skill else (its["right"]["low"] < chance < its["right"]["high"]), what
+    assert places.known(answers) == (list(places.CHANCE) if skill else [])
+
+
+def test_what_is_kept_is_counted_from_chance() -> None:
+    grids = np.arange(40)
+    table = [
+        pd.DataFrame({"scheme": scheme, "what": what, "grid": grids, "right": chance + part * (1 - chance)})
+        for scheme, part in (("native", 0.8), ("bapa", 0.2))
+        for what, chance in places.CHANCE.items()
+    ]
+    found = places.figures(pd.concat(table))
+    assert all(its["kept"]["value"] == 0.25 for its in found["bapa"].values())
+    assert not any("kept" in its for its in found["native"].values())
+
+
+def test_questions_about_places_name_every_place_once() -> None:
+    question = "In which row is the dove: the top, the middle or the bottom row?"
+    assert places.wordings("row", ["dove"]) == [(question, "The dove is in the")]
+    asked = places.wordings("place", ["dove"] * 9)
+    assert len({question for question, _ in asked}) == 9
+    assert all(begun.startswith(f"In the {place} of") for place, (_, begun) in zip(places.PLACES, asked, strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(ask.BEDS))
+def test_answers_about_places_are_those_of_the_record(name: str) -> None:
+    answers = pd.read_parquet(run.HERE / f"{name}-places.parquet")
+    assert places.figures(answers) == page.STUDY.record()[name]["places"]
