@@ -67,12 +67,15 @@ def outside(part: dict[str, Any] | None) -> str:
     found = part["found"]
     rare: dict[str, list[str]] = {}
     often: dict[str, list[str]] = {}
+    beyond = [0, 0]
     for truth, told in found.items():
         for name, its in told.items():
             if name == "mass":
                 continue
             holds = its["holds"]
             slack = SLACK * (max(0.0, holds * (1 - holds)) / its["runs"]) ** 0.5
+            beyond[0] += holds < LEAST
+            beyond[1] += holds > MOST
             if holds + slack < LEAST:
                 rare.setdefault(name, []).append(f"{truth} {percent(holds, 1)}")
             elif holds - slack > MOST:
@@ -82,8 +85,9 @@ def outside(part: dict[str, Any] | None) -> str:
     low = "\n".join(f"- {name}: {'; '.join(where)}." for name, where in rare.items())
     high = [[name, str(len(shares)), max(shares, key=float)] for name, shares in often.items()]
     return (
-        f"Of {counted} intervals, {few} hold it less often than {percent(LEAST)} %:\n\n{low or '- none.'}\n\n"
-        f"{many} hold it more often than {percent(MOST)} %:\n\n"
+        f"Of {counted} coverages, {beyond[0]} are below {percent(LEAST)} % and {beyond[1]} above {percent(MOST)} %. By "
+        f"more than two standard errors of the simulation, {few} are below:\n\n{low or '- none.'}\n\n"
+        f"and {many} above:\n\n"
         f"{table(['interval', f'truths of {len(found)}', 'at most'], high)}"
     )
 

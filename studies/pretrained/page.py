@@ -65,7 +65,10 @@ def _models(found: dict[str, Any]) -> str:
 
 
 def _seeds(found: dict[str, Any]) -> str:
-    lines = ["| what | seeds | mean | 95 % interval | p | p of being within 2 points |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| what | seeds | mean | 95 % interval | p | p, equivalence test (±2 points) |",
+        "|---|---|---|---|---|---|",
+    ]
     for arm, one in found["range"].items():
         lines.append(_row(f"{arm}: range over cells", one))
     lines += [_row(f"{arm}: {_NAMES['middle']}", one) for arm, one in found["middle"].items()]

@@ -129,7 +129,7 @@ def pooled(curves: pd.DataFrame) -> str:
         if len(each) < 2:
             continue
         lines.append([label, *_over(over_seeds(each)), ", ".join(f"{100 * x:.1f}" for x in each), ""])
-    head = ["pooled AUC", "mean", "95 % interval", "p of being within 2 points", "by seed", "reached .85"]
+    head = ["pooled AUC", "mean", "95 % interval", "p, equivalence test (±2 points)", "by seed", "reached .85"]
     return table(head, [[cell.replace("-", "−") if n else cell for n, cell in enumerate(row)] for row in lines])
 
 
