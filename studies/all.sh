@@ -41,6 +41,10 @@ python -m studies.aligned run
 python -m studies.aligned write
 bapa check build/aligned/aligned-1 --pictures build/pretrained/parts/known/emoji-datasource-facebook --task name --budget 90m --out build/aligned/check
 
+# docs/studies/finetuned.md; needs npm
+python -m studies.finetuned run
+python -m studies.finetuned write
+
 # docs/studies/gemma.md; needs npm; the weights have terms of their own (ai.google.dev/gemma/terms)
 python -m studies.gemma run
 python -m studies.gemma pictures

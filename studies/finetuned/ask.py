@@ -12,22 +12,19 @@ import pandas as pd
 import torch
 
 from bapa.checkpoints import load
-from bapa.files import read_json
 from bapa.tune import Settings, read
 from studies.aligned.ask import ALIGNED, Reader
 from studies.finetuned import data
-from studies.fitted.run import RULES
 from studies.words import neighbours
-from studies.words.ask import CANDIDATES, Array, frames_of, keep
+from studies.words.ask import Array, frames_of, keep
 
 TUNING = Settings(rate=1e-3, batch=8, steps=40, save_every=10)
 ROWS = TUNING.batch * (TUNING.steps or 0)
 PLACEMENTS: tuple[data.Placement, ...] = ("uniform", "photo")
-BLEND, FITTED = CANDIDATES[0], "fitted on drawings"
-# What the models are called that were tuned under a rule, and the rules that they are asked under.
+# What the models are called that were tuned under a rule, and the rules that they are asked under; of neighbours, the
+# rule that they were tuned under alone.
 NATIVELY, BALANCED = "tuned natively", "tuned under bapa"
-ASKED: Mapping[str, Sequence[str]] = {"native": ("native", "bapa", BLEND, FITTED), "bapa": ("bapa", "native")}
-NEAR: Mapping[str, Sequence[str]] = {"native": ("native", "bapa", BLEND, FITTED), "bapa": ("bapa",)}
+ASKED: Mapping[str, Sequence[str]] = {"native": ("native", "bapa"), "bapa": ("bapa", "native")}
 Tables = tuple[pd.DataFrame, pd.DataFrame]  # shares of names, what is known of neighbours
 
 
@@ -46,16 +43,9 @@ class Condition:
             return tuned
         return f"{tuned}, asked {'natively' if self.asked == 'native' else f'under {self.asked}'}"
 
-    @property
-    def rule(self) -> str:
-        """The label of the rule asked under."""
-        if self.asked != FITTED:
-            return self.asked
-        label: str = read_json(RULES)["SmolLM2"]["drawings"]
-        return label
-
 
 CONDITIONS = tuple(Condition(tuned, asked) for tuned, rules in ASKED.items() for asked in rules)
+SWITCHED = Condition("native", "bapa").name
 NAMES = tuple(condition.name for condition in CONDITIONS)
 
 
@@ -77,13 +67,13 @@ def ask(parts: Path, work: Path, placements: Sequence[data.Placement], seeds: Se
                 reader = replace(untuned, loaded=load(str(home), device="cpu", dtype=torch.float32))
                 for one in (one for one in CONDITIONS if one.tuned == tuned):
                     told = {"data": placement, "seed": seed, "condition": one.name}
-                    path = home.with_name(f"{home.name}-asked-{_short(one.asked)}")
+                    path = home.with_name(f"{home.name}-asked-{one.asked}")
                     if not (kept := path.with_name(f"{path.name}.npy")).is_file():
-                        keep(kept, reader.names(image(), one.rule))
+                        keep(kept, reader.names(image(), one.asked))
                     maps += [frame.assign(**told) for frame in frames_of(np.load(kept), reader.shown.numpy())]
-                    if one.asked in NEAR[tuned]:
+                    if one.asked == tuned:
                         if not (kept := path.with_name(f"{path.name}-near.npy")).is_file():
-                            keep(kept, reader.near(image(), one.rule, 0))
+                            keep(kept, reader.near(image(), one.asked, 0))
                         near: Array = np.load(kept)
                         known += [frame.assign(**told) for frame in neighbours.frames_of(near, 0)]
     return pd.concat(maps, ignore_index=True), pd.concat(known, ignore_index=True)
@@ -99,7 +89,3 @@ def _tuned(reader: Reader, work: Path, placement: data.Placement, rule: str, see
         model = load(reader.loaded.name, device="cpu", dtype=torch.float32)
         tune(model, read(shown), home, scheme=rule, settings=replace(TUNING, seed=seed))
     return home
-
-
-def _short(rule: str) -> str:
-    return {BLEND: "blend", FITTED: "fitted"}.get(rule, rule)

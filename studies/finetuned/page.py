@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from studies.finetuned.ask import BALANCED, BLEND, FITTED, NATIVELY, PLACEMENTS, Condition
+from studies.finetuned.ask import BALANCED, NATIVELY, PLACEMENTS, SWITCHED
 from studies.study import Blocks, Study, table
 from studies.text import bounded
 from studies.words.page import grid, known_rows
@@ -35,10 +35,8 @@ def _endpoints(together: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
             f"{BALANCED} less {NATIVELY}": its["from tuned natively"][BALANCED],
             f"{BALANCED} less the rule alone": its["rule alone"][BALANCED],
             f"{NATIVELY} less untuned": its["from untuned"][NATIVELY],
-            **{
-                f"{NATIVELY}: {rule} less natively": its["from tuned natively"][Condition("native", rule).name]
-                for rule in ("bapa", BLEND, FITTED)
-            },
+            f"{NATIVELY}: asked under bapa less natively": its["from tuned natively"][SWITCHED],
+            f"{BALANCED} less {SWITCHED}": its["switched on"][BALANCED],
         }
         rows += [[data, what, *(bounded(one["change"][name]) for name in _MAP)] for what, one in compared.items()]
     return ["data", "what", *(_WHAT[name] for name in _MAP)], rows

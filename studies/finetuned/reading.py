@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from studies.aligned.reading import together
-from studies.finetuned.ask import BALANCED, NAMES, NATIVELY, Tables
+from studies.finetuned.ask import BALANCED, NAMES, NATIVELY, SWITCHED, Tables
 from studies.words import knowing, reading
 from studies.words.reading import RESAMPLES, estimate
 
@@ -44,6 +44,7 @@ def figures(untuned: Maps, tuned: Maps) -> dict[str, Any]:
         "from untuned": _rules({UNTUNED: untuned[UNTUNED], BEFORE: untuned[BEFORE], **tuned}),
         "from tuned natively": _rules(tuned),
         "rule alone": _rules({BEFORE: untuned[BEFORE], BALANCED: tuned[BALANCED]}),
+        "switched on": _rules({SWITCHED: tuned[SWITCHED], BALANCED: tuned[BALANCED]}),
         "middle": middle({UNTUNED: untuned[UNTUNED], **tuned}),
     }
 
