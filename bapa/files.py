@@ -265,4 +265,8 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _told(key: str, values: Mapping[str, Any]) -> str:
     if key not in values:
         return "nothing"
-    return str(values[key])[:_SHOWN] if key.endswith("fingerprint") else str(values[key])
+    told = str(values[key])
+    if not key.endswith("fingerprint"):
+        return told
+    first, *more = told[:_SHOWN], *told.split("-")[2:]  # what stands behind says how they were loaded
+    return "-".join([first, *more])

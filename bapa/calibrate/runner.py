@@ -262,7 +262,13 @@ def _guarded(
 
 
 def _promised(keep: float | None, guards: Sequence[Probe], fit: bool) -> None:
-    """Raises ConfigError for a promise that cannot be given."""
+    """Raises ConfigError for a promise that cannot be given, or a side-effect probe that cannot tell anything."""
+    for guard in guards:
+        if curve.chance(guard) == 1:
+            raise ConfigError(
+                f"{guard.path}, of task {guard.design.task}, is no side-effect probe: whoever answers all questions of "
+                "a kind alike is always right; build one: bapa probe SOURCE --task where --out WHERE"
+            )
     if fit and keep is None:
         raise ConfigError(
             "fit looks for a rule under a promise, and none is given; say what share of native every side-effect probe "

@@ -50,10 +50,14 @@ Loaded with plain transformers{plain} the model runs **without** the scheme and 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a card shows of a run: its figures as a ``table`` in Markdown, and the ``command`` that measured it."""
+    """What a card shows of a run: its figures as a ``table`` in Markdown, and the ``command`` that measured it.
+    ``model``, ``fingerprint``: which it measured; no fingerprint where the run has none.
+    """
 
     table: str
     command: str
+    model: str
+    fingerprint: str | None = None
 
 
 def card(model: Loaded, scheme: Scheme, measured: Measured | None, self_contained: bool) -> str:

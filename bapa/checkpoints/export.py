@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 
 from bapa import files
 from bapa.attach.api import balance, scheme_of
-from bapa.checkpoints import card, modeling
+from bapa.checkpoints import card, modeling, weights
 from bapa.checkpoints.bundle import bundle
 from bapa.checkpoints.load import Loaded
 from bapa.errors import RunError, SchemeError
@@ -43,7 +43,7 @@ def export(
     side. ``measured``: figures of a run for the card, from :func:`bapa.report.card.measured`.
 
     Raises SchemeError where the scheme is not the one a model was tuned under, or its code cannot stand beside a
-    checkpoint; RunError where ``out`` is not empty or cannot be written.
+    checkpoint; RunError where ``out`` is not empty or cannot be written, or a run measured other weights.
     """
     running = scheme_of(model.model) or NATIVE
     chosen = parse(scheme) if scheme is not None else running
@@ -52,6 +52,11 @@ def export(
     if tuned and chosen != running:
         raise SchemeError(f"{model.name} was tuned under {running}; export it under that, not under {chosen}")
     check(out)
+    if measured and measured.fingerprint and not _same(measured.fingerprint, model.fingerprint):
+        raise RunError(
+            f"the run measured {measured.model}, whose weights are not those of {model.name}; measure this model, "
+            "bapa measure MODEL --probe PROBE --out RUN, or export it without --run"
+        )
     told = card.card(model, chosen, measured, self_contained)
     with _new(Path(out)) as folder:
         merged = balance(merged.merge_and_unload() if tuned else merged, chosen)
@@ -60,7 +65,7 @@ def export(
         code = _code(kind, chosen) if self_contained else {}
         merged.save_pretrained(folder)
         model.processor.save_pretrained(folder)
-        if earlier:
+        if earlier or _names_our_code(folder):
             _without_code(folder)
         for name, text in {**code, "README.md": told}.items():
             (folder / name).write_text(text, "utf-8")
@@ -79,11 +84,22 @@ def check(out: str | Path) -> None:
         raise RunError(f"{out} is not empty; name a new folder: --out FOLDER")
 
 
+def _same(one: str, other: str) -> bool:
+    """Whether two fingerprints are of the same weights; those of earlier releases cannot be compared."""
+    return weights.is_older(one) or weights.of_checkpoint(one) == weights.of_checkpoint(other)
+
+
 def _without_code(folder: Path) -> None:
     """Leave out the code that transformers has saved with a model."""
     for path in folder.glob("*.py"):
         path.unlink()
     _set(folder, None)
+
+
+def _names_our_code(folder: Path) -> bool:
+    """Whether the config names the code of an earlier export, which is not written again."""
+    named = json.loads((folder / "config.json").read_text("utf-8")).get("auto_map") or {}
+    return any(str(name).startswith(f"{CODE}.") for name in named.values())
 
 
 def _set(folder: Path, code: dict[str, str] | None) -> None:

@@ -29,7 +29,7 @@ def doctor(
     ] = None,
     tokens: Annotated[int, typer.Option(min=1, help="Length of an answer; models that think need some hundreds.")] = 16,
     sets: Annotated[int, typer.Option(min=1, help="Sets of digits to ask about, 30 questions each.")] = 5,
-    seed: Annotated[int, typer.Option(help="Seed of the pictures.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the pictures.")] = 0,
     extra: Annotated[str, typer.Option(help="JSON: further fields of every request.")] = "{}",
     at_once: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 4,
     every: Annotated[

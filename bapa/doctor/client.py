@@ -8,6 +8,7 @@ import json
 import math
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +52,7 @@ class Client:
     offered: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
+        if not _is_address(self.url):
             raise ConfigError(f"--server {self.url}: not an address; type one like http://127.0.0.1:8000")
         self.url = self.url.rstrip("/").removesuffix("/chat/completions").removesuffix("/v1")
         self._taken: dict[str, Any] | None = None  # of what is offered, once a request has shown it
@@ -178,6 +179,14 @@ def _message(body: bytes) -> str:
         return text
     inner = told.get("error", told) if isinstance(told, dict) else told
     return str(inner.get("message", inner.get("detail", inner)) if isinstance(inner, dict) else inner)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:  # an IPv6 address without its bracket
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
 def data_url(canvas: Pixels) -> str:

@@ -207,12 +207,13 @@ def _causes(answers: Answers, settings: Settings, slots: Slots) -> dict[str, Any
     }
     shares = {quantity: attribution.shares(answers, quantity, "features", settings) for quantity in QUANTITIES}
     patched = {quantity: attribution.shares(answers, quantity, "patch", settings) for quantity in QUANTITIES}
-    hits = verdict.decide(shares["hit"], spread["hit"], settings.level)
+    items = int(np.isfinite(answers.trials["native"].signal).all((1, 2)).sum())
+    hits = verdict.decide(shares["hit"], spread["hit"], settings.level, items)
     about = verdict.quantity(hits, spread["margin"], attribution.materiality(answers), settings.level)
     penalty = attribution.penalties(answers, settings)
     agreed = verdict.agree(
-        verdict.decide(shares[about], spread[about], settings.level),
-        verdict.decide(patched[about], spread[about], settings.level),
+        verdict.decide(shares[about], spread[about], settings.level, items),
+        verdict.decide(patched[about], spread[about], settings.level, items),
         about,
     )
     control = _control(answers, settings, about)

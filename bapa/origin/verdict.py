@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bapa.stats.clusters import LEAST
 from bapa.stats.intervals import Estimate
 from bapa.stats.text import with_interval
 
@@ -22,17 +23,21 @@ _NAMES = {
 }
 
 
-def decide(shares: Shares, spread: Mapping[str, Any], level: float) -> dict[str, Any]:
+def decide(shares: Shares, spread: Mapping[str, Any], level: float, items: int | None = None) -> dict[str, Any]:
     """What the spread comes from.
 
     ``shares``: as :func:`bapa.origin.attribution.shares` gives them; ``spread``: the test of the native map by
-    :func:`bapa.stats.significance.place_test`. The result has
+    :func:`bapa.stats.significance.place_test`; ``items``: how many stand behind it, where too few are told apart from
+    none. The result has
 
     ``cause``: ``encoder``, ``language model``, ``both``, ``none`` (there is no spread to explain), or ``unknown``;
     ``detail``: of the language model, ``position``, ``order``, or None where it is both or cannot be told;
     ``alone``: whether every other factor's interval lies within :data:`NONE` of zero; where it does not, the cause is
     what most comes from; ``opposing``: factors that work against the map, their interval below zero; ``sentence``.
     """
+    if (spread["p"] is None or spread["p"] >= 1 - level) and items is not None and items < LEAST:
+        few = f"{items} item{'s' if items != 1 else ''} answered in every cell"
+        return _verdict("unknown", f"It cannot be told whether there is a bias to explain: {few}, {LEAST} are needed.")
     if spread["p"] is None or spread["p"] >= 1 - level:
         p = "" if spread["p"] is None else f" (p = {spread['p']:.2g})"
         return _verdict("none", f"There is no bias to explain: the cells differ by no more than chance allows{p}.")

@@ -89,6 +89,8 @@ def open_table(source: str, split: str, accepted: str) -> datasets.Dataset:
     Raises:
         ProbeError: it cannot be opened, or has no such split.
     """
+    if not source.strip():
+        raise ProbeError(f"the source of the pictures is empty; name {accepted}, or a data set")
     path = Path(source)
     try:
         if path.suffix == ".parquet" and path.is_file():

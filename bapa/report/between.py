@@ -66,5 +66,5 @@ def _rows(label: str, one: pd.DataFrame, two: pd.DataFrame, items: set[int], abo
         if row is not None and row["difference"]["value"] is not None:
             its = row["difference"]
             p = "–" if row["p"] is None else p_value(row["p_adjusted"])
-            direction = int(its["low"] > 0) - int(its["high"] < 0)
+            direction = 0 if its["low"] is None else int(its["low"] > 0) - int(its["high"] < 0)
             yield Row(label, quantity.name, signed(its["value"], 1), interval(its, 1), p, direction)

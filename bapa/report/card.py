@@ -29,4 +29,5 @@ def measured(folder: str | Path) -> Measured:
     for label, found in bias["schemes"].items():
         cells = (with_interval(found["overall"][name], 1) for name in _COLUMNS)
         lines.append(f"| `{label}` | {' | '.join(cells)} |")
-    return Measured("\n".join([*lines, ""]), run.config["command"])
+    its = run.config["config"]["model"]
+    return Measured("\n".join([*lines, ""]), run.config["command"], bias["model"]["name"], its.get("fingerprint"))

@@ -17,7 +17,7 @@ from bapa.report.compare import base, others
 from bapa.report.scale import DIFFERENCE, RATE, Scale
 from bapa.report.view import Map, difference_map, mapped, rate_map
 from bapa.schemes.shares import brief
-from bapa.stats.quantities import Quantity
+from bapa.stats.quantities import CELLS, Quantity
 from bapa.stats.text import percent, signed
 
 PAPER = {False: ("#ffffff", "#1b1e27", "#5a6070"), True: ("#0d1117", "#e9e6df", "#a5abb8")}  # ground, ink, soft ink
@@ -32,7 +32,7 @@ def heatmaps(
     runs: Sequence[tuple[str, Mapping[str, Any]]], quantity: Quantity | None = None, *, dark: bool = False
 ) -> Figure:
     """Maps of ``quantity``, by default the headline one, for (name, bias) pairs. ``dark``: for a dark page."""
-    quantity = quantity or mapped(runs[0][1])[0]
+    quantity = quantity or _first(runs)
     lines = []
     for name, bias in runs:
         maps = {}
@@ -49,16 +49,22 @@ def differences(
     runs: Sequence[tuple[str, Mapping[str, Any]]], quantity: Quantity | None = None, *, dark: bool = False
 ) -> Figure:
     """Maps of ``quantity`` under every scheme minus that under the base scheme, for (name, bias) pairs."""
-    quantity = quantity or mapped(runs[0][1])[0]
+    quantity = quantity or _first(runs)
     lines = []
     for name, bias in runs:
         start = bias["schemes"][base(bias)]["overall"][quantity.key]["value"]
         maps = {}
         for label in others(bias):
-            change = bias["schemes"][label]["overall"][quantity.key]["value"] - start
+            value = bias["schemes"][label]["overall"][quantity.key]["value"]
+            change = None if value is None or start is None else value - start
             maps[label] = (difference_map(bias, label, quantity), f"minus {base(bias)} · mean {signed(change)}")
         lines.append((name, maps))
     return _sheet(lines, DIFFERENCE, f"change of the {quantity.spoken}, points", dark)
+
+
+def _first(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> Quantity:
+    """The headline quantity that some run has; the maps of the first are empty where no run has any."""
+    return next((one for _, bias in runs for one in mapped(bias)), CELLS[0])
 
 
 def _sheet(lines: Lines, scale: Scale, caption: str, dark: bool) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,19 @@ _PACKED = (
 )
 REFUSED = {"packing": _PACKED, "padding_free": _PACKED}
 OWN = ("output_dir", "max_length", "remove_unused_columns", "model_init_kwargs", "dataset_kwargs")
+TOLD = {  # fields of trl that a setting of ours decides, and the option that says it
+    "max_steps": "--steps",
+    "num_train_epochs": "--epochs",
+    "learning_rate": "--rate",
+    "per_device_train_batch_size": "--batch",
+    "gradient_accumulation_steps": "--accumulate",
+    "seed": "--seed",
+    "bf16": "--bf16",
+    "gradient_checkpointing": "--gradient-checkpointing",
+    "activation_checkpointing": "--gradient-checkpointing",
+    "save_steps": "--save-every",
+    "save_strategy": "--save-every",
+}
 
 
 @dataclass(frozen=True)
@@ -42,12 +56,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("rank", "batch", "accumulate", "epochs", "rate"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} = {getattr(self, name)}: a number above 0 is accepted")
         if self.steps is not None and self.steps < 1:
             raise ConfigError(f"steps = {self.steps}: 1 or more is accepted")
         for name, reason in REFUSED.items():
             if self.options.get(name):
                 raise ConfigError(f"{name}: {reason}; leave it out")
+        if told := [name for name in TOLD if name in self.options]:
+            raise ConfigError(f"option {told[0]} is said by {TOLD[told[0]]}; use that instead")
         if taken := [name for name in OWN if name in self.options]:
             raise ConfigError(f"option {taken[0]} is set by bapa tune itself; leave it out")
