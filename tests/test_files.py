@@ -58,6 +58,12 @@ def test_another_config_is_refused_with_the_difference(tmp_path: Path, finished:
     assert f"probe.fingerprint: {'e' * 12} there, {'d' * 12} now" in str(refused.value)
 
 
+def test_what_a_fingerprint_ends_with_is_told() -> None:
+    told = {key: f"2-{'a' * 40}-{key}" for key in ("float32", "bfloat16")}
+    for key, value in told.items():
+        assert files._told("model.fingerprint", {"model.fingerprint": value}) == f"2-{'a' * 10}-{key}"
+
+
 def test_names_of_the_same_things_may_differ(tmp_path: Path) -> None:
     """A trailing slash, a folder that was moved: the fingerprints tell."""
     begin(tmp_path)

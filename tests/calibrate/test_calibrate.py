@@ -188,6 +188,12 @@ def test_options_out_of_range(probe: Probe, tmp_path: Path, options: dict[str, A
     assert not (tmp_path / "out").exists()
 
 
+def test_a_probe_that_anybody_passes_is_no_guard(probe: Probe, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"of task match, is no side-effect probe: .* --task where --out WHERE"):
+        calibrate(load("reference:top"), probe, tmp_path / "out", **FEW, guards=[probe], keep=0.9)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_with_something_else_is_left_alone(probe: Probe, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(RunError, match="not empty and holds no calibration"):

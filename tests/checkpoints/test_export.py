@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from safetensors import SafetensorError
+from transformers import AutoModelForImageTextToText
 from typer.testing import CliRunner
 
 import bapa
 from bapa import files
 from bapa.checkpoints import Loaded, load
+from bapa.checkpoints.card import Measured
 from bapa.checkpoints.export import export
 from bapa.cli.app import app
 from bapa.errors import RunError
@@ -128,3 +130,23 @@ def test_the_card_names_scheme_origin_and_command(tmp_path: Path) -> None:
     assert "Not measured" in card
     assert "the package's own files" in card
     assert json.loads((tmp_path / "out" / "config.json").read_text())["bapa"]["options"] == {"distance": 3}
+
+
+def test_figures_of_other_weights_do_not_enter_the_card(tmp_path: Path) -> None:
+    its = Loaded(LLAVA.build(), processor("llava"), "llava", "2-aaaa-bfloat16")
+    of_another, own = (Measured("| a |", "bapa measure", "other", f"2-{one}-float32") for one in ("bbbb", "aaaa"))
+    with pytest.raises(RunError, match="the run measured other, whose weights are not those of llava"):
+        export(its, tmp_path / "out", "bapa", measured=of_another)
+    assert not (tmp_path / "out").exists()
+    export(its, tmp_path / "out", "bapa", measured=own)
+    assert "| a |" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_an_export_of_an_export_names_no_code_that_is_not_there(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    export(model(), first, "bapa", self_contained=True)
+    assert "auto_map" in json.loads((first / "config.json").read_text())
+    export(load(str(first)), second)
+    assert "auto_map" not in json.loads((second / "config.json").read_text())
+    plain = AutoModelForImageTextToText.from_pretrained(second, trust_remote_code=True)
+    assert type(plain).__module__.startswith("transformers.")

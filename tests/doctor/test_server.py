@@ -38,6 +38,12 @@ class Bench:
         return examine_server(client, self.sheet, self.local if against else None)
 
 
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "http://", "http://[::1", "ftp://a"])
+def test_what_is_no_address_is_said(url: str) -> None:
+    with pytest.raises(ConfigError, match="not an address; type one like"):
+        Client(url)
+
+
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     served, sheet = Served(), draw(3, seed=0, cell=CELL)

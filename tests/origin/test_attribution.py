@@ -203,3 +203,10 @@ def test_shares_follow_the_names_and_a_rigged_attribution_does_not(monkeypatch: 
     control = runner._control(answers, QUICK, "hit")
     assert control["followed"] == 0
     assert verdict.followed(honest, control)["cause"] == "unknown"
+
+
+@pytest.mark.parametrize(("items", "cause"), [(3, "unknown"), (20, "none"), (None, "none")])
+def test_too_few_items_are_not_an_even_map(items: int | None, cause: str) -> None:
+    found = verdict.decide({}, {"p": 1.0}, 0.95, items)
+    assert found["cause"] == cause
+    assert ("3 items answered in every cell, 10 are needed" in found["sentence"]) == (items == 3)

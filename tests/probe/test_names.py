@@ -75,3 +75,8 @@ def test_a_split_that_is_not_there(folder: Path, tmp_path: Path) -> None:
     for source, there in (("saved", "validation, test"), ("files", "test")):
         with pytest.raises(ProbeError, match=rf"has no split 'train', it has {there}; name one: --split NAME"):
             build(str(tmp_path / source), tmp_path / "P", SMALL)
+
+
+def test_an_empty_source_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ProbeError, match="the source of the pictures is empty; name"):
+        build("", tmp_path / "out")

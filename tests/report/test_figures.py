@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -77,3 +78,18 @@ def test_names_stand_inside_the_picture_and_on_nothing_else(runs: list, tmp_path
         assert box.y1 <= figure.bbox.y1
         others = [other for text, other in boxes if text is not name and text.get_alpha() != 0]
         assert not any(box.overlaps(other) for other in others)
+
+
+def test_a_run_that_read_no_answer_has_empty_maps(runs: list, tmp_path: Path) -> None:
+    silent = copy.deepcopy(runs[0][1])
+    for scheme in silent["schemes"].values():
+        for figure in (*scheme["cells"], scheme["overall"]):
+            for name, its in figure.items():
+                if isinstance(its, dict) and "value" in its:
+                    figure[name] = {**its, "value": None, "low": None, "high": None}
+    for draw in (heatmaps, differences):
+        figure = draw([("silent", silent)])
+        assert not any(text.get_text().isdigit() for ax in figure.axes for text in ax.texts)
+        save(figure, tmp_path / "map.svg", "svg")
+    both = heatmaps([("silent", silent), runs[1]])
+    assert any(text.get_text().isdigit() for ax in both.axes for text in ax.texts)

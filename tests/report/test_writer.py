@@ -224,3 +224,16 @@ def test_runs_of_one_probe_are_compared_item_by_item(tmp_path: Path) -> None:
         tmp_path / "three", fake_bias(tables["one"], model="three", items=20), fake_answers(tables["one"], 20)
     )
     assert list(between([("one", load_run(folders[0])), ("three", load_run(other))])) == []
+
+
+def test_runs_that_share_one_item_are_compared_without_bounds(tmp_path: Path) -> None:
+    probe = build("digits", tmp_path / "probe", Design(items=20, seed=3))
+    tables = {"one": ({"native": SKEWED}, 20), "two": ({"native": FLAT}, 1)}
+    folders = [
+        fake_run(tmp_path / name, fake_bias(table, model=name, items=count), fake_answers(table, count), probe)
+        for name, (table, count) in tables.items()
+    ]
+    (pair,) = between([(folder.name, load_run(folder)) for folder in folders])
+    assert pair.items == 1
+    assert pair.rows
+    assert {row.direction for row in pair.rows} == {0}

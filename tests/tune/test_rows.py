@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from trl import SFTConfig
 
 from bapa.checkpoints import load
 from bapa.errors import ConfigError
 from bapa.probe.records import read_picture
 from bapa.tune import Settings, read, tune
+from bapa.tune.settings import TOLD
 from tests.tune.processors import picture, saved
 
 CHAT = [{"from": "human", "value": "<image>\nw10"}, {"from": "gpt", "value": "yes"}]
@@ -196,3 +198,17 @@ def test_a_tokenizer_without_a_token_to_pad_with(tmp_path: Path) -> None:
     assert model.processor.tokenizer.pad_token_id is None
     out = tune(model, read(file), tmp_path / "out", settings=QUICK)
     assert load(str(out)).processor.tokenizer.pad_token_id is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0, -1])
+@pytest.mark.parametrize("name", ["rate", "epochs"])
+def test_what_is_no_number_to_train_with_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"{name} = .*: a number above 0 is accepted"):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize(("field", "option"), TOLD.items())
+def test_a_field_of_trl_does_not_undo_an_option(field: str, option: str) -> None:
+    assert field in SFTConfig.__dataclass_fields__ or field.endswith("checkpointing")
+    with pytest.raises(ConfigError, match=f"option {field} is said by {option}"):
+        Settings(options={field: 1})
