@@ -263,7 +263,7 @@ def _guarded(
 
 def _promised(keep: float | None, guards: Sequence[Probe], fit: bool) -> None:
     """Raises ConfigError for a promise that cannot be given, or a side-effect probe that cannot tell anything."""
-    for guard in guards:
+    for guard in guards if keep is not None else ():
         if curve.chance(guard) == 1:
             raise ConfigError(
                 f"{guard.path}, of task {guard.design.task}, is no side-effect probe: whoever answers all questions of "

@@ -73,7 +73,7 @@ def test_what_is_said_of_images_is_said_in_their_words(tmp_path: Path) -> None:
     assert origin.found["probe"]["slots"] == "images:2"
     assert set(origin.found["attribution"]["margin"]) >= {"encoder", "order", "position"}
     assert len(origin.found["text_first"]["map"]) == 2
-    assert "images differ by no more than chance" in origin.verdict["sentence"]
+    assert "answered in every image" in origin.verdict["sentence"]
     assert all(
         (tmp_path / "run" / "origin" / f"{name}.svg").stat().st_size for name in ("flow", "occlusion", "overlay")
     )
