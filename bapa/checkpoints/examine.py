@@ -48,12 +48,12 @@ def examine(name: str, **loading: Any) -> Iterator[tuple[str, str]]:
     """
     from bapa.attach import balanced, positions, scheme_of
     from bapa.checkpoints import load
+    from bapa.checkpoints.export import names_our_code
 
     loaded = load(name, **loading)
     yield "model", f"{name}: {type(loaded.model).__name__}, weights {loaded.fingerprint[:12]}"
     if recorded := scheme_of(loaded.model):
-        code = getattr(loaded.model.config, "auto_map", None)
-        unless = " unless told trust_remote_code=True" if code else ""
+        unless = " unless told trust_remote_code=True" if names_our_code(loaded.model.config) else ""
         yield "recorded scheme", f"{recorded}; plain transformers ignores it{unless}: load with bapa.from_pretrained"
     inputs = shown(loaded)
     yield "prompt", f"{inputs['input_ids'].shape[1]} tokens with one picture of {_SIDE} x {_SIDE} pixels"

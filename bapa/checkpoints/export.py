@@ -60,12 +60,11 @@ def export(
     told = card.card(model, chosen, measured, self_contained)
     with _new(Path(out)) as folder:
         merged = balance(merged.merge_and_unload() if tuned else merged, chosen)
-        earlier = type(merged).__module__.rpartition(".")[2] == CODE  # loaded by the code of an earlier export
         kind = next(kind for kind in type(merged).__mro__ if kind.__module__.rpartition(".")[2] != CODE)
         code = _code(kind, chosen) if self_contained else {}
         merged.save_pretrained(folder)
         model.processor.save_pretrained(folder)
-        if earlier or _names_our_code(folder):
+        if names_our_code(merged.config):  # that of an earlier export
             _without_code(folder)
         for name, text in {**code, "README.md": told}.items():
             (folder / name).write_text(text, "utf-8")
@@ -96,10 +95,10 @@ def _without_code(folder: Path) -> None:
     _set(folder, None)
 
 
-def _names_our_code(folder: Path) -> bool:
-    """Whether the config names the code of an earlier export, which is not written again."""
-    named = json.loads((folder / "config.json").read_text("utf-8")).get("auto_map") or {}
-    return any(str(name).startswith(f"{CODE}.") for name in named.values())
+def names_our_code(config: Any) -> bool:
+    """Whether a model's config names the code that ``--self-contained`` writes beside it."""
+    named = getattr(config, "auto_map", None) or {}
+    return any(str(name).rpartition("--")[2].startswith(f"{CODE}.") for name in named.values())
 
 
 def _set(folder: Path, code: dict[str, str] | None) -> None:

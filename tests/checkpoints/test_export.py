@@ -16,7 +16,7 @@ import bapa
 from bapa import files
 from bapa.checkpoints import Loaded, load
 from bapa.checkpoints.card import Measured
-from bapa.checkpoints.export import export
+from bapa.checkpoints.export import export, names_our_code
 from bapa.cli.app import app
 from bapa.errors import RunError
 from tests.attach.checks import TWO_IMAGES, logits, same
@@ -146,6 +146,8 @@ def test_an_export_of_an_export_names_no_code_that_is_not_there(tmp_path: Path) 
     first, second = tmp_path / "first", tmp_path / "second"
     export(model(), first, "bapa", self_contained=True)
     assert "auto_map" in json.loads((first / "config.json").read_text())
+    assert names_our_code(load(str(first)).model.config)
+    assert not names_our_code(LLAVA.build().config)
     export(load(str(first)), second)
     assert "auto_map" not in json.loads((second / "config.json").read_text())
     plain = AutoModelForImageTextToText.from_pretrained(second, trust_remote_code=True)
