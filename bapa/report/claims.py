@@ -29,9 +29,12 @@ def name(bias: Bias) -> str:
 
 
 def answers(bias: Bias, scheme: str) -> bool:
-    """Whether the model answers at all: most of its probability falls on the answers it may choose from."""
-    mass = bias["schemes"][scheme]["overall"]["mass"]["value"]
-    return mass is None or mass >= READABLE
+    """Whether the model answers at all: some answer could be read, and most of its probability falls on the answers it
+    may choose from.
+    """
+    found = bias["schemes"][scheme]["overall"]
+    mass = found["mass"]["value"]
+    return found[main(bias)[0]]["value"] is not None and (mass is None or mass >= READABLE)
 
 
 def place_matters(bias: Bias, scheme: str) -> bool:
@@ -140,6 +143,11 @@ def written(bias: Bias) -> str:
 def wanted(bias: Bias, scheme: str) -> str:
     """Why there is no verdict: how little falls on the answers, and what the model wanted to say instead."""
     found = bias["schemes"][scheme]
+    if found["overall"]["mass"]["value"] is None:
+        return (
+            f"No verdict on {scheme}: no item has answers that can be read. The page of every item shows what the "
+            "model says; ask in other words: bapa probe --prompt"
+        )
     tokens = ", ".join(f"{one['token']!r} ({percent(one['share'])} %)" for one in found["wanted"])
     said = f"; what it most often wants to say: {tokens}" if tokens else ""
     return (

@@ -88,3 +88,16 @@ def test_a_test_over_few_clusters_is_called_weak(bias: dict) -> None:
     assert claims.few(changed).startswith("Only 5 classes stand behind intervals and tests")
     assert any("has little power" in line for line in words.findings(changed))
     assert not any("has little power" in line for line in words.findings(bias))
+
+
+def test_where_no_answer_was_read_there_is_no_verdict(bias: dict) -> None:
+    silent = copy.deepcopy(bias)
+    for scheme in silent["schemes"].values():
+        for quantity in ("auc", "auc_range", "hit", "range", "mass"):
+            scheme["overall"][quantity] = {"value": None, "low": None, "high": None}
+        for test in scheme["tests"].values():
+            test.update(p=None, p_adjusted=None)
+    assert {row.says for row in chance.places(silent)} == {"No verdict."}
+    assert words.answer([("one", silent)]) == ""
+    said = words.spread(silent)
+    assert "no item has answers that can be read" in said
