@@ -62,6 +62,8 @@ def test_the_endpoints_are_what_was_planted() -> None:
     assert alike["low"] < 0 < alike["high"]
     kept_out = found["middle"][ask.BALANCED]["change"]
     assert kept_out["low"] < 0.08 * -8 / 9 < kept_out["high"] < 0
+    straight = found["middle"][reading.UNTUNED]["above"]
+    assert straight["low"] < 0 < straight["high"] < 0.05
     assert found["from untuned"][ask.NATIVELY]["change"]["range"]["high"] < 0
     same = reading.figures(untuned, tuned | {ask.BALANCED: planted(0.2, 0.1, 5)})
     for what in ("mean", "worst", "range"):
