@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +15,10 @@ from bapa.calibrate.words.reader import CELLS, OPENINGS
 from bapa.progress import progress
 from studies.aligned.projector import Named, part, pictures
 from studies.pretrained.learner import Bench
-from studies.pretrained.scenes import MIDDLE, paint
+from studies.pretrained.scenes import MIDDLE, Scenes, paint
 
 Placement = Literal["uniform", "photo"]
+Chat = Sequence[tuple[str, str]]  # questions and answers about one picture
 NAMED = 3  # things that an answer names
 _OTHER = 2000  # keeps these draws apart from those of the projectors and of what is asked
 _AT_ONCE = 50
@@ -42,26 +44,38 @@ def write(out: Path, bench: Bench, *, placement: Placement, rows: int, seed: int
     drawn = pictures(bench, things, rows, generator, held_out=False)
     cells = named(placement, rows, torch.Generator().manual_seed(_OTHER + seed))
     wording = torch.randint(len(OPENINGS), (rows,), generator=generator).tolist()
+    told = [
+        [bench.asker.captions[thing] for thing in its[chosen].tolist()]
+        for its, chosen in zip(drawn.thing, cells, strict=True)
+    ]
+    return paired(out, bench, drawn, [turn(*one) for one in zip(wording, told, strict=True)], generator)
+
+
+def paired(out: Path, bench: Bench, drawn: Scenes, chats: Sequence[Chat], generator: torch.Generator) -> Path:
+    """``out`` with a picture of each of the scenes and ``data.jsonl``, its chat."""
     partial = out.with_name(f"{out.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
-    chats = []
-    with progress("pictures to tune on", rows) as step:
-        for start in range(0, rows, _AT_ONCE):
+    lines = []
+    with progress("pictures to tune on", len(chats)) as step:
+        for start in range(0, len(chats), _AT_ONCE):
             painted = paint(part(drawn, slice(start, start + _AT_ONCE)), bench.atlas, generator)
             for number, pixels in enumerate(painted.round().byte().permute(0, 2, 3, 1).numpy(), start):
                 name = f"{number:05d}.png"
                 Image.fromarray(pixels).save(partial / name)
-                told = [bench.asker.captions[thing] for thing in drawn.thing[number, cells[number]].tolist()]
-                chats.append(chat(name, wording[number], told))
+                turns = [
+                    {"from": who, "value": text}
+                    for one in chats[number]
+                    for who, text in zip(("human", "gpt"), one, strict=True)
+                ]
+                turns[0]["value"] = f"<image>\n{turns[0]['value']}"
+                lines.append(json.dumps({"image": name, "conversations": turns}) + "\n")
                 step()
-    (partial / "data.jsonl").write_text("".join(f"{json.dumps(chat)}\n" for chat in chats), "utf-8")
+    (partial / "data.jsonl").write_text("".join(lines), "utf-8")
     partial.rename(out)
     return out
 
 
-def chat(picture: str, wording: int, told: list[str]) -> dict[str, object]:
+def turn(wording: int, told: list[str]) -> Chat:
     """A question in one of the wordings that are asked later, and an answer that names what is ``told``."""
     question, begun = OPENINGS[wording]
-    answer = f"{begun.removesuffix(' a')} {', '.join(told[:-1])} and {told[-1]}."
-    turns = [{"from": "human", "value": f"<image>\n{question}"}, {"from": "gpt", "value": answer}]
-    return {"image": picture, "conversations": turns}
+    return [(question, f"{begun.removesuffix(' a')} {', '.join(told[:-1])} and {told[-1]}.")]

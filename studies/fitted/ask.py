@@ -12,7 +12,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -31,7 +30,7 @@ from studies.pretrained import scenes
 from studies.pretrained.parts import TRAINED, common_things
 from studies.words import neighbours
 from studies.words import run as words
-from studies.words.ask import CANDIDATES, PICTURES, Array, Grids, asked, embedded, frames_of, grids, keep
+from studies.words.ask import CANDIDATES, PICTURES, Array, Grids, asked, embedded, frames_of, grids, kept
 
 SIDE, LARGER, DRAWN = 9, 24, 4000  # tokens along a side: of the fits, of larger images
 NEAR = {SIDE: 80, LARGER: 40}  # grids that are asked about neighbours
@@ -116,7 +115,7 @@ def about_words(bed: Bed, rules: Mapping[str, tuple[str, str]], parts: Path, wor
     for key, (called, rule) in rules.items():
         path = work / (key if side == SIDE else f"{key}-{side}")
         with balanced(model, rule):
-            found = _kept(path.with_name(f"{path.name}.npy"), partial(names, called))
+            found = kept(path.with_name(f"{path.name}.npy"), partial(names, called))
             known = _known(path.with_name(f"{path.name}-near"), partial(near, called), len(neighbours.FORMS))
         maps = pd.concat(frames_of(found, shown.shown.numpy()))
         each.append([table.assign(scheme=called) for table in (maps, known)])
@@ -141,20 +140,11 @@ def _about_pictures(reader: Reader, image: Callable[[], Tensor], rule: str, path
     def near(form: int) -> Array:
         return reader.near(image(), rule, form)
 
-    found = _kept(path.with_name(f"{path.name}.npy"), lambda: reader.names(image(), rule))
+    found = kept(path.with_name(f"{path.name}.npy"), lambda: reader.names(image(), rule))
     return pd.concat(frames_of(found, reader.shown.numpy())), _known(path.with_name(f"{path.name}-near"), near, forms)
 
 
 def _known(path: Path, ask: Callable[[int], Array], forms: int) -> pd.DataFrame:
     """What is known of neighbours in each of so many ``forms``; the answers are kept beside ``path``."""
-    found = [_kept(path.with_name(f"{path.name}-{form}.npy"), partial(ask, form)) for form in range(forms)]
+    found = [kept(path.with_name(f"{path.name}-{form}.npy"), partial(ask, form)) for form in range(forms)]
     return pd.concat([frame for form, logs in enumerate(found) for frame in neighbours.frames_of(logs, form)])
-
-
-def _kept(path: Path, ask: Callable[[], Array]) -> Array:
-    """What ``path`` holds; asked and kept there where it holds nothing."""
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        keep(path, ask())
-    found: Array = np.load(path)
-    return found

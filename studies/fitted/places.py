@@ -16,7 +16,7 @@ from torch import Tensor
 from bapa.attach import balanced
 from bapa.calibrate.words.reader import CELLS, Wording
 from studies.fitted.ask import SIDE, Bed, read
-from studies.words.ask import embedded, keep
+from studies.words.ask import embedded, kept
 from studies.words.neighbours import called, told
 from studies.words.reading import RESAMPLES, estimate
 
@@ -57,7 +57,7 @@ def ask(bed: Bed, rules: Mapping[str, tuple[str, str]], parts: Path, work: Path)
             break
         with balanced(loaded.model, rule):
             logs = {
-                form: _kept(work / f"{key}-{form}.npy", partial(_answers, loaded, image, things, form, name))
+                form: kept(work / f"{key}-{form}.npy", partial(answers, loaded, image, things, form, name))
                 for form in FORMS
             }
         its = (
@@ -67,22 +67,18 @@ def ask(bed: Bed, rules: Mapping[str, tuple[str, str]], parts: Path, work: Path)
     return pd.concat(frames, ignore_index=True)
 
 
-def _kept(path: Path, ask: Any) -> Array:
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        keep(path, ask())
-    found: Array = np.load(path)
-    return found
-
-
-def _answers(loaded: Any, image: Tensor, things: Tensor, form: str, name: str) -> Array:
+def answers(loaded: Any, image: Tensor, things: Tensor, form: str, name: str) -> Array:
+    """Log-probabilities of what may follow each question of a ``form``, (pictures, 9, answers). ``image``: (pictures,
+    tokens, width); ``things``: tokens of the names in its cells, (pictures, 9) long; ``name``: what the rule is called.
+    """
     asked = [wordings(form, names) for names in called(loaded.processor, things)]
-    if form == "place":
-        answers = things
-    else:
-        said = [loaded.processor.tokenizer.encode(f"the {one}", add_special_tokens=False)[-1] for one in LINES[form]]
-        answers = torch.tensor(said).expand(len(things), -1)
-    return told(loaded.model, loaded.processor, image, asked, answers, f"{form} under {name}")
+    read = things if form == "place" else torch.tensor(said(loaded.processor, form)).expand(len(things), -1)
+    return told(loaded.model, loaded.processor, image, asked, read, f"{form} under {name}")
+
+
+def said(processor: Any, form: str) -> list[int]:
+    """The tokens of the three answers to a question about a row or a column."""
+    return [processor.tokenizer.encode(f"the {one}", add_special_tokens=False)[-1] for one in LINES[form]]
 
 
 def right(logs: Mapping[str, Array]) -> dict[str, Array]:

@@ -5,7 +5,7 @@ Input embeddings of words stand in the place of image features, so there is no e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,6 +187,15 @@ def keep(path: Path, logs: Array) -> None:
     """Write ``logs`` to ``path``, whole or not at all."""
     with replacing(path) as part, part.open("wb") as file:
         np.save(file, logs)
+
+
+def kept(path: Path, ask: Callable[[], Array]) -> Array:
+    """What ``path`` holds; asked and kept there where it holds nothing."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        keep(path, ask())
+    found: Array = np.load(path)
+    return found
 
 
 def frames_of(logs: Array, shown: NDArray[np.int64]) -> Iterator[pd.DataFrame]:

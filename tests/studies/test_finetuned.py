@@ -27,15 +27,9 @@ def test_what_is_named_stands_where_the_data_place_it(placement: data.Placement)
 
 
 def test_an_answer_goes_on_as_it_is_asked_later() -> None:
-    chat = data.chat("00001.png", 0, ["a dove", "an owl", "a key"])
     question, begun = OPENINGS[0]
-    assert json.loads(json.dumps(chat)) == {
-        "image": "00001.png",
-        "conversations": [
-            {"from": "human", "value": f"<image>\n{question}"},
-            {"from": "gpt", "value": f"{begun} dove, an owl and a key."},
-        ],
-    }
+    asked = data.turn(0, ["a dove", "an owl", "a key"])
+    assert asked == [(question, f"{begun} dove, an owl and a key.")]
 
 
 def planted(slope: float, middle: float, seed: int) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""Models that nobody biased are taught rows and columns, and asked under rules: PLAN.md."""

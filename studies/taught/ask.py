@@ -1,0 +1,82 @@
+"""Models taught rows and columns, and what they answer afterwards: PLAN.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from bapa.attach import balanced
+from bapa.checkpoints import load
+from bapa.files import read_json
+from studies.aligned.ask import ALIGNED, Reader
+from studies.fitted import run as fitted
+from studies.fitted.ask import FITTED
+from studies.fitted.places import FORMS, answers, right
+from studies.words.ask import CANDIDATES, Array, frames_of, kept
+
+PLACED = 45  # pictures about places
+_RULES = read_json(fitted.RULES)["SmolLM2"]
+UNTAUGHT, TAUGHT = "untaught", "taught"
+RULES: Mapping[str, str] = {  # what they are called and their labels, native first
+    "native": "native",
+    "bapa": "bapa",
+    "blend": CANDIDATES[0],
+    "cross": CANDIDATES[2],
+    **{FITTED[seen]: _RULES[seen] for seen in FITTED},
+}
+ASKED: Mapping[str, Sequence[str]] = {UNTAUGHT: ("native",), TAUGHT: tuple(RULES)}  # rules, by model
+Tables = tuple[pd.DataFrame, pd.DataFrame]  # shares of names, right answers about places
+
+
+def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
+    """Teach and ask what ``work`` lacks; each answer is kept as it ends. ``work`` lies beside the folder ``aligned``.
+
+    Columns ``seed``, ``rule``, ``wording``, ``picture``, ``cell``, ``share`` of the models taught; and ``seed``,
+    ``model``, ``rule``, ``what``, ``picture``, ``right``.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    maps: list[pd.DataFrame] = []
+    placed: list[pd.DataFrame] = []
+    for seed in seeds:
+        untaught = Reader.of(ALIGNED, parts, work.parent / "aligned", seed)
+        image = cache(untaught.image)  # the encoder and the projector stay as they are
+        for model, rules in ASKED.items():
+            reader = untaught if model == UNTAUGHT else _taught(untaught, work, seed)
+            for rule in rules:
+                path = work / f"{model}-{seed}-{rule}"
+                if model == TAUGHT:
+                    logs = kept(path.with_name(f"{path.name}.npy"), partial(_names, reader, image, rule))
+                    maps += [frame.assign(seed=seed, rule=rule) for frame in frames_of(logs, reader.shown.numpy())]
+                found = {
+                    form: kept(path.with_name(f"{path.name}-{form}.npy"), partial(_places, reader, image, rule, form))
+                    for form in FORMS
+                }
+                table = pd.DataFrame(right(found)).rename_axis("picture")
+                table = table.melt(ignore_index=False, var_name="what", value_name="right").reset_index()
+                placed.append(table.assign(seed=seed, model=model, rule=rule))
+    return pd.concat(maps, ignore_index=True), pd.concat(placed, ignore_index=True)
+
+
+def _names(reader: Reader, image: Callable[[], Tensor], rule: str) -> Array:
+    return reader.names(image(), RULES[rule])
+
+
+def _places(reader: Reader, image: Callable[[], Tensor], rule: str, form: str) -> Array:
+    """Log-probabilities of what may follow, (pictures, 9 questions, answers)."""
+    things = reader.named.token[reader.shown[:PLACED]]
+    with balanced(reader.loaded.model, RULES[rule]):
+        return answers(reader.loaded, image()[:PLACED], things, form, rule)
+
+
+def _taught(untaught: Reader, work: Path, seed: int) -> Reader:
+    """The model taught rows and columns, taught where it is missing."""
+    from studies.taught.learn import teach  # takes long to import
+
+    home = teach(untaught, work / f"taught-{seed}", seed)
+    return replace(untaught, loaded=load(str(home), device="cpu", dtype=torch.float32))

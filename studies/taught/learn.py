@@ -1,0 +1,154 @@
+"""Teaching: LoRA on the language model alone, the loss on the word that says the row or the column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bapa.checkpoints import load
+from bapa.checkpoints.adapter import Base, new_adapter, save_adapter
+from bapa.checkpoints.weights import of_checkpoint
+from bapa.families.anatomy import find
+from bapa.files import read_json, replacing, write_json
+from bapa.progress import progress
+from studies.aligned.ask import Reader
+from studies.fitted.places import LINES, said
+from studies.pretrained.scenes import mask, positions
+from studies.taught.lessons import Lesson, lesson, stream
+
+STATE = "learning.safetensors"
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """``steps``: at most so many, of ``batch`` pictures; ``every``: steps from one trial to the next, of ``tried``
+    pictures; ``enough``: the share right at which teaching ends, rows and columns together, a third being chance.
+    """
+
+    steps: int = 160
+    batch: int = 4
+    rank: int = 8
+    rate: float = 1e-3
+    warm_up: int = 10
+    every: int = 20
+    tried: int = 24
+    enough: float = 0.8
+
+
+class Pupil:
+    """A model with an adapter that is taught natively. Its language model is in bfloat16, the adapter in float32."""
+
+    def __init__(self, reader: Reader, teaching: Teaching, seed: int) -> None:
+        self.reader, self.teaching, self.seed = reader, teaching, seed
+        self.model: Any = load(reader.loaded.name, device="cpu", dtype=torch.bfloat16).model
+        self.model.requires_grad_(False)
+        anatomy = find(self.model)
+        name = next(name for name, part in self.model.named_modules() if part is anatomy.decoder)
+        leaves = {name.rpartition(".")[2] for name, part in anatomy.decoder.named_modules() if _linear(part)}
+        torch.manual_seed(seed)
+        targets = rf"{re.escape(name)}\..*\.({'|'.join(sorted(leaves))})"
+        config = LoraConfig(r=teaching.rank, lora_alpha=2 * teaching.rank, target_modules=targets)
+        self.tuned = new_adapter(self.model, config)
+        self.decoder: Any = anatomy.decoder
+        self.words: Any = anatomy.model.get_input_embeddings()
+        self.learned = {name: one for name, one in self.tuned.named_parameters() if one.requires_grad}
+        self.optimizer = torch.optim.AdamW(self.learned.values(), lr=teaching.rate, weight_decay=0.0)
+        self.step = 0
+
+    def logits(self, one: Lesson) -> Tensor:
+        """Of the next word where an answer is to be predicted, (questions, vocabulary) float32."""
+        rows, start = one.rows, len(self.reader.bench.asker.prefix)
+        embedded = self.words(rows.ids)
+        image = one.image.to(embedded.dtype)
+        embedded = torch.cat([embedded[:, :start], image, embedded[:, start + image.shape[1] :]], 1)
+        placed = positions(rows, start, "native")
+        hidden = self.decoder(
+            inputs_embeds=embedded, attention_mask=mask(rows), position_ids=placed, use_cache=False
+        ).last_hidden_state[rows.row, rows.at]
+        found: Tensor = (hidden @ self.words.weight.T).float()
+        return found
+
+    def take(self) -> float:
+        """Take a step; its loss."""
+        one = lesson(self.reader, self.teaching.batch, stream(self.seed, self.step))
+        loss = F.cross_entropy(self.logits(one), one.rows.target)
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.learned.values(), 1.0)
+        self.step += 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.teaching.rate * min(1.0, self.step / self.teaching.warm_up)
+        self.optimizer.step()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def right(self, tried: Sequence[Lesson]) -> float:
+        """Share of right answers among the three words of each question."""
+        words = torch.tensor([said(self.reader.loaded.processor, form) for form in LINES])
+        right = []
+        for one in tried:
+            mine = words[one.line]
+            told = self.logits(one).gather(1, mine).argmax(1, keepdim=True)
+            right.append(mine.gather(1, told)[:, 0] == one.rows.target)
+        return float(torch.cat(right).float().mean())
+
+    def save(self, path: Path) -> None:
+        """Keep everything that the next step needs."""
+        kept = {name: one.detach() for name, one in self.learned.items()}
+        for name, one in self.learned.items():
+            kept |= {f"{name}|{part}": value for part, value in self.optimizer.state[one].items()}
+        with replacing(path) as part:
+            save_file(kept, part, metadata={"step": str(self.step)})
+
+    def resume(self, path: Path) -> None:
+        """Go on from what was kept."""
+        kept = load_file(path)
+        for name, one in self.learned.items():
+            one.data.copy_(kept[name])
+            self.optimizer.state[one] = {part: kept[f"{name}|{part}"] for part in ("step", "exp_avg", "exp_avg_sq")}
+        self.step = int(next(iter(self.optimizer.state.values()))["step"])
+
+
+def teach(reader: Reader, out: Path, seed: int, teaching: Teaching | None = None) -> Path:
+    """``out``, the folder of the adapter of this seed, made where it is missing; the same command goes on."""
+    if out.is_dir():
+        return out
+    teaching = teaching or Teaching()
+    pupil = Pupil(reader, teaching, seed)
+    state, curve = out.with_name(f"{out.name}.{STATE}"), out.with_name(f"{out.name}.json")
+    tried = [lesson(reader, teaching.batch, stream(seed, -1 - n)) for n in range(teaching.tried // teaching.batch)]
+    found: list[dict[str, float]] = []
+    if state.is_file():
+        pupil.resume(state)
+        found = read_json(curve)["tried"]
+    lost: list[float] = []
+    with progress(f"steps of teaching {out.name}", teaching.steps) as step:
+        for _ in range(pupil.step):
+            step()
+        while pupil.step < teaching.steps and not (found and found[-1]["right"] >= teaching.enough):
+            lost.append(pupil.take())
+            step()
+            if pupil.step % teaching.every == 0:
+                right, loss = pupil.right(tried), sum(lost) / len(lost)
+                found.append({"step": pupil.step, "loss": round(loss, 4), "right": round(right, 4)})
+                lost = []
+                write_json(curve, {"tried": found})
+                pupil.save(state)
+    partial = out.with_name(f"{out.name}.partial")
+    save_adapter(pupil.tuned, partial, base=Base(reader.loaded.name, of_checkpoint(reader.loaded.fingerprint)))
+    partial.rename(out)
+    state.unlink(missing_ok=True)
+    return out
+
+
+def _linear(part: nn.Module) -> bool:
+    return isinstance(part, nn.Linear)
