@@ -48,6 +48,12 @@ def verdict(run: Run) -> dict[str, Any]:
     }
 
 
+def answering(run: Run) -> dict[str, Any]:
+    """Natively, how much probability falls on the answers, and what the model wants to say: as ``bias.json`` has it."""
+    its = run.bias["schemes"]["native"]
+    return {"schemes": {"native": {"overall": {"mass": its["overall"]["mass"]}, "wanted": its["wanted"]}}}
+
+
 def guard(probe: Probe, found: list[Point], native: str = "native") -> dict[str, Any]:
     """What the rules cost on a guard probe. ``chance``: what the best answer gets that never looks. ``tells``: whether
     the model can do the task natively at all, its interval lying above chance; where it cannot, the guard tells

@@ -227,6 +227,7 @@ def calibrate(
                 "curve": points,
                 "held_out": curve.verdict(run),
                 "clusters": run.bias["clusters"],
+                "answering": curve.answering(run),
                 "against_native": judge.against_native(answers, chosen, probe.cells, settings),
                 "thresholds": judge.arms(picking, answers, probe.cells, curve.SHOWN, settings),
                 "guards": told_by,

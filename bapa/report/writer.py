@@ -10,12 +10,15 @@ from pathlib import Path
 
 from bapa.calibrate import load_calibration
 from bapa.calibrate.runner import FOLDER, RECORD
+from bapa.calibrate.words.runner import RECORD as FIT
 from bapa.check.runner import RECORD as CHECK
 from bapa.errors import ProbeError, RunError
 from bapa.files import alone, replacing
+from bapa.inference.store import RUN
 from bapa.measure import Run, load_run
+from bapa.origin.options import FILE as ORIGIN
 from bapa.probe import Probe
-from bapa.report import calibration, figures, items, tables
+from bapa.report import calibration, figures, items, tables, tuning
 from bapa.report.again import commands
 from bapa.report.between import between
 from bapa.report.compare import base
@@ -42,6 +45,14 @@ def write(
     for folder in folders:
         if (folder / CHECK).is_file():
             raise RunError(f"{folder} holds a check: its page is {folder / 'check.html'}; bapa report {folder / 'run'}")
+        if (folder / tuning.RECORD).is_file():
+            raise RunError(f"{folder} holds a tuning run: its page is {folder / tuning.PAGE}")
+        if (folder / FIT).is_file():
+            raise RunError(f"{folder} holds a fitted rule, which has no page; bapa measure {folder} --probe PROBE")
+        if (folder / ORIGIN).is_file() and not (folder / RUN).is_file():
+            raise RunError(
+                f"{folder} holds what bapa origin found and no run; bapa measure MODEL --probe PROBE --out {folder}"
+            )
         if (folder / FOLDER / RECORD).is_file():
             if len(folders) > 1 or page or paper or seeds:
                 raise RunError(f"{folder} holds a calibration, whose page is written alone: bapa report {folder}")

@@ -122,16 +122,16 @@ class Marker(TrainerCallback):
             mark(checkpoint, self.scheme, self.base)
 
 
-class Bar(TrainerCallback):
-    """Steps done, loss and time left, in a terminal or a log file."""
+class Bar(ExitStack, TrainerCallback):
+    """Steps done, loss and time left, in a terminal or a log file. A context, at whose end it leaves the terminal."""
 
     def __init__(self) -> None:
-        self.running = ExitStack()
+        super().__init__()
         self.loss = ""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         shown = progress("tuning", state.max_steps, state.global_step, shown=state.is_world_process_zero)
-        self.step = self.running.enter_context(shown)
+        self.step = self.enter_context(shown)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs and "loss" in logs:
@@ -139,6 +139,3 @@ class Bar(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.step(self.loss)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.running.close()

@@ -72,6 +72,10 @@ def tune(
             f"quantization = {model.options['quantization']}: training on weights of a few bits was not tried here; "
             "leave it out, and save memory with --bf16 --gradient-checkpointing"
         )
+    if probe is None and (evaluate_every or evaluate_items is not None or also):
+        raise ConfigError(
+            "--evaluate-every, --evaluate-items and --also say how a probe is measured; name it: --probe PROBE"
+        )
     collator = Collator(model.processor, data.open)
     labels = list(dict.fromkeys([scheme.label, *(parse(other).label for other in also)]))
     if probe:
@@ -109,8 +113,8 @@ def tune(
             trainer.add_callback(evaluation)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(Marker(scheme, base))
-        trainer.add_callback(Bar())
-        with folder.on_disk():
+        with folder.on_disk(), Bar() as bar:
+            trainer.add_callback(bar)
             last = folder.last_checkpoint()
             trainer.train(resume_from_checkpoint=str(last) if last else None)
             _save(trainer, model.processor, base, folder.result, settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,19 +15,22 @@ from studies.words import knowing, reading
 from studies.words.reading import HALVINGS, IN_EACH, RESAMPLES, Halves, estimate, spread
 
 GOAL = 0.25  # of native's range
+ASKED = (*FITTED.values(), *CONTROLS.values())
 Array = NDArray[np.float64]
 Maps = Mapping[str, Array]
 
 
-def beyond(maps: Maps, other: str = "native", part: float = GOAL) -> dict[str, dict[str, float]]:
-    """By fitted rule: how far the range lies above a ``part`` of that under the ``other`` rule; of native's, below zero
-    the goal is reached.
+def beyond(
+    maps: Maps, other: str = "native", part: float = GOAL, rules: Sequence[str] = ASKED
+) -> dict[str, dict[str, float]]:
+    """By rule: how far the range lies above a ``part`` of that under the ``other`` rule; of native's, below zero the
+    goal is reached.
     """
     pictures = len(maps["native"])
     counts = np.random.default_rng(0).multinomial(pictures, np.full(pictures, 1 / pictures), RESAMPLES).astype(float)
     whole, resampled = Halves.draw(np.ones((1, pictures)), HALVINGS, 1), Halves.draw(counts, IN_EACH, 2)
     found = {}
-    for rule in (*FITTED.values(), *CONTROLS.values()):
+    for rule in rules:
         if rule in maps and rule != other:
             value, again = (
                 spread(halves, maps[rule])[:, 0] - part * spread(halves, maps[other])[:, 0]

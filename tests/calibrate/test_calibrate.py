@@ -146,6 +146,17 @@ def test_that_few_items_judged_is_said_on_the_page_and_in_the_terminal(done: Pat
     assert not any(sentence.startswith("Only") for sentence in page.sentences(enough))
 
 
+def test_a_model_that_does_not_answer_gets_no_verdict(done: Path) -> None:
+    found = record(done)
+    assert not any(sentence.startswith("No verdict") for sentence in page.sentences(found))
+    native = found["answering"]["schemes"]["native"]
+    native["overall"]["mass"] = {"value": 0.03, "low": 0.02, "high": 0.04}
+    native["wanted"] = [{"token": " The", "share": 0.9}]
+    says = "No verdict on native: only 3.0 % of the model's probability falls on the answers it may choose from"
+    (told,) = [sentence for sentence in page.sentences(found) if sentence.startswith(says)]
+    assert "' The' (90 %)" in told
+
+
 def test_the_same_again_asks_nothing(done: Path, probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session.Session, "__init__", lambda *_: pytest.fail("asked again"))
     again = calibrate(load("reference:top"), probe, done, **FEW, guards=[probe])

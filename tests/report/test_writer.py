@@ -237,3 +237,19 @@ def test_runs_that_share_one_item_are_compared_without_bounds(tmp_path: Path) ->
     assert pair.items == 1
     assert pair.rows
     assert {row.direction for row in pair.rows} == {0}
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        ("check.json", "holds a check: its page is"),
+        ("tune.json", "holds a tuning run: its page is .*tuning.html"),
+        ("fit/fit.json", "holds a fitted rule, which has no page; bapa measure"),
+        ("origin.json", "holds what bapa origin found and no run; bapa measure"),
+    ],
+)
+def test_a_folder_of_another_command_is_told_by_what_it_holds(record: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / record).parent.mkdir(exist_ok=True)
+    (tmp_path / record).write_text("{}")
+    with pytest.raises(RunError, match=says):
+        write([tmp_path])

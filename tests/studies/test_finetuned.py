@@ -4,8 +4,6 @@ that of the answers.
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest

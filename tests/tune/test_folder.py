@@ -88,6 +88,8 @@ def test_an_evaluated_step_is_trained_again_after_an_interruption(
         ({"also": ["bappa"]}, SchemeError, "bappa"),
         ({"evaluate_items": 11}, ConfigError, "items = 11: the probe has 10"),
         ({"also": ["mrope"]}, SchemeError, "mrope"),
+        ({"probe": None, "evaluate_every": 5}, ConfigError, "name it: --probe PROBE"),
+        ({"probe": None, "also": ["native"]}, ConfigError, "name it: --probe PROBE"),
         ({"settings": Settings(options={"report_to": "wandb"})}, ConfigError, "wandb.*or leave the option out"),
         ({"settings": Settings(options={"optim": "adamw_8bit"})}, ConfigError, "bitsandbytes.*or leave the option out"),
     ],
