@@ -58,6 +58,10 @@ python -m studies.fitted fit shuffle
 python -m studies.fitted run
 python -m studies.fitted write
 
+# docs/studies/taught.md; needs npm
+python -m studies.taught run
+python -m studies.taught write
+
 # docs/slots.md
 python -m studies.slots run
 for tasks in images clip; do for skew in last uniform; do python -m studies.reference train --tasks $tasks --skew $skew --out build/slots/$tasks-$skew; done; done

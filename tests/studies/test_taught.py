@@ -1,0 +1,77 @@
+"""Models taught rows and columns: the endpoints are what was planted, and the record is that of the answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from studies.fitted.ask import FITTED
+from studies.fitted.places import CHANCE
+from studies.taught import ask, page, reading, run
+
+PICTURES = 120
+
+
+def uneven(slope: float, seed: int) -> NDArray[np.float64]:
+    """Shares of names whose cells fall from the first to the last by ``slope``."""
+    cells = 0.8 - slope * np.linspace(0, 1, 9)
+    found: NDArray[np.float64] = np.clip(cells + np.random.default_rng(seed).normal(0, 0.1, (PICTURES, 9)), 0, 1)
+    return found
+
+
+def placed(skills: dict[tuple[str, str], float]) -> pd.DataFrame:
+    """Right answers, by model and rule, of which a part lies above chance."""
+    rng = np.random.default_rng(5)
+    tables = [
+        pd.DataFrame(
+            {"picture": np.arange(45), "what": what, "model": model, "rule": rule}
+            | {"right": np.clip(chance + part * (1 - chance) + rng.normal(0, 0.02, 45), 0, 1)}
+        )
+        for (model, rule), part in skills.items()
+        for what, chance in CHANCE.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, object]:
+    slopes = {"native": 0.3, "bapa": 0.2, "blend": 0.1, "cross": 0.3, **dict.fromkeys(FITTED.values(), 0.02)}
+    kept = {"native": 0.6, "bapa": 0.05, "blend": 0.6, "cross": 0.3, **dict.fromkeys(FITTED.values(), 0.3)}
+    maps = {rule: uneven(slope, seed) for seed, (rule, slope) in enumerate(slopes.items())}
+    skills = {(ask.UNTAUGHT, "native"): 0.0, **{(ask.TAUGHT, rule): part for rule, part in kept.items()}}
+    return reading.figures(uneven(0.4, 99), maps, placed(skills))
+
+
+def test_evenness_is_held_against_what_native_positions_give(found: dict) -> None:
+    for name, reached in (("quarter", {*FITTED.values()}), ("half", {"blend", *FITTED.values()})):
+        goal = found["goals"][name]
+        assert {*goal} == {*ask.RULES} - {"native"}
+        assert {rule for rule, its in goal.items() if its["high"] < 0} == reached
+    assert found["teaching"][ask.TAUGHT]["change"]["range"]["high"] < 0
+    assert found["rules"]["cross"]["change"]["range"]["low"] < 0 < found["rules"]["cross"]["change"]["range"]["high"]
+
+
+def test_what_is_kept_and_gained_is_what_was_planted(found: dict) -> None:
+    for what, chance in CHANCE.items():
+        kept = {rule: its[what]["kept"] for rule, its in found["places"].items() if rule != "native"}
+        assert kept["bapa"]["high"] < 0.2
+        assert abs(kept["cross"]["value"] - 0.5) < 0.05
+        assert abs(kept["blend"]["value"] - 1) < 0.05
+        learned = found["learned"][what]
+        assert abs(learned["value"] - 0.6 * (1 - chance)) < 0.05
+        ahead = found["blend ahead"][FITTED["drawings"]][what]
+        assert abs(ahead["value"] - 0.3 * (1 - chance)) < 0.05
+        assert ahead["low"] > 0
+    assert "kept" not in found["places"]["native"]["row"]
+
+
+def test_the_record_is_that_of_the_answers() -> None:
+    record = page.STUDY.record()
+    shares, answers = map(pd.read_parquet, run.FILES)
+    assert {*shares["rule"]} == {*ask.RULES}
+    assert {*answers["model"]} == {*ask.ASKED}
+    assert [*record["models"]] == [str(seed) for seed in run.SEEDS]
+    one = run.found((shares[shares["seed"] == 1], answers[answers["seed"] == 1]))
+    assert one["models"]["1"] == record["models"]["1"]
