@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bapa.stats.text import interval, percent
 from studies.figures.page import COLUMNS, PAPER, README, STUDY
+from studies.taught.page import STUDY as TAUGHT
 
 ROOT = Path(__file__).parents[2]
 
@@ -124,3 +126,21 @@ def test_the_figures_are_of_the_models_that_ship() -> None:
     assert {run["model"].removeprefix("reference:") for run in kept} <= set(reference.NAMES)
     assert {tuple(run["schemes"]) for run in kept} == {("native", "bapa", "bapa:distance=native")}
     assert {run["items"] for run in kept} == {200}
+
+
+def test_what_taught_models_keep_is_said_as_the_record_has_it() -> None:
+    its = TAUGHT.record()["together"]
+    keeps = {
+        rule: f"{percent(found['row']['kept']['value'])} %{{}} {interval(found['row']['kept'])}"
+        for rule, found in its["places"].items()
+        if rule != "native"
+    }
+    readme, limits, study = page("README.md"), page("docs/limits.md"), page("docs/studies/taught.md")
+    assert f"keep {keeps['fitted on drawings'].format(' of them')} under the rule fitted on drawings" in readme
+    assert f"{keeps['blend'].format('')} under the rule in part and {keeps['bapa'].format('')} under bapa" in readme
+    for rule in ("blend", "fitted on drawings", "cross"):
+        kept = keeps[rule].split(" %")[0]
+        assert re.search(rf"{kept} %( of them)? {re.escape(interval(its['places'][rule]['row']['kept']))}", limits)
+    left = its["rules"]["cross"]["range"], its["rules"]["native"]["range"]
+    one, all_ = (f"{percent(found['value'], 1)}{{}} {interval(found, 1)}" for found in left)
+    assert f"({one.format(' points')} of {all_.format('')})" in study
