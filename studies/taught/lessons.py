@@ -41,7 +41,7 @@ def lesson(reader: Reader, count: int, generator: torch.Generator) -> Lesson:
     line = torch.randint(len(LINES), (count, CELLS), generator=generator)
     asker = reader.bench.asker
     names = [[bare(asker.captions[thing]) for thing in things] for things in drawn.thing.tolist()]
-    rows = asker.pack([_blocks(reader, *one) for one in zip(names, line.tolist(), strict=True)])
+    rows = asker.pack([blocks(reader, *one) for one in zip(names, line.tolist(), strict=True)])
     return Lesson(rows, image, line.flatten())
 
 
@@ -50,12 +50,16 @@ def stream(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(_OTHER + seed * 1_000_003 + step)
 
 
-def _blocks(reader: Reader, names: list[str], lines: list[int]) -> list[Block]:
-    blocks: list[Block] = []
+def blocks(reader: Reader, names: list[str], lines: list[int]) -> list[Block]:
+    """The questions about a picture, after its image tokens, with their answers.
+
+    ``names``: of its things; ``lines``: of each, 0 for its row and 1 for its column.
+    """
+    found: list[Block] = []
     head = len(reader.bench.asker.prefix) + scenes.TOKENS
     for cell, line in enumerate(lines):
         form = list(LINES)[line]
         written = prompt(reader.loaded.processor, scenes.TOKENS, *wordings(form, names)[cell])
         answer = said(reader.loaded.processor, form)[cell // 3 if form == "row" else cell % 3]
-        blocks.append((written[head:], [answer], PLACED))
-    return blocks
+        found.append((written[head:], [answer], PLACED))
+    return found

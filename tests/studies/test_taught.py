@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +12,8 @@ from numpy.typing import NDArray
 
 from studies.fitted.ask import FITTED
 from studies.fitted.places import CHANCE
-from studies.taught import ask, page, reading, run
+from studies.pretrained.build import IMAGE
+from studies.taught import ask, lessons, page, reading, run
 
 PICTURES = 120
 
@@ -75,3 +79,35 @@ def test_the_record_is_that_of_the_answers() -> None:
     assert [*record["models"]] == [str(seed) for seed in run.SEEDS]
     one = run.found((shares[shares["seed"] == 1], answers[answers["seed"] == 1]))
     assert one["models"]["1"] == record["models"]["1"]
+
+
+class Words:
+    """A tokenizer of whole words and a chat that is a line, as far as lessons need them."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+        self.tokenizer = self
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        return [self.known.setdefault(word, len(self.known)) for word in text.replace(IMAGE, f" {IMAGE} ").split()]
+
+    def apply_chat_template(self, chat: list[dict[str, Any]], add_generation_prompt: bool) -> str:
+        return f"user {IMAGE} {chat[0]['content'][1]['text']} assistant "
+
+
+def test_a_lesson_asks_of_every_thing_where_it_stands() -> None:
+    processor = Words()
+    reader: Any = SimpleNamespace(
+        loaded=SimpleNamespace(processor=processor),
+        bench=SimpleNamespace(asker=SimpleNamespace(prefix=processor.encode("user"))),
+    )
+    names = [f"thing{cell}" for cell in range(9)]
+    lines = [0, 1, 0, 1, 0, 1, 0, 1, 0]
+    blocks = lessons.blocks(reader, names, lines)
+    back = {number: word for word, number in processor.known.items()}
+    for cell, (asked, answer, _) in enumerate(blocks):
+        text = " ".join(back[token] for token in asked)
+        assert text.endswith(f"The thing{cell} is in the")
+        assert f"In which {'column' if lines[cell] else 'row'} is the thing{cell}:" in text
+        wanted = ("left", "middle", "right")[cell % 3] if lines[cell] else ("top", "middle", "bottom")[cell // 3]
+        assert [back[token] for token in answer] == [wanted]
