@@ -279,6 +279,13 @@ def test_a_picture_of_schemes_that_cannot_be_drawn(name: str, tmp_path: Path) ->
     assert "a .png, .svg, .pdf in a folder that is there is accepted" in " ".join(done.output.split())
 
 
+@pytest.mark.parametrize("grid", ["24", "0x4", "4x1025", "99999x99999"])
+def test_a_grid_that_is_none_or_too_large_is_refused(grid: str) -> None:
+    done = CliRunner().invoke(app, ["schemes", "--grid", grid])
+    assert done.exit_code == 2
+    assert "rows x columns are accepted, each up to 1024" in " ".join(done.output.split())
+
+
 def test_a_picture_of_schemes_is_one_of_a_grid(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["schemes", "--picture", str(tmp_path / "a.png")])
     assert done.exit_code == 2

@@ -12,6 +12,7 @@ from bapa.cli.console import out
 from bapa.errors import ConfigError
 
 _DRAWN = (".png", ".svg", ".pdf")
+LARGEST = 1024  # patches along a side of a grid
 
 if TYPE_CHECKING:
     from bapa.layout import Grid
@@ -43,6 +44,6 @@ def _grid(text: str) -> Grid:
     from bapa.layout import Grid
 
     rows, _, cols = text.lower().partition("x")
-    if not (rows.isdecimal() and cols.isdecimal() and int(rows) and int(cols)):
-        raise ConfigError(f"--grid {text!r}: rows x columns are accepted, e.g. --grid 24x24")
+    if not (rows.isdecimal() and cols.isdecimal() and 0 < int(rows) <= LARGEST and 0 < int(cols) <= LARGEST):
+        raise ConfigError(f"--grid {text!r}: rows x columns are accepted, each up to {LARGEST}, e.g. --grid 24x24")
     return Grid(int(rows), int(cols))
