@@ -14,10 +14,12 @@ from torch import Tensor
 from bapa.attach import balanced
 from bapa.checkpoints import load
 from bapa.files import read_json
+from bapa.schemes import parse
 from studies.aligned.ask import ALIGNED, Reader
 from studies.fitted import run as fitted
 from studies.fitted.ask import FITTED
 from studies.fitted.places import FORMS, answers, right
+from studies.where.rules import BLEND
 from studies.words.ask import CANDIDATES, Array, frames_of, kept
 
 PLACED = 45  # pictures about places
@@ -29,6 +31,9 @@ RULES: Mapping[str, str] = {  # what they are called and their labels, native fi
     "blend": CANDIDATES[0],
     "cross": CANDIDATES[2],
     **{FITTED[seen]: _RULES[seen] for seen in FITTED},
+    # The last two were added when the others had been seen on two of three models.
+    "text to image": parse(BLEND).label,
+    "half of cross": parse("bapa:pairs=cross,blend=0.5").label,
 }
 ASKED: Mapping[str, Sequence[str]] = {UNTAUGHT: ("native",), TAUGHT: tuple(RULES)}  # rules, by model
 Tables = tuple[pd.DataFrame, pd.DataFrame]  # shares of names, right answers about places

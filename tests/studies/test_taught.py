@@ -16,6 +16,7 @@ from studies.pretrained.build import IMAGE
 from studies.taught import ask, lessons, page, reading, run
 
 PICTURES = 120
+LATER = tuple(ask.RULES)[-2:]
 
 
 def uneven(slope: float, seed: int) -> NDArray[np.float64]:
@@ -41,8 +42,22 @@ def placed(skills: dict[tuple[str, str], float]) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, object]:
-    slopes = {"native": 0.3, "bapa": 0.2, "blend": 0.1, "cross": 0.3, **dict.fromkeys(FITTED.values(), 0.02)}
-    kept = {"native": 0.6, "bapa": 0.05, "blend": 0.6, "cross": 0.3, **dict.fromkeys(FITTED.values(), 0.3)}
+    slopes = {
+        "native": 0.3,
+        "bapa": 0.2,
+        "blend": 0.1,
+        "cross": 0.3,
+        **dict.fromkeys(FITTED.values(), 0.02),
+        **dict.fromkeys(LATER, 0.3),
+    }
+    kept = {
+        "native": 0.6,
+        "bapa": 0.05,
+        "blend": 0.6,
+        "cross": 0.3,
+        **dict.fromkeys(FITTED.values(), 0.3),
+        **dict.fromkeys(LATER, 0.6),
+    }
     maps = {rule: uneven(slope, seed) for seed, (rule, slope) in enumerate(slopes.items())}
     skills = {(ask.UNTAUGHT, "native"): 0.0, **{(ask.TAUGHT, rule): part for rule, part in kept.items()}}
     return reading.figures(uneven(0.4, 99), maps, placed(skills))
