@@ -19,7 +19,6 @@ from bapa.report.calibration_figure import draw
 from bapa.report.environment import page
 from bapa.report.frontier import cost as cost
 from bapa.schemes.shares import brief
-from bapa.stats.bias import READABLE
 from bapa.stats.quantities import spoken
 from bapa.stats.text import percent, points, signed, with_interval
 
@@ -78,10 +77,8 @@ def sentences(found: Mapping[str, Any]) -> Iterator[str]:
     promised = "promise" in found
     kept = " No rule beats native positions by a standard error." if chosen == "native" and not promised else ""
     yield f"Chosen: {chosen}.{kept}"
-    if "answering" in found:  # an older record does not tell it
-        mass = found["answering"]["schemes"]["native"]["overall"]["mass"]["value"]
-        if mass is not None and mass < READABLE:
-            yield f"{claims.wanted(found['answering'], 'native')}."
+    if "answering" in found and not claims.speaks(found["answering"], "native"):  # an older record does not tell it
+        yield f"{claims.wanted(found['answering'], 'native')}."
     if promised:
         yield from frontier.sentences(found)
     for label, its in judged.items():

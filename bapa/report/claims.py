@@ -32,9 +32,13 @@ def answers(bias: Bias, scheme: str) -> bool:
     """Whether the model answers at all: some answer could be read, and most of its probability falls on the answers it
     may choose from.
     """
-    found = bias["schemes"][scheme]["overall"]
-    mass = found["mass"]["value"]
-    return found[main(bias)[0]]["value"] is not None and (mass is None or mass >= READABLE)
+    return bias["schemes"][scheme]["overall"][main(bias)[0]]["value"] is not None and speaks(bias, scheme)
+
+
+def speaks(bias: Bias, scheme: str) -> bool:
+    """Whether most of the model's probability falls on the answers that it may choose from."""
+    mass = bias["schemes"][scheme]["overall"]["mass"]["value"]
+    return mass is None or mass >= READABLE
 
 
 def place_matters(bias: Bias, scheme: str) -> bool:

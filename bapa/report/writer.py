@@ -45,19 +45,20 @@ def write(
     for folder in folders:
         if (folder / CHECK).is_file():
             raise RunError(f"{folder} holds a check: its page is {folder / 'check.html'}; bapa report {folder / 'run'}")
-        if (folder / tuning.RECORD).is_file():
-            raise RunError(f"{folder} holds a tuning run: its page is {folder / tuning.PAGE}")
-        if (folder / FIT).is_file():
-            raise RunError(f"{folder} holds a fitted rule, which has no page; bapa measure {folder} --probe PROBE")
-        if (folder / ORIGIN).is_file() and not (folder / RUN).is_file():
-            raise RunError(
-                f"{folder} holds what bapa origin found and no run; bapa measure MODEL --probe PROBE --out {folder}"
-            )
         if (folder / FOLDER / RECORD).is_file():
             if len(folders) > 1 or page or paper or seeds:
                 raise RunError(f"{folder} holds a calibration, whose page is written alone: bapa report {folder}")
             with _writing(folder, "copy the folder to one that can be written"):
                 return calibration.write(load_calibration(folder).found, folder / FOLDER)
+        if not (folder / RUN).is_file():
+            if (folder / tuning.RECORD).is_file():
+                raise RunError(f"{folder} holds a tuning run: its page is {folder / tuning.PAGE}")
+            if (folder / FIT).is_file():
+                raise RunError(f"{folder} holds a fitted rule, which has no page; bapa measure {folder} --probe PROBE")
+            if (folder / ORIGIN).is_file():
+                raise RunError(
+                    f"{folder} holds what bapa origin found and no run; bapa measure MODEL --probe PROBE --out {folder}"
+                )
     runs = [load_run(folder) for folder in folders]
     noise = seed_noise([runs[0], *map(load_run, seeds)]) if seeds else None
     page = page or folders[0] / "report.html"

@@ -144,3 +144,8 @@ def test_what_taught_models_keep_is_said_as_the_record_has_it() -> None:
     left = its["rules"]["cross"]["range"], its["rules"]["native"]["range"]
     one, all_ = (f"{percent(found['value'], 1)}{{}} {interval(found, 1)}" for found in left)
     assert f"({one.format(' points')} of {all_.format('')})" in study
+    planned = [its["rules"][rule]["change"] for rule in [*its["rules"]][1:6]]
+    for what, name in (("mean", "mean"), ("worst", "worst cell")):
+        values = sorted(change[what]["value"] for change in planned)
+        assert f"{name} +{percent(values[0], 1)} to +{percent(values[-1], 1)}" in study
+        assert min(change[what]["low"] for change in planned) > 0
