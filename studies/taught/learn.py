@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bapa.checkpoints import load
 from bapa.checkpoints.adapter import Base, new_adapter, save_adapter
 from bapa.checkpoints.weights import of_checkpoint
 from bapa.families.anatomy import find
-from bapa.files import read_json, replacing, write_json
+from bapa.files import replacing, write_json
 from bapa.progress import progress
 from studies.aligned.ask import Reader
 from studies.fitted.places import LINES, said
@@ -101,21 +103,24 @@ class Pupil:
             right.append(mine.gather(1, told)[:, 0] == one.rows.target)
         return float(torch.cat(right).float().mean())
 
-    def save(self, path: Path) -> None:
-        """Keep everything that the next step needs."""
+    def save(self, path: Path, tried: Sequence[Mapping[str, float]]) -> None:
+        """Keep everything that the next step needs, and what was ``tried``: in one file, so neither is ever newer."""
         kept = {name: one.detach() for name, one in self.learned.items()}
         for name, one in self.learned.items():
             kept |= {f"{name}|{part}": value for part, value in self.optimizer.state[one].items()}
         with replacing(path) as part:
-            save_file(kept, part, metadata={"step": str(self.step)})
+            save_file(kept, part, metadata={"tried": json.dumps(tried)})
 
-    def resume(self, path: Path) -> None:
-        """Go on from what was kept."""
-        kept = load_file(path)
+    def resume(self, path: Path) -> list[dict[str, float]]:
+        """Go on from what was kept; what was tried before."""
+        with safe_open(path, "pt") as file:
+            tried: list[dict[str, float]] = json.loads(file.metadata()["tried"])
+            kept = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         for name, one in self.learned.items():
             one.data.copy_(kept[name])
             self.optimizer.state[one] = {part: kept[f"{name}|{part}"] for part in ("step", "exp_avg", "exp_avg_sq")}
         self.step = int(next(iter(self.optimizer.state.values()))["step"])
+        return tried
 
 
 def teach(reader: Reader, out: Path, seed: int, teaching: Teaching | None = None) -> Path:
@@ -128,8 +133,7 @@ def teach(reader: Reader, out: Path, seed: int, teaching: Teaching | None = None
     tried = [lesson(reader, teaching.batch, stream(seed, -1 - n)) for n in range(teaching.tried // teaching.batch)]
     found: list[dict[str, float]] = []
     if state.is_file():
-        pupil.resume(state)
-        found = read_json(curve)["tried"]
+        found = pupil.resume(state)
     lost: list[float] = []
     with progress(f"steps of teaching {out.name}", teaching.steps) as step:
         for _ in range(pupil.step):
@@ -141,10 +145,10 @@ def teach(reader: Reader, out: Path, seed: int, teaching: Teaching | None = None
                 right, loss = pupil.right(tried), sum(lost) / len(lost)
                 found.append({"step": pupil.step, "loss": round(loss, 4), "right": round(right, 4)})
                 lost = []
-                write_json(curve, {"tried": found})
-                pupil.save(state)
+                pupil.save(state, found)
     partial = out.with_name(f"{out.name}.partial")
     save_adapter(pupil.tuned, partial, base=Base(reader.loaded.name, of_checkpoint(reader.loaded.fingerprint)))
+    write_json(curve, {"tried": found})
     partial.rename(out)
     state.unlink(missing_ok=True)
     return out

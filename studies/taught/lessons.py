@@ -46,7 +46,8 @@ def lesson(reader: Reader, count: int, generator: torch.Generator) -> Lesson:
 
 
 def stream(seed: int, step: int) -> torch.Generator:
-    """What the pictures and questions of a step are drawn with; of what is tried, those of step -1."""
+    """What the pictures and questions of a step are drawn with; of what is tried, of
+    steps below 0."""
     return torch.Generator().manual_seed(_OTHER + seed * 1_000_003 + step)
 
 
