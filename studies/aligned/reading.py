@@ -54,10 +54,7 @@ def record(shares: pd.DataFrame, known: pd.DataFrame, rules: Sequence[str]) -> d
     """
     models: dict[str, Any] = {}
     for seed, rows in shares.groupby("seed"):
-        maps = {
-            rule: its.pivot_table(index="picture", columns="cell", values="share", aggfunc="mean").to_numpy(float)
-            for rule, its in rows.groupby("scheme")
-        }
+        maps = {rule: reading.averaged(its) for rule, its in rows.groupby("scheme")}
         found = reading.figures({rule: maps[rule] for rule in rules})
         found["carried"] = carriers(maps["native"], maps[MOVED])
         found["known"] = knowing.figures(known[known["seed"] == seed], rules)

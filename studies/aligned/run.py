@@ -12,8 +12,8 @@ import typer
 from studies.aligned.ask import ALIGNED, SEEDS, Language, ask
 from studies.aligned.page import STUDY
 from studies.aligned.reading import record
+from studies.answers import merged
 from studies.pretrained.parts import install, known
-from studies.words.run import merged
 
 HERE = Path(__file__).parent
 FILES = SHARES, KNOWN = HERE / "answers.parquet", HERE / "neighbours.parquet"

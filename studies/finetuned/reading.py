@@ -27,9 +27,11 @@ def record(before: pd.DataFrame, new: Tables) -> dict[str, Any]:
     for data, rows in shares.groupby("data"):
         models: dict[str, Any] = {}
         for seed, its in rows.groupby("seed"):
-            maps = {name: _map(its[its["condition"] == name]) for name in NAMES if name in set(its["condition"])}
+            maps = {
+                name: reading.averaged(its[its["condition"] == name]) for name in NAMES if name in set(its["condition"])
+            }
             old = before[before["seed"] == seed]
-            untuned = {name: _map(old[old["scheme"] == rule]) for rule, name in _OLD.items()}
+            untuned = {name: reading.averaged(old[old["scheme"] == rule]) for rule, name in _OLD.items()}
             near = known[(known["data"] == data) & (known["seed"] == seed)]
             models[str(seed)] = figures(untuned, maps) | {"known": _known(near)}
         found[str(data)] = {"models": models, "together": together(models)}
@@ -67,11 +69,6 @@ def middle(maps: Maps) -> dict[str, Any]:
         }
         for name, its in above.items()
     }
-
-
-def _map(rows: pd.DataFrame) -> Array:
-    found: Array = rows.pivot_table(index="picture", columns="cell", values="share", aggfunc="mean").to_numpy(float)
-    return found
 
 
 def _rules(maps: Maps) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import typer
 from studies.aligned import run as aligned
 from studies.aligned.ask import SEEDS
 from studies.aligned.run import FETCHED, Parts, Seeds
+from studies.answers import written
 from studies.finetuned import reading
 from studies.finetuned.ask import PLACEMENTS, Tables, ask
 from studies.finetuned.page import STUDY
@@ -18,7 +19,6 @@ from studies.pretrained.parts import install
 
 HERE = Path(__file__).parent
 FILES = HERE / "answers.parquet", HERE / "neighbours.parquet"
-_TYPES = {"seed": "int8", "wording": "int8", "form": "int8", "picture": "int16", "cell": "int8"}
 
 
 def run(
@@ -31,19 +31,11 @@ def run(
         raise typer.BadParameter(f"there is no model {other[0]}; these are: {', '.join(map(str, SEEDS))}")
     parts.mkdir(parents=True, exist_ok=True)
     install(parts)
-    STUDY.keep(found(_kept(ask(parts, work, PLACEMENTS, seeds or SEEDS))))
+    new = ask(parts, work, PLACEMENTS, seeds or SEEDS)
+    shares, others = (written(path, table, ("data", "seed")) for path, table in zip(FILES, new, strict=True))
+    STUDY.keep(found((shares, others)))
 
 
 def found(new: Tables) -> dict[str, object]:
     """The record of these answers."""
     return reading.record(pd.read_parquet(aligned.SHARES), new)
-
-
-def _kept(tables: Tables) -> Tables:
-    """What the files hold once ``tables`` are written into them: numbers lose digits on the way."""
-    for path, table in zip(FILES, tables, strict=True):
-        value = "share" if "share" in table else "auc"
-        small: pd.DataFrame = table.astype({column: kind for column, kind in _TYPES.items() if column in table})
-        small.astype({value: "float32"}).to_parquet(path, compression="zstd", index=False)
-    shares, known = map(pd.read_parquet, FILES)
-    return shares, known

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
 from bapa.calibrate.words.learn import MORE, fitted
 from bapa.files import read_json, write_json
 from studies.aligned.ask import SEEDS, Reader
 from studies.aligned.run import FETCHED, Parts
+from studies.answers import written
 from studies.fitted import places, reading
 from studies.fitted.ask import BEDS, CONTROLS, FITTED, LARGER, Tables, about_pictures, about_words, pictured, read
 from studies.fitted.page import STUDY
@@ -74,7 +74,7 @@ def run(languages: Languages = None, parts: Parts = FETCHED, work: Work = BUILD)
         controls = _kept(f"{name}-controls", about_words(bed, others, parts, home))
         larger = _kept(f"{name}-larger", about_words(bed, before | on_words, parts, home, LARGER))
         asked = {f"{kept}-places": rule for kept, rule in (before | on_words).items()}
-        placed = _written(f"{name}-places", places.ask(bed, asked, parts, home))
+        placed = written(HERE / f"{name}-places.parquet", places.ask(bed, asked, parts, home))
         found = {
             "words": reading.words(bed, words),
             "pictures": reading.pictures(bed, pictures),
@@ -97,18 +97,8 @@ def files(name: str) -> tuple[Path, Path]:
 
 def _kept(name: str, tables: Tables) -> Tables:
     """What the files of this name hold once ``tables`` are written into them: numbers lose digits on the way."""
-    shares, known = (_written(path.stem, table) for path, table in zip(files(name), tables, strict=True))
+    shares, known = (written(path, table) for path, table in zip(files(name), tables, strict=True))
     return shares, known
-
-
-def _written(name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """The same of one file."""
-    types = {"seed": "int8", "wording": "int8", "form": "int8", "picture": "int16", "cell": "int8", "grid": "int16"}
-    types |= {"share": "float32", "auc": "float32", "right": "float32"}
-    small: pd.DataFrame = table.astype({column: kind for column, kind in types.items() if column in table})
-    path = HERE / f"{name}.parquet"
-    small.to_parquet(path, compression="zstd", index=False)
-    return pd.read_parquet(path)
 
 
 def _made(parts: Path) -> Path:

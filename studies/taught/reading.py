@@ -27,8 +27,8 @@ def record(before: pd.DataFrame, new: Tables) -> dict[str, Any]:
     shares, placed = new
     models: dict[str, Any] = {}
     for seed, its in shares.groupby("seed"):
-        maps = {rule: _map(its[its["rule"] == rule]) for rule in RULES}
-        old = _map(before[(before["seed"] == seed) & (before["scheme"] == "native")])
+        maps = {rule: reading.averaged(its[its["rule"] == rule]) for rule in RULES}
+        old = reading.averaged(before[(before["seed"] == seed) & (before["scheme"] == "native")])
         models[str(seed)] = figures(old, maps, placed[placed["seed"] == seed])
     return {"models": models, "together": together(models)}
 
@@ -57,8 +57,3 @@ def gained(placed: pd.DataFrame, of: tuple[str, str], to: tuple[str, str]) -> di
     counts = np.random.default_rng(0).multinomial(len(table), np.full(len(table), 1 / len(table)), RESAMPLES)
     more = {what: (table[(to[0], to[1], what)] - table[(of[0], of[1], what)]).to_numpy() for what in places.CHANCE}
     return {what: estimate(float(its.mean()), counts @ its / len(its)) for what, its in more.items()}
-
-
-def _map(rows: pd.DataFrame) -> Array:
-    found: Array = rows.pivot_table(index="picture", columns="cell", values="share", aggfunc="mean").to_numpy(float)
-    return found

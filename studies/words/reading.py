@@ -50,6 +50,12 @@ def spread(halves: Halves, shares: Array) -> Array:
     return result
 
 
+def averaged(rows: pd.DataFrame) -> Array:
+    """The shares of every picture and cell over the wordings, (pictures, 9)."""
+    found: Array = rows.pivot_table(index="picture", columns="cell", values="share", aggfunc="mean").to_numpy(float)
+    return found
+
+
 def turned(shares: Array) -> Array:
     """The part that changes its sign when the grid is turned by 180 degrees."""
     result: Array = (shares - shares[..., ::-1]) / 2

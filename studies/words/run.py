@@ -8,6 +8,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from studies.answers import merged
 from studies.pretrained.parts import install
 from studies.words import knowing, neighbours
 from studies.words.ask import AT, PICTURES, RULES, ask
@@ -57,9 +58,3 @@ def run(
 def _add(path: Path, new: pd.DataFrame, about: list[str]) -> None:
     kept = pd.read_parquet(path) if path.is_file() else new
     merged(kept, new, about).to_parquet(path, compression="zstd", index=False)
-
-
-def merged(kept: pd.DataFrame, new: pd.DataFrame, about: list[str]) -> pd.DataFrame:
-    """The ``new`` answers, and those ``kept`` that are ``about`` something not asked anew, such as other rules."""
-    again = pd.MultiIndex.from_frame(kept[about]).isin(pd.MultiIndex.from_frame(new[about]))
-    return pd.concat([kept[~again], new], ignore_index=True).sort_values(about, kind="stable", ignore_index=True)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
+from studies.answers import merged
 from studies.words import ask, knowing, neighbours, page, picture, reading, run
 
 GRADIENT = np.linspace(-0.06, 0.06, 9)
@@ -128,7 +129,7 @@ def test_rules_asked_anew_replace_theirs_and_leave_the_others() -> None:
         return pd.DataFrame({"side": [side], "scheme": [scheme], "share": [share]})
 
     kept = pd.concat([answers(9, "native", 0.1), answers(24, "native", 0.2), answers(9, "bapa", 0.3)])
-    found = run.merged(kept, answers(9, "native", 0.9), ["side", "scheme"])
+    found = merged(kept, answers(9, "native", 0.9), ["side", "scheme"])
     assert sorted(map(tuple, found.values.tolist())) == [(9, "bapa", 0.3), (9, "native", 0.9), (24, "native", 0.2)]
 
 
