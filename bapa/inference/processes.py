@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,6 +10,18 @@ from typing import Any, TypeVar
 import torch
 
 T = TypeVar("T")
+
+
+def joined(**options: Any) -> Any:
+    """accelerate's ``PartialState(**options)``: this process among those launched, which leaves them as it ends.
+
+    One that ends without leaving can be aborted: a thread of gloo may still run (1 to 5 of 16 on a busy machine).
+    """
+    from accelerate import PartialState
+
+    state = PartialState(**options)
+    atexit.register(state.destroy_process_group)
+    return state
 
 
 class Processes:
@@ -21,9 +34,7 @@ class Processes:
         parameter = torch.empty(0) if model is None else next(model.parameters())
         self.count, self.index, self._state = 1, 0, None
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # set by accelerate launch and torchrun
-            from accelerate import PartialState
-
-            self._state = PartialState(cpu=parameter.device.type == "cpu")
+            self._state = joined(cpu=parameter.device.type == "cpu")
             self.count, self.index = self._state.num_processes, self._state.process_index
             if model is not None and parameter.device.type != "cpu":
                 model.to(self._state.device)

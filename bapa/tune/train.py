@@ -20,6 +20,7 @@ from bapa.checkpoints import Loaded, weights
 from bapa.checkpoints.adapter import Base, new_adapter, save_adapter
 from bapa.errors import ConfigError
 from bapa.families.anatomy import find
+from bapa.inference.processes import joined
 from bapa.probe import Probe
 from bapa.schemes import Scheme, parse
 from bapa.tune.collator import Collator
@@ -241,9 +242,11 @@ def _arguments(folder: Path, settings: Settings, device: torch.device) -> SFTCon
         "remove_unused_columns": False,
     }
     try:
-        return SFTConfig(**fields)
+        made = SFTConfig(**fields)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trl refuses these options: {' '.join(str(error).split())}") from error
+    joined()  # SFTConfig has set up the processes
+    return made
 
 
 def _save(trainer: SFTTrainer, processor: Any, base: Base, folder: Path, settings: Settings) -> None:

@@ -37,6 +37,7 @@ if int(os.environ.get("WORLD_SIZE", "1")) > 1:
     both = [torch.empty_like(logits) for _ in range(2)]
     torch.distributed.all_gather(both, logits)
     assert torch.equal(*both)
+    torch.distributed.destroy_process_group()
 if os.environ.get("RANK", "0") == "0":
     print(json.dumps(logits.tolist()))
 """
