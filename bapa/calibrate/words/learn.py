@@ -38,6 +38,9 @@ RELATIONS = {  # rows and columns from the mentioned thing to those that stand s
 }
 GUARDED = ("right", "row")
 KEPT, ADAM = 10, ("step", "exp_avg", "exp_avg_sq")
+Known = Callable[
+    [], Mapping[str, Tensor]
+]  # how much is known under the present rule: a share of 1 for each thing asked
 
 
 @dataclass
@@ -45,12 +48,14 @@ class Learner:
     """Grids of half of the names, and what the model says of them under its present shares.
 
     ``pictures``: reads the same names, of pictures, where names are asked for; by default, and for neighbours, they
-    are read of words. ``usual``: by wording the mean log-probability of each name.
+    are read of words. ``guard``: draws what must still be known, anew at every step; by default neighbours. ``usual``:
+    by wording the mean log-probability of each name.
     """
 
     reader: Reader
     generator: torch.Generator
     pictures: Reader | None = None
+    guard: Callable[[torch.Generator], Sequence[Known]] | None = None
     usual: list[Tensor] = field(default_factory=list)
 
     def drawn(self, grids: int) -> Tensor:
@@ -76,6 +81,12 @@ class Learner:
         share = (above.sigmoid() * absent[:, None]).sum(-1) / count
         loss = (F.softplus(-above) * absent[:, None]).sum(-1) / count
         return share.mean(0), loss.mean(0)
+
+    def guarded(self, form: int) -> Sequence[Known]:
+        """What must still be known after a step. ``form``: of the mention, where neighbours are guarded."""
+        if self.guard is not None:
+            return self.guard(self.generator)
+        return [partial(self.knowing, grid, form) for grid in self.drawn(MENTIONED)]
 
     def knowing(self, grid: Tensor, form: int) -> dict[str, Tensor]:
         """Of each of the ``GUARDED`` relations in one grid, (9,): how often, after a mention, what stands so scores
@@ -112,6 +123,7 @@ def fitted(
     seed: int = 0,
     steps: int = STEPS,
     pictures: Reader | None = None,
+    guard: Callable[[torch.Generator], Sequence[Known]] | None = None,
     start: str | None = None,
     kept: Path | None = None,
     of: str = "bapa",
@@ -119,13 +131,14 @@ def fitted(
     """The label of the rule whose shares were fitted to the model of ``reader``, whatever it stands under; native where
     no head takes any share.
 
-    ``pictures``: as :class:`Learner` has it. ``start``: the label of the rule whose shares it begins with; ``kept``:
-    the file where each tenth step is kept, and from which it goes on; ``of``: the scheme that heads take shares of.
+    ``pictures``, ``guard``: as :class:`Learner` has them. ``start``: the label of the rule whose shares it begins with;
+    ``kept``: the file where each tenth step is kept, and from which it goes on; ``of``: the scheme that heads take
+    shares of.
 
     Raises SchemeError where the model's layers do not hold their heads alike, or cannot mix scores; ModelError where
     its arithmetic overflows.
     """
-    learner = Learner(reader, torch.Generator().manual_seed(seed), pictures)
+    learner = Learner(reader, torch.Generator().manual_seed(seed), pictures, guard)
     with torch.no_grad(), balanced(reader.model, "native"):
         drawn = learner.drawn(MEANS)
         learner.usual = [
@@ -237,22 +250,21 @@ def _learned(learner: Learner, steps: Steps, rule: str, count: int) -> Mapping[i
         share, lost = learner.naming(drawn, wording)
         return NAMED * lost.mean() - share.mean() + EVEN * steps.uneven(share)
 
-    def short(grid: Tensor, form: int, native: Mapping[str, Tensor]) -> Tensor:
-        """How far what is known of neighbours falls short of ``native``."""
-        now = learner.knowing(grid, form)
-        lost = [F.softplus((native[name] - now[name] + MARGIN) * SHARP) / SHARP for name in GUARDED]
-        return KEEP * torch.stack(lost).sum() / MENTIONED
+    def short(known: Known, native: Mapping[str, Tensor], among: int) -> Tensor:
+        """How far what is known falls short of ``native``."""
+        lost = [F.softplus((native[name] - now + MARGIN) * SHARP) / SHARP for name, now in known().items()]
+        return KEEP * torch.stack(lost).sum() / among
 
     with progress("fit of shares", count, steps.done) as step:
         while steps.done < count:
             wording, form = (int(torch.randint(2, (1,), generator=draws)) for _ in range(2))
-            drawn, mentioned = learner.drawn(GRIDS), learner.drawn(MENTIONED)
+            drawn, guarded = learner.drawn(GRIDS), learner.guarded(form)
             with torch.no_grad():
-                before = [learner.knowing(one, form) for one in mentioned]
+                before = [known() for known in guarded]
             with balanced(model, rule):
                 steps.part(model, partial(even, drawn, wording))
-                for one, native in zip(mentioned, before, strict=True):
-                    steps.part(model, partial(short, one, form, native))
+                for known, native in zip(guarded, before, strict=True):
+                    steps.part(model, partial(short, known, native, len(guarded)))
             steps.step(draws)
             step()
     return {layer: one.detach().sigmoid() for layer, one in steps.wanted.items()}
