@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from bapa.cli import options as common
 from bapa.cli.console import MAIN, err, out
-from bapa.errors import IntegrationError
+from bapa.errors import ConfigError, IntegrationError
 
 
 def tune(
@@ -28,7 +28,7 @@ def tune(
     ] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used.")] = False,
-    rank: Annotated[int, typer.Option(help="Rank of the LoRA adapter.")] = 8,
+    rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapter.", show_default="8")] = None,
     full: Annotated[bool, typer.Option("--full", help="Train the whole language model, no adapter.")] = False,
     epochs: Annotated[float, typer.Option(help="Passes over the data.")] = 1.0,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps, whatever --epochs.")] = None,
@@ -59,8 +59,10 @@ def tune(
         raise IntegrationError(
             f"tuning needs {error.name}, which is not installed; pip install 'bapa[tune]'"
         ) from error
+    if full and rank is not None:
+        raise ConfigError(f"--full trains no adapter, so --rank {rank} says nothing; leave out one of them")
     settings = Settings(
-        rank=rank,
+        rank=Settings.rank if rank is None else rank,
         full=full,
         epochs=epochs,
         steps=steps,

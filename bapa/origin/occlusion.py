@@ -37,6 +37,12 @@ class Masks:
     fill: str = "mean"
     batch_size: int = 36
 
+    def checked(self, height: int, width: int) -> Masks:
+        """Itself. Raises ConfigError where it does not fit a canvas of this size, or for an unknown fill."""
+        self.boxes(height, width)
+        filling(np.zeros((1, 1, 3), np.uint8), self.fill, (0, 0, 0))
+        return self
+
     def boxes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Top left corners, row by row; the last of a row or column ends at the edge.
 

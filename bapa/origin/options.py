@@ -21,7 +21,7 @@ class Options:
     interventions. ``closely``: items looked at in occlusion and information flow, which cost more for each. ``mask``
     and ``stride``: side of an occluding square and distance to the next, in pixels; by default a third of a cell.
     ``fill``: what is shown in its place. ``flow_schemes``: rules under which attention is read. ``statistics``:
-    bootstrap and level. Raises ConfigError for parts that do not exist.
+    bootstrap and level. Raises ConfigError for parts that do not exist, and for numbers below 1.
     """
 
     items: int | None = None
@@ -39,6 +39,9 @@ class Options:
     def __post_init__(self) -> None:
         if unknown := set(self.parts) - set(PARTS):
             raise ConfigError(f"parts {', '.join(sorted(unknown))}: accepted are {', '.join(PARTS)}")
+        for name in ("items", "batch_size", "draws", "closely", "mask", "stride"):
+            if (given := getattr(self, name)) is not None and given < 1:
+                raise ConfigError(f"{name} = {given}: 1 or more is accepted")
 
 
 def check_slots(probe: Probe) -> None:

@@ -97,6 +97,8 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
     check_slots(probe)
     check_outside(Path(out), probe)
     study = Study(model, probe, Path(out), options)
+    side = options.mask or max(1, probe.cell_px // 3)
+    masks = occlusion.Masks(side, options.stride or side, options.fill).checked(*study.size)
     with _alone(study.out):
         answers = Answers.read(study.ask(), probe.cells, study.wanted, options.draws)
         found = {
@@ -117,7 +119,7 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
             "options": asdict(options),
             **_causes(answers, options.statistics, probe.slots),
             "text_first": study.text_first(),
-            **_parts(study),
+            **_parts(study, masks),
             "not_done": study.left_out,
         }
         with writing(study.out):
@@ -137,12 +139,9 @@ def _alone(out: Path) -> Iterator[None]:
             shutil.rmtree(folder.progress, ignore_errors=True)
 
 
-def _parts(study: Study) -> dict[str, Any]:
+def _parts(study: Study, masks: occlusion.Masks) -> dict[str, Any]:
     """Encoder, occlusion and information flow; those that the model does not allow are None and in ``left_out``."""
     options, probe = study.options, study.probe
-    side = options.mask or max(1, probe.cell_px // 3)
-    masks = occlusion.Masks(side, options.stride or side, options.fill)
-    masks.boxes(*study.size)
     some = probe.items[: min(options.closely, study.items)]
     work: dict[str, Callable[[Callable[[], None]], Any]] = {
         "encoder": lambda step: encoder.study(
@@ -218,6 +217,7 @@ def _causes(answers: Answers, settings: Settings, slots: Slots) -> dict[str, Any
     )
     control = _control(answers, settings, about)
     told = verdict.followed(verdict.tolerated(agreed, penalty), control)
+    told = verdict.answered(told, _mass(answers))
     return {
         "verdict": {**told, "sentence": slots.say(told["sentence"])},
         "penalty": penalty,
@@ -228,6 +228,12 @@ def _causes(answers: Answers, settings: Settings, slots: Slots) -> dict[str, Any
         "rules": {quantity: attribution.left_by_rules(answers, quantity, settings) for quantity in QUANTITIES},
         "control": control,
     }
+
+
+def _mass(answers: Answers) -> float | None:
+    """The mean probability of the answers to choose from, natively; None where it is not known, as of names."""
+    found = answers.trials["native"].mass
+    return float(np.nanmean(found)) if np.isfinite(found).any() else None
 
 
 def _control(answers: Answers, settings: Settings, quantity: str) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bapa.stats.bias import READABLE
 from bapa.stats.clusters import LEAST
 from bapa.stats.intervals import Estimate
-from bapa.stats.text import with_interval
+from bapa.stats.text import percent, with_interval
 
 MATERIAL = 0.1  # a spread of margins counts from this share of the gap between present and absent on
 # A factor carries most, or at least some, of the spread if its interval lies above; none if it lies within +-NONE.
@@ -114,6 +115,20 @@ def tolerated(chosen: Mapping[str, Any], penalty: Mapping[str, Any]) -> dict[str
             )
             return {**chosen, **_verdict("unknown", sentence)}
     return dict(chosen)
+
+
+def answered(chosen: Mapping[str, Any], mass: float | None) -> dict[str, Any]:
+    """The verdict, unless the model answers something else: then what its answers do says little about it.
+
+    ``mass``: the mean probability of the answers it may choose from, natively; None where that is not known.
+    """
+    if mass is None or mass >= READABLE:
+        return dict(chosen)
+    sentence = (
+        f"It cannot be told where the bias comes from: only {percent(mass, 1)} % of the model's probability falls on "
+        "the answers it may choose from. Ask in other words: bapa probe --prompt"
+    )
+    return {**chosen, **_verdict("unknown", sentence)}
 
 
 def followed(chosen: Mapping[str, Any], control: Mapping[str, Any]) -> dict[str, Any]:

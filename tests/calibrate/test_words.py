@@ -120,6 +120,24 @@ def test_a_fit_lowers_what_it_is_to_lower(tiny: Reader, monkeypatch: pytest.Monk
     assert lost(tiny, learn.fitted(tiny, steps=12, start=start)) > before + 0.005
 
 
+def test_what_is_guarded_can_be_another_thing(tiny: Reader) -> None:
+    """That one grid is answered as natively: a fit told to keep that moves further from the rule it begins with."""
+    (grid,) = learn.Learner(tiny, torch.Generator().manual_seed(3)).drawn(1)
+    with torch.no_grad():
+        natively = tiny.mentioning(grid, MENTIONS[0])
+
+    def alike() -> dict[str, torch.Tensor]:
+        return {"alike": (-30 * (tiny.mentioning(grid, MENTIONS[0]) - natively).abs().mean()).exp()}
+
+    def under(rule: str) -> float:
+        with torch.no_grad(), balanced(tiny.model, rule):
+            return float(alike()["alike"])
+
+    start = f"bapa:shares={whole([0, 1], 16).replace('f', '9')}"
+    told = [learn.fitted(tiny, steps=12, start=start, guard=lambda _, guard=guard: guard) for guard in ([alike], [])]
+    assert under(told[0]) > under(told[1]) + 0.05
+
+
 def uphill(step: Callable[..., Any]) -> Callable[..., Any]:
     def stepped(optimizer: torch.optim.Adam) -> Any:
         for group in optimizer.param_groups:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from bapa.origin import attribution, runner, verdict
 from bapa.origin.attribution import Answers
 from bapa.origin.moves import Condition, torn
+from bapa.probe.slots import Slots
 from bapa.stats.bias import Settings
 from studies.coverage.causes import CAUSES, CELLS, DRAWS, QUICK, RULES, SKEW, decided, planted
 
@@ -88,6 +91,24 @@ def test_without_moves_it_cannot_be_told() -> None:
     rules = Answers(answers.trials, answers.items, [Condition(rule) for rule in RULES], DRAWS)
     assert attribution.shares(rules, "hit", "features", QUICK) == {}
     assert decided(rules)["cause"] == "unknown"
+
+
+def test_a_model_that_answers_something_else_gets_no_verdict() -> None:
+    honest = decided(planted({"position": SKEW}))
+    for mass in (None, 0.5, 1.0):
+        assert verdict.answered(honest, mass) == honest
+    found = verdict.answered(honest, 0.04)
+    assert found["cause"] == "unknown"
+    assert "only 4.0 % of the model's probability falls on the answers" in found["sentence"]
+
+
+@pytest.mark.parametrize(("mass", "cause"), [(0.9, "language model"), (0.1, "unknown"), (np.nan, "language model")])
+def test_how_much_falls_on_the_answers_is_that_of_the_native_ones(mass: float, cause: str) -> None:
+    answers = planted({"position": SKEW})
+    told = {name: replace(one, mass=np.full_like(one.hits, 0.0)) for name, one in answers.trials.items()}
+    told["native"] = replace(told["native"], mass=np.full_like(told["native"].hits, mass))
+    found = runner._causes(replace(answers, trials=told), QUICK, Slots("grid", 3, 3))
+    assert found["verdict"]["cause"] == cause
 
 
 def test_rules_flatten_or_turn_the_map_of_a_position_bias() -> None:

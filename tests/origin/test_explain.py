@@ -116,10 +116,24 @@ def test_another_probe_s_answers_are_refused(explained: Path, tiny: Loaded, prob
         explain(tiny, probe, explained, Options(items=2, parts=()))
 
 
-@pytest.mark.parametrize(("options", "why"), [({"items": 9}, "the probe has 4"), ({"parts": ("taste",)}, "taste")])
-def test_options_out_of_range(tiny: Loaded, probe: Probe, tmp_path: Path, options: dict, why: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"items": 9}, "the probe has 4"),
+        ({"parts": ("taste",)}, "taste"),
+        ({"mask": 0}, "mask = 0: 1 or more"),
+        ({"stride": -1}, "stride = -1: 1 or more"),
+        ({"draws": 0}, "draws = 0: 1 or more"),
+        ({"mask": 999}, "masks of 999 px every 999 px do not fit"),
+        ({"fill": "puce"}, "fill 'puce': accepted are mean"),
+    ],
+)
+def test_options_out_of_range_before_anything_is_asked(
+    tiny: Loaded, probe: Probe, tmp_path: Path, options: dict, why: str
+) -> None:
     with pytest.raises(ConfigError, match=why):
         explain(tiny, probe, tmp_path / "run", Options(**options))
+    assert not (tmp_path / "run").exists()
 
 
 def test_cells_that_are_no_whole_patches_leave_the_moves_out(tiny: Loaded, tmp_path: Path) -> None:

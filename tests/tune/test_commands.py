@@ -57,6 +57,7 @@ def test_tune_then_export(tmp_path: Path) -> None:
     assert "no such file" in said
     assert "Traceback" not in said
     assert "rows with pictures are padded" in run(*tune, "--trl", "packing=true", code=2)
+    assert "--full trains no adapter, so --rank 4 says nothing" in run(*tune, "--full", "--rank", "4", code=2)
     assert not (tmp_path / "tuned").exists(), "nothing half-written is left"
 
     said = run(*tune, "--skip-bad", "--batch", "2", "--trl", "weight_decay=0.1")
