@@ -52,11 +52,20 @@ class Batch:
         is right in all cells but one does not pass for a good one. ``logits``: (rows, vocabulary), of what follows.
         """
         lost = [
-            F.cross_entropy(_scores(row, told[0])[None], torch.tensor([told[1]], device=row.device))
+            F.cross_entropy(scores(row, told[0])[None], torch.tensor([told[1]], device=row.device))
             for row, told in zip(logits.float(), self.choices, strict=True)
             if told is not None
         ]
         return torch.stack(lost).logsumexp(0) - math.log(len(lost))
+
+    def right(self, logits: Tensor) -> Tensor:
+        """The mean probability of the right choice among the choices, over the rows. ``logits``: as for the loss."""
+        found = [
+            scores(row, told[0]).softmax(-1)[told[1]]
+            for row, told in zip(logits.float(), self.choices, strict=True)
+            if told is not None
+        ]
+        return torch.stack(found).mean()
 
 
 def canvases(cells: int, batch_size: int, guards: int) -> float:
@@ -84,15 +93,15 @@ def fitted(match: Session, guards: Sequence[Session], items: int, seed: int, kep
 
 def _asked(match: Session, guards: Sequence[Session], items: int) -> list[list[Batch]]:
     """Batches of the probe, then of each side-effect probe what the model gets right natively."""
-    asked = [list(_batches(match, items))]
+    asked = [list(batches(match, items))]
     with torch.no_grad():
         for one in guards:
-            batches = [right for batch in _batches(one, items) for right in _natively_right(match.model.model, batch)]
-            asked += [batches] if batches else []
+            known = [right for batch in batches(one, items) for right in _natively_right(match.model.model, batch)]
+            asked += [known] if known else []
     return asked
 
 
-def _batches(session: Session, items: int) -> Iterator[Batch]:
+def batches(session: Session, items: int) -> Iterator[Batch]:
     """Every question of a session, those of one number about the canvases of one block together."""
     asker = session.asker(session.probe, ["native"])
     canvases = items * session.probe.cells
@@ -115,7 +124,7 @@ def _told(answers: AnswerSet, question: Question) -> tuple[list[Tensor], int]:
 
 def _natively_right(model: nn.Module, batch: Batch) -> Iterator[Batch]:
     """The batch with the rows that are answered right as the model is; nothing where none is."""
-    logits = _logits(model, batch)
+    logits = following(model, batch)
     right = [
         told if told and _best(row, told[0]) == told[1] else None
         for row, told in zip(logits, batch.choices, strict=True)
@@ -125,15 +134,16 @@ def _natively_right(model: nn.Module, batch: Batch) -> Iterator[Batch]:
 
 
 def _best(row: Tensor, tokens: list[Tensor]) -> int:
-    return int(_scores(row, tokens).argmax())
+    return int(scores(row, tokens).argmax())
 
 
-def _scores(row: Tensor, tokens: list[Tensor]) -> Tensor:
+def scores(row: Tensor, tokens: list[Tensor]) -> Tensor:
     """The logit of each choice, as :meth:`~bapa.inference.answers.AnswerSet.read` has it."""
     return torch.stack([row[ids].logsumexp(-1) for ids in tokens])
 
 
-def _logits(model: nn.Module, batch: Batch) -> Tensor:
+def following(model: nn.Module, batch: Batch) -> Tensor:
+    """Logits of what follows the prompts of ``batch``, (rows, vocabulary); gradients flow back to the rule."""
     logits: Tensor = model(**fresh(batch.inputs), logits_to_keep=1, use_cache=False).logits[:, -1]
     return logits
 
@@ -151,10 +161,10 @@ def _fit(model: nn.Module, asked: Sequence[Sequence[Batch]], rule: str, seed: in
             shares = {layer: one.sigmoid() for layer, one in wanted.items()}
             attention.mix(model, shares)
             loss = SPARING * torch.cat([*shares.values()]).mean()
-            for number, batches in enumerate(asked):
+            for number, its in enumerate(asked):
                 count = GUARDED if number else MATCHES
-                some = draws.sample(batches, min(count, len(batches)))
-                lost = [batch.loss(_logits(model, batch)) for batch in some]
+                some = draws.sample(its, min(count, len(its)))
+                lost = [batch.loss(following(model, batch)) for batch in some]
                 loss = loss + (GUARDING if number else 1.0) * torch.stack(lost).mean().cpu()
             for one, gradient in zip(wanted.values(), torch.autograd.grad(loss, [*wanted.values()]), strict=True):
                 one.grad = gradient

@@ -15,9 +15,9 @@ from bapa.calibrate import curve, folder, frontier, judge, promise
 from bapa.calibrate.apart import split
 from bapa.calibrate.candidates import NATIVE, PAPER, STEPS
 from bapa.calibrate.cost import Cost
-from bapa.calibrate.criteria import CRITERIA, accuracy
+from bapa.calibrate.criteria import CRITERIA
 from bapa.calibrate.frontier import Frontier
-from bapa.calibrate.kept import kept
+from bapa.calibrate.guarded import guarded
 from bapa.calibrate.search import Search
 from bapa.calibrate.session import Session, part, pick
 from bapa.checkpoints import Loaded
@@ -210,7 +210,7 @@ def calibrate(
         answers = run.answers()
         asked = labels if keep is not None or not full else list(dict.fromkeys([*labels, *picking]))
         told_by = [
-            _guarded(Session(model, its, rounds, batch_size), guard, number, asked, settings, others=others)
+            guarded(Session(model, its, rounds, batch_size), guard, number, asked, settings, others=others)
             for number, guard in enumerate(guards, start=1)
             for its, others in [_judging(guard, items, apart=keep is not None)]
         ]
@@ -245,21 +245,6 @@ def _judging(guard: Probe, items: int, *, apart: bool) -> tuple[Probe, bool | No
     there = len(guard.items)
     first = items if apart and there - items >= LEAST else 0
     return part(guard, first, min(first + items, there)), first > 0 if apart else None
-
-
-def _guarded(
-    session: Session, guard: Probe, number: int, rules: Sequence[str], settings: Settings, *, others: bool | None
-) -> dict[str, Any]:
-    """What ``rules`` cost on the items of ``session``, some of ``guard``'s."""
-    rows = session.ask(f"guard-{number}", 0, len(session.probe.items), rules)
-    by_rule = {rule: rows[rows["scheme"] == rule] for rule in rules}
-    values = {rule: accuracy(its, guard.cells) for rule, its in by_rule.items()}
-    found = curve.guard(guard, curve.points(by_rule, values, guard.cells, settings))
-    if others is not None:
-        found["others"] = others
-        for rule in found["rules"]:
-            rule["kept"] = kept(by_rule[NATIVE], by_rule[rule["candidate"]], guard.cells, settings)
-    return found
 
 
 def _promised(keep: float | None, guards: Sequence[Probe], fit: bool) -> None:

@@ -19,6 +19,12 @@ def fit(
         Path | None,
         typer.Option("--probe", help="Folder of a probe whose captions name single things: go on with its pictures."),
     ] = None,
+    guard: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Side-effect probe, e.g. of task where, whose right answers the fit on pictures keeps; repeatable."
+        ),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the fit on words.")] = 90,
     picture_steps: Annotated[int, typer.Option(min=1, help="Steps of the fit on pictures.")] = 40,
     grids: Annotated[int, typer.Option(min=6, help="Other grids, which judge the rule.")] = 48,
@@ -38,9 +44,18 @@ def fit(
     from bapa.report import fitted as page
 
     probe = None if probe_folder is None else Probe.load(probe_folder)
+    guards = [Probe.load(path) for path in guard or ()]
     loaded = common.load(model, device, dtype, trust_remote_code, system, thinking, opening, more)
     found = run(
-        loaded, folder, probe=probe, steps=steps, picture_steps=picture_steps, grids=grids, seed=seed, level=level
+        loaded,
+        folder,
+        probe=probe,
+        guards=guards,
+        steps=steps,
+        picture_steps=picture_steps,
+        grids=grids,
+        seed=seed,
+        level=level,
     )
     for table in page.tables(found.found):
         out.print(table)

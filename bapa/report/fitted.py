@@ -22,6 +22,8 @@ def tables(found: Mapping[str, Any]) -> Iterator[Table]:
     yield _table("AUC of names on grids of words", found["rules"], called)
     if "pictures" in found:
         yield _table("AUC of names on pictures", found["pictures"]["rules"], called)
+    for guard in found.get("guards", ()):
+        yield _guarded(guard, called)
 
 
 def _table(title: str, rules: Mapping[str, Any], called: Mapping[str, str]) -> Table:
@@ -34,6 +36,18 @@ def _table(title: str, rules: Mapping[str, Any], called: Mapping[str, str]) -> T
     return shown
 
 
+def _guarded(guard: Mapping[str, Any], called: Mapping[str, str]) -> Table:
+    """What every rule costs on a side-effect probe."""
+    title = f"Right answers to {guard['probe']['task']}, on items that no fit saw"
+    shown = Table(title=title, box=None, pad_edge=False, header_style="dim")
+    for head in ("rule", "right", "kept of native"):
+        shown.add_column(head, justify="left" if head == "rule" else "right")
+    for its in guard["rules"]:
+        figures = [with_interval(its[name], unit=" %") for name in ("hit", "kept")]
+        shown.add_row(called.get(its["candidate"], its["candidate"]), *figures)
+    return shown
+
+
 def sentences(found: Fit) -> Iterator[str]:
     """What it says, what it does not say, and what to type next."""
     pictures = found.found.get("pictures")
@@ -41,6 +55,8 @@ def sentences(found: Fit) -> Iterator[str]:
     path = shlex.quote(str(found.path))
     if pictures:
         yield from _judged(pictures["rules"], found.rule, "pictures")
+        for guard in found.found.get("guards", ()):
+            yield _cost(guard, found.rule)
         yield "These pictures are the probe's own, of names that it was not fitted on. Measure it on others:"
     else:
         yield "Words are not pictures. With a probe whose captions name single things, it goes on with pictures:"
@@ -71,6 +87,18 @@ def _judged(rules: Mapping[str, Any], fitted: str, shown: str) -> Iterator[str]:
     ]
     if lost:
         yield f"It knows less than natively of what stands {' and '.join(_STANDS[one] for one in lost)} ({shown})."
+
+
+def _cost(guard: Mapping[str, Any], rule: str) -> str:
+    """What the fitted rule keeps of a side-effect probe."""
+    task = guard["probe"]["task"]
+    right = {its["candidate"]: its for its in guard["rules"]}
+    before, after = (with_interval(right[name]["hit"], unit=" %") for name in ("native", rule))
+    told = f"{task}, on items that it was not fitted on: {before} right natively, {after} under the fitted rule"
+    if not guard["tells"]:
+        chance = percent(guard["chance"])
+        return f"{told}. By chance it is {chance} %, so natively it cannot be told that the model knows anything of it."
+    return f"{told}; {with_interval(right[rule]['kept'], unit=' %')} of native's right answers are kept."
 
 
 def _kept(its: Mapping[str, Any], relation: str) -> str:

@@ -33,7 +33,7 @@ def matches(bottom: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Session
 def loss(session: Session, rule: str) -> float:
     model = session.model.model
     with torch.no_grad(), balanced(model, rule):
-        each = [batch.loss(fit._logits(model, batch)) for batch in fit._batches(session, ITEMS)]
+        each = [batch.loss(fit.following(model, batch)) for batch in fit.batches(session, ITEMS)]
     return float(torch.stack(each).mean())
 
 
@@ -56,14 +56,14 @@ def test_a_fit_answers_better_and_leaves_the_model_alone(
 
 def test_gradients_are_those_of_the_shares(bottom: Loaded, matches: Session) -> None:
     """Against the difference that a small step makes, where that difference is largest."""
-    model, batch = bottom.model, next(fit._batches(matches, ITEMS))
+    model, batch = bottom.model, next(fit.batches(matches, ITEMS))
     layers, heads, pairs = fit.sizes(model)
     wanted = [torch.full((heads * pairs,), 0.4, requires_grad=True) for _ in layers]
 
     def lost(shares: list[torch.Tensor]) -> torch.Tensor:
         with balanced(model, f"bapa:shares={fit.whole(layers, heads)}"), fit.frozen(model):
             fit.attention.mix(model, dict(zip(layers, shares, strict=True)))
-            return batch.loss(fit._logits(model, batch))
+            return batch.loss(fit.following(model, batch))
 
     gradients = torch.autograd.grad(lost(wanted), wanted)
     layer = max(layers, key=lambda one: float(gradients[one].abs().max()))
@@ -78,10 +78,10 @@ def test_gradients_are_those_of_the_shares(bottom: Loaded, matches: Session) -> 
 
 def test_of_a_guard_only_what_is_natively_right_counts(bottom: Loaded, matches: Session) -> None:
     model = bottom.model
-    batch = next(fit._batches(matches, ITEMS))  # what is there, asked in every cell: the skewed model misses some
+    batch = next(fit.batches(matches, ITEMS))  # what is there, asked in every cell: the skewed model misses some
     with torch.no_grad():
         (kept,) = fit._natively_right(model, batch)
-        logits = fit._logits(model, batch)
+        logits = fit.following(model, batch)
     right = [
         told is not None and fit._best(row, told[0]) == told[1] for row, told in zip(logits, batch.choices, strict=True)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from typer.testing import CliRunner
 
 import bapa
 from bapa.attach import scheme_of
-from bapa.calibrate.words import fit, learn
+from bapa.calibrate.fit import Batch, _best, following
+from bapa.calibrate.session import Session, part
+from bapa.calibrate.words import Fit, fit, learn
+from bapa.calibrate.words.guards import Guards
 from bapa.calibrate.words.names import NAMES
 from bapa.calibrate.words.pictures import named, readers
 from bapa.calibrate.words.reader import MENTIONS, OPENINGS, halved
@@ -211,6 +215,72 @@ def test_the_command_tells_words_and_pictures_apart(home: Path, probe: Probe, tm
     assert [*on_words.columns[0].cells] == [*on_pictures.columns[0].cells] == rules
     refused = CliRunner().invoke(app, [*arguments, "--picture-steps", "0"])
     assert refused.exit_code == 2
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    return build("digits", tmp_path_factory.mktemp("where") / "probe", Design(cell=CELL, task="where", items=16))
+
+
+@pytest.fixture(scope="module")
+def guarded(home: Path, probe: Probe, where: Probe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("guarded") / "out"
+    fit(load(str(home)), out, probe=probe, guards=[where], **SMALL)
+    return out
+
+
+def test_a_guarded_fit_is_another_and_says_what_is_kept(on_both: Path, guarded: Path, where: Probe) -> None:
+    before, found = (read_json(out / "fit" / "fit.json") for out in (on_both, guarded))
+    assert found["fits"]["words"] == before["fits"]["words"], "words have neighbours in their loss"
+    assert found["rule"] != before["rule"]
+    (guard,) = found["guards"]
+    assert guard["probe"]["task"] == "where"
+    assert [its["candidate"] for its in guard["rules"]] == [*found["rules"]]
+    assert {its["items"] for its in guard["rules"]} == {8}
+    assert guard["rules"][0]["kept"]["value"] == 1
+    *_, shown = page.tables(found)
+    assert shown.title == "Right answers to where, on items that no fit saw"
+    assert [*shown.columns[0].cells][-2:] == ["fitted on words", "fitted on pictures"]
+    assert any("where, on items that it was not fitted on" in one for one in page.sentences(Fit(guarded, found)))
+
+
+def test_every_question_about_the_first_half_of_the_items_is_guarded(home: Path, where: Probe, tmp_path: Path) -> None:
+    loaded = load(str(home))
+    guards = Guards.of(loaded, [where, where], tmp_path)
+    rows = Session(loaded, part(where, 0, 8), tmp_path, 18).ask("all", 0, 8, ["native"])
+    for its in guards.asked:
+        answered = [
+            _best(row, told[0]) == told[1]
+            for batch in its
+            for row, told in zip(following(loaded.model, batch), batch.choices, strict=True)
+            if told
+        ]
+        assert (len(answered), sum(answered)) == (len(rows), rows["correct"].sum())
+    drawn = guards(torch.Generator().manual_seed(1))
+    assert [name for known in drawn for name in known()] == ["0", "0", "1", "1"]
+
+
+def test_how_much_is_known_is_the_mean_probability_of_the_right_choice() -> None:
+    logits = torch.tensor([[0.0, 1.0, 2.0, 9.0], [9.0, 9.0, 9.0, 9.0], [3.0, 0.0, 0.0, 0.0]])
+    one, two, three = (torch.tensor(ids) for ids in ([0], [1], [2, 3]))
+    found = Batch({}, [([one, two], 1), None, ([three, one], 0)]).right(logits)
+    wanted = [math.e / (1 + math.e), 2 / (2 + math.e**3)]
+    assert float(found) == pytest.approx(sum(wanted) / 2)
+
+
+def test_guards_that_cannot_be_judged_are_refused(home: Path, probe: Probe, where: Probe, tmp_path: Path) -> None:
+    loaded = load(str(home))
+    with pytest.raises(ConfigError, match="add --probe PROBE"):
+        fit(loaded, tmp_path / "out", guards=[where], **SMALL)
+    with pytest.raises(ConfigError, match="has 15 items, and a side-effect probe of a fit needs 16"):
+        fit(loaded, tmp_path / "out", probe=probe, guards=[part(where, 0, 15)], **SMALL)
+    with pytest.raises(ConfigError, match="learns from the answers to questions"):
+        fit(loaded, tmp_path / "out", probe=probe, guards=[named_task(tmp_path)], **SMALL)
+    assert not (tmp_path / "out").exists()
+
+
+def named_task(folder: Path) -> Probe:
+    return build(drawn(folder / "named", NAMES[:70]), folder / "N", Design(cell=CELL, task="name", items=20))
 
 
 def test_probes_of_other_things_are_refused(home: Path, probe: Probe, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ and writes a folder that records it.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import bapa
 from bapa.calibrate import folder
 from bapa.calibrate.space import BLEND
+from bapa.calibrate.words import guards as side_effects
 from bapa.calibrate.words import pictures
 from bapa.calibrate.words.judge import judged
 from bapa.calibrate.words.learn import MORE, STEPS, check, fitted, fitted_before
@@ -24,6 +25,7 @@ from bapa.files import RunFolder, command, read_json, write_json
 from bapa.inference.backend import check_outside
 from bapa.probe import Probe
 from bapa.schemes import parse
+from bapa.stats import Settings
 
 VERSION, RECORD = 2, "fit/fit.json"  # 1 knew no pictures
 BESIDE = ("native", "bapa", BLEND)  # what the fitted rule is judged beside
@@ -47,6 +49,7 @@ def fit(
     out: str | Path,
     *,
     probe: Probe | None = None,
+    guards: Sequence[Probe] = (),
     steps: int = STEPS,
     picture_steps: int = MORE,
     grids: int = 48,
@@ -67,6 +70,9 @@ def fit(
             measured.
         probe: of 3 x 3 cells, with sixty or more captions that name one thing in one token, such as ``a cat``. What it
             asks does not matter: its pictures are laid out anew.
+        guards: probes of what the model must still be able to tell, e.g. of task ``where``; they need ``probe``. In the
+            fit on pictures, right answers to the first half of their items stand in the place of neighbours; the other
+            half judges.
         steps: of the fit on words.
         picture_steps: of the fit on pictures.
         grids: other grids that judge the rule beside native positions, ``bapa`` and the blend.
@@ -74,7 +80,8 @@ def fit(
         level: of the intervals.
 
     Raises:
-        ConfigError: an option out of range, a model that is an adapter, or a probe of other things.
+        ConfigError: an option out of range, a model that is an adapter, a probe of other things, or guards that have
+            too few items or nothing to tell.
         UnsupportedModelError, ModelError: a model that cannot be shown words.
         SchemeError: layers that do not hold their heads alike, or attention that cannot mix scores.
         RunError: ``out`` holds something else, or another process writes to it.
@@ -89,11 +96,19 @@ def fit(
             f"steps = {steps}, picture_steps = {picture_steps}, grids = {grids}: 1 step and 6 grids, or more, are "
             "accepted"
         )
+    if guards and probe is None:
+        raise ConfigError(
+            "side-effect probes are guarded in the fit on pictures, and no pictures are named; add --probe PROBE, "
+            "whose captions name single things"
+        )
+    side_effects.check(model, guards)
     begun = fitted_before(model.model)
     asked: dict[str, Any] = {"steps": steps, "grids": grids, "seed": seed, "level": level, "begun": begun}
     if probe is not None:
-        check_outside(Path(out), probe)
+        for one in (probe, *guards):
+            check_outside(Path(out), one)
         asked |= {"probe": probe.fingerprint, "picture_steps": picture_steps}
+        asked |= {"guards": [one.fingerprint for one in guards]} if guards else {}
     words, seen = reader(model), None if probe is None else pictures.readers(model, probe)
     check(words)
     config = {"model": model.identity, "fit": asked}
@@ -106,7 +121,9 @@ def fit(
                 learn = partial(fitted, words, seed=seed, steps=steps, start=begun)
                 fits["words"] = begun = _kept(home, "words", learn)
             if seen is not None:
-                learn = partial(fitted, seen[0], seed=seed, steps=picture_steps, pictures=seen[1], start=begun)
+                guard = side_effects.Guards.of(model, guards, home) if guards else None
+                how: dict[str, Any] = {"seed": seed, "steps": picture_steps, "pictures": seen[1], "guard": guard}
+                learn = partial(fitted, seen[0], start=begun, **how)
                 fits["pictures"] = begun = _kept(home, "pictures", learn)
             rules = [*BESIDE, *fits.values()]
             told = {"names": len(words.names), "rules": judged(words, rules, grids, seed, level, home)}
@@ -114,6 +131,9 @@ def fit(
                 others = seen[1].others()
                 its = judged(others, rules, grids, seed, level, home, "pictures")
                 told["pictures"] = {"probe": str(probe.path), "names": len(others.names), "rules": its}
+                if guards:
+                    settings = Settings(level=level, seed=seed)
+                    told["guards"] = side_effects.judged(model, guards, rules, home, settings)
             folder.write(model, parse(begun), Path(out))
             head = {"version": VERSION, "command": command(), "bapa": bapa.__version__, "rule": begun, "fits": fits}
             here.seal({**head, **told})

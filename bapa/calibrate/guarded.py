@@ -1,0 +1,32 @@
+"""What rules cost on a side-effect probe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bapa.calibrate import curve
+from bapa.calibrate.candidates import NATIVE
+from bapa.calibrate.criteria import accuracy
+from bapa.calibrate.kept import kept
+from bapa.calibrate.session import Session
+from bapa.probe import Probe
+from bapa.stats import Settings
+
+
+def guarded(
+    session: Session, guard: Probe, number: int, rules: Sequence[str], settings: Settings, *, others: bool | None
+) -> dict[str, Any]:
+    """What ``rules``, native first, cost on the items of ``session``, some of ``guard``'s. ``number``: of the guard,
+    which names the folder of its answers; ``others``: whether these items had no part in the choice of a rule, None
+    where none did. Then each rule has what it ``kept``.
+    """
+    rows = session.ask(f"guard-{number}", 0, len(session.probe.items), rules)
+    by_rule = {rule: rows[rows["scheme"] == rule] for rule in rules}
+    values = {rule: accuracy(its, guard.cells) for rule, its in by_rule.items()}
+    found = curve.guard(guard, curve.points(by_rule, values, guard.cells, settings))
+    if others is not None:
+        found["others"] = others
+        for rule in found["rules"]:
+            rule["kept"] = kept(by_rule[NATIVE], by_rule[rule["candidate"]], guard.cells, settings)
+    return found
