@@ -59,6 +59,7 @@ python -m studies.fitted run
 python -m studies.fitted write
 
 # docs/studies/taught.md; needs npm
+python -m studies.taught fit
 python -m studies.taught run
 python -m studies.taught write
 

@@ -1,10 +1,13 @@
-"""`python -m studies.taught run|write`."""
+"""`python -m studies.taught fit|run|write`."""
 
 from __future__ import annotations
 
 from studies.study import commands
 from studies.taught.page import STUDY
-from studies.taught.run import run
+from studies.taught.run import fit, run
+
+app = commands(STUDY, run)
+app.command("fit")(fit)
 
 if __name__ == "__main__":
-    commands(STUDY, run)()
+    app()

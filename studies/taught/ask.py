@@ -15,15 +15,18 @@ from bapa.attach import balanced
 from bapa.checkpoints import load
 from bapa.files import read_json
 from bapa.schemes import parse
+from bapa.schemes.shares import brief
 from studies.aligned.ask import ALIGNED, Reader
 from studies.fitted import run as fitted
 from studies.fitted.ask import FITTED
 from studies.fitted.places import FORMS, answers, right
+from studies.taught.fit import WAYS, fit
 from studies.where.rules import BLEND
 from studies.words.ask import CANDIDATES, Array, frames_of, kept
 
 PLACED = 45  # pictures about places
 _RULES = read_json(fitted.RULES)["SmolLM2"]
+FITS = Path(__file__).parent / "rules.json"  # by seed and way, labels
 UNTAUGHT, TAUGHT = "untaught", "taught"
 RULES: Mapping[str, str] = {  # what they are called and their labels, native first
     "native": "native",
@@ -35,7 +38,8 @@ RULES: Mapping[str, str] = {  # what they are called and their labels, native fi
     "text to image": parse(BLEND).label,
     "half of cross": parse("bapa:pairs=cross,blend=0.5").label,
 }
-ASKED: Mapping[str, Sequence[str]] = {UNTAUGHT: ("native",), TAUGHT: tuple(RULES)}  # rules, by model
+ALL = (*RULES, *WAYS)
+ASKED: Mapping[str, Sequence[str]] = {UNTAUGHT: ("native",), TAUGHT: ALL}  # rules, by model
 Tables = tuple[pd.DataFrame, pd.DataFrame]  # shares of names, right answers about places
 
 
@@ -52,14 +56,14 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
         untaught = Reader.of(ALIGNED, parts, work.parent / "aligned", seed)
         image = cache(untaught.image)  # the encoder and the projector stay as they are
         for model, rules in ASKED.items():
-            reader = untaught if model == UNTAUGHT else _taught(untaught, work, seed)
+            reader = untaught if model == UNTAUGHT else taught(untaught, work, seed)
             for rule in rules:
-                path = work / f"{model}-{seed}-{rule}"
+                path, label = work / f"{model}-{seed}-{rule}", RULES.get(rule) or fits()[str(seed)][rule]
                 if model == TAUGHT:
-                    logs = kept(path.with_name(f"{path.name}.npy"), partial(_names, reader, image, rule))
+                    logs = kept(path.with_name(f"{path.name}.npy"), partial(_names, reader, image, label))
                     maps += [frame.assign(seed=seed, rule=rule) for frame in frames_of(logs, reader.shown.numpy())]
                 found = {
-                    form: kept(path.with_name(f"{path.name}-{form}.npy"), partial(_places, reader, image, rule, form))
+                    form: kept(path.with_name(f"{path.name}-{form}.npy"), partial(_places, reader, image, label, form))
                     for form in FORMS
                 }
                 table = pd.DataFrame(right(found)).rename_axis("picture")
@@ -68,18 +72,29 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
     return pd.concat(maps, ignore_index=True), pd.concat(placed, ignore_index=True)
 
 
-def _names(reader: Reader, image: Callable[[], Tensor], rule: str) -> Array:
-    return reader.names(image(), RULES[rule])
+def fitted_to(parts: Path, work: Path, seed: int, way: str) -> str:
+    """The label of the rule fitted in this ``way`` to the model of ``seed``, taught where it is missing."""
+    untaught = Reader.of(ALIGNED, parts, work.parent / "aligned", seed)
+    return fit(taught(untaught, work, seed), way, seed, work / f"shares-{seed}-{way}.safetensors")
 
 
-def _places(reader: Reader, image: Callable[[], Tensor], rule: str, form: str) -> Array:
+def fits() -> dict[str, dict[str, str]]:
+    """By seed and way the labels of the rules fitted to taught models."""
+    return read_json(FITS) if FITS.is_file() else {}
+
+
+def _names(reader: Reader, image: Callable[[], Tensor], label: str) -> Array:
+    return reader.names(image(), label)
+
+
+def _places(reader: Reader, image: Callable[[], Tensor], label: str, form: str) -> Array:
     """Log-probabilities of what may follow, (pictures, 9 questions, answers)."""
     things = reader.named.token[reader.shown[:PLACED]]
-    with balanced(reader.loaded.model, RULES[rule]):
-        return answers(reader.loaded, image()[:PLACED], things, form, rule)
+    with balanced(reader.loaded.model, label):
+        return answers(reader.loaded, image()[:PLACED], things, form, brief(label))
 
 
-def _taught(untaught: Reader, work: Path, seed: int) -> Reader:
+def taught(untaught: Reader, work: Path, seed: int) -> Reader:
     """The model taught rows and columns, taught where it is missing."""
     from studies.taught.learn import teach  # takes long to import
 

@@ -66,9 +66,9 @@ class Way:
 
 
 WAYS: Mapping[str, Way] = {
-    "with rows": Way("bapa", "words", guarded=True),
-    "without rows": Way("bapa", "words", guarded=False),
-    "of reverse": Way("reverse", "reverse", guarded=True),
+    "fitted with rows": Way("bapa", "words", guarded=True),
+    "fitted without rows": Way("bapa", "words", guarded=False),
+    "reverse with rows": Way("reverse", "reverse", guarded=True),
 }
 
 

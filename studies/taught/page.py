@@ -23,6 +23,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "teaching": table(*_teaching(its)),
             "rules": table(*_rules(its)),
             "places": table(*_places(its)),
+            "fits": table(*_fits(its)),
             "models": table(*_models(record.get("models", {}))),
         }
     }
@@ -63,6 +64,13 @@ def _places(its: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         for rule, found in its.get("places", {}).items()
     ]
     return ["rule", *_ASKED, *(f"kept, {what}" for what in CHANCE)], rows
+
+
+def _fits(its: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows: rules fitted in one way less those fitted in another."""
+    shown = {**_WHAT, "row": "row", "column": "column"}
+    rows = [[less, *(bounded(found[one]) for one in shown)] for less, found in its.get("fits", {}).items()]
+    return ["rules", *shown.values()], rows
 
 
 def _kept(its: Mapping[str, Any]) -> str:

@@ -13,11 +13,14 @@ from studies.aligned.reading import together
 from studies.fitted import places
 from studies.fitted.ask import FITTED
 from studies.fitted.reading import beyond
-from studies.taught.ask import RULES, TAUGHT, UNTAUGHT, Tables
+from studies.taught.ask import ALL, TAUGHT, UNTAUGHT, Tables
+from studies.taught.fit import WAYS
 from studies.words import reading
 from studies.words.reading import RESAMPLES, estimate
 
 GOALS = {"quarter": 0.25, "half": 0.5}  # of native's range
+_GUARDED, _FREE, _REVERSED = WAYS
+COMPARED = ((_GUARDED, _FREE), (_GUARDED, _REVERSED))
 Array = NDArray[np.float64]
 Maps = Mapping[str, Array]  # by rule: the shares of every picture and cell, (pictures, 9)
 
@@ -27,7 +30,7 @@ def record(before: pd.DataFrame, new: Tables) -> dict[str, Any]:
     shares, placed = new
     models: dict[str, Any] = {}
     for seed, its in shares.groupby("seed"):
-        maps = {rule: reading.averaged(its[its["rule"] == rule]) for rule in RULES}
+        maps = {rule: reading.averaged(its[its["rule"] == rule]) for rule in ALL}
         old = reading.averaged(before[(before["seed"] == seed) & (before["scheme"] == "native")])
         models[str(seed)] = figures(old, maps, placed[placed["seed"] == seed])
     return {"models": models, "together": together(models)}
@@ -43,10 +46,17 @@ def figures(old: Array, maps: Maps, placed: pd.DataFrame) -> dict[str, Any]:
         "rules": its["rules"],
         "p uneven": its["p uneven"],
         "teaching": {UNTAUGHT: taught["native"], TAUGHT: taught[TAUGHT]},
-        "goals": {name: beyond(maps, part=part, rules=tuple(RULES)[1:]) for name, part in GOALS.items()},
+        "goals": {name: beyond(maps, part=part, rules=ALL[1:]) for name, part in GOALS.items()},
         "untaught": known[UNTAUGHT]["native"],
         "places": known[TAUGHT],
         "learned": gained(named, (UNTAUGHT, "native"), (TAUGHT, "native")),
+        "fits": {
+            f"{rule}, not {other}": {
+                **reading.figures({"native": maps[other], rule: maps[rule]})["rules"][rule]["change"],
+                **gained(named, (TAUGHT, other), (TAUGHT, rule)),
+            }
+            for rule, other in COMPARED
+        },
         "blend ahead": {seen: gained(named, (TAUGHT, seen), (TAUGHT, "blend")) for seen in FITTED.values()},
     }
 

@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
 
+from bapa.files import write_json
 from studies.aligned import run as aligned
 from studies.aligned.ask import SEEDS
 from studies.aligned.run import FETCHED, Parts, Seeds
 from studies.answers import written
 from studies.pretrained.parts import install
 from studies.taught import reading
-from studies.taught.ask import Tables, ask
+from studies.taught.ask import FITS, Tables, ask, fits, fitted_to
+from studies.taught.fit import WAYS
 from studies.taught.page import STUDY
 
 HERE = Path(__file__).parent
 FILES = HERE / "answers.parquet", HERE / "places.parquet"
 
 
-def run(
-    seeds: Seeds = None,
-    parts: Parts = FETCHED,
-    work: Annotated[Path, typer.Option(help="Where models and answers are kept.")] = Path("build/taught"),
-) -> None:
-    """Teach models that nobody biased rows and columns, and ask them under every rule (needs npm)."""
-    if other := [seed for seed in seeds or () if seed not in SEEDS]:
-        raise typer.BadParameter(f"there is no model {other[0]}; these are: {', '.join(map(str, SEEDS))}")
-    parts.mkdir(parents=True, exist_ok=True)
-    install(parts)
-    new = ask(parts, work, seeds or SEEDS)
+Work = Annotated[Path, typer.Option(help="Where models and answers are kept.")]
+BUILD = Path("build/taught")
+
+
+def fit(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:
+    """Teach models that nobody biased rows and columns, and fit rules to them in every way (needs npm)."""
+    asked = _known(seeds, parts, work)
+    for way, seed in product(WAYS, asked):
+        if way not in fits().get(str(seed), {}):
+            label = fitted_to(parts, work, seed, way)
+            done = fits()  # again: others may have been fitted beside it
+            write_json(FITS, {**done, str(seed): {**done.get(str(seed), {}), way: label}})
+
+
+def run(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:
+    """Ask the taught models under every rule, and under those that were fitted to them (needs npm)."""
+    new = ask(parts, work, _known(seeds, parts, work))
     shares, others = (written(path, table, ("seed",)) for path, table in zip(FILES, new, strict=True))
     STUDY.keep(found((shares, others)))
 
@@ -39,3 +49,12 @@ def run(
 def found(new: Tables) -> dict[str, object]:
     """The record of these answers."""
     return reading.record(pd.read_parquet(aligned.SHARES), new)
+
+
+def _known(seeds: Seeds, parts: Path, work: Path) -> Sequence[int]:
+    if other := [seed for seed in seeds or () if seed not in SEEDS]:
+        raise typer.BadParameter(f"there is no model {other[0]}; these are: {', '.join(map(str, SEEDS))}")
+    for folder in (parts, work):
+        folder.mkdir(parents=True, exist_ok=True)
+    install(parts)
+    return seeds or SEEDS

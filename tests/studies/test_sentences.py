@@ -144,6 +144,20 @@ def test_what_taught_models_keep_is_said_as_the_record_has_it() -> None:
     left = its["rules"]["cross"]["range"], its["rules"]["native"]["range"]
     one, all_ = (f"{percent(found['value'], 1)}{{}} {interval(found, 1)}" for found in left)
     assert f"({one.format(' points')} of {all_.format('')})" in study
+    guarded, turned = (its["rules"][rule]["range"] for rule in ("fitted with rows", "reverse with rows"))
+    rows = percent(its["places"]["fitted with rows"]["row"]["kept"]["value"])
+    for where in (readme, limits, page("docs/where.md"), study):
+        assert f"{percent(guarded['value'], 1)}" in where
+        assert interval(guarded, 1) in where
+        assert f"{rows} % " in where
+        assert "reversed" in where
+    for where in (readme, page("docs/where.md"), study):
+        assert f"{percent(turned['value'], 1)}" in where
+        assert interval(turned, 1) in where
+        assert interval(its["places"]["reverse with rows"]["row"]["kept"]) in where
+    loss, position = its["fits"].values()
+    assert f"{percent(loss['row']['value'], 1)} points more rows are right {interval(loss['row'], 1)}" in study
+    assert f"range {percent(position['range']['value'], 1)} {interval(position['range'], 1)}" in study
     planned = [its["rules"][rule]["change"] for rule in [*its["rules"]][1:6]]
     for what, name in (("mean", "mean"), ("worst", "worst cell")):
         values = sorted(change[what]["value"] for change in planned)

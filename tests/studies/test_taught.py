@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from studies.fitted.ask import FITTED
-from studies.fitted.places import CHANCE
+from studies.fitted.places import CHANCE, LINES
 from studies.pretrained.build import IMAGE
 from studies.taught import ask, lessons, page, reading, run
+from studies.taught.fit import WAYS, Places
 
 PICTURES = 120
 LATER = tuple(ask.RULES)[-2:]
+WITH, WITHOUT, REVERSED = WAYS
 
 
 def uneven(slope: float, seed: int) -> NDArray[np.float64]:
@@ -49,6 +53,9 @@ def found() -> dict[str, object]:
         "cross": 0.3,
         **dict.fromkeys(FITTED.values(), 0.02),
         **dict.fromkeys(LATER, 0.3),
+        WITH: 0.1,
+        WITHOUT: 0.02,
+        REVERSED: 0.25,
     }
     kept = {
         "native": 0.6,
@@ -57,6 +64,9 @@ def found() -> dict[str, object]:
         "cross": 0.3,
         **dict.fromkeys(FITTED.values(), 0.3),
         **dict.fromkeys(LATER, 0.6),
+        WITH: 0.5,
+        WITHOUT: 0.2,
+        REVERSED: 0.5,
     }
     maps = {rule: uneven(slope, seed) for seed, (rule, slope) in enumerate(slopes.items())}
     skills = {(ask.UNTAUGHT, "native"): 0.0, **{(ask.TAUGHT, rule): part for rule, part in kept.items()}}
@@ -64,9 +74,12 @@ def found() -> dict[str, object]:
 
 
 def test_evenness_is_held_against_what_native_positions_give(found: dict) -> None:
-    for name, reached in (("quarter", {*FITTED.values()}), ("half", {"blend", *FITTED.values()})):
+    for name, reached in (
+        ("quarter", {*FITTED.values(), WITHOUT}),
+        ("half", {*FITTED.values(), "blend", WITH, WITHOUT}),
+    ):
         goal = found["goals"][name]
-        assert {*goal} == {*ask.RULES} - {"native"}
+        assert {*goal} == {*ask.ALL} - {"native"}
         assert {rule for rule, its in goal.items() if its["high"] < 0} == reached
     assert found["teaching"][ask.TAUGHT]["change"]["range"]["high"] < 0
     assert found["rules"]["cross"]["change"]["range"]["low"] < 0 < found["rules"]["cross"]["change"]["range"]["high"]
@@ -86,10 +99,52 @@ def test_what_is_kept_and_gained_is_what_was_planted(found: dict) -> None:
     assert "kept" not in found["places"]["native"]["row"]
 
 
+def test_rules_fitted_in_one_way_are_held_against_those_in_another(found: dict) -> None:
+    free, turned = found["fits"].values()
+    assert [*found["fits"]] == [f"{WITH}, not {WITHOUT}", f"{WITH}, not {REVERSED}"]
+    assert free["range"]["low"] > 0 > turned["range"]["high"]
+    assert free["row"]["low"] > 0.15
+    assert abs(turned["row"]["value"]) < 0.01
+    assert abs(turned["mean"]["value"] - 0.15 / 2) < 0.01
+
+
+class Guess:
+    """Pictures whose rows are known: ``sure`` of the right answer, which says the middle too often; columns are not."""
+
+    names = tuple(f"thing{number}" for number in range(20))
+    half = torch.arange(0, 20, 2)
+
+    def __init__(self, sure: float) -> None:
+        self.sure = sure
+        self.asked: list[str] = []
+
+    def drawn(self, grids: Tensor) -> Tensor:
+        return grids
+
+    def said(self, image: Tensor, wordings: list[tuple[str, str]]) -> Tensor:
+        self.asked += [question for question, _ in wordings]
+        logs = torch.tensor([0.0, 5.0, 0.0]).expand(9, 3)
+        if "row" in wordings[0][0]:
+            logs = logs + self.sure * torch.eye(3)[torch.arange(9) // 3]
+        return logs[None]
+
+
+def test_rows_are_guarded_by_the_chance_of_the_right_word() -> None:
+    words = {form: torch.arange(3) for form in LINES}
+    for sure in (0.0, 2.0):
+        pictures: Any = Guess(sure)
+        known = [one() for one in Places(pictures, words)(torch.Generator().manual_seed(1))]
+        right = np.exp(2 / 3 * sure) / (np.exp(2 / 3 * sure) + 2 * np.exp(-sure / 3))
+        assert [*known[0], *known[1], *known[2]] == ["row", "row", "column"]
+        assert [round(float(value), 4) for one in known for value in one.values()] == [*[round(right, 4)] * 2, 0.3333]
+        assert pictures.asked[:9] != pictures.asked[9:18], "of other names, or in another order"
+        assert all(int(asked.split("thing")[1].split(":")[0]) % 2 == 0 for asked in pictures.asked)
+
+
 def test_the_record_is_that_of_the_answers() -> None:
     record = page.STUDY.record()
     shares, answers = map(pd.read_parquet, run.FILES)
-    assert {*shares["rule"]} == {*ask.RULES}
+    assert {*shares["rule"]} == {*ask.ALL}
     assert {*answers["model"]} == {*ask.ASKED}
     assert [*record["models"]] == [str(seed) for seed in run.SEEDS]
     one = run.found((shares[shares["seed"] == 1], answers[answers["seed"] == 1]))
