@@ -21,7 +21,7 @@ from bapa.inference.backend import check_slots
 from bapa.probe import Probe
 from bapa.stats import Settings
 
-LEAST, AT_ONCE, EACH = 16, 18, 2  # items of a probe; canvases a batch; batches a step of each probe
+LEAST, AT_ONCE, EACH = 16, 9, 2  # items of a probe; canvases a batch; batches a step of each probe
 
 
 def check(model: Loaded, guards: Sequence[Probe]) -> None:
