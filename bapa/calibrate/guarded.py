@@ -10,8 +10,18 @@ from bapa.calibrate.candidates import NATIVE
 from bapa.calibrate.criteria import accuracy
 from bapa.calibrate.kept import kept
 from bapa.calibrate.session import Session
+from bapa.errors import ConfigError
 from bapa.probe import Probe
 from bapa.stats import Settings
+
+
+def check_guard(guard: Probe) -> None:
+    """Raise ConfigError for a probe that cannot tell what a rule costs."""
+    if curve.chance(guard) == 1:
+        raise ConfigError(
+            f"{guard.path}, of task {guard.design.task}, is no side-effect probe: whoever answers all questions of "
+            "a kind alike is always right; build one: bapa probe SOURCE --task where --out WHERE"
+        )
 
 
 def guarded(

@@ -17,7 +17,7 @@ from bapa.calibrate.candidates import NATIVE, PAPER, STEPS
 from bapa.calibrate.cost import Cost
 from bapa.calibrate.criteria import CRITERIA
 from bapa.calibrate.frontier import Frontier
-from bapa.calibrate.guarded import guarded
+from bapa.calibrate.guarded import check_guard, guarded
 from bapa.calibrate.search import Search
 from bapa.calibrate.session import Session, part, pick
 from bapa.checkpoints import Loaded
@@ -250,11 +250,7 @@ def _judging(guard: Probe, items: int, *, apart: bool) -> tuple[Probe, bool | No
 def _promised(keep: float | None, guards: Sequence[Probe], fit: bool) -> None:
     """Raises ConfigError for a promise that cannot be given, or a side-effect probe that cannot tell anything."""
     for guard in guards if keep is not None else ():
-        if curve.chance(guard) == 1:
-            raise ConfigError(
-                f"{guard.path}, of task {guard.design.task}, is no side-effect probe: whoever answers all questions of "
-                "a kind alike is always right; build one: bapa probe SOURCE --task where --out WHERE"
-            )
+        check_guard(guard)
     if fit and keep is None:
         raise ConfigError(
             "fit looks for a rule under a promise, and none is given; say what share of native every side-effect probe "

@@ -274,6 +274,8 @@ def test_guards_that_cannot_be_judged_are_refused(home: Path, probe: Probe, wher
         fit(loaded, tmp_path / "out", guards=[where], **SMALL)
     with pytest.raises(ConfigError, match="has 15 items, and a side-effect probe of a fit needs 16"):
         fit(loaded, tmp_path / "out", probe=probe, guards=[part(where, 0, 15)], **SMALL)
+    with pytest.raises(ConfigError, match="of task match, is no side-effect probe"):
+        fit(loaded, tmp_path / "out", probe=probe, guards=[probe], **SMALL)
     with pytest.raises(ConfigError, match="learns from the answers to questions"):
         fit(loaded, tmp_path / "out", probe=probe, guards=[named_task(tmp_path)], **SMALL)
     assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bapa.calibrate.fit import Batch, batches, following
-from bapa.calibrate.guarded import guarded
+from bapa.calibrate.guarded import check_guard, guarded
 from bapa.calibrate.session import Session, part
 from bapa.calibrate.words.learn import Known
 from bapa.checkpoints import Loaded
@@ -28,6 +28,7 @@ def check(model: Loaded, guards: Sequence[Probe]) -> None:
     """Raise ConfigError for a probe that cannot be guarded."""
     for guard in guards:
         guard.needs_questions("a fit learns from the answers to questions")
+        check_guard(guard)
         check_slots(model.processor, guard)
         if len(guard.items) < LEAST:
             raise ConfigError(

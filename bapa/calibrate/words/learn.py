@@ -38,9 +38,7 @@ RELATIONS = {  # rows and columns from the mentioned thing to those that stand s
 }
 GUARDED = ("right", "row")
 KEPT, ADAM = 10, ("step", "exp_avg", "exp_avg_sq")
-Known = Callable[
-    [], Mapping[str, Tensor]
-]  # how much is known under the present rule: a share of 1 for each thing asked
+Known = Callable[[], Mapping[str, Tensor]]  # how much is known under the present rule, 0 to 1, by what is asked
 
 
 @dataclass

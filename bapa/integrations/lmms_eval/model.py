@@ -17,6 +17,7 @@ from bapa.attach import balance
 from bapa.checkpoints import load
 from bapa.checkpoints.options import LoadOptions
 from bapa.errors import IntegrationError, ModelError
+from bapa.inference.processes import joined
 from bapa.integrations.lmms_eval.asking import Asking, Prompt
 from bapa.probe.picture import plain
 
@@ -159,6 +160,6 @@ def _options(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _accelerator() -> Any:
     """Accelerate's handle where ``accelerate launch`` started several processes."""
-    from accelerate import Accelerator, PartialState
+    from accelerate import Accelerator
 
-    return Accelerator() if PartialState().num_processes > 1 else None
+    return Accelerator() if joined().num_processes > 1 else None
