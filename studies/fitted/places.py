@@ -81,13 +81,16 @@ def said(processor: Any, form: str) -> list[int]:
     return [processor.tokenizer.encode(f"the {one}", add_special_tokens=False)[-1] for one in LINES[form]]
 
 
-def right(logs: Mapping[str, Array]) -> dict[str, Array]:
-    """Shares of right answers of every grid, (grids,), by what is asked."""
-    cell = np.arange(CELLS)
+def right(logs: Mapping[str, Array], wanted: NDArray[np.int64] | None = None) -> dict[str, Array]:
+    """Shares of right answers of every grid, (grids,), by what is asked. ``wanted``: the cell that is right about the
+    thing in each cell, (9,); by default its own.
+    """
+    cell = np.arange(CELLS) if wanted is None else wanted
     answered = {line: (logs[line] - logs[line].mean((0, 1))).argmax(-1) for line in LINES}
     row, column = answered["row"] == cell // 3, answered["column"] == cell % 3
-    thing = (logs["place"] - logs["place"].mean(1, keepdims=True)).argmax(-1) == cell
-    each = {"row": row, "column": column, "row and column": row & column, "thing in a place": thing}
+    each = {"row": row, "column": column, "row and column": row & column}
+    if "place" in logs:
+        each["thing in a place"] = (logs["place"] - logs["place"].mean(1, keepdims=True)).argmax(-1) == cell
     return {what: its.mean(1) for what, its in each.items()}
 
 
@@ -96,15 +99,17 @@ def known(native: pd.DataFrame) -> list[str]:
     return [what for what, its in figures(native)["native"].items() if its["right"]["low"] > CHANCE[what]]
 
 
-def figures(answers: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """By rule and by what is asked: the share of right answers and, of what is known natively, how much is kept."""
+def figures(answers: pd.DataFrame, chances: Mapping[str, float] = CHANCE) -> dict[str, dict[str, Any]]:
+    """By rule and by what is asked: the share of right answers and, of what is known natively, how much is kept.
+    ``chances``: of a right answer, by what is asked.
+    """
     table = answers.pivot(index="grid", columns=["scheme", "what"], values="right").astype(float)
     counts = np.random.default_rng(0).multinomial(len(table), np.full(len(table), 1 / len(table)), RESAMPLES)
     again = {name: counts @ table[name].to_numpy() / len(table) for name in table}
     value = {name: float(its.mean()) for name, its in table.items()}
     found: dict[str, dict[str, Any]] = {}
     for rule in dict.fromkeys(answers["scheme"]):
-        for what, chance in CHANCE.items():
+        for what, chance in chances.items():
             mine, native = (rule, what), ("native", what)
             its = found.setdefault(rule, {})[what] = {"right": estimate(value[mine], again[mine])}
             if rule != "native" and found["native"][what]["right"]["low"] > chance:

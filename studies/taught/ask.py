@@ -21,6 +21,7 @@ from studies.fitted import run as fitted
 from studies.fitted.ask import FITTED
 from studies.fitted.places import FORMS, answers, right
 from studies.taught.fit import WAYS, fit
+from studies.taught.lessons import Subject
 from studies.where.rules import BLEND
 from studies.words.ask import CANDIDATES, Array, frames_of, kept
 
@@ -56,7 +57,7 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
         untaught = Reader.of(ALIGNED, parts, work.parent / "aligned", seed)
         image = cache(untaught.image)  # the encoder and the projector stay as they are
         for model, rules in ASKED.items():
-            reader = untaught if model == UNTAUGHT else taught(untaught, work, seed)
+            reader = untaught if model == UNTAUGHT else taught(untaught, work / f"taught-{seed}", seed)
             for rule in rules:
                 path, label = work / f"{model}-{seed}-{rule}", RULES.get(rule) or fits()[str(seed)][rule]
                 if model == TAUGHT:
@@ -75,7 +76,7 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
 def fitted_to(parts: Path, work: Path, seed: int, way: str) -> str:
     """The label of the rule fitted in this ``way`` to the model of ``seed``, taught where it is missing."""
     untaught = Reader.of(ALIGNED, parts, work.parent / "aligned", seed)
-    return fit(taught(untaught, work, seed), way, seed, work / f"shares-{seed}-{way}.safetensors")
+    return fit(taught(untaught, work / f"taught-{seed}", seed), way, seed, work / f"shares-{seed}-{way}.safetensors")
 
 
 def fits() -> dict[str, dict[str, str]]:
@@ -94,9 +95,9 @@ def _places(reader: Reader, image: Callable[[], Tensor], label: str, form: str) 
         return answers(reader.loaded, image()[:PLACED], things, form, brief(label))
 
 
-def taught(untaught: Reader, work: Path, seed: int) -> Reader:
-    """The model taught rows and columns, taught where it is missing."""
+def taught(untaught: Reader, home: Path, seed: int, subject: Subject | None = None) -> Reader:
+    """The model taught a ``subject``, rows and columns by default, in ``home``; taught where it is missing."""
     from studies.taught.learn import teach  # takes long to import
 
-    home = teach(untaught, work / f"taught-{seed}", seed)
+    teach(untaught, home, seed, subject)
     return replace(untaught, loaded=load(str(home), device="cpu", dtype=torch.float32))

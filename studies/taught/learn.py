@@ -1,4 +1,4 @@
-"""Teaching: LoRA on the language model alone, the loss on the word that says the row or the column."""
+"""Teaching: LoRA on the language model alone, the loss on the words that say where a thing stands."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ from bapa.families.anatomy import find
 from bapa.files import replacing, write_json
 from bapa.progress import progress
 from studies.aligned.ask import Reader
-from studies.fitted.places import LINES, said
 from studies.pretrained.scenes import mask, positions
-from studies.taught.lessons import Lesson, lesson, stream
+from studies.taught.lessons import Lesson, Subject, lesson, stream
 
 STATE = "learning.safetensors"
 
@@ -33,7 +32,7 @@ STATE = "learning.safetensors"
 @dataclass(frozen=True)
 class Teaching:
     """``steps``: at most so many, of ``batch`` pictures; ``every``: steps from one trial to the next, of ``tried``
-    pictures; ``enough``: the share right at which teaching ends, rows and columns together, a third being chance.
+    pictures; ``enough``: the share right at which teaching ends, all forms together.
     """
 
     steps: int = 160
@@ -47,10 +46,10 @@ class Teaching:
 
 
 class Pupil:
-    """A model with an adapter that is taught natively. Its language model is in bfloat16, the adapter in float32."""
+    """A model with an adapter that is taught. Its language model is in bfloat16, the adapter in float32."""
 
-    def __init__(self, reader: Reader, teaching: Teaching, seed: int) -> None:
-        self.reader, self.teaching, self.seed = reader, teaching, seed
+    def __init__(self, reader: Reader, subject: Subject, teaching: Teaching, seed: int) -> None:
+        self.reader, self.subject, self.teaching, self.seed = reader, subject, teaching, seed
         self.model: Any = load(reader.loaded.name, device="cpu", dtype=torch.bfloat16).model
         self.model.requires_grad_(False)
         anatomy = find(self.model)
@@ -72,7 +71,7 @@ class Pupil:
         embedded = self.words(rows.ids)
         image = one.image.to(embedded.dtype)
         embedded = torch.cat([embedded[:, :start], image, embedded[:, start + image.shape[1] :]], 1)
-        placed = positions(rows, start, "native")
+        placed = positions(rows, start, self.subject.scheme)
         hidden = self.decoder(
             inputs_embeds=embedded, attention_mask=mask(rows), position_ids=placed, use_cache=False
         ).last_hidden_state[rows.row, rows.at]
@@ -81,8 +80,8 @@ class Pupil:
 
     def take(self) -> float:
         """Take a step; its loss."""
-        one = lesson(self.reader, self.teaching.batch, stream(self.seed, self.step))
-        loss = F.cross_entropy(self.logits(one), one.rows.target)
+        one = lesson(self.reader, self.subject, self.teaching.batch, stream(self.seed, self.step))
+        loss = F.cross_entropy(self.logits(one)[one.telling], one.rows.target[one.telling])
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.learned.values(), 1.0)
@@ -94,13 +93,12 @@ class Pupil:
 
     @torch.no_grad()
     def right(self, tried: Sequence[Lesson]) -> float:
-        """Share of right answers among the three words of each question."""
-        words = torch.tensor([said(self.reader.loaded.processor, form) for form in LINES])
+        """Share of questions answered right: of each token of the answer, among those that may stand there."""
         right = []
         for one in tried:
-            mine = words[one.line]
-            told = self.logits(one).gather(1, mine).argmax(1, keepdim=True)
-            right.append(mine.gather(1, told)[:, 0] == one.rows.target)
+            picked = self.logits(one).gather(1, one.among).argmax(1, keepdim=True)
+            wrong = one.among.gather(1, picked)[:, 0] != one.rows.target
+            right.append(torch.bincount(one.question, wrong) == 0)
         return float(torch.cat(right).float().mean())
 
     def save(self, path: Path, tried: Sequence[Mapping[str, float]]) -> None:
@@ -123,14 +121,18 @@ class Pupil:
         return tried
 
 
-def teach(reader: Reader, out: Path, seed: int, teaching: Teaching | None = None) -> Path:
+def teach(
+    reader: Reader, out: Path, seed: int, subject: Subject | None = None, teaching: Teaching | None = None
+) -> Path:
     """``out``, the folder of the adapter of this seed, made where it is missing; the same command goes on."""
     if out.is_dir():
         return out
-    teaching = teaching or Teaching()
-    pupil = Pupil(reader, teaching, seed)
+    teaching, subject = teaching or Teaching(), subject or Subject()
+    pupil = Pupil(reader, subject, teaching, seed)
     state, curve = out.with_name(f"{out.name}.{STATE}"), out.with_name(f"{out.name}.json")
-    tried = [lesson(reader, teaching.batch, stream(seed, -1 - n)) for n in range(teaching.tried // teaching.batch)]
+    tried = [
+        lesson(reader, subject, teaching.batch, stream(seed, -1 - n)) for n in range(teaching.tried // teaching.batch)
+    ]
     found: list[dict[str, float]] = []
     if state.is_file():
         found = pupil.resume(state)

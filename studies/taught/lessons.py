@@ -1,48 +1,81 @@
-"""What the models are taught: in which row or column a thing stands, nine questions about one picture."""
+"""What the models are taught: where a thing stands, nine questions about one picture."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from bapa.calibrate.words.reader import CELLS
+from bapa.calibrate.words.reader import CELLS, Wording
 from bapa.probe.questions import bare
+from bapa.probe.wording import standard
 from studies.aligned.ask import Reader
 from studies.aligned.projector import pictures
 from studies.fitted.places import LINES, said, wordings
 from studies.pretrained import scenes
 from studies.pretrained.scenes import PLACED, Block, Rows
+from studies.reference.pointing import box
 from studies.words.ask import prompt
 
+BOX = "box"
+BEGUN = "["  # an answer that is a box
 _OTHER = 6000  # keeps these draws apart from those of the projectors and of what is asked
+
+
+@dataclass(frozen=True)
+class Subject:
+    """``forms``: of the questions, rows and columns in words or a box. ``scheme``: of the image tokens' positions,
+    while it is taught. ``codes``: what is added to the image tokens, (81, width) float32; by default nothing.
+    """
+
+    forms: Sequence[str] = tuple(LINES)
+    scheme: Literal["native", "bapa"] = "native"
+    codes: Tensor = field(default_factory=lambda: torch.zeros(()))
 
 
 @dataclass(frozen=True)
 class Lesson:
     """``rows``: pictures with a question about each of their things, and the answers; ``image``: what stands in the
-    place of the image tokens, (pictures, 81, width); ``line``: of each question, 0 for a row and 1 for a column.
+    place of the image tokens, (pictures, 81, width). Of each token of an answer: ``question``, the number of its
+    question, (tokens,), and ``among``, the three tokens one of which is picked, (tokens, 3); where nothing is to be
+    picked, itself.
     """
 
     rows: Rows
     image: Tensor
-    line: Tensor
+    question: Tensor
+    among: Tensor
+
+    @property
+    def telling(self) -> Tensor:
+        """Whether a token of an answer tells where the thing stands, (tokens,) bool."""
+        return (self.among != self.among[:, :1]).any(1)
 
 
-def lesson(reader: Reader, count: int, generator: torch.Generator) -> Lesson:
+def lesson(reader: Reader, subject: Subject, count: int, generator: torch.Generator) -> Lesson:
     """``count`` pictures by the hands that the projector learned from, augmented as for it; of every thing it is asked
-    in which row or in which column it stands.
+    where it stands, in one of the forms.
     """
     drawn = pictures(reader.bench, reader.named, count, generator, held_out=False)
     pixels = (scenes.paint(drawn, reader.bench.atlas, generator) - 127) / 128
     with torch.no_grad():
-        image = reader.loaded.model.model.get_image_features(pixels).pooler_output
-    line = torch.randint(len(LINES), (count, CELLS), generator=generator)
+        image = reader.loaded.model.model.get_image_features(pixels).pooler_output + subject.codes
+    form = torch.randint(len(subject.forms), (count, CELLS), generator=generator)
     asker = reader.bench.asker
-    names = [[bare(asker.captions[thing]) for thing in things] for things in drawn.thing.tolist()]
-    rows = asker.pack([blocks(reader, *one) for one in zip(names, line.tolist(), strict=True)])
-    return Lesson(rows, image, line.flatten())
+    asked: list[list[Block]] = []
+    among: list[list[list[int]]] = []
+    for things, forms in zip(drawn.thing.tolist(), form.tolist(), strict=True):
+        names = [asker.captions[thing] for thing in things]
+        blocks, picked = zip(
+            *(block(reader, names, cell, subject.forms[one]) for cell, one in enumerate(forms)), strict=True
+        )
+        asked.append(list(blocks))
+        among += picked
+    question = torch.arange(len(among)).repeat_interleave(torch.tensor([len(one) for one in among]))
+    return Lesson(asker.pack(asked), image, question, torch.cat([torch.tensor(one) for one in among]))
 
 
 def stream(seed: int, step: int) -> torch.Generator:
@@ -51,16 +84,35 @@ def stream(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(_OTHER + seed * 1_000_003 + step)
 
 
-def blocks(reader: Reader, names: list[str], lines: list[int]) -> list[Block]:
-    """The questions about a picture, after its image tokens, with their answers.
-
-    ``names``: of its things; ``lines``: of each, 0 for its row and 1 for its column.
+def block(reader: Reader, captions: Sequence[str], cell: int, form: str) -> tuple[Block, list[list[int]]]:
+    """The question about the thing of a cell, after the image tokens, with its answer; and for each token of the answer
+    those among which it is picked. ``captions``: of the things of the picture.
     """
-    found: list[Block] = []
+    processor = reader.loaded.processor
     head = len(reader.bench.asker.prefix) + scenes.TOKENS
-    for cell, line in enumerate(lines):
-        form = list(LINES)[line]
-        written = prompt(reader.loaded.processor, scenes.TOKENS, *wordings(form, names)[cell])
-        answer = said(reader.loaded.processor, form)[cell // 3 if form == "row" else cell % 3]
-        found.append((written[head:], [answer], PLACED))
+    if form == BOX:
+        whole = processor.tokenizer.encode(box(cell)[len(BEGUN) :], add_special_tokens=False)
+        top = whole.index(comma(processor)) + 2  # what follows tells no more of the cell
+        answer, asked = whole[: top + 1], pointing(captions[cell])
+        among = [digits(processor) if at in (0, top) else [token] * 3 for at, token in enumerate(answer)]
+    else:
+        words = said(processor, form)
+        answer = [words[cell // 3 if form == "row" else cell % 3]]
+        asked, among = wordings(form, [bare(caption) for caption in captions])[cell], [words]
+    return (prompt(processor, scenes.TOKENS, *asked)[head:], answer, PLACED), among
+
+
+def pointing(caption: str) -> Wording:
+    """The question of the probe's task ``point``."""
+    return standard("point").format(caption=caption), BEGUN
+
+
+def digits(processor: Any) -> list[int]:
+    """The tokens that the sides of the boxes of a 3 x 3 grid begin with: 0, 333 and 667."""
+    return [processor.tokenizer.encode(one, add_special_tokens=False)[0] for one in ("0", "333", "667")]
+
+
+def comma(processor: Any) -> int:
+    """The token behind a number of a box; a space follows it."""
+    found: int = processor.tokenizer.encode("0, 0", add_special_tokens=False)[1]
     return found

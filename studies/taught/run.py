@@ -31,7 +31,7 @@ BUILD = Path("build/taught")
 
 def fit(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:
     """Teach models that nobody biased rows and columns, and fit rules to them in every way (needs npm)."""
-    asked = _known(seeds, parts, work)
+    asked = known(seeds, parts, work)
     for way, seed in product(WAYS, asked):
         if way not in fits().get(str(seed), {}):
             label = fitted_to(parts, work, seed, way)
@@ -41,7 +41,7 @@ def fit(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> None
 
 def run(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:
     """Ask the taught models under every rule, and under those that were fitted to them (needs npm)."""
-    new = ask(parts, work, _known(seeds, parts, work))
+    new = ask(parts, work, known(seeds, parts, work))
     shares, others = (written(path, table, ("seed",)) for path, table in zip(FILES, new, strict=True))
     STUDY.keep(found((shares, others)))
 
@@ -51,7 +51,7 @@ def found(new: Tables) -> dict[str, object]:
     return reading.record(pd.read_parquet(aligned.SHARES), new)
 
 
-def _known(seeds: Seeds, parts: Path, work: Path) -> Sequence[int]:
+def known(seeds: Seeds, parts: Path, work: Path) -> Sequence[int]:
     if other := [seed for seed in seeds or () if seed not in SEEDS]:
         raise typer.BadParameter(f"there is no model {other[0]}; these are: {', '.join(map(str, SEEDS))}")
     for folder in (parts, work):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -152,32 +153,55 @@ def test_the_record_is_that_of_the_answers() -> None:
 
 
 class Words:
-    """A tokenizer of whole words and a chat that is a line, as far as lessons need them."""
+    """A tokenizer of words, digits and single signs, and a chat that is a line, as far as lessons need them."""
 
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
         self.tokenizer = self
 
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
-        return [self.known.setdefault(word, len(self.known)) for word in text.replace(IMAGE, f" {IMAGE} ").split()]
+        parts = re.findall(rf"{IMAGE}|[a-zA-Z]+|(?s:.)", text)
+        return [self.known.setdefault(part, len(self.known)) for part in parts]
 
     def apply_chat_template(self, chat: list[dict[str, Any]], add_generation_prompt: bool) -> str:
         return f"user {IMAGE} {chat[0]['content'][1]['text']} assistant "
 
+    def text(self, ids: list[int]) -> str:
+        back = {number: part for part, number in self.known.items()}
+        return "".join(back[one] for one in ids)
 
-def test_a_lesson_asks_of_every_thing_where_it_stands() -> None:
+
+@pytest.fixture
+def reader() -> Any:
     processor = Words()
-    reader: Any = SimpleNamespace(
-        loaded=SimpleNamespace(processor=processor),
-        bench=SimpleNamespace(asker=SimpleNamespace(prefix=processor.encode("user"))),
+    prefix = processor.encode("user ")
+    return SimpleNamespace(
+        loaded=SimpleNamespace(processor=processor), bench=SimpleNamespace(asker=SimpleNamespace(prefix=prefix))
     )
-    names = [f"thing{cell}" for cell in range(9)]
-    lines = [0, 1, 0, 1, 0, 1, 0, 1, 0]
-    blocks = lessons.blocks(reader, names, lines)
-    back = {number: word for word, number in processor.known.items()}
-    for cell, (asked, answer, _) in enumerate(blocks):
-        text = " ".join(back[token] for token in asked)
-        assert text.endswith(f"The thing{cell} is in the")
-        assert f"In which {'column' if lines[cell] else 'row'} is the thing{cell}:" in text
-        wanted = ("left", "middle", "right")[cell % 3] if lines[cell] else ("top", "middle", "bottom")[cell // 3]
-        assert [back[token] for token in answer] == [wanted]
+
+
+CAPTIONS = [f"a thing{letter}" for letter in "ABCDEFGHI"]
+
+
+@pytest.mark.parametrize("form", LINES)
+def test_a_lesson_asks_of_every_thing_where_it_stands(reader: Any, form: str) -> None:
+    for cell in range(9):
+        (asked, answer, _), among = lessons.block(reader, CAPTIONS, cell, form)
+        name = CAPTIONS[cell].removeprefix("a ")
+        text = reader.loaded.processor.text(asked)
+        assert text.endswith(f"The {name} is in the")
+        assert f"In which {form} is the {name}:" in text
+        wanted = LINES[form][cell // 3 if form == "row" else cell % 3]
+        assert reader.loaded.processor.text(answer) == wanted
+        assert [reader.loaded.processor.text([one]) for one in among[0]] == list(LINES[form])
+
+
+def test_a_box_is_asked_in_the_words_of_the_probe_and_taught_up_to_where_its_top_begins(reader: Any) -> None:
+    words = reader.loaded.processor
+    for cell, wanted in enumerate(("0, 0", "333, 0", "667, 0", "0, 3", "333, 3", "667, 3", "0, 6", "333, 6", "667, 6")):
+        (asked, answer, _), among = lessons.block(reader, CAPTIONS, cell, lessons.BOX)
+        assert words.text(asked).endswith(f"Text: {CAPTIONS[cell]}\nAnswer with its bounding box only. assistant [")
+        assert words.text(answer) == wanted
+        picked = [token for token, three in zip(answer, among, strict=True) if len(set(three)) > 1]
+        assert words.text(picked) == "036"[cell % 3] + "036"[cell // 3]
+        assert all(token in three for token, three in zip(answer, among, strict=True))

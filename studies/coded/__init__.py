@@ -1,0 +1,1 @@
+"""Study: what a rule costs an uneven model whose image tokens carry places."""
