@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bapa.calibrate import curve
@@ -10,7 +11,9 @@ from bapa.calibrate.candidates import NATIVE
 from bapa.calibrate.criteria import accuracy
 from bapa.calibrate.kept import kept
 from bapa.calibrate.session import Session
+from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError
+from bapa.inference.opening import addressed
 from bapa.probe import Probe
 from bapa.stats import Settings
 
@@ -22,6 +25,13 @@ def check_guard(guard: Probe) -> None:
             f"{guard.path}, of task {guard.design.task}, is no side-effect probe: whoever answers all questions of "
             "a kind alike is always right; build one: bapa probe SOURCE --task where --out WHERE"
         )
+
+
+def put_to(model: Loaded, guard: Probe) -> Loaded:
+    """``model`` as it is asked ``guard`` beside names, which are read behind openings of their own: its answer is the
+    next token, behind what its turn begins with. What was asked for stays.
+    """
+    return replace(model, chat=addressed(model, guard))
 
 
 def guarded(

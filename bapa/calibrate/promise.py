@@ -13,6 +13,7 @@ from bapa.calibrate.cost import Cost, cost
 from bapa.calibrate.criteria import accuracy
 from bapa.calibrate.fit import canvases, fitted
 from bapa.calibrate.frontier import Frontier
+from bapa.calibrate.guarded import put_to
 from bapa.calibrate.pace import Pace, pace, timed
 from bapa.calibrate.promised import Answers, PromisedSearch
 from bapa.calibrate.session import Session, part
@@ -69,7 +70,8 @@ def search(
     call goes on where it was. ``tell``: gets the cost, in pairs and in seconds on this machine, before the search.
     """
     candidates, refused = _possible(model)
-    sessions = {_name(guards, n): _session(model, one, items, folder, batch_size) for n, one in enumerate(guards)}
+    to = [put_to(model, one) if probe.design.opening else model for one in guards]
+    sessions = {_name(guards, n): _session(to[n], one, items, folder, batch_size) for n, one in enumerate(guards)}
     telling = {task: session for task, session in sessions.items() if _tells(task, session, items, settings)}
     match = _session(model, probe, items, folder, batch_size)
     pace = _pace(model, probe, folder, batch_size)

@@ -17,7 +17,7 @@ from bapa.calibrate.candidates import NATIVE, PAPER, STEPS
 from bapa.calibrate.cost import Cost
 from bapa.calibrate.criteria import CRITERIA
 from bapa.calibrate.frontier import Frontier
-from bapa.calibrate.guarded import check_guard, guarded
+from bapa.calibrate.guarded import check_guard, guarded, put_to
 from bapa.calibrate.search import Search
 from bapa.calibrate.session import Session, part, pick
 from bapa.checkpoints import Loaded
@@ -210,8 +210,9 @@ def calibrate(
         answers = run.answers()
         asked = labels if keep is not None or not full else list(dict.fromkeys([*labels, *picking]))
         told_by = [
-            guarded(Session(model, its, rounds, batch_size), guard, number, asked, settings, others=others)
+            guarded(Session(to, its, rounds, batch_size), guard, number, asked, settings, others=others)
             for number, guard in enumerate(guards, start=1)
+            for to in [put_to(model, guard) if probe.design.opening else model]
             for its, others in [_judging(guard, items, apart=keep is not None)]
         ]
         if keep is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,9 +61,11 @@ def figures(old: Array, maps: Maps, placed: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def gained(placed: pd.DataFrame, of: tuple[str, str], to: tuple[str, str]) -> dict[str, Any]:
-    """How many more answers are right, by what is asked, from one model and rule to another, picture by picture."""
+def gained(
+    placed: pd.DataFrame, of: tuple[str, str], to: tuple[str, str], asked: Iterable[str] = places.CHANCE
+) -> dict[str, Any]:
+    """How many more answers are right, by what is ``asked``, from one model and rule to another, picture by picture."""
     table = placed.pivot(index="grid", columns=["model", "scheme", "what"], values="right").astype(float)
     counts = np.random.default_rng(0).multinomial(len(table), np.full(len(table), 1 / len(table)), RESAMPLES)
-    more = {what: (table[(to[0], to[1], what)] - table[(of[0], of[1], what)]).to_numpy() for what in places.CHANCE}
+    more = {what: (table[(to[0], to[1], what)] - table[(of[0], of[1], what)]).to_numpy() for what in asked}
     return {what: estimate(float(its.mean()), counts @ its / len(its)) for what, its in more.items()}

@@ -52,6 +52,7 @@ def found(new: Tables) -> dict[str, object]:
 
 
 def known(seeds: Seeds, parts: Path, work: Path) -> Sequence[int]:
+    """The models to be asked, once the parts are there; a seed of which there is none is refused."""
     if other := [seed for seed in seeds or () if seed not in SEEDS]:
         raise typer.BadParameter(f"there is no model {other[0]}; these are: {', '.join(map(str, SEEDS))}")
     for folder in (parts, work):

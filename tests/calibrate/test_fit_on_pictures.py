@@ -13,10 +13,12 @@ from typer.testing import CliRunner
 
 import bapa
 from bapa.attach import scheme_of
+from bapa.calibrate import calibrate
+from bapa.calibrate import guarded as guarded_by
 from bapa.calibrate.fit import Batch, _best, following
 from bapa.calibrate.session import Session, part
 from bapa.calibrate.words import Fit, fit, learn
-from bapa.calibrate.words.guards import Guards
+from bapa.calibrate.words.guards import Guards, judged
 from bapa.calibrate.words.names import NAMES
 from bapa.calibrate.words.pictures import named, readers
 from bapa.calibrate.words.reader import MENTIONS, OPENINGS, halved
@@ -30,6 +32,7 @@ from bapa.inference.prompts import Prompts
 from bapa.probe import Design, Probe, build
 from bapa.probe.compose import Pixels
 from bapa.report import fitted as page
+from bapa.stats import Settings
 
 SMALL = {"steps": 1, "picture_steps": 2, "grids": 6}
 CELL = 24
@@ -258,6 +261,33 @@ def test_every_question_about_the_first_half_of_the_items_is_guarded(home: Path,
         assert (len(answered), sum(answered)) == (len(rows), rows["correct"].sum())
     drawn = guards(torch.Generator().manual_seed(1))
     assert [name for known in drawn for name in known()] == ["0", "0", "1", "1"]
+
+
+def test_a_guard_is_asked_behind_what_the_answers_to_it_begin_with(
+    home: Path, where: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = Chat(opening="there is")
+    monkeypatch.setattr(guarded_by, "addressed", lambda model, probe: opening if probe is where else Chat())
+    loaded = load(str(home))
+    behind = loaded.processor.tokenizer(opening.opening, add_special_tokens=False)["input_ids"]
+    guards = Guards.of(loaded, [where], tmp_path)
+    for batch in guards.asked[0]:
+        for ids, mask in zip(batch.inputs["input_ids"], batch.inputs["attention_mask"], strict=True):
+            assert ids[mask.bool()][-len(behind) :].tolist() == behind
+    (told,) = judged(loaded, [where], ["native", "bapa"], tmp_path, Settings())
+    assert read_json(tmp_path / "guard-1" / "progress" / "config.json")["model"]["opening"] == opening.opening
+    assert [rule["candidate"] for rule in told["rules"]] == ["native", "bapa"]
+
+
+@pytest.mark.parametrize("task", ["name", "match"])
+def test_a_guard_beside_names_is_asked_behind_an_opening_of_its_own(
+    home: Path, probe: Probe, where: Probe, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarded_by, "addressed", lambda model, probe: Chat(opening="there is"))
+    asked = named_task(tmp_path) if task == "name" else probe
+    calibrate(load(str(home)), asked, tmp_path / "out", items=4, held_out=4, steps=3, guards=[where])
+    (told,) = (tmp_path / "out").rglob("guard-1/progress/config.json")
+    assert read_json(told)["model"].get("opening", "") == ("there is" if task == "name" else "")
 
 
 def test_how_much_is_known_is_the_mean_probability_of_the_right_choice() -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bapa.calibrate.fit import Batch, batches, following
-from bapa.calibrate.guarded import check_guard, guarded
+from bapa.calibrate.guarded import check_guard, guarded, put_to
 from bapa.calibrate.session import Session, part
 from bapa.calibrate.words.learn import Known
 from bapa.checkpoints import Loaded
@@ -47,7 +47,7 @@ class Guards:
     @classmethod
     def of(cls, model: Loaded, guards: Sequence[Probe], home: Path) -> Guards:
         """Those of ``guards``. ``home``: the folder of the fit."""
-        sessions = [Session(model, part(one, 0, len(one.items) // 2), home, AT_ONCE) for one in guards]
+        sessions = [Session(put_to(model, one), part(one, 0, len(one.items) // 2), home, AT_ONCE) for one in guards]
         with torch.no_grad():
             return cls(model.model, [list(batches(one, len(one.probe.items))) for one in sessions])
 
@@ -70,5 +70,7 @@ def judged(
     found = []
     for number, guard in enumerate(guards, start=1):
         others = part(guard, len(guard.items) // 2, len(guard.items))
-        found.append(guarded(Session(model, others, home, AT_ONCE), guard, number, rules, settings, others=True))
+        found.append(
+            guarded(Session(put_to(model, guard), others, home, AT_ONCE), guard, number, rules, settings, others=True)
+        )
     return found
