@@ -63,6 +63,10 @@ python -m studies.taught fit
 python -m studies.taught run
 python -m studies.taught write
 
+# docs/studies/coded.md; needs npm
+python -m studies.coded run
+python -m studies.coded write
+
 # docs/slots.md
 python -m studies.slots run
 for tasks in images clip; do for skew in last uniform; do python -m studies.reference train --tasks $tasks --skew $skew --out build/slots/$tasks-$skew; done; done

@@ -16,16 +16,15 @@ from torch import Tensor
 
 from bapa.attach import balanced
 from bapa.calibrate.words.reader import CELLS
+from bapa.files import read_json
 from bapa.schemes import parse
 from bapa.schemes.shares import brief
 from studies.aligned.ask import ALIGNED, Reader
 from studies.coded.codes import codes
 from studies.fitted import places
-from studies.fitted.ask import FITTED
 from studies.fitted.places import LINES
 from studies.pretrained.build import GRID
-from studies.taught.ask import PLACED, RULES, fits, taught
-from studies.taught.fit import WAYS
+from studies.taught.ask import PLACED, RULES, taught
 from studies.taught.lessons import BOX, Subject, digits, pointing
 from studies.words.ask import Array, frames_of, kept
 from studies.words.neighbours import told
@@ -45,31 +44,25 @@ class Arm:
     """
 
     scheme: Literal["native", "bapa"]
-    rules: Sequence[str]
-    moved: Sequence[str]
+    rules: Sequence[str] = ()
+    moved: Sequence[str] = ()
 
 
-def labels(seed: int) -> Mapping[str, str]:
-    """Labels of rules by what they are called; the last was fitted to the model of this ``seed`` without codes."""
-    of_reverse = {"reverse": "reverse", "cross of reverse": parse("reverse:pairs=cross").label}
-    return {**{name: RULES[name] for name in _ASKED}, **of_reverse, _WITH_ROWS: fits()[str(seed)][_WITH_ROWS]}
-
-
-_ASKED = ("native", "bapa", "blend", "cross", FITTED["drawings"])
-_WITH_ROWS = next(iter(WAYS))
-ALL = (*_ASKED, "reverse", "cross of reverse", _WITH_ROWS)
-ARMS: Mapping[str, Arm] = {
-    "natively": Arm("native", ALL, ("native", "bapa")),
-    "under bapa": Arm("bapa", ("native", "bapa"), ("bapa",)),
+LABELS: Mapping[str, str] = {  # by what rules are called, native first
+    **{name: RULES[name] for name in ("native", "bapa", "cross")},
+    "cross of reverse": parse("reverse:pairs=cross").label,
 }
+ALL = tuple(LABELS)
+NATIVELY, UNDER = "natively", "under bapa"
+ARMS: Mapping[str, Arm] = {NATIVELY: Arm("native", ALL, ("native", "bapa")), UNDER: Arm("bapa")}
 
 
 def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
     """Teach and ask what ``work`` lacks; each answer is kept as it ends. ``work`` lies beside the folder ``aligned``.
 
-    Columns ``seed``, ``arm``, ``rule``, ``wording``, ``picture``, ``cell``, ``share``; and ``seed``, ``arm``, ``rule``,
-    ``what``, ``picture``, ``right``; and the same with ``of``: right of the place where the thing stands or of that
-    which its tokens' codes tell.
+    Of the arm taught natively: columns ``seed``, ``rule``, ``wording``, ``picture``, ``cell``, ``share``; ``seed``,
+    ``rule``, ``what``, ``picture``, ``right``; and the same with ``of``: right of the place where the thing stands or
+    of that which its tokens' codes tell.
     """
     work.mkdir(parents=True, exist_ok=True)
     each = []
@@ -83,6 +76,12 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
     return names, where, whose
 
 
+def learned(work: Path) -> dict[str, list[dict[str, float]]]:
+    """By arm and seed how much of what was tried while it was taught was right."""
+    curves = {path.stem: read_json(path)["tried"] for path in sorted(work.glob("*.json"))}
+    return {name: tried for name, tried in curves.items() if name.rpartition("-")[0] in ARMS}
+
+
 def pupil(untaught: Reader, work: Path, seed: int, name: str) -> Reader:
     """The model of the arm of this ``name``, taught where it is missing."""
     subject = Subject(FORMS, ARMS[name].scheme, codes(untaught.named))
@@ -93,8 +92,8 @@ def asked(reader: Reader, image: Callable[[], Tensor], work: Path, seed: int, na
     """What the model of this ``seed`` and arm answers under one rule. ``image``: what its language model would get
     without codes.
     """
-    label, path, added = labels(seed)[rule], work / f"{name}-{seed}-{rule}", codes(reader.named)
-    about = {"seed": seed, "arm": name, "rule": rule}
+    label, path, added = LABELS[rule], work / f"{name}-{seed}-{rule}", codes(reader.named)
+    about = {"seed": seed, "rule": rule}
     coded, moved = partial(_with, image, added), partial(_with, image, rolled(added))
     where = [_table(right(_placed(reader, coded, label, path, (*FORMS, "place"))))]
     whose = [pd.DataFrame()]

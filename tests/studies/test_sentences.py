@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from bapa.stats.text import interval, percent
+from studies.coded.page import STUDY as CODED
 from studies.figures.page import COLUMNS, PAPER, README, STUDY
 from studies.taught.page import STUDY as TAUGHT
 
@@ -163,3 +164,28 @@ def test_what_taught_models_keep_is_said_as_the_record_has_it() -> None:
         values = sorted(change[what]["value"] for change in planned)
         assert f"{name} +{percent(values[0], 1)} to +{percent(values[-1], 1)}" in study
         assert min(change[what]["low"] for change in planned) > 0
+
+
+def test_what_pointing_models_keep_is_said_as_the_record_has_it() -> None:
+    its = CODED.record()["together"]
+    native, bapa, cross = (its["places"][rule] for rule in ("native", "bapa", "cross"))
+    readme, limits, where, study = map(page, ("README.md", "docs/limits.md", "docs/where.md", "docs/studies/coded.md"))
+    boxes = [percent(rule["box"]["right"]["value"], 1) for rule in (native, bapa)]
+    assert f"{boxes[0]} % of the boxes right natively and {boxes[1]} % under" in readme
+    assert f"boxes right from {boxes[0]} to {boxes[1]} %" in limits
+    rows, pointed = (
+        f"{percent(bapa[what]['kept']['value'])} % is kept {interval(bapa[what]['kept'])}" for what in ("row", "box")
+    )
+    assert f"of rows {rows}" in where
+    assert f"of pointing {pointed.replace(' is kept', '')}: {boxes[0]} to {boxes[1]} %" in where
+    stands, coded = (its["whose"]["native"]["row"][of] for of in ("stands", "coded"))
+    told = [f"{percent(one['value'], 1)} %{{}} {interval(one, 1)}" for one in (stands, coded)]
+    assert told[0].format(" of rows right") in limits
+    assert told[1].format(" right by the codes") in limits
+    for one in (native["box"]["right"], bapa["box"]["right"], cross["box"]["right"], stands, coded):
+        assert f"{percent(one['value'], 1)} % {interval(one, 1)}" in study
+    for one in (bapa["row"]["kept"], bapa["box"]["kept"], cross["row"]["kept"], cross["box"]["kept"]):
+        assert f"{percent(one['value'])} % {interval(one)}" in study
+    for what in ("mean", "worst", "range"):
+        changed = its["rules"]["bapa"]["change"][what]
+        assert f"{percent(changed['value'], 1)} {interval(changed, 1)}" in study

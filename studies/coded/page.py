@@ -1,0 +1,121 @@
+"""The tables of docs/studies/coded.md, from the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from studies.coded.ask import CHANCE
+from studies.coded.reading import SPARED, WHOSE
+from studies.study import Blocks, Study, table
+from studies.text import bounded, share
+from studies.words.page import grid
+
+_MAP = {"mean": "mean AUC", "worst": "worst cell", "range": "range"}
+_ASKED = {what: f"{what} (chance {share(chance)})" for what, chance in CHANCE.items()}
+Rows = tuple[list[str], list[list[str]]]
+
+
+def blocks(record: dict[str, Any]) -> Blocks:
+    """The texts of the page."""
+    its = record.get("together", {})
+    return {
+        "docs/studies/coded.md": {
+            "teaching": table(*_teaching(record.get("teaching", {}))),
+            "codes": table(*_codes(its)),
+            "rules": table(*_rules(its)),
+            "places": table(*_places(its)),
+            "whose": table(*_whose(its.get("whose", {}))),
+            "models": table(*_models(record.get("models", {}))),
+        }
+    }
+
+
+def _codes(its: Mapping[str, Any]) -> Rows:
+    """Head and rows: names and places natively, without codes and with them."""
+    head = ["image tokens", *_MAP.values(), *_ASKED.values()]
+    if not its:
+        return head, []
+    codes, native = its["codes"], its["rules"]["native"]
+    rows = [
+        ["without codes", *_map(codes["without codes"]), *_right(codes["places"])],
+        ["with codes", *_map(native), *_right(its["places"]["native"])],
+        ["difference", *_map(codes["change"]), *(_bounded(codes["change"].get(what)) for what in CHANCE)],
+    ]
+    return head, rows
+
+
+def _rules(its: Mapping[str, Any]) -> Rows:
+    """Head and rows: the map under every rule, its change, and how far the range lies above the goals."""
+    rows = []
+    for rule, found in its.get("rules", {}).items():
+        goals = [_bounded(goal.get(rule)) for goal in its["goals"].values()]
+        rows.append([rule, *_map(found), *_map(found.get("change", {})), *goals])
+    if its.get("control"):
+        rows.append(["cross, less cross of reverse", "", "", "", *_map(its["control"]), "", ""])
+    changes = [f"{one}, change" for one in _MAP.values()]
+    return ["rule", *_MAP.values(), *changes, "range less a quarter of native's", "range less a half of native's"], rows
+
+
+def _places(its: Mapping[str, Any]) -> Rows:
+    """Head and rows: right answers about places under every rule, what is kept of native's, and how much more of it
+    than without codes.
+    """
+    rows = [
+        [
+            rule,
+            *_right(found),
+            *(_bounded(found[what].get("kept")) for what in CHANCE),
+            *(_bounded(its["spared"].get(rule, {}).get(what)) for what in SPARED),
+        ]
+        for rule, found in its.get("places", {}).items()
+    ]
+    kept = [f"kept, {what}" for what in CHANCE]
+    more = [f"kept, {what}, more than without codes" for what in SPARED]
+    return ["rule", *_ASKED.values(), *kept, *more], rows
+
+
+def _whose(its: Mapping[str, Any]) -> Rows:
+    """Head and rows: right by where a thing stands and by the codes of its tokens, once these are moved."""
+    rows = [
+        [rule, what, *(bounded(found[what][of]) for of in ("stands", "coded", "codes ahead"))]
+        for rule, found in its.items()
+        for what in WHOSE
+    ]
+    return ["rule", "asked", "right by where it stands", "right by its codes", "difference"], rows
+
+
+def _models(models: Mapping[str, Any]) -> Rows:
+    """Head and rows: every model under every rule."""
+    rows = []
+    for seed, found in models.items():
+        for rule, its in found["rules"].items():
+            right = [share(found["places"][rule][what]["right"]["value"]) for what in CHANCE]
+            rows.append([seed, rule, *_map(its), grid(its["cells"]), *right])
+    return ["projector", "rule", *_MAP.values(), "AUC by cell, row by row", *CHANCE], rows
+
+
+def _teaching(curves: Mapping[str, Any]) -> Rows:
+    """Head and rows: how much was right of what was tried after so many steps."""
+    steps = sorted({one["step"] for tried in curves.values() for one in tried})
+    rows = []
+    for name, tried in curves.items():
+        arm, _, seed = name.rpartition("-")
+        right = {one["step"]: share(one["right"]) for one in tried}
+        rows.append([arm, seed, *(right.get(step, "") for step in steps)])
+    return ["taught", "projector", *(f"{step} steps" for step in steps)], rows
+
+
+def _map(its: Mapping[str, Any]) -> list[str]:
+    return [_bounded(its.get(one)) for one in _MAP]
+
+
+def _right(its: Mapping[str, Any]) -> list[str]:
+    return [bounded(its[what]["right"]) if what in its else "" for what in CHANCE]
+
+
+def _bounded(found: Mapping[str, Any] | None) -> str:
+    return bounded(found) if found else ""
+
+
+STUDY = Study("coded", blocks)
