@@ -49,7 +49,7 @@ class Arm:
 
 
 LABELS: Mapping[str, str] = {  # by what rules are called, native first
-    **{name: RULES[name] for name in ("native", "bapa", "cross")},
+    **{name: RULES[name] for name in ("native", "bapa", "blend", "cross")},
     "cross of reverse": parse("reverse:pairs=cross").label,
 }
 ALL = tuple(LABELS)

@@ -17,7 +17,7 @@ from studies.words import reading
 from studies.words.reading import RESAMPLES, estimate
 
 PLAIN, WITH = "without codes", "with codes"
-COMPARED = ("bapa", "cross")  # rules that the models without codes were asked under
+COMPARED = ("bapa", "blend", "cross")  # rules that the models without codes were asked under
 SPARED = ("row", "row and column")  # of columns, too little is known natively
 WHOSE = ("row", "column", FORMS[-1])
 Before = tuple[pd.DataFrame, pd.DataFrame]  # of the models without codes: shares of names, right answers about places
