@@ -71,7 +71,9 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
         image = cache(untaught.image)  # the encoder and the projector stay as they are
         for name, arm in ARMS.items():
             reader = pupil(untaught, work, seed, name)
-            each += [asked(reader, image, work, seed, name, rule) for rule in arm.rules]
+            for rule in arm.rules:
+                path, about = work / f"{name}-{seed}-{rule}", {"seed": seed, "rule": rule}
+                each.append(asked(reader, image, path, LABELS[rule], rule in arm.moved, about))
     names, where, whose = (pd.concat(one, ignore_index=True) for one in zip(*each, strict=True))
     return names, where, whose
 
@@ -88,22 +90,29 @@ def pupil(untaught: Reader, work: Path, seed: int, name: str) -> Reader:
     return taught(untaught, work / f"{name}-{seed}", seed, subject)
 
 
-def asked(reader: Reader, image: Callable[[], Tensor], work: Path, seed: int, name: str, rule: str) -> Tables:
-    """What the model of this ``seed`` and arm answers under one rule. ``image``: what its language model would get
-    without codes.
+def asked(
+    reader: Reader,
+    image: Callable[[], Tensor],
+    path: Path,
+    label: str,
+    whose: bool,
+    about: Mapping[str, object],
+) -> Tables:
+    """What a model answers under the rule of this ``label``, kept beside ``path``. ``image``: what its language model
+    would get without codes; ``whose``: whether it is asked with moved codes too; ``about``: columns of the tables.
     """
-    label, path, added = LABELS[rule], work / f"{name}-{seed}-{rule}", codes(reader.named)
-    about = {"seed": seed, "rule": rule}
+    added = codes(reader.named)
     coded, moved = partial(_with, image, added), partial(_with, image, rolled(added))
-    where = [_table(right(_placed(reader, coded, label, path, (*FORMS, "place"))))]
-    whose = [pd.DataFrame()]
-    if rule in ARMS[name].moved:
+    where = _table(right(_placed(reader, coded, label, path, (*FORMS, "place"))))
+    others = [pd.DataFrame()]
+    if whose:
         told = _placed(reader, moved, label, path.with_name(f"{path.name}-moved"), FORMS)
-        whose = [_table(right(told, cell)).assign(of=of) for of, cell in (("stands", None), ("coded", CODED))]
+        others = [_table(right(told, cell)).assign(of=of) for of, cell in (("stands", None), ("coded", CODED))]
     names = frames_of(kept(path.with_name(f"{path.name}.npy"), partial(_names, reader, coded, label)), _shown(reader))
-    found = (pd.concat(one, ignore_index=True).assign(**about) for one in (names, where, whose))
-    shares, places, others = found
-    return shares, places, others
+    shares, right_or_not, of = (
+        pd.concat(one, ignore_index=True).assign(**about) for one in (names, [where], others)
+    )
+    return shares, right_or_not, of
 
 
 def rolled(added: Tensor) -> Tensor:

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from peft import LoraConfig
+from peft import LoraConfig, set_peft_model_state_dict
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bapa.checkpoints import load
@@ -46,9 +47,13 @@ class Teaching:
 
 
 class Pupil:
-    """A model with an adapter that is taught. Its language model is in bfloat16, the adapter in float32."""
+    """A model with an adapter that is taught. Its language model is in bfloat16, the adapter in float32. ``begun``: the
+    folder of an adapter that it goes on from.
+    """
 
-    def __init__(self, reader: Reader, subject: Subject, teaching: Teaching, seed: int) -> None:
+    def __init__(
+        self, reader: Reader, subject: Subject, teaching: Teaching, seed: int, begun: Path | None = None
+    ) -> None:
         self.reader, self.subject, self.teaching, self.seed = reader, subject, teaching, seed
         self.model: Any = load(reader.loaded.name, device="cpu", dtype=torch.bfloat16).model
         self.model.requires_grad_(False)
@@ -59,6 +64,8 @@ class Pupil:
         targets = rf"{re.escape(name)}\..*\.({'|'.join(sorted(leaves))})"
         config = LoraConfig(r=teaching.rank, lora_alpha=2 * teaching.rank, target_modules=targets)
         self.tuned = new_adapter(self.model, config)
+        if begun is not None:
+            set_peft_model_state_dict(self.tuned, load_file(begun / SAFETENSORS_WEIGHTS_NAME))
         self.decoder: Any = anatomy.decoder
         self.words: Any = anatomy.model.get_input_embeddings()
         self.learned = {name: one for name, one in self.tuned.named_parameters() if one.requires_grad}
@@ -122,13 +129,20 @@ class Pupil:
 
 
 def teach(
-    reader: Reader, out: Path, seed: int, subject: Subject | None = None, teaching: Teaching | None = None
+    reader: Reader,
+    out: Path,
+    seed: int,
+    subject: Subject | None = None,
+    teaching: Teaching | None = None,
+    begun: Path | None = None,
 ) -> Path:
-    """``out``, the folder of the adapter of this seed, made where it is missing; the same command goes on."""
+    """``out``, the folder of the adapter of this seed, made where it is missing; the same command goes on. ``begun``:
+    the folder of an adapter that teaching starts from.
+    """
     if out.is_dir():
         return out
     teaching, subject = teaching or Teaching(), subject or Subject()
-    pupil = Pupil(reader, subject, teaching, seed)
+    pupil = Pupil(reader, subject, teaching, seed, begun)
     state, curve = out.with_name(f"{out.name}.{STATE}"), out.with_name(f"{out.name}.json")
     tried = [
         lesson(reader, subject, teaching.batch, stream(seed, -1 - n)) for n in range(teaching.tried // teaching.batch)

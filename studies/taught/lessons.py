@@ -29,11 +29,13 @@ _OTHER = 6000  # keeps these draws apart from those of the projectors and of wha
 class Subject:
     """``forms``: of the questions, rows and columns in words or a box. ``scheme``: of the image tokens' positions,
     while it is taught. ``codes``: what is added to the image tokens, (81, width) float32; by default nothing.
+    ``shuffled``: whether the image tokens of every picture, with their codes, come in another order.
     """
 
     forms: Sequence[str] = tuple(LINES)
     scheme: Literal["native", "bapa"] = "native"
     codes: Tensor = field(default_factory=lambda: torch.zeros(()))
+    shuffled: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ def lesson(reader: Reader, subject: Subject, count: int, generator: torch.Genera
     pixels = (scenes.paint(drawn, reader.bench.atlas, generator) - 127) / 128
     with torch.no_grad():
         image = reader.loaded.model.model.get_image_features(pixels).pooler_output + subject.codes
+    if subject.shuffled:
+        image = torch.stack([one[torch.randperm(len(one), generator=generator)] for one in image])
     form = torch.randint(len(subject.forms), (count, CELLS), generator=generator)
     asker = reader.bench.asker
     asked: list[list[Block]] = []
