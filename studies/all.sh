@@ -67,6 +67,10 @@ python -m studies.taught write
 python -m studies.coded run
 python -m studies.coded write
 
+# docs/studies/shuffled.md; needs npm
+python -m studies.shuffled run
+python -m studies.shuffled write
+
 # docs/slots.md
 python -m studies.slots run
 for tasks in images clip; do for skew in last uniform; do python -m studies.reference train --tasks $tasks --skew $skew --out build/slots/$tasks-$skew; done; done

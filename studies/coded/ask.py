@@ -109,9 +109,7 @@ def asked(
         told = _placed(reader, moved, label, path.with_name(f"{path.name}-moved"), FORMS)
         others = [_table(right(told, cell)).assign(of=of) for of, cell in (("stands", None), ("coded", CODED))]
     names = frames_of(kept(path.with_name(f"{path.name}.npy"), partial(_names, reader, coded, label)), _shown(reader))
-    shares, right_or_not, of = (
-        pd.concat(one, ignore_index=True).assign(**about) for one in (names, [where], others)
-    )
+    shares, right_or_not, of = (pd.concat(one, ignore_index=True).assign(**about) for one in (names, [where], others))
     return shares, right_or_not, of
 
 

@@ -11,8 +11,8 @@ from studies.study import Blocks, Study, table
 from studies.text import bounded, share
 from studies.words.page import grid
 
-_MAP = {"mean": "mean AUC", "worst": "worst cell", "range": "range"}
-_ASKED = {what: f"{what} (chance {share(chance)})" for what, chance in CHANCE.items()}
+MAP = {"mean": "mean AUC", "worst": "worst cell", "range": "range"}
+ASKED = {what: f"{what} (chance {share(chance)})" for what, chance in CHANCE.items()}
 Rows = tuple[list[str], list[list[str]]]
 
 
@@ -21,11 +21,11 @@ def blocks(record: dict[str, Any]) -> Blocks:
     its = record.get("together", {})
     return {
         "docs/studies/coded.md": {
-            "teaching": table(*_teaching(record.get("teaching", {}))),
+            "teaching": table(*teaching(record.get("teaching", {}))),
             "codes": table(*_codes(its)),
             "rules": table(*_rules(its)),
             "places": table(*_places(its)),
-            "whose": table(*_whose(its.get("whose", {}))),
+            "whose": table(*whose(its.get("whose", {}))),
             "models": table(*_models(record.get("models", {}))),
         }
     }
@@ -33,14 +33,14 @@ def blocks(record: dict[str, Any]) -> Blocks:
 
 def _codes(its: Mapping[str, Any]) -> Rows:
     """Head and rows: names and places natively, without codes and with them."""
-    head = ["image tokens", *_MAP.values(), *_ASKED.values()]
+    head = ["image tokens", *MAP.values(), *ASKED.values()]
     if not its:
         return head, []
     codes, native = its["codes"], its["rules"]["native"]
     rows = [
-        ["without codes", *_map(codes["without codes"]), *_right(codes["places"])],
-        ["with codes", *_map(native), *_right(its["places"]["native"])],
-        ["difference", *_map(codes["change"]), *(_bounded(codes["change"].get(what)) for what in CHANCE)],
+        ["without codes", *mapped(codes["without codes"]), *rights(codes["places"])],
+        ["with codes", *mapped(native), *rights(its["places"]["native"])],
+        ["difference", *mapped(codes["change"]), *(maybe(codes["change"].get(what)) for what in CHANCE)],
     ]
     return head, rows
 
@@ -49,12 +49,12 @@ def _rules(its: Mapping[str, Any]) -> Rows:
     """Head and rows: the map under every rule, its change, and how far the range lies above the goals."""
     rows = []
     for rule, found in its.get("rules", {}).items():
-        goals = [_bounded(goal.get(rule)) for goal in its["goals"].values()]
-        rows.append([rule, *_map(found), *_map(found.get("change", {})), *goals])
+        goals = [maybe(goal.get(rule)) for goal in its["goals"].values()]
+        rows.append([rule, *mapped(found), *mapped(found.get("change", {})), *goals])
     if its.get("control"):
-        rows.append(["cross, less cross of reverse", "", "", "", *_map(its["control"]), "", ""])
-    changes = [f"{one}, change" for one in _MAP.values()]
-    return ["rule", *_MAP.values(), *changes, "range less a quarter of native's", "range less a half of native's"], rows
+        rows.append(["cross, less cross of reverse", "", "", "", *mapped(its["control"]), "", ""])
+    changes = [f"{one}, change" for one in MAP.values()]
+    return ["rule", *MAP.values(), *changes, "range less a quarter of native's", "range less a half of native's"], rows
 
 
 def _places(its: Mapping[str, Any]) -> Rows:
@@ -64,18 +64,18 @@ def _places(its: Mapping[str, Any]) -> Rows:
     rows = [
         [
             rule,
-            *_right(found),
-            *(_bounded(found[what].get("kept")) for what in CHANCE),
-            *(_bounded(its["spared"].get(rule, {}).get(what)) for what in SPARED),
+            *rights(found),
+            *(maybe(found[what].get("kept")) for what in CHANCE),
+            *(maybe(its["spared"].get(rule, {}).get(what)) for what in SPARED),
         ]
         for rule, found in its.get("places", {}).items()
     ]
     kept = [f"kept, {what}" for what in CHANCE]
     more = [f"kept, {what}, more than without codes" for what in SPARED]
-    return ["rule", *_ASKED.values(), *kept, *more], rows
+    return ["rule", *ASKED.values(), *kept, *more], rows
 
 
-def _whose(its: Mapping[str, Any]) -> Rows:
+def whose(its: Mapping[str, Any]) -> Rows:
     """Head and rows: right by where a thing stands and by the codes of its tokens, once these are moved."""
     rows = [
         [rule, what, *(bounded(found[what][of]) for of in ("stands", "coded", "codes ahead"))]
@@ -91,11 +91,11 @@ def _models(models: Mapping[str, Any]) -> Rows:
     for seed, found in models.items():
         for rule, its in found["rules"].items():
             right = [share(found["places"][rule][what]["right"]["value"]) for what in CHANCE]
-            rows.append([seed, rule, *_map(its), grid(its["cells"]), *right])
-    return ["projector", "rule", *_MAP.values(), "AUC by cell, row by row", *CHANCE], rows
+            rows.append([seed, rule, *mapped(its), grid(its["cells"]), *right])
+    return ["projector", "rule", *MAP.values(), "AUC by cell, row by row", *CHANCE], rows
 
 
-def _teaching(curves: Mapping[str, Any]) -> Rows:
+def teaching(curves: Mapping[str, Any]) -> Rows:
     """Head and rows: how much was right of what was tried after so many steps."""
     steps = sorted({one["step"] for tried in curves.values() for one in tried})
     rows = []
@@ -106,15 +106,18 @@ def _teaching(curves: Mapping[str, Any]) -> Rows:
     return ["taught", "projector", *(f"{step} steps" for step in steps)], rows
 
 
-def _map(its: Mapping[str, Any]) -> list[str]:
-    return [_bounded(its.get(one)) for one in _MAP]
+def mapped(its: Mapping[str, Any]) -> list[str]:
+    """Mean, worst cell and range, empty where one is missing."""
+    return [maybe(its.get(one)) for one in MAP]
 
 
-def _right(its: Mapping[str, Any]) -> list[str]:
+def rights(its: Mapping[str, Any]) -> list[str]:
+    """Right answers by what is asked, empty where it was not."""
     return [bounded(its[what]["right"]) if what in its else "" for what in CHANCE]
 
 
-def _bounded(found: Mapping[str, Any] | None) -> str:
+def maybe(found: Mapping[str, Any] | None) -> str:
+    """A value with its bounds, empty where there is none."""
     return bounded(found) if found else ""
 
 

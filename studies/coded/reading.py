@@ -54,7 +54,7 @@ def figures(before: Before, new: Tables) -> dict[str, Any]:
         },
         "spared": {rule: spared(where, rule) for rule in COMPARED},
         "control": _less(maps, "cross of reverse", "cross"),
-        "whose": _whose(moved),
+        "whose": whose(moved),
     }
 
 
@@ -91,7 +91,7 @@ def _less(maps: Maps, other: str, rule: str) -> dict[str, Any]:
     return dict(reading.figures({"native": maps[other], rule: maps[rule]})["rules"][rule]["change"])
 
 
-def _whose(moved: pd.DataFrame) -> dict[str, Any]:
+def whose(moved: pd.DataFrame) -> dict[str, Any]:
     """By rule and what is asked: right by where a thing stands, by its codes, and by codes less by standing."""
     found: dict[str, Any] = {}
     for (rule, what), rows in moved[moved["what"].isin(WHOSE)].groupby(["rule", "what"]):

@@ -20,7 +20,6 @@ from studies.coded.ask import FORMS, NATIVELY, Tables, asked
 from studies.coded.codes import codes
 from studies.taught.lessons import Subject
 
-PRECISION = torch.bfloat16  # as PLAN.md decides
 STEPS = 80
 _SEEDS = 100  # keeps these pictures apart from those learned from before
 
@@ -90,4 +89,4 @@ def pupil(untaught: Reader, work: Path, seed: int, name: str) -> Reader:
     teaching = Teaching(steps=STEPS, enough=float("inf"))
     subject = Subject(FORMS, arm.scheme, added, arm.shuffled)
     home = teach(untaught, work / f"{name}-{seed}", _SEEDS + seed, subject, teaching, before)
-    return replace(untaught, loaded=load(str(home), device="cpu", dtype=PRECISION))
+    return replace(untaught, loaded=load(str(home), device="cpu", dtype=torch.float32))

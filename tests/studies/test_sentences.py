@@ -8,6 +8,7 @@ from pathlib import Path
 from bapa.stats.text import interval, percent
 from studies.coded.page import STUDY as CODED
 from studies.figures.page import COLUMNS, PAPER, README, STUDY
+from studies.shuffled.page import STUDY as SHUFFLED
 from studies.taught.page import STUDY as TAUGHT
 
 ROOT = Path(__file__).parents[2]
@@ -189,3 +190,29 @@ def test_what_pointing_models_keep_is_said_as_the_record_has_it() -> None:
     for what in ("mean", "worst", "range"):
         changed = its["rules"]["bapa"]["change"][what]
         assert f"{percent(changed['value'], 1)} {interval(changed, 1)}" in study
+
+
+def test_what_models_keep_that_read_places_from_image_tokens_is_said_as_the_record_has_it() -> None:
+    its = SHUFFLED.record()["together"]
+    native, bapa = (its["places"][rule] for rule in ("native", "bapa"))
+    readme, limits, where, study = map(
+        page, ("README.md", "docs/limits.md", "docs/where.md", "docs/studies/shuffled.md")
+    )
+    row, box = (
+        f"{percent(bapa[what]['kept']['value'])} %{{}} {interval(bapa[what]['kept'])}" for what in ("row", "box")
+    )
+    for text in (readme, limits):
+        assert f"{row.format(' of the rows')} and {box.format(' of the boxes')} under bapa" in text
+    assert f"of rows {row.format(' is kept')}, of pointing {box.format('')}" in where
+    boxes = [percent(rule["box"]["right"]["value"], 1) for rule in (native, bapa)]
+    assert f"{boxes[0]} to {boxes[1]} % of the boxes right" in where
+    assert f"they keep {row.format('')} of the rows and {box.format('')} of the boxes" in study
+    for rule, what in (("native", "row"), ("bapa", "row")):
+        for of in ("coded", "stands"):
+            one = its["whose"]["shuffled"][rule][what][of]
+            assert f"{percent(one['value'], 1)} %" in study
+            assert interval(one, 1) in study
+    for what in ("mean", "worst"):
+        changed = its["rules"]["bapa"]["change"][what]
+        assert f"{percent(changed['value'], 1)}" in study
+        assert interval(changed, 1) in study
