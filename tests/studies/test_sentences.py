@@ -216,3 +216,22 @@ def test_what_models_keep_that_read_places_from_image_tokens_is_said_as_the_reco
         changed = its["rules"]["bapa"]["change"][what]
         assert f"{percent(changed['value'], 1)}" in study
         assert interval(changed, 1) in study
+
+
+def test_what_tuning_under_the_rule_gives_back_is_said_as_the_record_has_it() -> None:
+    its = SHUFFLED.record()["together"]
+    tuned, native = its["arms"]["under bapa, bapa"], its["arms"]["before, native"]
+    readme, limits, tune, study = map(page, ("README.md", "docs/limits.md", "docs/tune.md", "docs/studies/shuffled.md"))
+    rows, before = percent(tuned["row"]["value"], 1), percent(native["row"]["value"], 1)
+    assert f"{rows} % right {interval(tuned['row'], 1)}, for {before} % natively before" in readme
+    assert f"{rows} % right, for {before} natively before" in limits
+    assert f"({rows} and {before} %)" in tune
+    assert f"({percent(tuned['box']['value'], 1)} and {percent(native['box']['value'], 1)} %)" in tune
+    beside = its["less"]["under bapa, bapa, less before, native"]
+    mean, worst = (f"{percent(beside[what]['value'], 1)}{{}} {interval(beside[what], 1)}" for what in ("mean", "worst"))
+    assert f"{mean.format('')} and {worst.format(' points')} above native" in readme
+    assert mean.format(" points higher") in tune
+    assert f"{mean.format(' points')} and the worst cell by {worst.format('')}" in study
+    earlier = its["less"]["under bapa, bapa, less before, bapa"]
+    for one in (beside["row"], beside["box"], beside["range"], earlier["row"], earlier["box"], earlier["mean"]):
+        assert interval(one, 1) in study
