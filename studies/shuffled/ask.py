@@ -82,8 +82,8 @@ def pupil(untaught: Reader, work: Path, seed: int, name: str) -> Reader:
     from studies.taught.learn import Teaching, teach  # takes long to import
 
     before = work.parent / "coded" / f"{NATIVELY}-{seed}"
-    if not before.is_dir():
-        coded.pupil(untaught, before.parent, seed, NATIVELY)
+    before.parent.mkdir(parents=True, exist_ok=True)
+    coded.pupil(untaught, before.parent, seed, NATIVELY)
     arm, added = ARMS[name], codes(untaught.named)
     # No share is enough: every arm takes all steps.
     teaching = Teaching(steps=STEPS, enough=float("inf"))
