@@ -207,9 +207,15 @@ def test_what_models_keep_that_read_places_from_image_tokens_is_said_as_the_reco
     boxes = [percent(rule["box"]["right"]["value"], 1) for rule in (native, bapa)]
     assert f"{boxes[0]} to {boxes[1]} % of the boxes right" in where
     assert f"they keep {row.format('')} of the rows and {box.format('')} of the boxes" in study
-    cross = its["places"]["cross"]
-    for one in (cross["row"]["kept"], cross["box"]["kept"]):
-        assert f"{percent(one['value'])} % {interval(one)}" in study
+    for rule in ("cross", "own distance"):
+        for what in ("row", "box"):
+            one = its["places"][rule][what]["kept"]
+            assert f"{percent(one['value'])} % {interval(one)}" in study
+    one = its["places"]["own distance"]["row"]["kept"]
+    assert f"{percent(one['value'])} % of the rows {interval(one)}" in limits
+    assert f"of rows {percent(one['value'])} % {interval(one)}" in where
+    one = its["rules"]["own distance"]["change"]["range"]
+    assert f"{percent(one['value'], 1)} points {interval(one, 1)}" in study
     for rule, what in (("native", "row"), ("bapa", "row")):
         for of in ("coded", "stands"):
             one = its["whose"]["shuffled"][rule][what][of]
