@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -38,14 +38,20 @@ Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]  # shares of names, rig
 
 
 @dataclass(frozen=True)
-class Arm:
-    """Models taught with the positions of a ``scheme``. ``rules``: asked, by what they are called; ``moved``: asked too
-    with the codes of another place.
+class Asks:
+    """``rules``: that models are asked under, by what they are called; ``moved``: those they are asked under too with
+    the codes of another place.
     """
 
-    scheme: Literal["native", "bapa"]
     rules: Sequence[str] = ()
     moved: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm(Asks):
+    """Models taught with the positions of a ``scheme``."""
+
+    scheme: Literal["native", "bapa"]
 
 
 LABELS: Mapping[str, str] = {  # by what rules are called, native first
@@ -54,7 +60,10 @@ LABELS: Mapping[str, str] = {  # by what rules are called, native first
 }
 ALL = tuple(LABELS)
 NATIVELY, UNDER = "natively", "under bapa"
-ARMS: Mapping[str, Arm] = {NATIVELY: Arm("native", ALL, ("native", "bapa")), UNDER: Arm("bapa")}
+ARMS: Mapping[str, Arm] = {
+    NATIVELY: Arm(scheme="native", rules=ALL, moved=("native", "bapa")),
+    UNDER: Arm(scheme="bapa"),
+}
 
 
 def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
@@ -64,24 +73,39 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
     ``rule``, ``what``, ``picture``, ``right``; and the same with ``of``: right of the place where the thing stands or
     of that which its tokens' codes tell.
     """
+    names, where, whose = (table.drop(columns="arm") for table in every(parts, work, seeds, ARMS, LABELS, pupil))
+    return names, where, whose
+
+
+def every(
+    parts: Path,
+    work: Path,
+    seeds: Sequence[int],
+    arms: Mapping[str, Asks],
+    labels: Mapping[str, str],
+    model: Callable[[Reader, Path, int, str], Reader],
+) -> Tables:
+    """What the models of all ``arms`` answer, with columns ``seed``, ``arm`` and ``rule``. ``model``: from the untaught
+    one, ``work``, the seed and the name of the arm.
+    """
     work.mkdir(parents=True, exist_ok=True)
     each = []
     for seed in seeds:
         untaught = Reader.of(ALIGNED, parts, work.parent / "aligned", seed)
         image = cache(untaught.image)  # the encoder and the projector stay as they are
-        for name, arm in ARMS.items():
-            reader = pupil(untaught, work, seed, name)
+        for name, arm in arms.items():
+            reader = model(untaught, work, seed, name)
             for rule in arm.rules:
-                path, about = work / f"{name}-{seed}-{rule}", {"seed": seed, "rule": rule}
-                each.append(asked(reader, image, path, LABELS[rule], rule in arm.moved, about))
+                path, about = work / f"{name}-{seed}-{rule}", {"seed": seed, "arm": name, "rule": rule}
+                each.append(asked(reader, image, path, labels[rule], rule in arm.moved, about))
     names, where, whose = (pd.concat(one, ignore_index=True) for one in zip(*each, strict=True))
     return names, where, whose
 
 
-def learned(work: Path) -> dict[str, list[dict[str, float]]]:
+def learned(work: Path, arms: Iterable[str]) -> dict[str, list[dict[str, float]]]:
     """By arm and seed how much of what was tried while it was taught was right."""
     curves = {path.stem: read_json(path)["tried"] for path in sorted(work.glob("*.json"))}
-    return {name: tried for name, tried in curves.items() if name.rpartition("-")[0] in ARMS}
+    return {name: tried for name, tried in curves.items() if name.rpartition("-")[0] in arms}
 
 
 def pupil(untaught: Reader, work: Path, seed: int, name: str) -> Reader:

@@ -11,7 +11,7 @@ import typer
 from studies.aligned.run import FETCHED, Parts, Seeds
 from studies.answers import written
 from studies.coded import reading
-from studies.coded.ask import ask, learned
+from studies.coded.ask import ARMS, ask, learned
 from studies.coded.page import STUDY
 from studies.taught import run as taught
 from studies.taught.run import known
@@ -25,7 +25,7 @@ def run(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = Path("build/co
     """Teach models whose image tokens carry places where things stand, and ask them under rules (needs npm)."""
     new = ask(parts, work, known(seeds, parts, work))
     its = found(*(written(path, table, ("seed",)) for path, table in zip(FILES, new, strict=True)))
-    STUDY.keep({**its, "teaching": {**STUDY.record().get("teaching", {}), **learned(work)}})
+    STUDY.keep({**its, "teaching": {**STUDY.record().get("teaching", {}), **learned(work, ARMS)}})
 
 
 def found(shares: pd.DataFrame, places: pd.DataFrame, moved: pd.DataFrame) -> dict[str, object]:

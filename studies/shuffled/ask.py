@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import Literal
 
-import pandas as pd
 import torch
 
 from bapa.checkpoints import load
-from bapa.files import read_json
 from bapa.schemes import parse
-from studies.aligned.ask import ALIGNED, Reader
+from studies.aligned.ask import Reader
 from studies.coded import ask as coded
-from studies.coded.ask import FORMS, NATIVELY, Tables, asked
+from studies.coded.ask import FORMS, NATIVELY, Tables, every
 from studies.coded.codes import codes
 from studies.taught.lessons import Subject
 
@@ -24,16 +20,11 @@ STEPS = 80
 _SEEDS = 100  # keeps these pictures apart from those learned from before
 
 
-@dataclass(frozen=True)
-class Arm:
-    """How models are taught further: with the positions of a ``scheme``, their image tokens ``shuffled`` or not.
-    ``rules``: asked afterwards; ``moved``: asked too with the codes of another place.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Arm(coded.Arm):
+    """How models are taught further: their image tokens ``shuffled`` or not."""
 
-    scheme: Literal["native", "bapa"]
-    shuffled: bool
-    rules: Sequence[str]
-    moved: Sequence[str] = ()
+    shuffled: bool = False
 
 
 LABELS: Mapping[str, str] = {  # by what rules are called, native first
@@ -43,9 +34,9 @@ LABELS: Mapping[str, str] = {  # by what rules are called, native first
 }
 SHUFFLED, UNDER, FURTHER = "shuffled", "under bapa", "natively"
 ARMS: Mapping[str, Arm] = {
-    SHUFFLED: Arm("native", True, tuple(LABELS), ("native", "bapa")),
-    UNDER: Arm("bapa", False, ("bapa",), ("bapa",)),
-    FURTHER: Arm("native", False, ("native", "bapa")),
+    SHUFFLED: Arm(scheme="native", shuffled=True, rules=tuple(LABELS), moved=("native", "bapa")),
+    UNDER: Arm(scheme="bapa", rules=("bapa",), moved=("bapa",)),
+    FURTHER: Arm(scheme="native", rules=("native", "bapa")),
 }
 
 
@@ -57,24 +48,7 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
     ``what``, ``picture``, ``right``; and the same with ``of``: right of the place where the thing stands or of that
     which its tokens' codes tell.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    each = []
-    for seed in seeds:
-        untaught = Reader.of(ALIGNED, parts, work.parent / "aligned", seed)
-        image = cache(untaught.image)  # the encoder and the projector stay as they are
-        for name, arm in ARMS.items():
-            reader = pupil(untaught, work, seed, name)
-            for rule in arm.rules:
-                path, about = work / f"{name}-{seed}-{rule}", {"seed": seed, "arm": name, "rule": rule}
-                each.append(asked(reader, image, path, LABELS[rule], rule in arm.moved, about))
-    names, where, whose = (pd.concat(one, ignore_index=True) for one in zip(*each, strict=True))
-    return names, where, whose
-
-
-def learned(work: Path) -> dict[str, list[dict[str, float]]]:
-    """By arm and seed how much of what was tried while it was taught was right."""
-    curves = {path.stem: read_json(path)["tried"] for path in sorted(work.glob("*.json"))}
-    return {name: tried for name, tried in curves.items() if name.rpartition("-")[0] in ARMS}
+    return every(parts, work, seeds, ARMS, LABELS, pupil)
 
 
 def pupil(untaught: Reader, work: Path, seed: int, name: str) -> Reader:

@@ -11,8 +11,9 @@ import typer
 from studies.aligned.run import FETCHED, Parts, Seeds
 from studies.answers import written
 from studies.coded import run as coded
+from studies.coded.ask import learned
 from studies.shuffled import reading
-from studies.shuffled.ask import ask, learned
+from studies.shuffled.ask import ARMS, ask
 from studies.shuffled.page import STUDY
 from studies.taught.run import known
 
@@ -25,7 +26,7 @@ def run(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = Path("build/sh
     """Teach models to read places from their image tokens, and ask them under rules (needs npm)."""
     new = ask(parts, work, known(seeds, parts, work))
     its = found(*(written(path, table, ("seed",)) for path, table in zip(FILES, new, strict=True)))
-    STUDY.keep({**its, "teaching": {**STUDY.record().get("teaching", {}), **learned(work)}})
+    STUDY.keep({**its, "teaching": {**STUDY.record().get("teaching", {}), **learned(work, ARMS)}})
 
 
 def found(shares: pd.DataFrame, placed: pd.DataFrame, moved: pd.DataFrame) -> dict[str, object]:
