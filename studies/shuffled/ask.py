@@ -53,14 +53,21 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
 
 def pupil(untaught: Reader, work: Path, seed: int, name: str) -> Reader:
     """The model of the arm of this ``name``, taught where it is missing."""
+    arm = ARMS[name]
+    subject = Subject(FORMS, arm.scheme, codes(untaught.named), arm.shuffled)
+    return further(untaught, work / f"{name}-{seed}", seed, subject, _SEEDS + seed)
+
+
+def further(untaught: Reader, home: Path, seed: int, subject: Subject, draws: int) -> Reader:
+    """The model that learned places natively, taught a ``subject`` further in ``home``; taught where it is missing.
+    ``draws``: the seed of its pictures and questions.
+    """
     from studies.taught.learn import Teaching, teach  # takes long to import
 
-    before = work.parent / "coded" / f"{NATIVELY}-{seed}"
+    before = home.parent.parent / "coded" / f"{NATIVELY}-{seed}"
     before.parent.mkdir(parents=True, exist_ok=True)
     coded.pupil(untaught, before.parent, seed, NATIVELY)
-    arm, added = ARMS[name], codes(untaught.named)
     # No share is enough: every arm takes all steps.
     teaching = Teaching(steps=STEPS, enough=float("inf"))
-    subject = Subject(FORMS, arm.scheme, added, arm.shuffled)
-    home = teach(untaught, work / f"{name}-{seed}", _SEEDS + seed, subject, teaching, before)
+    teach(untaught, home, draws, subject, teaching, before)
     return replace(untaught, loaded=load(str(home), device="cpu", dtype=torch.float32))

@@ -1,4 +1,4 @@
-"""What the models are taught: where a thing stands, nine questions about one picture."""
+"""What the models are taught: where a thing stands and what is there, nine questions about one picture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from bapa.calibrate.words.reader import CELLS, Wording
+from bapa.calibrate.words.reader import CELLS, OPENINGS, Wording
 from bapa.probe.questions import bare
 from bapa.probe.wording import standard
 from studies.aligned.ask import Reader
@@ -22,14 +22,15 @@ from studies.words.ask import prompt
 
 BOX = "box"
 BEGUN = "["  # an answer that is a box
+NAMES = {f"name {number}": opening for number, opening in enumerate(OPENINGS, 1)}  # questions answered by names
 _OTHER = 6000  # keeps these draws apart from those of the projectors and of what is asked
 
 
 @dataclass(frozen=True)
 class Subject:
-    """``forms``: of the questions, rows and columns in words or a box. ``scheme``: of the image tokens' positions,
-    while it is taught. ``codes``: what is added to the image tokens, (81, width) float32; by default nothing.
-    ``shuffled``: whether the image tokens of every picture, with their codes, come in another order.
+    """``forms``: of the questions, rows and columns in words, a box or names. ``scheme``: of the image tokens'
+    positions, while it is taught. ``codes``: what is added to the image tokens, (81, width) float32; by default
+    nothing. ``shuffled``: whether the image tokens of every picture, with their codes, come in another order.
     """
 
     forms: Sequence[str] = tuple(LINES)
@@ -58,8 +59,8 @@ class Lesson:
 
 
 def lesson(reader: Reader, subject: Subject, count: int, generator: torch.Generator) -> Lesson:
-    """``count`` pictures by the hands that the projector learned from, augmented as for it; of every thing it is asked
-    where it stands, in one of the forms.
+    """``count`` pictures by the hands that the projector learned from, augmented as for it; about every thing there is
+    a question in one of the forms.
     """
     drawn = pictures(reader.bench, reader.named, count, generator, held_out=False)
     pixels = (scenes.paint(drawn, reader.bench.atlas, generator) - 127) / 128
@@ -99,11 +100,24 @@ def block(reader: Reader, captions: Sequence[str], cell: int, form: str) -> tupl
         top = whole.index(comma(processor)) + 2  # what follows tells no more of the cell
         answer, asked = whole[: top + 1], pointing(captions[cell])
         among = [digits(processor) if at in (0, top) else [token] * 3 for at, token in enumerate(answer)]
+    elif form in NAMES:
+        asked, among = NAMES[form], [named(processor, captions, cell, reader.named.token.tolist())]
+        answer = among[0][:1]
     else:
         words = said(processor, form)
         answer = [words[cell // 3 if form == "row" else cell % 3]]
         asked, among = wordings(form, [bare(caption) for caption in captions])[cell], [words]
     return (prompt(processor, scenes.TOKENS, *asked)[head:], answer, PLACED), among
+
+
+def named(processor: Any, captions: Sequence[str], cell: int, tokens: Sequence[int]) -> list[int]:
+    """The token of the name of the thing in a cell, and those of two names that the picture does not show: the next two
+    among ``tokens``, those of all names, round the end. So a name is as often among the wrong ones as it is right.
+    """
+    shown = [processor.tokenizer.encode(f" {bare(caption)}", add_special_tokens=False)[0] for caption in captions]
+    start = tokens.index(shown[cell])
+    absent = [token for token in (*tokens[start:], *tokens[:start]) if token not in shown]
+    return [shown[cell], *absent[:2]]
 
 
 def pointing(caption: str) -> Wording:

@@ -1,0 +1,1 @@
+"""Names and places in one light tuning, natively and under a shared position."""
