@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from studies.coded.ask import CHANCE
@@ -93,6 +93,24 @@ def _models(models: Mapping[str, Any]) -> Rows:
             right = [share(found["places"][rule][what]["right"]["value"]) for what in CHANCE]
             rows.append([seed, rule, *mapped(its), grid(its["cells"]), *right])
     return ["projector", "rule", *MAP.values(), "AUC by cell, row by row", *CHANCE], rows
+
+
+def arms(its: Mapping[str, Any], heads: Iterable[str] = ASKED.values()) -> Rows:
+    """Head and rows: names and places of every arm under every rule it was asked under, or how one differs from
+    another. ``heads``: what is asked about places, as the table calls it.
+    """
+    rows = [[name, *mapped(found), *(bounded(found[what]) for what in CHANCE)] for name, found in its.items()]
+    return ["taught, asked under", *MAP.values(), *heads], rows
+
+
+def every(models: Mapping[str, Any]) -> Rows:
+    """Head and rows: every projector, arm and rule."""
+    rows = [
+        [seed, name, *mapped(its), grid(its["cells"]), *(share(its[what]["value"]) for what in CHANCE)]
+        for seed, found in models.items()
+        for name, its in found["arms"].items()
+    ]
+    return ["projector", "taught, asked under", *MAP.values(), "AUC by cell, row by row", *CHANCE], rows
 
 
 def teaching(curves: Mapping[str, Any]) -> Rows:

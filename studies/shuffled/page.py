@@ -7,10 +7,8 @@ from typing import Any
 
 from studies.coded import page as coded
 from studies.coded.ask import CHANCE
-from studies.coded.page import ASKED, MAP, Rows, mapped, maybe, rights, teaching
+from studies.coded.page import ASKED, MAP, Rows, arms, every, mapped, maybe, rights, teaching
 from studies.study import Blocks, Study, table
-from studies.text import bounded, share
-from studies.words.page import grid
 
 GOALS = {"quarter": "range less a quarter of native's", "half": "range less a half of native's"}
 
@@ -24,9 +22,9 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "whose": table(*_whose(its.get("whose", {}))),
             "rules": table(*_rules(its)),
             "places": table(*_places(its)),
-            "arms": table(*_arms(its.get("arms", {}))),
-            "less": table(*_less(its.get("less", {}))),
-            "models": table(*_models(record.get("models", {}))),
+            "arms": table(*arms(its.get("arms", {}))),
+            "less": table(*arms(its.get("less", {}), CHANCE)),
+            "models": table(*every(record.get("models", {}))),
         }
     }
 
@@ -58,28 +56,6 @@ def _places(its: Mapping[str, Any]) -> Rows:
         for rule, found in its.get("places", {}).items()
     ]
     return ["rule", *ASKED.values(), *(f"kept, {what}" for what in CHANCE)], rows
-
-
-def _arms(its: Mapping[str, Any]) -> Rows:
-    """Head and rows: names and places of every arm under every rule it was asked under."""
-    rows = [[name, *mapped(found), *(bounded(found[what]) for what in CHANCE)] for name, found in its.items()]
-    return ["taught, asked under", *MAP.values(), *ASKED.values()], rows
-
-
-def _less(its: Mapping[str, Any]) -> Rows:
-    """Head and rows: how one arm and rule differ from another."""
-    rows = [[name, *mapped(found), *(bounded(found[what]) for what in CHANCE)] for name, found in its.items()]
-    return ["taught, asked under", *MAP.values(), *CHANCE], rows
-
-
-def _models(models: Mapping[str, Any]) -> Rows:
-    """Head and rows: every model, arm and rule."""
-    rows = [
-        [seed, name, *mapped(its), grid(its["cells"]), *(share(its[what]["value"]) for what in CHANCE)]
-        for seed, found in models.items()
-        for name, its in found["arms"].items()
-    ]
-    return ["projector", "taught, asked under", *MAP.values(), "AUC by cell, row by row", *CHANCE], rows
 
 
 STUDY = Study("shuffled", blocks)

@@ -8,16 +8,16 @@ from typing import Any
 import pandas as pd
 
 from studies.aligned.reading import together
+from studies.coded.arms import Asked, beside, called, each, less
 from studies.coded.ask import CHANCE, Tables
 from studies.coded.reading import whose
 from studies.fitted import places
 from studies.fitted.reading import beyond
 from studies.shuffled.ask import FURTHER, LABELS, SHUFFLED, UNDER
-from studies.taught.reading import GOALS, gained
+from studies.taught.reading import GOALS
 from studies.words import reading
 
 BEFORE = "before"  # the models that this teaching starts from
-Asked = tuple[str, str]  # a model, by its arm, and a rule
 COMPARED: Sequence[tuple[Asked, Asked]] = (
     ((UNDER, "bapa"), (FURTHER, "native")),
     ((UNDER, "bapa"), (BEFORE, "native")),
@@ -45,38 +45,15 @@ def record(before: Before, new: Tables) -> dict[str, Any]:
 
 def figures(shares: pd.DataFrame, placed: pd.DataFrame, moved: pd.DataFrame) -> dict[str, Any]:
     """The endpoints of one model; of arms and rules that were asked."""
-    maps = {asked: reading.averaged(rows) for asked, rows in shares.groupby(["arm", "rule"])}
-    where = placed.rename(columns={"arm": "model", "rule": "scheme", "picture": "grid"})
+    maps, where = beside(shares, placed)
     rules = {rule: maps[SHUFFLED, rule] for rule in LABELS if (SHUFFLED, rule) in maps}
     its = reading.figures(rules)
-    less = {}
-    for mine, other in COMPARED:
-        if mine in maps and other in maps:
-            both = reading.figures({"native": maps[other], "mine": maps[mine]})["rules"]["mine"]["change"]
-            less[f"{called(mine)}, less {called(other)}"] = {**both, **gained(where, other, mine, CHANCE)}
     return {
         "rules": its["rules"],
         "p uneven": its["p uneven"],
         "goals": {name: beyond(rules, part=part, rules=tuple(LABELS)[1:]) for name, part in GOALS.items()},
         "places": places.figures(where[where["model"] == SHUFFLED], CHANCE),
         "whose": {str(arm): whose(rows) for arm, rows in moved.groupby("arm")},
-        "arms": {called(asked): {**_map(maps[asked]), **_right(where, asked)} for asked in maps},
-        "less": less,
+        "arms": each(maps, where),
+        "less": {f"{called(mine)}, less {called(other)}": its for (mine, other), its in less(maps, where, COMPARED)},
     }
-
-
-def called(asked: Asked) -> str:
-    """What a model under a rule is called on the page."""
-    return f"{asked[0]}, {asked[1]}"
-
-
-def _map(shares: reading.Array) -> dict[str, Any]:
-    its = reading.figures({"native": shares})["rules"]["native"]
-    return {name: its[name] for name in ("mean", "worst", "range", "cells")}
-
-
-def _right(where: pd.DataFrame, asked: Asked) -> dict[str, Any]:
-    """Right answers of one model under one rule, whichever it is."""
-    its = where[(where["model"] == asked[0]) & (where["scheme"] == asked[1])]
-    found = places.figures(its.assign(scheme="native"), CHANCE)["native"]
-    return {what: one["right"] for what, one in found.items()}

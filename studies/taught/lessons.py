@@ -114,7 +114,7 @@ def named(processor: Any, captions: Sequence[str], cell: int, tokens: Sequence[i
     """The token of the name of the thing in a cell, and those of two names that the picture does not show: the next two
     among ``tokens``, those of all names, round the end. So a name is as often among the wrong ones as it is right.
     """
-    shown = [processor.tokenizer.encode(f" {bare(caption)}", add_special_tokens=False)[0] for caption in captions]
+    shown = [processor.tokenizer.encode(f" {bare(caption)}", add_special_tokens=False)[-1] for caption in captions]
     start = tokens.index(shown[cell])
     absent = [token for token in (*tokens[start:], *tokens[:start]) if token not in shown]
     return [shown[cell], *absent[:2]]

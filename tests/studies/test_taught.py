@@ -205,3 +205,21 @@ def test_a_box_is_asked_in_the_words_of_the_probe_and_taught_up_to_where_its_top
         picked = [token for token, three in zip(answer, among, strict=True) if len(set(three)) > 1]
         assert words.text(picked) == "036"[cell % 3] + "036"[cell // 3]
         assert all(token in three for token, three in zip(answer, among, strict=True))
+
+
+def test_a_name_is_asked_without_its_place_and_held_against_two_that_the_picture_does_not_show(reader: Any) -> None:
+    words = reader.loaded.processor
+    known = [words.encode(f"thing{letter}")[0] for letter in "JABCDEFGHIKL"]
+    reader.named = SimpleNamespace(token=torch.tensor(known))
+    for form, (question, begun) in lessons.NAMES.items():
+        wrong = []
+        for cell in range(9):
+            (asked, answer, _), among = lessons.block(reader, CAPTIONS, cell, form)
+            assert words.text(asked).endswith(f"{question} assistant {begun}")
+            assert not any(caption in words.text(asked) for caption in CAPTIONS)
+            assert words.text(answer) == CAPTIONS[cell].removeprefix("a ")
+            assert among[0][0] == answer[0]
+            wrong.append([words.text([one]) for one in among[0][1:]])
+        assert wrong == [["thingK", "thingL"]] * 9
+    (_, answer, _), among = lessons.block(reader, [*CAPTIONS[:8], "a thingL"], 8, "name 1")
+    assert [words.text([one]) for one in among[0]] == ["thingL", "thingJ", "thingI"]
