@@ -1,12 +1,13 @@
-"""`python -m studies.coded run|write`."""
+"""`python -m studies.coded fit|run|write`."""
 
 from __future__ import annotations
 
 from studies.coded.page import STUDY
-from studies.coded.run import run
+from studies.coded.run import fit, run
 from studies.study import commands
 
 app = commands(STUDY, run)
+app.command("fit")(fit)
 
 if __name__ == "__main__":
     app()

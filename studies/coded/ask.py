@@ -21,11 +21,13 @@ from bapa.schemes import parse
 from bapa.schemes.shares import brief
 from studies.aligned.ask import ALIGNED, Reader
 from studies.coded.codes import codes
+from studies.coded.fit import FITS
 from studies.fitted import places
 from studies.fitted.places import LINES
 from studies.pretrained.build import GRID
 from studies.taught.ask import PLACED, RULES, taught
-from studies.taught.lessons import BOX, Subject, digits, pointing
+from studies.taught.fit import fits
+from studies.taught.lessons import BOX, LEFTS, Subject, digits, pointing
 from studies.words.ask import Array, frames_of, kept
 from studies.words.neighbours import told
 
@@ -33,7 +35,6 @@ FORMS = (*LINES, BOX)  # what is taught
 CHANCE = {**places.CHANCE, "box": 1 / 9}
 OWN = np.arange(CELLS)
 CODED = np.roll(OWN.reshape(3, 3), (1, 1), (0, 1)).flatten()  # the cell that moved codes tell, by where a thing stands
-LEFTS = ("0, ", "333, ", "667, ")  # of boxes
 Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]  # shares of names, right answers about places, whose place
 
 
@@ -85,8 +86,8 @@ def every(
     labels: Mapping[str, str],
     model: Callable[[Reader, Path, int, str], Reader],
 ) -> Tables:
-    """What the models of all ``arms`` answer, with columns ``seed``, ``arm`` and ``rule``. ``model``: from the untaught
-    one, ``work``, the seed and the name of the arm.
+    """What the models of all ``arms`` answer, with columns ``seed``, ``arm`` and ``rule``. ``labels``: of the rules
+    that were not fitted to each model. ``model``: from the untaught one, ``work``, the seed and the name of the arm.
     """
     work.mkdir(parents=True, exist_ok=True)
     each = []
@@ -97,7 +98,8 @@ def every(
             reader = model(untaught, work, seed, name)
             for rule in arm.rules:
                 path, about = work / f"{name}-{seed}-{rule}", {"seed": seed, "arm": name, "rule": rule}
-                each.append(asked(reader, image, path, labels[rule], rule in arm.moved, about))
+                label = labels.get(rule) or fits(FITS)[str(seed)][rule]
+                each.append(asked(reader, image, path, label, rule in arm.moved, about))
     names, where, whose = (pd.concat(one, ignore_index=True) for one in zip(*each, strict=True))
     return names, where, whose
 

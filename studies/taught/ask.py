@@ -20,7 +20,7 @@ from studies.aligned.ask import ALIGNED, Reader
 from studies.fitted import run as fitted
 from studies.fitted.ask import FITTED
 from studies.fitted.places import FORMS, answers, right
-from studies.taught.fit import WAYS, fit
+from studies.taught.fit import WAYS, fit, fits
 from studies.taught.lessons import Subject
 from studies.where.rules import BLEND
 from studies.words.ask import CANDIDATES, Array, frames_of, kept
@@ -59,7 +59,7 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
         for model, rules in ASKED.items():
             reader = untaught if model == UNTAUGHT else taught(untaught, work / f"taught-{seed}", seed)
             for rule in rules:
-                path, label = work / f"{model}-{seed}-{rule}", RULES.get(rule) or fits()[str(seed)][rule]
+                path, label = work / f"{model}-{seed}-{rule}", RULES.get(rule) or fits(FITS)[str(seed)][rule]
                 if model == TAUGHT:
                     logs = kept(path.with_name(f"{path.name}.npy"), partial(_names, reader, image, label))
                     maps += [frame.assign(seed=seed, rule=rule) for frame in frames_of(logs, reader.shown.numpy())]
@@ -73,15 +73,12 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
     return pd.concat(maps, ignore_index=True), pd.concat(placed, ignore_index=True)
 
 
-def fitted_to(parts: Path, work: Path, seed: int, way: str) -> str:
+def fitted_to(parts: Path, work: Path, way: str, seed: int) -> str:
     """The label of the rule fitted in this ``way`` to the model of ``seed``, taught where it is missing."""
     untaught = Reader.of(ALIGNED, parts, work.parent / "aligned", seed)
-    return fit(taught(untaught, work / f"taught-{seed}", seed), way, seed, work / f"shares-{seed}-{way}.safetensors")
-
-
-def fits() -> dict[str, dict[str, str]]:
-    """By seed and way the labels of the rules fitted to taught models."""
-    return read_json(FITS) if FITS.is_file() else {}
+    return fit(
+        taught(untaught, work / f"taught-{seed}", seed), WAYS[way], seed, work / f"shares-{seed}-{way}.safetensors"
+    )
 
 
 def _names(reader: Reader, image: Callable[[], Tensor], label: str) -> Array:

@@ -22,6 +22,7 @@ from studies.words.ask import prompt
 
 BOX = "box"
 BEGUN = "["  # an answer that is a box
+LEFTS = ("0, ", "333, ", "667, ")  # left sides of boxes, as what follows them needs
 NAMES = {f"name {number}": opening for number, opening in enumerate(OPENINGS, 1)}  # questions answered by names
 _OTHER = 6000  # keeps these draws apart from those of the projectors and of what is asked
 

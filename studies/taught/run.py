@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
 
-from bapa.files import write_json
 from studies.aligned import run as aligned
 from studies.aligned.ask import SEEDS
 from studies.aligned.run import FETCHED, Parts, Seeds
 from studies.answers import written
 from studies.pretrained.parts import install
 from studies.taught import reading
-from studies.taught.ask import FITS, Tables, ask, fits, fitted_to
-from studies.taught.fit import WAYS
+from studies.taught.ask import FITS, Tables, ask, fitted_to
+from studies.taught.fit import WAYS, lacking
 from studies.taught.page import STUDY
 
 HERE = Path(__file__).parent
@@ -31,12 +30,7 @@ BUILD = Path("build/taught")
 
 def fit(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:
     """Teach models that nobody biased rows and columns, and fit rules to them in every way (needs npm)."""
-    asked = known(seeds, parts, work)
-    for way, seed in product(WAYS, asked):
-        if way not in fits().get(str(seed), {}):
-            label = fitted_to(parts, work, seed, way)
-            done = fits()  # again: others may have been fitted beside it
-            write_json(FITS, {**done, str(seed): {**done.get(str(seed), {}), way: label}})
+    lacking(FITS, WAYS, known(seeds, parts, work), partial(fitted_to, parts, work))
 
 
 def run(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -109,6 +110,9 @@ def test_rules_fitted_in_one_way_are_held_against_those_in_another(found: dict) 
     assert abs(turned["mean"]["value"] - 0.15 / 2) < 0.01
 
 
+CAPTIONS = [f"a thing{letter}" for letter in "ABCDEFGHI"]
+
+
 class Guess:
     """Pictures whose rows are known: ``sure`` of the right answer, which says the middle too often; columns are not."""
 
@@ -134,12 +138,36 @@ def test_rows_are_guarded_by_the_chance_of_the_right_word() -> None:
     words = {form: torch.arange(3) for form in LINES}
     for sure in (0.0, 2.0):
         pictures: Any = Guess(sure)
-        known = [one() for one in Places(pictures, words)(torch.Generator().manual_seed(1))]
+        known = [one() for one in Places(pictures, words, CAPTIONS)(torch.Generator().manual_seed(1))]
         right = np.exp(2 / 3 * sure) / (np.exp(2 / 3 * sure) + 2 * np.exp(-sure / 3))
         assert [*known[0], *known[1], *known[2]] == ["row", "row", "column"]
         assert [round(float(value), 4) for one in known for value in one.values()] == [*[round(right, 4)] * 2, 0.3333]
         assert pictures.asked[:9] != pictures.asked[9:18], "of other names, or in another order"
         assert all(int(asked.split("thing")[1].split(":")[0]) % 2 == 0 for asked in pictures.asked)
+
+
+def test_boxes_are_guarded_by_their_left_side_and_by_the_top_behind_it() -> None:
+    cell = torch.arange(9)
+    asked: list[tuple[str, str]] = []
+
+    def said(sure: tuple[float, float], _: Any, wordings: list[tuple[str, str]]) -> torch.Tensor:
+        asked.extend(wordings)
+        left, top = (sure_of * torch.eye(3)[of] for sure_of, of in zip(sure, (cell % 3, cell // 3), strict=True))
+        liked = torch.tensor([[9.0, 0, 0], [0, 5.0, 0], [0, 0, 7.0]])  # whatever the thing, behind each left side
+        return torch.cat([left + torch.tensor([0.0, 3.0, 0.0]), top + liked[cell % 3]])[None]
+
+    def known(*sure: float) -> float:
+        pictures: Any = SimpleNamespace(said=partial(said, sure))
+        places = Places(pictures, {"box": torch.arange(3)}, CAPTIONS)
+        return float(places.boxed(torch.zeros(1), cell, "box")["box"])
+
+    chance, right = 1 / 3, np.exp(4 / 3) / (np.exp(4 / 3) + 2 * np.exp(-2 / 3))
+    assert known(0.0, 0.0) == pytest.approx(chance)
+    assert known(2.0, 0.0) == pytest.approx((right + chance) / 2)
+    assert known(0.0, 2.0) == pytest.approx((right + chance) / 2)
+    assert known(2.0, 2.0) == pytest.approx(right)
+    assert [begun for _, begun in asked[:18]] == ["["] * 9 + ["[0, ", "[333, ", "[667, "] * 3
+    assert all(f"Text: {CAPTIONS[number % 9]}\n" in question for number, (question, _) in enumerate(asked))
 
 
 def test_the_record_is_that_of_the_answers() -> None:
@@ -178,9 +206,6 @@ def reader() -> Any:
     return SimpleNamespace(
         loaded=SimpleNamespace(processor=processor), bench=SimpleNamespace(asker=SimpleNamespace(prefix=prefix))
     )
-
-
-CAPTIONS = [f"a thing{letter}" for letter in "ABCDEFGHI"]
 
 
 @pytest.mark.parametrize("form", LINES)
