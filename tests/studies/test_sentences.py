@@ -229,18 +229,38 @@ def test_what_models_keep_that_read_places_from_image_tokens_is_said_as_the_reco
 
 def test_what_tuning_under_the_rule_gives_back_is_said_as_the_record_has_it() -> None:
     its = SHUFFLED.record()["together"]
-    tuned, native = its["arms"]["under bapa, bapa"], its["arms"]["before, native"]
-    readme, limits, tune, study = map(page, ("README.md", "docs/limits.md", "docs/tune.md", "docs/studies/shuffled.md"))
-    rows, before = percent(tuned["row"]["value"], 1), percent(native["row"]["value"], 1)
-    assert f"{rows} % right {interval(tuned['row'], 1)}, for {before} % natively before" in readme
-    assert f"{rows} % right, for {before} natively before" in limits
-    assert f"({rows} and {before} %)" in tune
-    assert f"({percent(tuned['box']['value'], 1)} and {percent(native['box']['value'], 1)} %)" in tune
-    beside = its["less"]["under bapa, bapa, less before, native"]
+    tuned, native = its["arms"]["under bapa, bapa"], its["arms"]["natively, native"]
+    readme, limits, tune, where, study, claims, log = map(
+        page,
+        (
+            "README.md",
+            *(f"docs/{name}.md" for name in ("limits", "tune", "where", "studies/shuffled", "claims")),
+            "CHANGELOG.md",
+        ),
+    )
+    rows, wanted = (percent(its["row"]["value"], 1) for its in (tuned, native))
+    boxes, all_boxes = (percent(its["box"]["value"], 1) for its in (tuned, native))
+    beside = its["less"]["under bapa, bapa, less natively, native"]
+    assert f"{rows} % of the rows are right {interval(tuned['row'], 1)}, for {wanted} % after as many native" in readme
+    assert f"{boxes} % of the boxes, for {all_boxes} % ({percent(beside['box']['value'], 1)} points" in readme
+    assert interval(beside["box"], 1) in readme
+    for text in (limits, where):
+        assert f"{rows} % right, for {wanted} after as many native steps" in text
+        assert f"{boxes} for {all_boxes}" in text
+    assert f"({rows} and {wanted} %)" in tune
+    assert f"({boxes} and {all_boxes} %)" in tune
     mean, worst = (f"{percent(beside[what]['value'], 1)}{{}} {interval(beside[what], 1)}" for what in ("mean", "worst"))
-    assert f"{mean.format('')} and {worst.format(' points')} above native" in readme
+    assert f"{mean.format('')} and {worst.format(' points')} above those of the natively tuned" in readme
     assert mean.format(" points higher") in tune
     assert f"{mean.format(' points')} and the worst cell by {worst.format('')}" in study
+    for what in ("row", "box"):
+        assert interval(beside[what], 1) in claims
+    assert 0.4 < tuned["box"]["value"] / native["box"]["value"] < 0.55
+    assert "half of the boxes that as many native steps give" in log
+    for arm in (tuned, native):
+        for what in ("row", "box"):
+            assert f"{percent(arm[what]['value'], 1)} % " in study
+            assert interval(arm[what], 1) in study
     earlier = its["less"]["under bapa, bapa, less before, bapa"]
-    for one in (beside["row"], beside["box"], beside["range"], earlier["row"], earlier["box"], earlier["mean"]):
+    for one in (beside["range"], earlier["row"], earlier["box"], earlier["mean"]):
         assert interval(one, 1) in study
