@@ -1,4 +1,4 @@
-"""Measures, explains and removes spatial bias in large vision-language models.
+"""Measures, explains and reduces spatial bias in large vision-language models.
 
 The same picture content gets another answer when it stands elsewhere in the image. The remedy is Balanced Position
 Assignment (arXiv 2509.21984): in the language model, all tokens of one image share one rotary position.

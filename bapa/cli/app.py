@@ -77,7 +77,7 @@ def _say(text: str) -> None:
 
 app = typer.Typer(
     cls=Commands,
-    help="Spatial bias in vision-language models: measure it, explain it, remove it. Start with: bapa check MODEL",
+    help="Spatial bias in vision-language models: measure it, explain it, balance it. Start with: bapa check MODEL",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -33,8 +33,9 @@ def decide(shares: Shares, spread: Mapping[str, Any], level: float, items: int |
 
     ``cause``: ``encoder``, ``language model``, ``both``, ``none`` (there is no spread to explain), or ``unknown``;
     ``detail``: of the language model, ``position``, ``order``, or None where it is both or cannot be told;
-    ``alone``: whether every other factor's interval lies within :data:`NONE` of zero; where it does not, the cause is
-    what most comes from; ``opposing``: factors that work against the map, their interval below zero; ``sentence``.
+    ``alone``: whether every other factor's interval holds zero or lies within :data:`NONE` of it; where one does not,
+    the cause is what most comes from; ``opposing``: factors that work against the map, their interval below zero;
+    ``sentence``.
     """
     if (spread["p"] is None or spread["p"] >= 1 - level) and items is not None and items < LEAST:
         few = f"{items} item{'s' if items != 1 else ''} answered in every cell"
