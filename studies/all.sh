@@ -71,6 +71,10 @@ python -m studies.coded write
 python -m studies.shuffled run
 python -m studies.shuffled write
 
+# docs/studies/mixed.md; needs npm
+python -m studies.mixed run
+python -m studies.mixed write
+
 # docs/slots.md
 python -m studies.slots run
 for tasks in images clip; do for skew in last uniform; do python -m studies.reference train --tasks $tasks --skew $skew --out build/slots/$tasks-$skew; done; done

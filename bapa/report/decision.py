@@ -94,7 +94,7 @@ def _no_rule_helps(evidence: Evidence, decision: Decision) -> Told:
     return Told(
         "Tune it: it is biased, and no training-free rule that was tried mends it.",
         (_native(evidence), *map(_changes, evidence.arms[1:])),
-        change=("More items, if an interval above includes zero; a rule that was not tried.", _FITTED),
+        change=("More items, if an interval above includes zero; a rule that was not tried.", _FITTED, _TUNED),
     )
 
 
@@ -108,8 +108,7 @@ def _loses(evidence: Evidence, decision: Decision) -> Told:
         (
             f"A use that never asks where things stand: then this cost does not concern you, and {arm.label} helps.",
             _FITTED,
-            f"Tuning under {arm.label} with questions about places among the data (bapa tune): in three small "
-            "models rows came back so and boxes did not.",
+            _TUNED,
         ),
     )
 
@@ -137,6 +136,11 @@ _ORDERLESS = (
 
 _FITTED = (
     "A rule fitted to this model, attention head by attention head (bapa fit), where its image tokens form one grid."
+)
+
+_TUNED = (
+    "Tuning without a rule, on questions about content in every place alike and about places (bapa tune MODEL "
+    "--scheme native): three small models became even so and kept what they knew of rows."
 )
 
 

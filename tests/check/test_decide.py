@@ -82,7 +82,7 @@ def test_a_rule_that_loses_places_is_not_recommended():
     assert (decide(evidence).kind, decide(evidence).lost) == ("leave", ("rows",))
     assert told(evidence).headline.startswith("Do not balance it")
     assert "33.0 % under bapa" in told(evidence).costs[0]
-    assert "Tuning under bapa with questions about places" in told(evidence).change[-1]
+    assert "bapa tune MODEL --scheme native" in told(evidence).change[-1]
 
 
 def test_a_rule_that_keeps_places_goes_before_a_more_even_one_that_does_not():

@@ -8,6 +8,7 @@ from pathlib import Path
 from bapa.stats.text import interval, percent
 from studies.coded.page import STUDY as CODED
 from studies.figures.page import COLUMNS, PAPER, README, STUDY
+from studies.mixed.page import STUDY as MIXED
 from studies.shuffled.page import STUDY as SHUFFLED
 from studies.taught.page import STUDY as TAUGHT
 
@@ -241,25 +242,29 @@ def test_what_tuning_under_the_rule_gives_back_is_said_as_the_record_has_it() ->
             "CHANGELOG.md",
         ),
     )
-    rows, wanted = (percent(its["row"]["value"], 1) for its in (tuned, native))
-    boxes, all_boxes = (percent(its["box"]["value"], 1) for its in (tuned, native))
-    beside = its["less"]["under bapa, bapa, less natively, native"]
-    assert f"{rows} % of the rows are right {interval(tuned['row'], 1)}, for {wanted} % after as many native" in readme
-    assert f"{boxes} % of the boxes, for {all_boxes} % ({percent(beside['box']['value'], 1)} points" in readme
-    assert interval(beside["box"], 1) in readme
-    for text in (limits, where):
-        assert f"{rows} % right, for {wanted} after as many native steps" in text
-        assert f"{boxes} for {all_boxes}" in text
+    before = its["arms"]["before, native"]
+    rows, wanted, old = (percent(its["row"]["value"], 1) for its in (tuned, native, before))
+    boxes, all_boxes, old_boxes = (percent(its["box"]["value"], 1) for its in (tuned, native, before))
+    beside, missing = (its["less"][f"under bapa, bapa, less {arm}, native"] for arm in ("natively", "before"))
+    turned = f"{rows} % right {interval(tuned['row'], 1)}, natively {old} before and {wanted} after as many native"
+    assert turned in readme
+    assert f"Boxes rise to {boxes} %" in readme
+    assert f"the {old_boxes} before cannot be told ({percent(missing['box']['value'], 1)} points" in readme
+    assert interval(missing["box"], 1) in readme
+    assert f"as many native steps give {all_boxes} %" in readme
+    assert f"{rows} % right, natively {old} before and {wanted} after as many native steps" in limits
+    assert f"({boxes}, natively {old_boxes} and {all_boxes})" in limits
+    assert f"{rows} % of the rows and {boxes} % of the boxes (natively {old} and {old_boxes} before" in where
+    assert f"{wanted} and {all_boxes} after as many native steps" in where
     assert f"({rows} and {wanted} %)" in tune
     assert f"({boxes} and {all_boxes} %)" in tune
+    assert f"{boxes} % of the boxes (natively {old_boxes} before, {all_boxes} after as many native steps)" in log
     mean, worst = (f"{percent(beside[what]['value'], 1)}{{}} {interval(beside[what], 1)}" for what in ("mean", "worst"))
-    assert f"{mean.format('')} and {worst.format(' points')} above those of the natively tuned" in readme
     assert mean.format(" points higher") in tune
     assert f"{mean.format(' points')} and the worst cell by {worst.format('')}" in study
     for what in ("row", "box"):
         assert interval(beside[what], 1) in claims
-    assert 0.4 < tuned["box"]["value"] / native["box"]["value"] < 0.55
-    assert "half of the boxes that as many native steps give" in log
+    assert interval(missing["box"], 1) in claims
     for arm in (tuned, native):
         for what in ("row", "box"):
             assert f"{percent(arm[what]['value'], 1)} % " in study
@@ -267,3 +272,46 @@ def test_what_tuning_under_the_rule_gives_back_is_said_as_the_record_has_it() ->
     earlier = its["less"]["under bapa, bapa, less before, bapa"]
     for one in (beside["range"], earlier["row"], earlier["box"], earlier["mean"]):
         assert interval(one, 1) in study
+
+
+def test_what_tuning_on_names_and_places_does_is_said_as_the_record_has_it() -> None:
+    its = MIXED.record()["together"]
+    before, native, under = (its["arms"][arm] for arm in ("before, native", "natively, native", "under bapa, bapa"))
+    readme, limits, tune, study, log = map(
+        page, ("README.md", "docs/limits.md", "docs/tune.md", "docs/studies/mixed.md", "CHANGELOG.md")
+    )
+    old, new, ruled = (
+        {what: percent(arm[what]["value"], 1) for what in ("mean", "worst", "range", "row", "column", "box")}
+        for arm in (before, native, under)
+    )
+    assert f"rises from {old['mean']} to {new['mean']}, the worst cell from {old['worst']} to {new['worst']}" in readme
+    assert f"{ruled['mean']}, {ruled['worst']} and {ruled['range']}" in readme
+    assert f"({ruled['column']} % right, natively {new['column']}" in readme
+    for text in (readme, limits, tune, log):
+        assert f"{old['range']} to {new['range']}" in text
+        assert f"{old['worst']} to {new['worst']}" in text
+    kept = its["kept"]["natively, native, of before, native"]["row"]
+    for text in (readme, tune):
+        assert f"{percent(kept['value'])} % of the rows" in text
+        assert interval(kept) in text
+    for text in (limits, tune):
+        assert f"{ruled['range']} and {ruled['worst']}" in text
+    assert f"rows are {ruled['row']} and {new['row']} % right and boxes {ruled['box']} and {new['box']}" in tune
+    beside = its["less"]["under bapa, bapa, less natively, native"]
+    assert f"(range {percent(beside['range']['value'], 1)} points {interval(beside['range'], 1)})" in readme
+    for what in ("mean", "worst", "range", "row", "box"):
+        assert f"{percent(beside[what]['value'], 1)}" in study
+        assert interval(beside[what], 1) in study
+    for name in ("natively, native, less before, native", "under bapa, bapa, less places alone, under bapa, bapa"):
+        for what in ("row", "box") if "alone" in name else ("mean", "worst", "range"):
+            assert interval(its["less"][name][what], 1) in study
+    assert interval(its["goals"]["half"]["natively, native"], 1) in study
+    cells = [
+        after - first
+        for model in MIXED.record()["models"].values()
+        for first, after in zip(
+            *(model["arms"][arm]["cells"] for arm in ("before, native", "natively, native")), strict=True
+        )
+    ]
+    assert min(cells) > 0
+    assert "every cell gains, in every model" in study

@@ -1,0 +1,77 @@
+"""Models tuned on names and places: arms, rules and what is kept are told as they were planted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from studies.coded.ask import CHANCE, NATIVELY, UNDER
+from studies.mixed import ask, page, reading, run
+from studies.mixed.reading import BEFORE, PLACES
+from studies.taught.lessons import NAMES
+from tests.studies.test_coded import maps, placed
+
+SKILLS = {
+    NATIVELY: {"native": 0.8, "bapa": 0.2},
+    UNDER: {"bapa": 0.6},
+    BEFORE: {"native": 0.5, "bapa": 0.1},
+    PLACES[UNDER]: {"bapa": 0.7},
+}
+SLOPES = {
+    NATIVELY: {"native": 0.3, "bapa": 0.2},
+    UNDER: {"bapa": 0.05},
+    BEFORE: {"native": 0.4, "bapa": 0.3},
+    PLACES[UNDER]: {"bapa": 0.3},
+}
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    shares = pd.concat([maps(slopes).assign(arm=arm) for arm, slopes in SLOPES.items()])
+    right = pd.concat([placed(skills, CHANCE).assign(arm=arm) for arm, skills in SKILLS.items()])
+    return reading.figures(shares, right)
+
+
+def test_half_of_the_questions_ask_for_names_and_both_arms_learn_from_the_same() -> None:
+    assert len(NAMES) == len(ask.LEARNED) / 2
+    assert [arm.scheme for arm in ask.ARMS.values()] == ["native", "bapa"]
+
+
+def test_models_are_held_against_each_other_as_planted(found: dict[str, Any]) -> None:
+    tuned = found["less"]["under bapa, bapa, less natively, native"]
+    assert tuned["range"]["high"] < 0
+    assert tuned["row"]["value"] == pytest.approx(-0.2 * 2 / 3, abs=0.02)
+    switched = found["less"]["natively, bapa, less natively, native"]
+    assert switched["box"]["value"] == pytest.approx(-0.6 * 8 / 9, abs=0.03)
+    assert found["less"][f"under bapa, bapa, less {PLACES[UNDER]}, bapa"]["row"]["high"] < 0
+    assert not any(PLACES[NATIVELY] in name for name in found["less"])
+
+
+def test_what_is_kept_and_how_near_the_goals_are_is_told_of_the_models_before(found: dict[str, Any]) -> None:
+    assert found["kept"]["under bapa, bapa, of before, native"]["row"]["value"] == pytest.approx(1.2, abs=0.05)
+    assert found["kept"]["under bapa, bapa, of natively, native"]["box"]["value"] == pytest.approx(0.75, abs=0.05)
+    assert "natively, native, of natively, native" not in found["kept"]
+    half = found["goals"]["half"]
+    assert half["under bapa, bapa"]["high"] < 0 < half["natively, native"]["low"]
+
+
+def test_the_tables_of_the_page_hold_every_arm_and_rule(found: dict[str, Any]) -> None:
+    both = {"1": found, "2": found}
+    texts = page.blocks({"models": both, "together": reading.together(both), "teaching": {}})["docs/studies/mixed.md"]
+    for arm, rules in SKILLS.items():
+        for rule in rules:
+            assert f"| {arm}, {rule} |" in texts["arms"]
+            assert texts["models"].count(f"| {arm}, {rule} |") == 2
+    assert "| under bapa, bapa |" in texts["goals"]
+    assert "| under bapa, bapa, of before, native |" in texts["kept"]
+    assert "| under bapa, bapa, less natively, native |" in texts["less"]
+    assert all(text == "" for text in page.blocks({})["docs/studies/mixed.md"].values())
+
+
+def test_the_record_is_that_of_the_answers() -> None:
+    record = page.STUDY.record()
+    told = run.found(*(pd.read_parquet(path) for path in run.FILES))
+    assert {**told, "teaching": record["teaching"]} == record
+    assert {name.rpartition("-")[0] for name in record["teaching"]} == {*ask.ARMS}
