@@ -176,7 +176,7 @@ def test_what_pointing_models_keep_is_said_as_the_record_has_it() -> None:
     native, bapa, cross = (its["places"][rule] for rule in ("native", "bapa", "cross"))
     readme, limits, where, study = map(page, ("README.md", "docs/limits.md", "docs/where.md", "docs/studies/coded.md"))
     boxes = [percent(rule["box"]["right"]["value"], 1) for rule in (native, bapa)]
-    assert f"{boxes[0]} % of the boxes right natively and {boxes[1]} % under" in readme
+    assert f"{boxes[0]} % of the boxes are right natively and {boxes[1]} % under" in readme
     assert f"boxes right from {boxes[0]} to {boxes[1]} %" in limits
     rows, pointed = (
         f"{percent(bapa[what]['kept']['value'])} % is kept {interval(bapa[what]['kept'])}" for what in ("row", "box")
