@@ -64,6 +64,7 @@ python -m studies.taught run
 python -m studies.taught write
 
 # docs/studies/coded.md; needs npm
+python -m studies.coded fit
 python -m studies.coded run
 python -m studies.coded write
 

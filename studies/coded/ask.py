@@ -21,7 +21,7 @@ from bapa.schemes import parse
 from bapa.schemes.shares import brief
 from studies.aligned.ask import ALIGNED, Reader
 from studies.coded.codes import codes
-from studies.coded.fit import FITS
+from studies.coded.fit import FITS, WAYS
 from studies.fitted import places
 from studies.fitted.places import LINES
 from studies.pretrained.build import GRID
@@ -59,7 +59,7 @@ LABELS: Mapping[str, str] = {  # by what rules are called, native first
     **{name: RULES[name] for name in ("native", "bapa", "blend", "cross")},
     "cross of reverse": parse("reverse:pairs=cross").label,
 }
-ALL = tuple(LABELS)
+ALL = (*LABELS, *WAYS)
 NATIVELY, UNDER = "natively", "under bapa"
 ARMS: Mapping[str, Arm] = {
     NATIVELY: Arm(scheme="native", rules=ALL, moved=("native", "bapa")),

@@ -12,10 +12,7 @@ from studies.taught.lessons import BOX
 
 FITS = Path(__file__).parent / "rules.json"  # by seed and way, labels
 _ASKED = ("row", "column", BOX)
-WAYS: Mapping[str, Way] = {
-    "fitted with places": Way("bapa", "words", _ASKED),
-    "reverse with places": Way("reverse", "reverse", _ASKED),
-}
+WAYS: Mapping[str, Way] = {"fitted with places": Way("bapa", "words", _ASKED)}
 
 
 def fitted_to(taught: Reader, work: Path, way: str, seed: int) -> str:

@@ -25,6 +25,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "codes": table(*_codes(its)),
             "rules": table(*_rules(its)),
             "places": table(*_places(its)),
+            "fits": table(*arms(its.get("fits", {}), CHANCE, "rule")),
             "whose": table(*whose(its.get("whose", {}))),
             "models": table(*_models(record.get("models", {}))),
         }
@@ -95,12 +96,12 @@ def _models(models: Mapping[str, Any]) -> Rows:
     return ["projector", "rule", *MAP.values(), "AUC by cell, row by row", *CHANCE], rows
 
 
-def arms(its: Mapping[str, Any], heads: Iterable[str] = ASKED.values()) -> Rows:
+def arms(its: Mapping[str, Any], heads: Iterable[str] = ASKED.values(), first: str = "taught, asked under") -> Rows:
     """Head and rows: names and places of every arm under every rule it was asked under, or how one differs from
-    another. ``heads``: what is asked about places, as the table calls it.
+    another. ``heads``: what is asked about places, as the table calls it; ``first``: what its rows tell.
     """
     rows = [[name, *mapped(found), *(bounded(found[what]) for what in CHANCE)] for name, found in its.items()]
-    return ["taught, asked under", *MAP.values(), *heads], rows
+    return [first, *MAP.values(), *heads], rows
 
 
 def every(models: Mapping[str, Any]) -> Rows:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from studies.aligned.reading import together
 from studies.coded.ask import ALL, CHANCE, FORMS, Tables
+from studies.coded.fit import WAYS
 from studies.fitted import places
 from studies.fitted.reading import beyond
 from studies.taught.ask import TAUGHT
@@ -18,6 +19,7 @@ from studies.words.reading import RESAMPLES, estimate
 
 PLAIN, WITH = "without codes", "with codes"
 COMPARED = ("bapa", "blend", "cross")  # rules that the models without codes were asked under
+FITS = [(rule, "blend") for rule in WAYS]  # fitted rules, and what they are held against
 SPARED = ("row", "row and column")  # of columns, too little is known natively
 WHOSE = ("row", "column", FORMS[-1])
 Before = tuple[pd.DataFrame, pd.DataFrame]  # of the models without codes: shares of names, right answers about places
@@ -54,6 +56,10 @@ def figures(before: Before, new: Tables) -> dict[str, Any]:
         },
         "spared": {rule: spared(where, rule) for rule in COMPARED},
         "control": _less(maps, "cross of reverse", "cross"),
+        "fits": {
+            f"{rule}, not {other}": {**_less(maps, other, rule), **gained(where, (WITH, other), (WITH, rule), CHANCE)}
+            for rule, other in FITS
+        },
         "whose": whose(moved),
     }
 

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from studies.coded import ask, page, reading, run
 from studies.coded.ask import CHANCE, CODED, OWN
 from studies.coded.codes import SIZE, codes
+from studies.coded.fit import WAYS
 from studies.pretrained.build import GRID
 from studies.taught.ask import TAUGHT
 from studies.words.ask import cell_of_token
 
 PICTURES, PLACED = 120, 45
+(FITTED,) = WAYS
 Array = NDArray[np.float64]
 
 
@@ -108,8 +110,8 @@ def placed(skills: dict[str, float], chances: Mapping[str, float]) -> pd.DataFra
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    slopes = dict.fromkeys(ask.ALL, 0.3) | {"cross": 0.05}
-    skills = dict.fromkeys(ask.ALL, 0.5) | {"bapa": 0.4, "native": 0.8}
+    slopes = dict.fromkeys(ask.ALL, 0.3) | {"cross": 0.05, FITTED: 0.05}
+    skills = dict.fromkeys(ask.ALL, 0.5) | {"bapa": 0.4, "native": 0.8, FITTED: 0.75}
     known = placed({"native": 0.5, "bapa": 0.05, "blend": 0.5, "cross": 0.5}, ask.places.CHANCE).assign(model=TAUGHT)
     moved = [
         placed({rule: 0.7 if of == wins else 0.0}, CHANCE).assign(of=of)
@@ -132,6 +134,13 @@ def test_the_goals_and_the_control_are_judged_by_the_range(found: dict[str, Any]
     assert found["goals"]["quarter"]["cross"]["value"] < found["goals"]["quarter"]["bapa"]["value"]
     assert found["goals"]["half"]["cross"]["high"] < 0 < found["goals"]["half"]["bapa"]["low"]
     assert found["control"]["range"]["high"] < 0
+
+
+def test_the_fitted_rule_is_held_against_others(found: dict[str, Any]) -> None:
+    its = found["fits"][f"{FITTED}, not blend"]
+    assert its["range"]["high"] < 0
+    assert its["box"]["value"] == pytest.approx(0.25 * 8 / 9, abs=0.03)
+    assert found["places"][FITTED]["box"]["kept"]["value"] == pytest.approx(0.75 / 0.8, abs=0.05)
 
 
 def test_it_is_told_whose_place_a_model_tells(found: dict[str, Any]) -> None:

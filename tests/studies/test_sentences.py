@@ -315,3 +315,29 @@ def test_what_tuning_on_names_and_places_does_is_said_as_the_record_has_it() -> 
     ]
     assert min(cells) > 0
     assert "every cell gains, in every model" in study
+
+
+def test_what_a_rule_fitted_with_boxes_keeps_is_said_as_the_record_has_it() -> None:
+    its = CODED.record()["together"]
+    readme, where, study, log = map(page, ("README.md", "docs/where.md", "docs/studies/coded.md", "CHANGELOG.md"))
+    rule, kept = its["rules"]["fitted with places"], its["places"]["fitted with places"]
+    ranges = f"{percent(its['rules']['native']['range']['value'], 1)} to {percent(rule['range']['value'], 1)} points"
+    rows, boxes = (kept[what]["kept"] for what in ("row", "box"))
+    for text in (readme, where, study, log):
+        assert ranges in text
+    for text in (readme, where, log):
+        assert f"{percent(rows['value'])} % of the rows" in text
+        assert f"{percent(boxes['value'])} % of the boxes" in text
+    change = rule["change"]
+    for text in (readme, where, study):
+        for one, digits in ((change["range"], 1), (rows, 0), (boxes, 0)):
+            assert interval(one, digits) in text
+    for what in ("worst", "mean"):
+        assert f"{percent(change[what]['value'], 1)}" in study
+        assert interval(change[what], 1) in study
+    beside = its["fits"]["fitted with places, not blend"]
+    for what in ("row", "box", "range"):
+        assert f"{percent(beside[what]['value'], 1)}" in study
+        assert interval(beside[what], 1) in study
+    half = its["goals"]["half"]["fitted with places"]
+    assert f"{percent(-half['value'], 1)} points below half" in study
