@@ -120,6 +120,10 @@ class Layout:
             if self.native is not None and len(tokens):
                 first, largest = self.native[:, row, tokens]
                 advance = largest.cummax(0).values + 1 - first[0]
+                behind = int(tokens[-1]) + 1  # behind a video text may stand before its last frame
+                known = behind < self.columns and (self.padding is None or not self.padding[row, behind])
+                if known and self.native[0, row, behind] > first[0]:
+                    advance[-1] = self.native[0, row, behind] - first[0]
             grid, views = (None, shape) if isinstance(shape, tuple) else (shape, ())
             found.append(Image(tokens, grid, views, advance, (row, k + 1) in self.thinned))
         return [image for image in found if len(image)]

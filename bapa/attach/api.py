@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from bapa.attach import entry, record
-from bapa.attach.hooks import Attachment, check
+from bapa.attach.check import check
+from bapa.attach.hooks import Attachment
 from bapa.attach.rotary import ids_of
 from bapa.attach.state import Tie
 from bapa.errors import ModelError, SchemeError

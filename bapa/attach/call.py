@@ -80,6 +80,18 @@ class Call:
     turns: Turns | None = None
 
     @property
+    def cuts(self) -> bool:
+        """Whether this forward brings in a part of an image only."""
+        if self.layout is None:
+            return False
+        number = self.layout.number
+        held, now = number[:, : self.past], number[:, self.past :]
+        last = held.amax(1, keepdim=True) if self.past else now.new_zeros(len(now), 1)
+        further = number[:, :0] if self.whole is None else self.whole.number[:, number.shape[1] :]
+        ends = number.amax(1, keepdim=True)
+        return bool(((now == last) & (last > 0)).any()) or bool(((further > 0) & (further <= ends)).any())
+
+    @property
     def decodes(self) -> bool:
         """Whether only text comes behind what is cached, so that it goes on from there."""
         return self.state is not None and self.layout is None

@@ -11,10 +11,12 @@ import inspect
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from weakref import ref
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.jit import is_tracing  # type: ignore[attr-defined]
 
@@ -23,44 +25,31 @@ from bapa.attach import attention, looks
 from bapa.attach import state as states
 from bapa.attach.attention import Looking
 from bapa.attach.call import Call
+from bapa.attach.check import attends
 from bapa.attach.layers import LayerHook
 from bapa.attach.methods import Batching, Instead
 from bapa.attach.plan import Plan
 from bapa.attach.prompt import announced, covered, padded
 from bapa.attach.rotary import Mixer, Rotary, first_of, ids_of, sections, shaped, with_ids
 from bapa.attach.state import State, Tie
-from bapa.errors import ModelError, SchemeError
+from bapa.errors import ModelError
 from bapa.families.anatomy import Anatomy
 from bapa.families.pictures import Reader
 from bapa.layout import Layout
 from bapa.schemes import Scheme, assign
-from bapa.schemes.part import EVERYWHERE
 
 GRAPH = "where its images stand cannot be part of a graph"
 
 
-def check(anatomy: Anatomy, scheme: Scheme) -> None:
-    """Raise SchemeError where the model cannot express ``scheme``."""
-    scheme.check()
-    anatomy.check(scheme)
-    part, count = scheme.effects.part, len(anatomy.layers)
-    if not part.layers.none and not part.layers.of(count or 1):
-        raise SchemeError(f"layers={scheme.layers}: {type(anatomy.model).__name__} has layers 0 to {count - 1}")
-    if not count and part.layers != EVERYWHERE.layers:
-        raise SchemeError(f"layers={scheme.layers}: the layers of {type(anatomy.decoder).__name__} are not known")
-    if scheme.effects.attends:
-        attention.check(anatomy, scheme)
-
-
 class Attachment:
-    """A scheme attached to one model, which :func:`check` has passed."""
+    """A scheme attached to one model, which :func:`bapa.attach.check.check` has passed."""
 
     def __init__(self, anatomy: Anatomy, scheme: Scheme, tie: Tie | None = None) -> None:
         self.scheme = scheme
         self.effects = effects = scheme.effects
         self.reader = Reader(anatomy, scheme)
         self.arguments = list(inspect.signature(anatomy.outer.forward).parameters)
-        self.model, self.outer = anatomy.model, anatomy.outer
+        self.model, self.outer, self.axes = anatomy.model, anatomy.outer, anatomy.axes
         self.tie = tie or Tie(scheme)
         self.thread = threading.local()  # one model may serve several: the call and the prompt of each
         self.plan = plan = Plan.of(scheme, anatomy.axes, len(anatomy.layers))
@@ -75,8 +64,9 @@ class Attachment:
         self.mixes = effects.rotary and (plan.variants != (0,) or scheme.sets > 1 or not plan.whole)
         if self.mixes or self.looking or effects.mask != "native":
             self.handles += [r.register_forward_hook(self.embed, with_kwargs=True) for r in anatomy.rotaries]
-        for layer, variant, rank in zip(anatomy.layers, plan.rotary, plan.scored, strict=False):
-            hook = LayerHook(self, variant, rank if effects.mask != "native" else None)
+        of_layers = zip(anatomy.layers, plan.rotary, plan.scored, attends(anatomy), strict=False)
+        for layer, variant, rank, masked in of_layers:
+            hook = LayerHook(self, variant, rank if masked and effects.mask != "native" else None)
             if hook.variant or hook.rank is not None:
                 self.handles.append(layer.register_forward_pre_hook(hook.enter, with_kwargs=True))
         if anatomy.decoder is not anatomy.outer:
@@ -126,6 +116,8 @@ class Attachment:
                 f"{type(module).__name__} merges pictures inside its decoder; "
                 f"{self.scheme.name!r} cannot reach the features"
             )
+        if call.cuts:
+            raise ModelError("a prompt chunk cuts an image, whose mean is not known yet; feed the image at once")
         embeds = kwargs["inputs_embeds"].clone()
         number = call.layout.number[:, call.past :].to(embeds.device)
         if features.over == "call":
@@ -202,7 +194,12 @@ class Attachment:
             state = state.settled()
             if text:
                 states.keep(cache, state)
-                self.thread.call = Call(past, state, None, rows, columns)
+                now = Call(past, state, None, rows, columns)
+                padding = padded(call.get("attention_mask"), rows, past, columns)
+                if padding is not None:
+                    known = min(state.layout.columns, past)
+                    now.padding = covered(layouts.text(rows, past + columns), state.held(past), known, padding)
+                self.thread.call = now
                 return
             held, known = state.held(past), min(state.layout.columns, past)
         if prompt is not None:
@@ -212,6 +209,8 @@ class Attachment:
             padding = padded(call.get("attention_mask"), rows, past, columns)
         if whole is None and held is not None:  # a cache cropped back: count from the columns
             whole = held.join(layouts.text(rows, columns))
+        if whole is not None and whole.native is None and held is not None and held.native is not None:
+            whole = replace(whole, native=F.pad(held.native, (0, whole.columns - held.columns)))
         now = Call(past, state, None, rows, columns, whole)
         if padding is not None or (held is not None and held.padding is not None):
             now.padding = covered(whole or layouts.text(rows, columns), held, known, padding)
@@ -227,12 +226,15 @@ class Attachment:
         if call is None:  # the decoder was called on its own, without the module that sees pictures: text only
             return None
         native = ids_of(args, kwargs)
+        if native.dim() == 3 and len(native) < self.axes:  # text in generation: natively the same on all axes
+            native = native.expand(self.axes, -1, -1)
+            args, kwargs = with_ids(args, kwargs, native)
         if call.positions is None:
             axes = native if native.dim() == 3 else native[None]
             call.native = axes
             call.positions = self._follow(call, axes) if call.decodes else self._positions(call, axes)
         if not self.turns:
-            return None
+            return args, kwargs
         if self.mixer.sets == 1:
             return with_ids(args, kwargs, shaped(call.positions[0], native))
         rotary = Rotary(self.mixer, module, args, kwargs)

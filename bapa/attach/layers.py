@@ -73,12 +73,7 @@ class LayerHook:
         ranks = call.positions[rank][0].expand(call.rows, -1)
         number = call.layout.number
         held, now = number[:, : call.past], number[:, call.past :]
-        last = held.amax(1, keepdim=True) if call.past else now.new_zeros(len(now), 1)
-        further = 0 if call.whole is None else call.whole.number[:, number.shape[1] :]
-        cut = bool(((now == last) & (last > 0)).any()) or (
-            isinstance(further, Tensor) and bool(((further > 0) & (further <= number.amax(1, keepdim=True))).any())
-        )
-        if cut:
+        if call.cuts:
             raise ModelError("a prompt chunk cuts an image; its tokens cannot see what is not there yet")
         now = now.to(ranks.device)
         if effects.mask == "soft":

@@ -32,7 +32,7 @@ def turns(
     padding = call.padding if call.padding is not None else layout.padding  # also what takes positions
     if padding is not None:
         padding = aligned(padding[:, : call.past + call.columns], positions.shape[-1]).to(native.device)
-    tokens = Tokens(positions, positions, image, assign.segments(positions, image, padding))
+    tokens = Tokens(positions, positions, image, assign.segments(positions, image, padding), padding)
     views = [replace(tokens, placed=one) for one in placed] or [tokens]
     sets = plan.scheme.sets
 

@@ -166,8 +166,11 @@ def _with_adapter(name: str, folder: Path, **options: Any) -> Loaded:
             f"{name}: the adapter was made on another model than {made_on.name} is now (their weights differ)"
         )
     own = (folder / "tokenizer_config.json").is_file()
-    trust = {"trust_remote_code": options["trust_remote_code"]}
-    processor = _processor(str(folder), **trust) if own else base.processor
+    processor = base.processor
+    if own:
+        trust, wanted = {"trust_remote_code": options["trust_remote_code"]}, options["options"] or LoadOptions()
+        processor = _processor(str(folder), **trust, **wanted.of_processor())
+        wanted.check(processor)
     model = _on_base(folder, scheme, base.model).eval()
     fingerprint = weights.fingerprint(folder, base=weights.of_checkpoint(base.fingerprint))
     return Loaded(model, processor, name, f"{fingerprint}-{_dtype(base.model)}", base.chat, base.options)

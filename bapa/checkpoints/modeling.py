@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel as Base
 
+from bapa.attach.check import check
 from bapa.attach.entry import put, told
-from bapa.attach.hooks import Attachment, check
+from bapa.attach.hooks import Attachment
 from bapa.errors import SchemeError
 from bapa.families.anatomy import find
 from bapa.schemes.base import Scheme as Rule

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 Joined = Callable[[Tensor, int, int, Any], bool]
@@ -24,6 +25,9 @@ def _one_tag(ids: Tensor, end: int, start: int, config: Any) -> bool:
 def _one_break(ids: Tensor, end: int, start: int, config: Any) -> bool:
     """Pixtral ends every row with a break and the last with an end: the first image's break tells the two apart."""
     features = ids == ids[end - 1]
+    stops = (features[:-2] & ~features[1:-1] & ~features[2:]).nonzero().flatten() + 1
+    if len(stops):  # what text follows is an end
+        return start - end == 1 and not bool(torch.isin(ids[end], ids[stops]))
     first = int(features.nonzero()[0])
     behind_first_row = ids[first + int((~features[first:]).nonzero()[0])]
     return start - end == 1 and bool(ids[end] == behind_first_row)

@@ -49,7 +49,13 @@ def anchors(tokens: Tokens) -> Tensor:
     image, positions = tokens.image, tokens.positions
     columns = torch.arange(image.shape[-1], device=image.device, dtype=torch.long)
     changes = torch.zeros_like(image)
-    changes[:, 1:] = image[:, 1:] != image[:, :-1]
+    if tokens.padding is None:
+        changes[:, 1:] = image[:, 1:] != image[:, :-1]
+    else:
+        kept = ~tokens.padding
+        last = torch.where(kept, columns, -1).cummax(-1).values
+        before = torch.nn.functional.pad(last, (1, 0), value=-1)[:, :-1]
+        changes = kept & (before >= 0) & (image != image.gather(-1, before.clamp(min=0)))
     start = torch.where(changes, columns, 0).cummax(-1).values.maximum(tokens.begin)
     return positions.gather(-1, start.expand_as(positions))
 

@@ -150,6 +150,9 @@ def segments(native: Tensor, image: Tensor, padding: Tensor | None = None) -> Te
     if len(native) > 1:  # behind a video time may fall, to a place still behind the one the video began at
         first = torch.where(image & ~seen, columns, 0).cummax(dim=-1).values
         falls &= ~(seen & (time > time.gather(-1, first)))
+    kept = torch.zeros_like(image) if padding is None else padding
+    first_kept = (~kept).long().argmax(-1, keepdim=True).expand(time.shape[0], -1)
+    falls &= time <= time.gather(-1, first_kept) + 1
     begins = falls & follows  # what has no token before it begins at column 0, or is padding
     if padding is None:
         return begins.mul(columns).cummax(dim=-1).values
@@ -201,6 +204,11 @@ def balance(native: Tensor, layout: Layout, scheme: Scheme) -> Balanced:
     fed = layout.crop(stop)
     padding = None if fed.padding is None else fed.padding.to(native.device)
     begin = segments(native, fed.mask.to(native.device), padding)
+    if scheme.scope == "global":  # of one prompt, where a row holds several
+        known = torch.nn.functional.pad(begin.cpu(), (0, layout.columns - stop), mode="replicate")
+        starts = torch.where(layout.mask, known, -1)
+        new = (torch.nn.functional.pad(starts.cummax(1).values, (1, 0), value=-1)[:, :-1] < starts) & layout.mask
+        layout = replace(layout, number=torch.where(layout.mask, new.cumsum(1), 0), grids=())
     place = raster(native, begin, padding)
     moves = _moves(layout, scheme, place, begin)
     # Images of earlier sequences in a packed row moved nothing in this one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from torch import Tensor
@@ -20,13 +21,15 @@ class Tokens:
 
     ``positions``: (axes, rows, columns), where the rotary embedding puts each token. ``placed``: the same shape or one
     axis for all, where :meth:`Scheme.place` does. ``image``: BoolTensor (rows, columns). ``begin``: LongTensor (rows,
-    columns), the column at which each token's sequence begins.
+    columns), the column at which each token's sequence begins. ``padding``: BoolTensor (rows, columns), where there is
+    any.
     """
 
     positions: Tensor
     placed: Tensor
     image: Tensor
     begin: Tensor
+    padding: Tensor | None = None
 
 
 Where = Callable[[Tokens], Tensor]
@@ -128,9 +131,13 @@ class Effects:
         part, bias = self.part, self.bias
         if bias is None or part.nothing or not bias.pairs & part.pairs:
             return None
-        return Bias(bias.pairs & part.pairs, lambda cosine: part.blend * bias.amount(cosine))
+        return Bias(bias.pairs & part.pairs, partial(_scaled, part.blend, bias.amount))
 
     @property
     def attends(self) -> bool:
         """Whether attention scores change other than through the rotary embedding."""
         return bool(self.scores) or self.added is not None
+
+
+def _scaled(by: float, amount: Callable[[Tensor], Tensor], cosine: Tensor) -> Tensor:
+    return by * amount(cosine)

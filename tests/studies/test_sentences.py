@@ -306,6 +306,10 @@ def test_what_tuning_on_names_and_places_does_is_said_as_the_record_has_it() -> 
         for what in ("row", "box") if "alone" in name else ("mean", "worst", "range"):
             assert interval(its["less"][name][what], 1) in study
     assert interval(its["goals"]["half"]["natively, native"], 1) in study
+    switched = its["less"]["natively, bapa, less natively, native"]["range"]
+    for text in (readme, tune, limits):
+        assert f"+{percent(switched['value'], 1)} points {interval(switched, 1)}" in text
+    assert f"rises by {percent(switched['value'], 1)} points {interval(switched, 1)}" in study
     cells = [
         after - first
         for model in MIXED.record()["models"].values()

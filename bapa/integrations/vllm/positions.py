@@ -48,11 +48,13 @@ class Positions:
         grids = {kind: _grids(features, kind) for kind in ("image", "video")}
         # Everything that a layout is read from; of the text only families with JOINED pictures read more.
         text = tuple(ids) if self.reader.joined else bytes(map(self._image_tokens.__contains__, ids))
-        key = (text, lengths, *map(tuple, grids.values()))
+        # Where native positions count, of videos they depend on the frame rate too.
+        counted = native() if self.scheme.effects.grid else None
+        key = (text, lengths, *map(tuple, grids.values()), None if counted is None else counted.numpy().tobytes())
         if key not in self._kept:
             if len(self._kept) == _KEPT:
                 del self._kept[next(iter(self._kept))]
-            self._kept[key] = self._computed(ids, lengths, grids, native())
+            self._kept[key] = self._computed(ids, lengths, grids, native() if counted is None else counted)
         positions, delta = self._kept[key]
         return positions.clone(), delta
 

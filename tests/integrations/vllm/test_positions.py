@@ -87,3 +87,29 @@ def test_beyond_the_table(families):
         Positions(model.config, parse("bapa:distance=400"), longest=200)(
             ids, features(family, prompt, inputs), lambda: native
         )
+
+
+def test_kept_results_are_those_of_a_video_of_the_same_rate():
+    family = FAMILIES["qwen2_5_vl"]
+    model, prompt = family.build(), family.inputs([["t2", "video", "t3"]])
+    ids = prompt["input_ids"][0].tolist()
+    start, count = ids.index(family.video_token_id), ids.count(family.video_token_id)
+    clip = SimpleNamespace(
+        mm_position=SimpleNamespace(offset=start, get_num_embeds=lambda: count),
+        modality="video",
+        data={"video_grid_thw": SimpleNamespace(data=prompt["video_grid_thw"][0])},
+    )
+
+    def native(seconds: float) -> torch.Tensor:
+        told = {name: prompt[name] for name in ("video_grid_thw", "attention_mask", "mm_token_type_ids")}
+        return model.model.get_rope_index(prompt["input_ids"], **told, second_per_grid_ts=torch.tensor([seconds]))[0][
+            :, 0
+        ].long()
+
+    def found(counted: Positions, seconds: float) -> torch.Tensor:
+        return counted(ids, [clip], lambda: native(seconds))[0]
+
+    one, other = (Positions(model.config, parse("bapa:distance=native"), longest=200) for _ in range(2))
+    found(one, 1.0)
+    assert torch.equal(found(one, 4.0), found(other, 4.0))
+    assert not torch.equal(native(1.0), native(4.0))
