@@ -23,7 +23,7 @@ def check(anatomy: Anatomy, scheme: Scheme) -> None:
     if not count and part.layers != EVERYWHERE.layers:
         raise SchemeError(f"layers={scheme.layers}: the layers of {type(anatomy.decoder).__name__} are not known")
     attending = attends(anatomy)
-    if chosen and not any(attending[layer] for layer in chosen if layer < count):
+    if count and chosen and not any(attending[layer] for layer in chosen):
         told = ", ".join(str(layer) for layer, its in enumerate(attending) if its)
         raise SchemeError(f"{scheme}: none of its layers of {model} attends; layers that do: {told}")
     if scheme.effects.attends:

@@ -11,7 +11,10 @@ import pytest
 import torch
 
 import bapa
+from bapa.attach.check import check
 from bapa.errors import SchemeError
+from bapa.families.anatomy import find
+from bapa.schemes import parse
 from tests.attach.checks import expected, generate, logits
 from tests.tiny import FAMILIES
 from tests.tiny.base import Family
@@ -142,3 +145,10 @@ def test_a_balanced_model_can_be_written_whole_and_read_again(scheme: str) -> No
     torch.save(model, file)
     file.seek(0)
     assert torch.equal(logits(torch.load(file, weights_only=False), prompt), logits(model, prompt))
+
+
+def test_a_model_whose_layers_are_not_known_takes_rules_that_name_none() -> None:
+    unknown = replace(find(FAMILIES["llava"].build()), layers=())
+    check(unknown, parse("bapa"))
+    with pytest.raises(SchemeError, match="are not known"):
+        check(unknown, parse("bapa:layers=0"))
