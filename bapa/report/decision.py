@@ -140,7 +140,7 @@ _FITTED = (
 
 _TUNED = (
     "Tuning without a rule, on questions about content in every place alike and about places (bapa tune MODEL "
-    "--scheme native): three small models became even so and kept what they knew of rows."
+    "--scheme native): three small models became even so and kept most of what they knew of rows."
 )
 
 
