@@ -25,7 +25,7 @@ def check(anatomy: Anatomy, scheme: Scheme) -> None:
     attending = attends(anatomy)
     if count and chosen and not any(attending[layer] for layer in chosen):
         told = ", ".join(str(layer) for layer, its in enumerate(attending) if its)
-        raise SchemeError(f"{scheme}: none of its layers of {model} attends; layers that do: {told}")
+        raise SchemeError(f"{scheme}: {model} has attention in layers {told} alone, and the rule names none of them")
     if scheme.effects.attends:
         attention.check(anatomy, scheme)
     _check_shared(anatomy, scheme)

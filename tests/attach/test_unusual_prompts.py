@@ -133,7 +133,7 @@ def test_in_a_hybrid_model_masks_reach_the_layers_that_attend(name: str) -> None
     assert not torch.allclose(moved, native, atol=1e-4)
     kinds = model.config.get_text_config().layer_types
     other = next(layer for layer, kind in enumerate(kinds) if kind in ("linear_attention", "conv"))
-    with pytest.raises(SchemeError, match=r"none of its layers of .* attends; layers that do: "):
+    with pytest.raises(SchemeError, match=r"has attention in layers \d.* alone, and the rule names none of them"):
         bapa.balance(model, f"bapa:layers={other}")
 
 
