@@ -32,12 +32,15 @@ class Subject:
     """``forms``: of the questions, rows and columns in words, a box or names. ``scheme``: of the image tokens'
     positions, while it is taught. ``codes``: what is added to the image tokens, (81, width) float32; by default
     nothing. ``shuffled``: whether the image tokens of every picture, with their codes, come in another order.
+    ``central``: whether the thing that answers a question for a name is drawn with the weights of the main thing in a
+    photograph; by default it is that of the question's own cell, so every cell alike.
     """
 
     forms: Sequence[str] = tuple(LINES)
     scheme: Literal["native", "bapa"] = "native"
     codes: Tensor = field(default_factory=lambda: torch.zeros(()))
     shuffled: bool = False
+    central: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,17 @@ def lesson(reader: Reader, subject: Subject, count: int, generator: torch.Genera
     if subject.shuffled:
         image = torch.stack([one[torch.randperm(len(one), generator=generator)] for one in image])
     form = torch.randint(len(subject.forms), (count, CELLS), generator=generator)
+    named_of = torch.arange(CELLS).expand(count, -1)
+    if subject.central:
+        named_of = torch.multinomial(scenes.MIDDLE.expand(count, -1), CELLS, replacement=True, generator=generator)
     asker = reader.bench.asker
     asked: list[list[Block]] = []
     among: list[list[list[int]]] = []
-    for things, forms in zip(drawn.thing.tolist(), form.tolist(), strict=True):
+    for things, forms, main in zip(drawn.thing.tolist(), form.tolist(), named_of.tolist(), strict=True):
         names = [asker.captions[thing] for thing in things]
+        chosen = [subject.forms[one] for one in forms]
         blocks, picked = zip(
-            *(block(reader, names, cell, subject.forms[one]) for cell, one in enumerate(forms)), strict=True
+            *(block(reader, names, main[n] if one in NAMES else n, one) for n, one in enumerate(chosen)), strict=True
         )
         asked.append(list(blocks))
         among += picked

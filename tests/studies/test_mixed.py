@@ -6,12 +6,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 from studies.coded.ask import CHANCE, NATIVELY, UNDER
 from studies.mixed import ask, page, reading, run
 from studies.mixed.reading import BEFORE, PLACES
-from studies.taught.lessons import NAMES
+from studies.pretrained.scenes import MIDDLE
+from studies.taught.lessons import NAMES, Subject, lesson, stream
 from tests.studies.test_coded import maps, placed
+from tests.studies.test_shuffled import drawing
 
 SKILLS = {
     NATIVELY: {"native": 0.8, "bapa": 0.2},
@@ -37,6 +40,21 @@ def found() -> dict[str, Any]:
 def test_half_of_the_questions_ask_for_names_and_both_arms_learn_from_the_same() -> None:
     assert len(NAMES) == len(ask.LEARNED) / 2
     assert [arm.scheme for arm in ask.ARMS.values()] == ["native", "bapa"]
+
+
+def test_central_names_are_mostly_of_the_middle_and_all_else_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = 300
+    reader, asked = drawing(monkeypatch, torch.zeros(pictures, 81, 8))
+    for central in (False, True):
+        lesson(reader, Subject(ask.LEARNED, central=central), pictures, stream(1, 0))
+    alike, central_ones = asked[: 9 * pictures], asked[9 * pictures :]
+    assert [form for _, form in alike] == [form for _, form in central_ones]
+    assert [cell for cell, _ in alike] == [*range(9)] * pictures
+    places = [(one, other) for one, other in zip(alike, central_ones, strict=True) if one[1] not in NAMES]
+    assert all(one == other for one, other in places)
+    named = torch.tensor([cell for cell, form in central_ones if form in NAMES])
+    share = torch.bincount(named, minlength=9) / len(named)
+    assert share.tolist() == pytest.approx(MIDDLE.tolist(), abs=0.04)
 
 
 def test_models_are_held_against_each_other_as_planted(found: dict[str, Any]) -> None:

@@ -89,25 +89,31 @@ def test_the_tables_of_the_page_hold_every_arm_and_rule(found: dict[str, Any]) -
     assert all(text == "" for text in page.blocks({})["docs/studies/shuffled.md"].values())
 
 
-def test_shuffled_tokens_are_the_same_in_another_order_and_unshuffled_ones_are_not_drawn_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    features = torch.randn(3, 81, 8, generator=torch.Generator().manual_seed(1))
+def drawing(monkeypatch: pytest.MonkeyPatch, features: torch.Tensor) -> tuple[Any, list[tuple[int, str]]]:
+    """A reader whose lessons are about pictures of these features, and the cell and form of every question asked."""
     model = SimpleNamespace(model=SimpleNamespace(get_image_features=lambda _: SimpleNamespace(pooler_output=features)))
     asker = SimpleNamespace(captions=[f"a {n}" for n in range(20)], pack=lambda asked: asked)
-    reader: Any = SimpleNamespace(
+    reader = SimpleNamespace(
         bench=SimpleNamespace(asker=asker, atlas=None), named=None, loaded=SimpleNamespace(model=model)
     )
-    drawn = SimpleNamespace(thing=torch.arange(27).view(3, 9) % 20)
-    asked: list[str] = []
+    drawn = SimpleNamespace(thing=torch.arange(9 * len(features)).view(-1, 9) % 20)
+    asked: list[tuple[int, str]] = []
 
     def block(_: Any, names: Any, cell: int, form: str) -> Any:
-        asked.append(form)
+        asked.append((cell, form))
         return ([1], [2], 9), [[0, 1, 2]]
 
     monkeypatch.setattr(lessons, "pictures", lambda *_, **__: drawn)
     monkeypatch.setattr(lessons.scenes, "paint", lambda *_: torch.zeros(3))
     monkeypatch.setattr(lessons, "block", block)
+    return reader, asked
+
+
+def test_shuffled_tokens_are_the_same_in_another_order_and_unshuffled_ones_are_not_drawn_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features = torch.randn(3, 81, 8, generator=torch.Generator().manual_seed(1))
+    reader, asked = drawing(monkeypatch, features)
     codes = torch.arange(81.0)[:, None].expand(81, 8)
     plain = lessons.Subject(("row", "column", "box"), codes=codes)
     got = {
