@@ -10,6 +10,7 @@ from bapa.schemes import Scheme
 from bapa.schemes.part import EVERYWHERE
 
 STATES = ("linear_attention", "conv")  # kinds of layers that pass on a state and take no positions
+NOPE = ("cohere2", "exaone4")  # language models with rotary positions in layers with a sliding window alone
 
 
 def check(anatomy: Anatomy, scheme: Scheme) -> None:
@@ -22,10 +23,13 @@ def check(anatomy: Anatomy, scheme: Scheme) -> None:
         raise SchemeError(f"layers={scheme.layers}: {model} has layers 0 to {count - 1}")
     if not count and part.layers != EVERYWHERE.layers:
         raise SchemeError(f"layers={scheme.layers}: the layers of {type(anatomy.decoder).__name__} are not known")
-    attending = attends(anatomy)
-    if count and chosen and not any(attending[layer] for layer in chosen):
-        told = ", ".join(str(layer) for layer, its in enumerate(attending) if its)
-        raise SchemeError(f"{scheme}: {model} has attention in layers {told} alone, and the rule names none of them")
+    effects = scheme.effects
+    where, what = attends(anatomy), "attention"
+    if (effects.positions or effects.looks) and effects.mask == "native" and effects.bias is None:
+        where, what = turns(anatomy), "rotary positions"
+    if count and chosen and not any(where[layer] for layer in chosen):
+        told = ", ".join(str(layer) for layer, its in enumerate(where) if its)
+        raise SchemeError(f"{scheme}: {model} has {what} in layers {told} alone, and the rule names none of them")
     if scheme.effects.attends:
         attention.check(anatomy, scheme)
     _check_shared(anatomy, scheme)
@@ -36,6 +40,23 @@ def attends(anatomy: Anatomy) -> list[bool]:
     kinds = getattr(anatomy.model.config.get_text_config(), "layer_types", None) or ()
     count = len(anatomy.layers)
     return [kind not in STATES for kind in kinds] if len(kinds) == count else [True] * count
+
+
+def turns(anatomy: Anatomy) -> list[bool]:
+    """Of each layer, whether it has rotary positions; some families have layers of attention without any."""
+    config = anatomy.model.config.get_text_config()
+    kinds = getattr(config, "layer_types", None) or ()
+    by_kind = getattr(config, "rope_parameters", None) or {}
+    attending = attends(anatomy)
+    if marks := getattr(config, "no_rope_layers", None) or getattr(config, "layer_rope_theta", None):
+        bare = [not mark for mark in marks]  # 0 where a layer has none, in either list
+    elif config.model_type in NOPE and config.sliding_window:
+        bare = [kind == "full_attention" for kind in kinds]
+    else:
+        bare = [kind in by_kind and by_kind[kind] is None for kind in kinds]
+    if len(bare) != len(attending):
+        return attending
+    return [its and not without for its, without in zip(attending, bare, strict=True)]
 
 
 def _check_shared(anatomy: Anatomy, scheme: Scheme) -> None:

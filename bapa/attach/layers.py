@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
@@ -32,14 +33,18 @@ class LayerHook:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Swap the rotary embedding and the mask of a running call."""
-        given = {name: value for name, value in kwargs.items() if name in _EMBEDDINGS and value is not None}
+        if args[1:]:  # Gemma 3n hands out the embedding without its name
+            names = list(signature(type(module).forward).parameters)[2:]  # behind the module and the hidden states
+            args, kwargs = args[:1], {**dict(zip(names, args[1:], strict=False)), **kwargs}
+        offered = {name: value for name, value in kwargs.items() if name in _EMBEDDINGS}
+        given = {name: value for name, value in offered.items() if value is not None}
         # A layer computed again for its gradients runs after its call has ended.
         rides = next((getattr(first_of(value), SLOT, None) for value in given.values()), None)
         call = self.attachment.running() or rides
         if call is None:
             return None
         changed = dict(kwargs)
-        if self.variant:
+        if self.variant and (given or not offered):  # a layer without rotary positions is offered None
             changed |= self._embeddings(call, given)
         if self.rank is not None and call.layout is not None:
             if "attention_mask" not in kwargs:

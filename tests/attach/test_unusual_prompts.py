@@ -133,8 +133,32 @@ def test_in_a_hybrid_model_masks_reach_the_layers_that_attend(name: str) -> None
     assert not torch.allclose(moved, native, atol=1e-4)
     kinds = model.config.get_text_config().layer_types
     other = next(layer for layer, kind in enumerate(kinds) if kind in ("linear_attention", "conv"))
-    with pytest.raises(SchemeError, match=r"has attention in layers \d.* alone, and the rule names none of them"):
-        bapa.balance(model, f"bapa:layers={other}")
+    for scheme, what in ((f"bapa:layers={other}", "rotary positions"), (f"sofa:layers={other}", "attention")):
+        with pytest.raises(SchemeError, match=rf"has {what} in layers \d.* alone, and the rule names none of them"):
+            bapa.balance(model, scheme)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_rule_for_one_layer_changes_that_layer_or_is_refused(name: str) -> None:
+    family = FAMILIES[name]
+    model, prompt = family.build(), family.inputs([["t3", "image", "t4"]])
+    native, count = logits(model, prompt), len(find(model).layers)
+    moved, refused = [], []
+    for layer in range(count):
+        try:
+            with bapa.balanced(model, f"bapa:layers={layer}"):
+                moved.append(logits(model, prompt))
+        except SchemeError as error:
+            refused.append(str(error))
+    assert all("and the rule names none of them" in told for told in refused)
+    assert moved
+    assert not any(torch.equal(one, native) for one in moved)
+    with bapa.balanced(model, f"bapa:layers=0-{count - 1}"):
+        every = logits(model, prompt)
+    with bapa.balanced(model, "bapa"):
+        assert torch.equal(logits(model, prompt), every)
+    if len(moved) == 1:  # the other layers have no rotary positions, so it is all that a shared position changes
+        assert torch.equal(moved[0], every)
 
 
 @pytest.mark.parametrize("scheme", ["bapa", "restore", "bapa:pairs=cross", "anchored"])
