@@ -25,7 +25,7 @@ from bapa.probe import Design, Probe, build
 from bapa.probe.design import Task
 from bapa.stats import Settings
 from studies.pretrained.arms import ARMS
-from studies.pretrained.learner import amx, folder
+from studies.pretrained.learner import folder, multiplies_bfloat16
 from studies.pretrained.parts import CELL_PX, known
 from studies.pretrained.scenes import ORDER, PROMPT, WHERE
 from studies.where.rules import BLEND, CHANNELS
@@ -73,7 +73,7 @@ def judge(parts: Path, work: Path, name: str, judging: Judging) -> None:
 
     On a processor that multiplies bfloat16 in hardware the model runs in bfloat16, its last layer in float32.
     """
-    whole = judging.device == "cpu" and amx()
+    whole = judging.device == "cpu" and multiplies_bfloat16()
     with torch.autocast("cpu", torch.bfloat16, enabled=whole):
         _judge(parts, work, name, judging, whole)
 
