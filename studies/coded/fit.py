@@ -12,7 +12,10 @@ from studies.taught.lessons import BOX
 
 FITS = Path(__file__).parent / "rules.json"  # by seed and way, labels
 _ASKED = ("row", "column", BOX)
-WAYS: Mapping[str, Way] = {"fitted with places": Way("bapa", "words", _ASKED)}
+WAYS: Mapping[str, Way] = {
+    "fitted with places": Way("bapa", "words", _ASKED),
+    "reverse with places": Way("reverse", "reverse", _ASKED),
+}
 
 
 def fitted_to(taught: Reader, work: Path, way: str, seed: int) -> str:

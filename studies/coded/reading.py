@@ -19,7 +19,8 @@ from studies.words.reading import RESAMPLES, estimate
 
 PLAIN, WITH = "without codes", "with codes"
 COMPARED = ("bapa", "blend", "cross")  # rules that the models without codes were asked under
-FITS = [(rule, "blend") for rule in WAYS]  # fitted rules, and what they are held against
+FITTED, REVERSED = WAYS
+FITS = ((FITTED, "blend"), (FITTED, REVERSED))  # the fitted rule, and what it is held against
 SPARED = ("row", "row and column")  # of columns, too little is known natively
 WHOSE = ("row", "column", FORMS[-1])
 Before = tuple[pd.DataFrame, pd.DataFrame]  # of the models without codes: shares of names, right answers about places

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from studies.coded import ask, page, reading, run
 from studies.coded.ask import CHANCE, CODED, OWN
 from studies.coded.codes import SIZE, codes
-from studies.coded.fit import WAYS
+from studies.coded.reading import FITTED, REVERSED
 from studies.pretrained.build import GRID
 from studies.taught.ask import TAUGHT
 from studies.words.ask import cell_of_token
 
 PICTURES, PLACED = 120, 45
-(FITTED,) = WAYS
 Array = NDArray[np.float64]
 
 
@@ -110,7 +109,7 @@ def placed(skills: dict[str, float], chances: Mapping[str, float]) -> pd.DataFra
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    slopes = dict.fromkeys(ask.ALL, 0.3) | {"cross": 0.05, FITTED: 0.05}
+    slopes = dict.fromkeys(ask.ALL, 0.3) | {"cross": 0.05, FITTED: 0.05, REVERSED: 0.25}
     skills = dict.fromkeys(ask.ALL, 0.5) | {"bapa": 0.4, "native": 0.8, FITTED: 0.75}
     known = placed({"native": 0.5, "bapa": 0.05, "blend": 0.5, "cross": 0.5}, ask.places.CHANCE).assign(model=TAUGHT)
     moved = [
@@ -137,6 +136,8 @@ def test_the_goals_and_the_control_are_judged_by_the_range(found: dict[str, Any]
 
 
 def test_the_fitted_rule_is_held_against_others(found: dict[str, Any]) -> None:
+    assert found["fits"][f"{FITTED}, not {REVERSED}"]["range"]["high"] < 0
+    assert found["fits"][f"{FITTED}, not {REVERSED}"]["box"]["low"] > 0
     its = found["fits"][f"{FITTED}, not blend"]
     assert its["range"]["high"] < 0
     assert its["box"]["value"] == pytest.approx(0.25 * 8 / 9, abs=0.03)

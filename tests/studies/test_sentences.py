@@ -345,3 +345,23 @@ def test_what_a_rule_fitted_with_boxes_keeps_is_said_as_the_record_has_it() -> N
         assert interval(beside[what], 1) in study
     half = its["goals"]["half"]["fitted with places"]
     assert f"{percent(-half['value'], 1)} points below half" in study
+
+
+def test_the_control_of_that_fit_is_told_beside_it() -> None:
+    its = CODED.record()["together"]
+    readme, where, study = map(page, ("README.md", "docs/where.md", "docs/studies/coded.md"))
+    kept = its["places"]["reverse with places"]
+    rows, boxes = (kept[what]["kept"] for what in ("row", "box"))
+    for text in (readme, where, study):
+        assert f"{percent(its['rules']['reverse with places']['range']['value'], 1)} points" in text
+        assert interval(its["rules"]["reverse with places"]["range"], 1) in text
+        assert f"{percent(rows['value'])} %" in text
+        assert f"{percent(boxes['value'])} %" in text
+    for one in (rows, boxes):
+        assert interval(one, 0) in where
+        assert interval(one, 0) in study
+    beside = its["fits"]["fitted with places, not reverse with places"]
+    for what in ("range", "box", "mean"):
+        assert interval(beside[what], 1) in study
+    assert beside["range"]["low"] < 0 < beside["range"]["high"]
+    assert beside["mean"]["low"] > 0
