@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from studies.coded.ask import CHANCE
-from studies.coded.page import Rows, arms, every, maybe, teaching
+from studies.coded.page import MAP, Rows, arms, every, mapped, maybe, teaching
 from studies.study import Blocks, Study, table
 
 GOALS = {"quarter": "range less a quarter of that before", "half": "range less a half of that before"}
@@ -20,11 +20,25 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "teaching": table(*teaching(record.get("teaching", {}))),
             "arms": table(*arms(its.get("arms", {}))),
             "less": table(*arms(its.get("less", {}), CHANCE)),
+            "middle": table(*_middle(its)),
+            "more": table(*_more(its.get("more", {}))),
             "kept": table(*_kept(its.get("kept", {}))),
             "goals": table(*_goals(its.get("goals", {}))),
             "models": table(*every(record.get("models", {}))),
         }
     }
+
+
+def _middle(its: Mapping[str, Any]) -> Rows:
+    """Head and rows: how far the middle cell lies above the mean of all."""
+    rows = [[name, maybe(one)] for part in ("middle", "middle less") for name, one in its.get(part, {}).items()]
+    return ["taught, asked under", "AUC of the middle cell less the mean of all nine"], rows
+
+
+def _more(its: Mapping[str, Any]) -> Rows:
+    """Head and rows: how much more the rule does where names are central."""
+    rows = [["under bapa less natively, central less alike", *mapped(its)]] if its else []
+    return ["difference of differences", *MAP.values()], rows
 
 
 def _kept(its: Mapping[str, Any]) -> Rows:

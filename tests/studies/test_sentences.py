@@ -8,7 +8,6 @@ from pathlib import Path
 from bapa.stats.text import interval, percent
 from studies.coded.page import STUDY as CODED
 from studies.figures.page import COLUMNS, PAPER, README, STUDY
-from studies.mixed.page import STUDY as MIXED
 from studies.shuffled.page import STUDY as SHUFFLED
 from studies.taught.page import STUDY as TAUGHT
 
@@ -272,96 +271,3 @@ def test_what_tuning_under_the_rule_gives_back_is_said_as_the_record_has_it() ->
     earlier = its["less"]["under bapa, bapa, less before, bapa"]
     for one in (beside["range"], earlier["row"], earlier["box"], earlier["mean"]):
         assert interval(one, 1) in study
-
-
-def test_what_tuning_on_names_and_places_does_is_said_as_the_record_has_it() -> None:
-    its = MIXED.record()["together"]
-    before, native, under = (its["arms"][arm] for arm in ("before, native", "natively, native", "under bapa, bapa"))
-    readme, limits, tune, study, log = map(
-        page, ("README.md", "docs/limits.md", "docs/tune.md", "docs/studies/mixed.md", "CHANGELOG.md")
-    )
-    old, new, ruled = (
-        {what: percent(arm[what]["value"], 1) for what in ("mean", "worst", "range", "row", "column", "box")}
-        for arm in (before, native, under)
-    )
-    assert f"rises from {old['mean']} to {new['mean']}, the worst cell from {old['worst']} to {new['worst']}" in readme
-    assert f"{ruled['mean']}, {ruled['worst']} and {ruled['range']}" in readme
-    assert f"({ruled['column']} % right, natively {new['column']}" in readme
-    for text in (readme, limits, tune, log):
-        assert f"{old['range']} to {new['range']}" in text
-        assert f"{old['worst']} to {new['worst']}" in text
-    kept = its["kept"]["natively, native, of before, native"]["row"]
-    for text in (readme, tune):
-        assert f"{percent(kept['value'])} % of the rows" in text
-        assert interval(kept) in text
-    for text in (limits, tune):
-        assert f"{ruled['range']} and {ruled['worst']}" in text
-    assert f"rows are {ruled['row']} and {new['row']} % right and boxes {ruled['box']} and {new['box']}" in tune
-    beside = its["less"]["under bapa, bapa, less natively, native"]
-    assert f"(range {percent(beside['range']['value'], 1)} points {interval(beside['range'], 1)})" in readme
-    for what in ("mean", "worst", "range", "row", "box"):
-        assert f"{percent(beside[what]['value'], 1)}" in study
-        assert interval(beside[what], 1) in study
-    for name in ("natively, native, less before, native", "under bapa, bapa, less places alone, under bapa, bapa"):
-        for what in ("row", "box") if "alone" in name else ("mean", "worst", "range"):
-            assert interval(its["less"][name][what], 1) in study
-    assert interval(its["goals"]["half"]["natively, native"], 1) in study
-    switched = its["less"]["natively, bapa, less natively, native"]["range"]
-    for text in (readme, tune, limits):
-        assert f"+{percent(switched['value'], 1)} points {interval(switched, 1)}" in text
-    assert f"rises by {percent(switched['value'], 1)} points {interval(switched, 1)}" in study
-    cells = [
-        after - first
-        for model in MIXED.record()["models"].values()
-        for first, after in zip(
-            *(model["arms"][arm]["cells"] for arm in ("before, native", "natively, native")), strict=True
-        )
-    ]
-    assert min(cells) > 0
-    assert "every cell gains, in every model" in study
-
-
-def test_what_a_rule_fitted_with_boxes_keeps_is_said_as_the_record_has_it() -> None:
-    its = CODED.record()["together"]
-    readme, where, study, log = map(page, ("README.md", "docs/where.md", "docs/studies/coded.md", "CHANGELOG.md"))
-    rule, kept = its["rules"]["fitted with places"], its["places"]["fitted with places"]
-    ranges = f"{percent(its['rules']['native']['range']['value'], 1)} to {percent(rule['range']['value'], 1)} points"
-    rows, boxes = (kept[what]["kept"] for what in ("row", "box"))
-    for text in (readme, where, study, log):
-        assert ranges in text
-    for text in (readme, where, log):
-        assert f"{percent(rows['value'])} % of the rows" in text
-        assert f"{percent(boxes['value'])} % of the boxes" in text
-    change = rule["change"]
-    for text in (readme, where, study):
-        for one, digits in ((change["range"], 1), (rows, 0), (boxes, 0)):
-            assert interval(one, digits) in text
-    for what in ("worst", "mean"):
-        assert f"{percent(change[what]['value'], 1)}" in study
-        assert interval(change[what], 1) in study
-    beside = its["fits"]["fitted with places, not blend"]
-    for what in ("row", "box", "range"):
-        assert f"{percent(beside[what]['value'], 1)}" in study
-        assert interval(beside[what], 1) in study
-    half = its["goals"]["half"]["fitted with places"]
-    assert f"{percent(-half['value'], 1)} points below half" in study
-
-
-def test_the_control_of_that_fit_is_told_beside_it() -> None:
-    its = CODED.record()["together"]
-    readme, where, study = map(page, ("README.md", "docs/where.md", "docs/studies/coded.md"))
-    kept = its["places"]["reverse with places"]
-    rows, boxes = (kept[what]["kept"] for what in ("row", "box"))
-    for text in (readme, where, study):
-        assert f"{percent(its['rules']['reverse with places']['range']['value'], 1)} points" in text
-        assert interval(its["rules"]["reverse with places"]["range"], 1) in text
-        assert f"{percent(rows['value'])} %" in text
-        assert f"{percent(boxes['value'])} %" in text
-    for one in (rows, boxes):
-        assert interval(one, 0) in where
-        assert interval(one, 0) in study
-    beside = its["fits"]["fitted with places, not reverse with places"]
-    for what in ("range", "box", "mean"):
-        assert interval(beside[what], 1) in study
-    assert beside["range"]["low"] < 0 < beside["range"]["high"]
-    assert beside["mean"]["low"] > 0
