@@ -126,3 +126,13 @@ def test_what_central_names_do_is_said_as_the_record_has_it() -> None:
     out = its["middle less"]["under bapa, central, bapa, less natively, central, native"]
     assert f"middle {percent(out['value'], 1)} points {interval(out, 1)}" in study
     assert f"{percent(-its['more']['range']['value'], 1)} points more off the range" in study
+    switched = its["less"]["natively, central, bapa, less natively, central, native"]
+    for text in (readme, limits, tune, study):
+        assert f"{percent(switched['range']['value'], 1)} {interval(switched['range'], 1)}" in text.replace(
+            " points [", " ["
+        )
+    for what in ("worst", "mean"):
+        for text in (tune, study):
+            assert f"{percent(switched[what]['value'], 1)} {interval(switched[what], 1)}" in text
+    assert interval(switched["row"], 1) in study
+    assert interval(its["middle less"]["natively, central, bapa, less natively, central, native"], 1) in study
