@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,9 +22,12 @@ from bapa.errors import RunError
 
 # Names of things whose fingerprints are compared; a folder may be called by another name when a command is repeated.
 NAMES = ("model.name", "probe.path")
+# What a config tells of its model and configs of earlier releases did not.
+_SINCE = ("processor", "trust_remote_code")
 # What writers in other languages say of a full disk, in errors that are none of the operating system.
 _FULL = ("os error", "PytorchStreamWriter failed", "inline_container.cc")
 _SHOWN = 12  # characters of a fingerprint in a message
+_LOCK, _PART = "lock", ".part"
 
 
 class RunFolder:
@@ -32,10 +35,14 @@ class RunFolder:
 
     ``path``: the folder. ``config``: what decides its content; a folder that holds anything else is refused, names
     (:data:`NAMES`) aside. ``kind``: what the command makes, for messages. ``record``: the JSON file that marks the work
-    finished and holds the config under ``config``. ``beside``: names of what else may stand in the folder before the
-    work begins. ``work``: a glob pattern, from the record's folder, of the files that hold finished work; before there
-    is any, another config may take the folder. ``free``: keys of the config that may differ. While the work goes on,
-    ``progress/config.json`` beside the record holds the config.
+    finished and holds the config under ``config``. ``work``: a glob pattern, from the record's folder, of files that
+    hold finished work; before there is any, another config may take the folder. ``beside``: names of what other
+    commands may have put into the folder. ``made``: names of what the work makes before any of it is finished; they are
+    its own only where ``progress/config.json`` says so, else somebody's, and the folder is refused. ``kept``: glob
+    patterns of what it keeps in ``progress`` for going on. ``free``: keys of the config that may differ.
+
+    While the work goes on, ``progress/config.json`` beside the record holds the config and the kind. At the end it is
+    removed with the lock and what was ``kept``; what else stands in ``progress`` stays.
     """
 
     def __init__(
@@ -47,6 +54,8 @@ class RunFolder:
         record: str,
         work: str,
         beside: tuple[str, ...] = (),
+        made: tuple[str, ...] = (),
+        kept: tuple[str, ...] = (),
         free: tuple[str, ...] = (),
     ) -> None:
         self.path = Path(path)
@@ -54,9 +63,10 @@ class RunFolder:
         self.kind = kind
         self.record = self.path / record
         self.progress = self.record.parent / "progress"
-        self.beside = (*beside, Path(record).parts[0], "progress")
+        self.started = self.progress / "config.json"
+        self.beside, self.made, self.kept = beside, made, kept
         self.work, self.free = work, free
-        self._lock = FileLock(self.progress / "lock", timeout=0)
+        self._lock = FileLock(self.progress / _LOCK, timeout=0)
 
     def __enter__(self) -> RunFolder:
         return self
@@ -75,7 +85,7 @@ class RunFolder:
         if found is None:
             self.take()
         else:
-            shutil.rmtree(self.progress, ignore_errors=True)  # of a process killed between sealing and tidying up
+            self.tidy()  # of a process killed between sealing and tidying up
         return found
 
     def take(self) -> None:
@@ -83,25 +93,53 @@ class RunFolder:
 
         Raises RunError as :meth:`open` does.
         """
-        started = self.progress / "config.json"
         with writing(self.path):
-            if started.is_file() and self._begun():
-                before = read_json(started)
-                self.compare(before)
+            before = self.before()
+            if before is not None and self._begun():
+                self._go_on(before)
                 self.config.update({key: before[key] for key in self.free if key in before})
-            elif not self.record.is_file() and self._taken():
+            elif self._taken(ours=before is not None):
                 raise RunError(f"{self.path} is not empty and holds no {self.kind}; name a new folder: --out FOLDER")
             self.lock()
-            write_json(started, self.config)
+            if before is not None and self._changed(before):
+                self.clear()  # before the config is there: a process killed meanwhile leaves it to the next one
+            write_json(self.started, {"kind": self.kind, **self.config})
+
+    def before(self) -> dict[str, Any] | None:
+        """The config of the work that was begun here; None where none was, or work of another kind."""
+        if not self.started.is_file():
+            return None
+        found = read_json(self.started)
+        # Earlier releases did not name the kind; each has keys of its own.
+        kind = found.pop("kind", self.kind if found.keys() == self.config.keys() else None)
+        return found if kind == self.kind else None
+
+    def clear(self) -> None:
+        """Remove what must not be taken for this work's own, of another config that had nothing finished. None here:
+        what is ``made`` is looked at by those who use it.
+        """
 
     def _begun(self) -> bool:
         return any(file.is_dir() or file.stat().st_size for file in self.record.parent.glob(self.work))
 
-    def _taken(self) -> bool:
-        """Whether something else stands in the folder. A folder inside it that is ours says that it is not so."""
-        if self.record.parent != self.path and self.record.parent.is_dir():
+    def _taken(self, *, ours: bool) -> bool:
+        """Whether something else stands in the folder. ``ours``: whether work of this kind was begun there."""
+        if not ours and self.started.is_file():  # of another kind
+            return True
+        home = self.record.parent
+        if self.record.is_file() or (ours and home != self.path):  # what stands beside that folder may be the work's
             return False
-        return self.path.exists() and any(file.name not in self.beside for file in self.path.iterdir())
+        own = {file.relative_to(self.path).parts[0] for file in (self.record, self.progress)}
+        known = {self.path: {*own, *self.beside, *(self.made if ours else ())}}
+        if not ours:  # a process that is killed before its config is there leaves no more
+            inner = {home: {self.record.name, self.progress.name}, self.progress: {_LOCK, self.started.name}}
+            known = inner | known
+        return any(
+            names.isdisjoint((file.name, file.name.removesuffix(_PART)))
+            for place, names in known.items()
+            if place.is_dir()
+            for file in place.iterdir()
+        )
 
     def finished(self) -> dict[str, Any] | None:
         """The record of the finished work; None where there is none.
@@ -110,8 +148,8 @@ class RunFolder:
         """
         if not self.record.is_file():
             return None
-        found = read_json(self.record)
-        self.compare(found.get("config"))
+        found = read_json(self.record, "config")
+        self._go_on(found["config"])
         return found
 
     def lock(self) -> None:
@@ -133,7 +171,32 @@ class RunFolder:
         """Write the record, which marks the work finished, and remove what stood there for going on."""
         with writing(self.path):
             write_json(self.record, {"version": 1, "config": self.config, **record})
-            shutil.rmtree(self.progress, ignore_errors=True)
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what stood in ``progress`` for going on, and nothing else; nothing where work of another kind goes on.
+        What cannot be removed is in nobody's way.
+        """
+        if self.started.is_file() and self.before() is None:
+            return
+        for pattern in (*self.kept, _LOCK, self.started.name):  # the config last: while it is there, this can go on
+            for path in (*self.progress.glob(pattern), *self.progress.glob(pattern + _PART)):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    with suppress(OSError):
+                        path.unlink()
+        with suppress(OSError):  # something else is in it
+            self.progress.rmdir()
+
+    def _go_on(self, there: Any) -> None:
+        """Compare with the config ``there``. What an earlier release did not tell (:data:`_SINCE`) nobody knows of what
+        is there, so the record will not tell it either.
+        """
+        self.compare(there)
+        for name in _SINCE:
+            if name not in there.get("model", {}):
+                self.config.get("model", {}).pop(name, None)
 
     def compare(self, there: Any) -> None:
         """Raise RunError, with the differences, where ``there`` is another config."""
@@ -144,15 +207,17 @@ class RunFolder:
                 f"{self.path} holds a {self.kind} of an earlier release, which told models apart in another way; "
                 "name a new folder: --out FOLDER"
             )
-        changed = [
-            f"{key}: {_told(key, before)} there, {_told(key, now)} now"
-            for key in {**before, **now}
-            if before.get(key) != now.get(key) and key not in (*NAMES, *self.free)
-        ]
-        if changed:
-            raise RunError(
-                f"{self.path} holds another {self.kind} ({'; '.join(changed)}); name a new folder: --out FOLDER"
-            )
+        if changed := self._changed(there):
+            differ = "; ".join(f"{key}: {_told(key, before)} there, {_told(key, now)} now" for key in changed)
+            raise RunError(f"{self.path} holds another {self.kind} ({differ}); name a new folder: --out FOLDER")
+
+    def _changed(self, there: Any) -> list[str]:
+        """The keys that tell ``there`` from this config."""
+        before, now = dict(_flat(there)), dict(_flat(self.config))
+        untold = tuple(f"model.{name}" for name in _SINCE if not any(_of(key, f"model.{name}") for key in before))
+        free = (*NAMES, *self.free)
+        differ = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        return [key for key in differ if key not in free and not _of(key, *untold)]
 
 
 def command() -> str:
@@ -165,7 +230,7 @@ def command() -> str:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path to write to, which becomes ``path`` as a whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(path.name + _PART)
     try:
         yield part
         with part.open("rb") as file:
@@ -198,10 +263,10 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
         part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", "utf-8")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """An object from a JSON file.
+def read_json(path: Path, *needed: str) -> dict[str, Any]:
+    """An object from a JSON file. ``needed``: keys that it has.
 
-    Raises RunError where it holds none.
+    Raises RunError where it holds none, or lacks one of these.
     """
     try:
         value = json.loads(path.read_text("utf-8"))
@@ -209,6 +274,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise RunError(f"{path} is not JSON ({error}); start again in a new folder") from None
     if not isinstance(value, dict):
         raise RunError(f"{path} is not a JSON object; start again in a new folder")
+    if lacking := [name for name in needed if name not in value]:
+        raise RunError(f"{path} does not tell its {', '.join(lacking)}; start again in a new folder")
     return value
 
 
@@ -260,6 +327,11 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     else:
         for key, inner in value.items():
             yield from _flat(inner, f"{prefix}.{key}" if prefix else key)
+
+
+def _of(key: str, *names: str) -> bool:
+    """Whether a flat key is one of ``names``, or within one."""
+    return any(key == name or key.startswith(f"{name}.") for name in names)
 
 
 def _told(key: str, values: Mapping[str, Any]) -> str:

@@ -76,8 +76,9 @@ def test_a_console_without_a_character_shows_another(encoding: str) -> None:
     assert said.stderr.decode(encoding).strip().endswith("1")
 
 
-def test_a_command_of_an_older_version_is_told_what_went(failing) -> None:
+@pytest.mark.parametrize("option", ["--resamples", "--seed"])
+def test_a_command_of_an_older_version_is_told_what_went(failing, option: str) -> None:
     failing(KeyboardInterrupt())
-    ended = CliRunner().invoke(app, [*MEASURE, "--resamples", "20"])
-    assert ended.stderr.splitlines()[0] == "bapa: --resamples is not used any more: intervals need no bootstrap draws"
-    assert "--resamples" not in CliRunner().invoke(app, ["measure", "--help"]).output
+    ended = CliRunner().invoke(app, [*MEASURE, option, "20"])
+    assert ended.stderr.splitlines()[0] == f"bapa: {option} is not used any more: intervals need no bootstrap draws"
+    assert option not in CliRunner().invoke(app, ["measure", "--help"]).output

@@ -24,7 +24,8 @@ CONFIG = {
 
 
 def folder(path: Path, config: dict[str, Any] = CONFIG, **options: Any) -> RunFolder:
-    return RunFolder(path, config, kind="run", record="run.json", work="progress/answers-*", **options)
+    options = {"kind": "run", "record": "run.json", "work": "progress/answers-*", "kept": ("answers-*",), **options}
+    return RunFolder(path, config, **options)
 
 
 def begin(path: Path, config: dict[str, Any] = CONFIG, **options: Any) -> None:
@@ -91,6 +92,97 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not empty and holds no run"):
         folder(tmp_path).open()
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("record", ["run.json", "inner/run.json"])
+@pytest.mark.parametrize(
+    "theirs",
+    ["progress/notes.txt", "progress/answers-0", "probe/probe.json", "inner/notes.txt", "inner/progress/a.txt"],
+)
+def test_a_folder_is_not_ours_for_the_names_of_what_stands_in_it(tmp_path: Path, record: str, theirs: str) -> None:
+    file = tmp_path / theirs
+    file.parent.mkdir(parents=True)
+    file.write_text("somebody's")
+    with pytest.raises(RunError, match="not empty and holds no run"):
+        folder(tmp_path, record=record, made=("probe", "inner")).open()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
+
+
+@pytest.mark.parametrize("record", ["run.json", "inner/run.json"])
+def test_the_folder_of_another_command_is_left_alone(tmp_path: Path, record: str) -> None:
+    begin(tmp_path)
+    with pytest.raises(RunError, match="not empty and holds no check"):
+        folder(tmp_path, kind="check", record=record).open()
+    with folder(tmp_path) as here:
+        assert here.open() is None
+        assert (here.progress / "answers-0").read_text() == "done\n"
+
+
+def test_what_the_work_makes_is_its_own_beside_its_config(tmp_path: Path) -> None:
+    with folder(tmp_path, made=("probe",)) as here:
+        here.open()
+        (tmp_path / "probe").mkdir()
+        (tmp_path / "run.json.part").touch()
+    with folder(tmp_path, made=("probe",)) as here:
+        assert here.open() is None
+
+
+@pytest.mark.parametrize("record", ["run.json", "inner/run.json"])
+@pytest.mark.parametrize("left", [(), ("lock",), ("lock", "config.json.part")])
+def test_a_process_killed_before_its_config_is_there_takes_nothing(
+    tmp_path: Path, record: str, left: tuple[str, ...]
+) -> None:
+    progress = (tmp_path / record).parent / "progress"
+    progress.mkdir(parents=True)
+    for name in left:
+        (progress / name).touch()
+    with folder(tmp_path, record=record) as here:
+        assert here.open() is None
+
+
+def test_a_config_of_an_earlier_release_does_not_tell_its_kind(tmp_path: Path) -> None:
+    begin(tmp_path)
+    write_json(tmp_path / "progress" / "config.json", CONFIG)
+    with folder(tmp_path) as here:
+        assert here.open() is None
+    write_json(tmp_path / "progress" / "config.json", {"their": "settings"})
+    with pytest.raises(RunError, match="not empty and holds no run"):
+        folder(tmp_path).open()
+
+
+def test_only_what_is_ours_is_tidied_away(tmp_path: Path) -> None:
+    begin(tmp_path)
+    with folder(tmp_path) as here:
+        here.open()
+        (here.progress / "notes.txt").write_text("somebody's")
+        here.seal({})
+    assert [path.name for path in (tmp_path / "progress").iterdir()] == ["notes.txt"]
+    write_json(tmp_path / "progress" / "config.json", {"their": "settings"})
+    with folder(tmp_path) as here:
+        assert here.open() is not None
+    assert len(list((tmp_path / "progress").iterdir())) == 2
+
+
+def test_killed_while_it_tidied_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "config.json":
+            raise Killed
+        kept(path, missing_ok)
+
+    begin(tmp_path)
+    kept = Path.unlink
+    with folder(tmp_path) as here:
+        here.open()
+        monkeypatch.setattr(Path, "unlink", unlink)
+        with pytest.raises(Killed):
+            here.seal({})
+        monkeypatch.setattr(Path, "unlink", kept)
+    with folder(tmp_path) as here:
+        assert here.open() is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
@@ -164,3 +256,32 @@ def test_a_process_that_is_not_bapa_says_so() -> None:
         check=True, capture_output=True, text=True, cwd=Path(bapa.__file__).parents[1],
     ).stdout  # fmt: skip
     assert told.strip() == "-c measure"
+
+
+WITH = {**CONFIG, "model": {**CONFIG["model"], "processor": {"chat_template.jinja": "aaaa"}, "trust_remote_code": True}}  # type: ignore[dict-item]
+
+
+def test_another_processor_is_refused_by_the_name_of_its_file(tmp_path: Path) -> None:
+    begin(tmp_path, WITH)
+    other = {**WITH, "model": {**WITH["model"], "processor": {"chat_template.jinja": "bbbb"}}}  # type: ignore[dict-item]
+    with pytest.raises(RunError, match=r"model\.processor\.chat_template\.jinja: aaaa there, bbbb now"):
+        folder(tmp_path, other).open()
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_what_an_earlier_release_did_not_tell_goes_on_and_stays_untold(tmp_path: Path, finished: bool) -> None:
+    begin(tmp_path)
+    if finished:
+        with folder(tmp_path) as here:
+            here.open()
+            here.seal({})
+    with folder(tmp_path, WITH) as here:
+        assert (here.open() is not None) == finished
+        assert here.config == CONFIG
+
+
+def test_what_a_file_lacks_is_said(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1})
+    assert read_json(tmp_path / "a.json", "b") == {"b": 1}
+    with pytest.raises(RunError, match=r"a\.json does not tell its c, d"):
+        read_json(tmp_path / "a.json", "b", "c", "d")

@@ -1,5 +1,6 @@
 """What a candidate is picked by: one score per item, from its answers under that candidate.
 
+All go by the answers that the figures go by: beside questions by yes and no, not those of where something stands.
 ``accuracy`` needs to know the right answers. The others do not, and are there to be compared with it: which of them
 can be trusted, and where they fail, is told in docs/studies/calibration.md.
 """
@@ -22,12 +23,11 @@ def accuracy(answers: pd.DataFrame, cells: int) -> Array:
     """Balanced accuracy of each item: the mean of its hit rate and its rate of right refusals, over all cells.
 
     ``answers``: rows of one candidate with the columns of ``answers.parquet``; ``cells``: their number. Returns
-    (items,), float64, in the order in which the items first stand in ``answers``. Without questions about what is
-    absent it is the hit rate.
+    (items,), float64, in the order in which the items first stand in ``answers``. Of an item without questions about
+    what is absent it is the hit rate.
     """
     (found,) = trials.read(answers, cells).values()
-    hits = np.nanmean(found.hits, (1, 2))
-    return hits if not np.isfinite(found.alarms).any() else (hits + 1 - np.nanmean(found.alarms, (1, 2))) / 2
+    return _balanced(found.hits, 1 - found.alarms)
 
 
 def confidence(answers: pd.DataFrame, cells: int) -> Array:
@@ -36,15 +36,7 @@ def confidence(answers: pd.DataFrame, cells: int) -> Array:
     It tells candidates apart when all their few answers are right, so successive halving goes by it.
     """
     (found,) = trials.read(answers, cells).values()
-    right = expit(found.signal)
-    refused = 1 - expit(found.noise)
-    hits = np.nanmean(right, (1, 2))
-    if not np.isfinite(refused).any():
-        return hits
-    asked = np.isfinite(refused).any((1, 2))  # of an item without questions about what is absent, the hits are all
-    both = np.array(hits)
-    both[asked] = (hits[asked] + np.nanmean(refused[asked], (1, 2))) / 2
-    return both
+    return _balanced(expit(found.signal), 1 - expit(found.noise))
 
 
 def evenness(answers: pd.DataFrame, cells: int) -> Array:
@@ -60,17 +52,19 @@ def evenness(answers: pd.DataFrame, cells: int) -> Array:
 
 def margin(answers: pd.DataFrame, cells: int) -> Array:
     """Size of the margin, in logits: how far the answers lie from the threshold."""
+    answers = trials.counted(answers)
     return _by_item(answers, answers["margin"].abs().to_numpy())
 
 
 def certainty(answers: pd.DataFrame, cells: int) -> Array:
     """One minus the mean entropy of yes and no, in bits."""
+    answers = trials.counted(answers)
     return _by_item(answers, 1 - _entropy(expit(answers["margin"].to_numpy(float))))
 
 
 def agreement(answers: pd.DataFrame, cells: int) -> Array:
     """Share of an item's questions that get one and the same answer in all cells."""
-    same = answers.groupby(["item", "question"], sort=False)["answer"].nunique().eq(1)
+    same = trials.counted(answers).groupby(["item", "question"], sort=False)["answer"].nunique().eq(1)
     return same.groupby("item", sort=False).mean().to_numpy(float)
 
 
@@ -81,6 +75,7 @@ def information(answers: pd.DataFrame, cells: int) -> Array:
     classifiers, mutual information and phantom targets"). The mean answer is that of all items, so the items' scores
     are not independent.
     """
+    answers = trials.counted(answers)
     yes = expit(answers["margin"].to_numpy(float))
     mean = float(np.nanmean(yes))
     surprise = -(xlogy(yes, mean) + xlogy(1 - yes, 1 - mean)) / np.log(2)
@@ -96,6 +91,14 @@ CRITERIA: dict[str, Criterion] = {
 }
 LABEL_FREE = tuple(name for name in CRITERIA if name != "accuracy")
 PACE: dict[str, Criterion] = {**CRITERIA, "accuracy": confidence}  # what halving goes by, for each criterion
+
+
+def _balanced(right: Array, refused: Array) -> Array:
+    """Mean of both means of each item, (items,), from (items, cells, questions) each."""
+    both = np.array(np.nanmean(right, (1, 2)))
+    asked = np.isfinite(refused).any((1, 2))  # of an item without questions about what is absent, the hits are all
+    both[asked] = (both[asked] + np.nanmean(refused[asked], (1, 2))) / 2
+    return both
 
 
 def _entropy(yes: Array) -> Array:

@@ -94,7 +94,7 @@ def fitted(match: Session, guards: Sequence[Session], items: int, seed: int, kep
 def _asked(match: Session, guards: Sequence[Session], items: int) -> list[list[Batch]]:
     """Batches of the probe, then of each side-effect probe what the model gets right natively."""
     asked = [list(batches(match, items))]
-    with torch.no_grad():
+    with torch.no_grad(), balanced(match.model.model, "native"):  # its folder may record a rule
         for one in guards:
             known = [right for batch in batches(one, items) for right in _natively_right(match.model.model, batch)]
             asked += [known] if known else []
@@ -123,7 +123,7 @@ def _told(answers: AnswerSet, question: Question) -> tuple[list[Tensor], int]:
 
 
 def _natively_right(model: nn.Module, batch: Batch) -> Iterator[Batch]:
-    """The batch with the rows that are answered right as the model is; nothing where none is."""
+    """The batch with the rows that are answered right as the model stands; nothing where none is."""
     logits = following(model, batch)
     right = [
         told if told and _best(row, told[0]) == told[1] else None

@@ -18,8 +18,18 @@ from bapa.probe import Probe
 from bapa.stats import Settings
 
 
+def check_questions(guard: Probe) -> None:
+    """Raise ConfigError for a probe whose right answers are not those about places."""
+    if guard.design.task == "evidence":
+        raise ConfigError(
+            f"{guard.path}, of task evidence, is no side-effect probe: its right answers are those to whether "
+            "something is there, not to where; build one: bapa probe SOURCE --task where --out WHERE"
+        )
+
+
 def check_guard(guard: Probe) -> None:
     """Raise ConfigError for a probe that cannot tell what a rule costs."""
+    check_questions(guard)
     if curve.chance(guard) == 1:
         raise ConfigError(
             f"{guard.path}, of task {guard.design.task}, is no side-effect probe: whoever answers all questions of "

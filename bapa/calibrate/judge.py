@@ -12,16 +12,17 @@ from sklearn.metrics import roc_curve
 from statsmodels.stats.weightstats import ttost_paired
 
 from bapa.calibrate.criteria import accuracy
-from bapa.stats import Settings, bias, clusters
+from bapa.stats import Settings, bias, clusters, trials
 from bapa.stats.comparisons import MARGIN
 from bapa.stats.trials import ABSENT, Array
 
 
 def threshold(answers: pd.DataFrame) -> float | None:
-    """The margin above which "yes" gives the best balanced accuracy on ``answers`` to yes/no questions; None where
-    nothing absent was asked.
+    """The margin above which "yes" gives the best balanced accuracy on the yes/no questions among ``answers``; None
+    where nothing absent was asked.
     """
-    there = answers[answers["margin"].notna()]
+    asked = trials.counted(answers)  # a margin of where something stands has another threshold
+    there = asked[asked["margin"].notna()]
     present = ~there["kind"].isin(ABSENT)
     if present.all() or not present.any():
         return None
@@ -42,7 +43,8 @@ def arms(
         cut = threshold(picking[str(label)]) if str(label) in picking else None
         if cut is None:
             continue
-        moved = rows.assign(margin=rows["margin"] - cut)
+        asked = trials.counted(rows)
+        moved = asked.assign(margin=asked["margin"] - cut)
         moved["correct"] = (moved["margin"] > 0) == ~moved["kind"].isin(ABSENT)
         overall = bias.overall(moved, cells, settings)
         found[str(label)] = {"threshold": cut, **{name: overall[name] for name in names}}

@@ -177,4 +177,4 @@ def _pace(model: Loaded, probe: Probe, folder: Path, batch_size: int) -> Pace:
     kept = folder / "pace.json"
     if not kept.is_file():
         write_json(kept, asdict(pace(model, part(probe, 0, _PACED), folder / "pace", batch_size, _paced(model))))
-    return Pace(**read_json(kept))
+    return Pace(**read_json(kept, "once", "rule", "memory"))

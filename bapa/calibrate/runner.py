@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from bapa.calibrate.candidates import NATIVE, PAPER, STEPS
 from bapa.calibrate.cost import Cost
 from bapa.calibrate.criteria import CRITERIA
 from bapa.calibrate.frontier import Frontier
-from bapa.calibrate.guarded import check_guard, guarded, put_to
+from bapa.calibrate.guarded import check_guard, check_questions, guarded, put_to
 from bapa.calibrate.search import Search
 from bapa.calibrate.session import Session, part, pick
 from bapa.checkpoints import Loaded
@@ -28,8 +28,10 @@ from bapa.measure import measure
 from bapa.probe import Probe
 from bapa.schemes import parse
 from bapa.stats import Settings
+from bapa.stats.bias import UNUSED
 
 FOLDER, RECORD = "calibration", "calibration.json"
+PLAIN: dict[str, Any] = {"criterion": "accuracy", "steps": STEPS, "full": False}  # what a search under a promise has
 LEAST = 8  # items of a guard that judge a promise
 VERSION = 3  # 1 called a candidate a dial; native is one from 3 on
 
@@ -77,7 +79,7 @@ def load_calibration(path: str | Path) -> Calibration:
     record = path / FOLDER / RECORD
     if not record.is_file():
         raise RunError(f"no finished calibration in {path}; make it: bapa calibrate MODEL --probe PROBE --out {path}")
-    return Calibration(path, _renamed(read_json(record)))
+    return Calibration(path, _renamed(read_json(record, "chosen", "guards", "curve")))
 
 
 def calibrate(
@@ -122,11 +124,11 @@ def calibrate(
         guards: probes of what positions are for, e.g. of task ``where``; each is asked about as many of its items as
             ``items`` says, under the judged rules.
         criterion: ``accuracy`` (balanced accuracy, needs labels) or a label-free one of
-            :mod:`bapa.calibrate.criteria`.
-        steps: distances tried besides the paper's.
-        full: let no candidate leave early, and ask guards under every candidate.
+            :mod:`bapa.calibrate.criteria`; not with ``keep``, which needs labels.
+        steps: distances tried besides the paper's; not with ``keep``, whose rules are its own.
+        full: let no candidate leave early, and ask guards under every candidate; not with ``keep``.
         batch_size: canvases per forward.
-        statistics: bootstrap draws, level and seed.
+        statistics: level, and with ``fit`` the seed of its draws; nothing else is drawn.
         judged_in: folder of a run of :func:`bapa.measure.measure` over the very items that judge; what it holds is not
             asked again. By default ``out/calibration/held-out``.
         keep: share of native, above 0 up to 1, that every guard must keep; needs ``guards``. A guard that the model
@@ -148,7 +150,7 @@ def calibrate(
         )
     out, settings = Path(out), statistics or Settings()
     _checked(probe, items, held_out, criterion, steps)
-    _promised(keep, guards, fit)
+    _promised(keep, guards, fit, {"criterion": criterion, "steps": steps, "full": full})
     for one in (probe, *guards):
         if fit:
             one.needs_questions("--fit learns from the answers to questions")
@@ -170,7 +172,8 @@ def calibrate(
         "statistics": vars(settings),
     }
     work = "rounds/*/progress/answers-*.jsonl"
-    with RunFolder(out, config, kind="calibration", record=f"{FOLDER}/{RECORD}", work=work) as here:
+    free = tuple(name for name in UNUSED if not (fit and name.endswith("seed")))
+    with RunFolder(out, config, kind="calibration", record=f"{FOLDER}/{RECORD}", work=work, free=free) as here:
         if here.open() is not None:
             return load_calibration(out)
         rounds = here.record.parent / "rounds"
@@ -248,10 +251,18 @@ def _judging(guard: Probe, items: int, *, apart: bool) -> tuple[Probe, bool | No
     return part(guard, first, min(first + items, there)), first > 0 if apart else None
 
 
-def _promised(keep: float | None, guards: Sequence[Probe], fit: bool) -> None:
-    """Raises ConfigError for a promise that cannot be given, or a side-effect probe that cannot tell anything."""
-    for guard in guards if keep is not None else ():
-        check_guard(guard)
+def _promised(keep: float | None, guards: Sequence[Probe], fit: bool, plain: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a promise that cannot be given, or a side-effect probe that cannot tell anything.
+    ``plain``: options of the search without a promise, by name.
+    """
+    for guard in guards:
+        (check_questions if keep is None else check_guard)(guard)
+    if keep is not None and (named := [name for name, given in plain.items() if given != PLAIN[name]]):
+        options = " and ".join(f"--{name}" for name in named)
+        raise ConfigError(
+            f"--keep goes by right answers, over rules of its own, so {options} would change nothing; leave out "
+            f"{options}, or --keep"
+        )
     if fit and keep is None:
         raise ConfigError(
             "fit looks for a rule under a promise, and none is given; say what share of native every side-effect probe "

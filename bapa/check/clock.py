@@ -18,7 +18,9 @@ class Clock:
     """
 
     def __init__(self, file: Path) -> None:
-        found: dict[str, Any] = read_json(file) if file.is_file() else {"seconds": {}, "within": None, "cut_off": False}
+        found: dict[str, Any] = {"seconds": {}, "within": None, "cut_off": False}
+        if file.is_file():
+            found = read_json(file, *found)
         self.file = file
         self.seconds: dict[str, float] = found["seconds"]
         self.cut_off: bool = found["cut_off"] or found["within"] is not None

@@ -12,7 +12,16 @@ from bapa.check.evidence import Arm, Evidence, Guard
 
 Kind = Literal["leave", "balance", "tune", "untold"]
 Reason = Literal[
-    "refused", "no-answer", "content-unknown", "too-few-items", "even", "encoder", "no-rule-helps", "loses", "helps"
+    "refused",
+    "no-answer",
+    "content-unknown",
+    "too-few-items",
+    "even",
+    "small",
+    "encoder",
+    "no-rule-helps",
+    "loses",
+    "helps",
 ]
 
 MARGIN = 0.02  # two points of AUC: less is not worth a change, and a mean may not fall by more
@@ -21,7 +30,7 @@ MASS = 0.5  # of the answers: with less, the model answers something else
 KNOWS = 0.6  # mean AUC, lower bound: with less, the model cannot do the task
 ORDERLESS = "bapa:image_attention=bidirectional"  # leaves image tokens neither positions nor an order
 KEEP = 0.9  # share of native skill above chance that a guard must keep
-VAGUE = 0.1  # of the native range, upper bound: with more, too few items were asked to call it even
+VAGUE = 0.1  # of the native range, upper bound: with more, too few items were asked to call it even or small
 
 
 @dataclass(frozen=True)
@@ -53,9 +62,11 @@ def decide(evidence: Evidence) -> Decision:
     spread = evidence.native.range
     told = evidence.p is not None and evidence.p < LEVEL
     if not (told and spread.value > MARGIN and spread.least > 0):
-        if spread.most > VAGUE and not told:
+        # The cells differ, by more than the margin as far as is known, and the interval does not rule out zero.
+        unsure = told and spread.value > MARGIN
+        if unsure or spread.most > VAGUE:
             return Decision("untold", "too-few-items")
-        return Decision("leave", "even")
+        return Decision("leave", "small" if told else "even")
     if evidence.cause == "encoder":
         return Decision("tune", "encoder")
     return _remedy(evidence)

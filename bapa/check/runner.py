@@ -21,14 +21,16 @@ from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError, RunError, UnsupportedModelError
 from bapa.files import RunFolder, command, read_json
 from bapa.probe import Columns
+from bapa.probe.files import PART
 from bapa.schemes import parse
 
 Step = Literal["estimate", "measure", "origin", "calibrate", "keep"]
 STEPS_IN_ORDER: tuple[Step, ...] = get_args(Step)
-RECORD = "check.json"
+RECORD, TOOK = "check.json", "took.json"
 TASKS = ("match", "name")
 BUDGET = 1200.0  # seconds
-BESIDE = ("warm-up", "probe", "check.html")  # may stand there before the work begins
+# What stands there before the work counts as begun; the probe has another name while it is built.
+MADE = ("warm-up", "probe", f".probe{PART}", "run", "check.html")
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def check(
         )
     if items is not None and items < LEAST:
         raise ConfigError(f"items = {items}: use {LEAST} or more")
-    with RunFolder(out, config, kind="check", record=RECORD, work="run/*", beside=BESIDE) as folder:
+    with RunFolder(out, config, kind="check", record=RECORD, work="run/*", made=MADE, kept=(TOOK,)) as folder:
         if folder.open() is not None:
             return load_check(out)
         try:
@@ -125,7 +127,7 @@ def check(
         work = Work(model, folder.path, pictures, task, columns, split, batch_size, seed).addressed()
         found = work.estimate(budget, items)
         tell(found)
-        evidence, clock = Evidence(model.name), Clock(folder.progress / "took.json")
+        evidence, clock = Evidence(model.name), Clock(folder.progress / TOOK)
         for step in STEPS_IN_ORDER[1:]:
             if until is not None and STEPS_IN_ORDER.index(step) > STEPS_IN_ORDER.index(until):
                 return Check(folder.path, evidence, None, found)
@@ -144,7 +146,7 @@ def load_check(path: str | Path) -> Check:
     path = Path(path)
     if not (path / RECORD).is_file():
         raise RunError(f"no finished check in {path}; make it: bapa check MODEL --out {path}")
-    found = read_json(path / RECORD)
+    found = read_json(path / RECORD, "evidence", "estimate")
     evidence = gather.evidence(found["evidence"])
     told = found["estimate"]
     estimate = Estimate(**told) if told else None

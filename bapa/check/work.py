@@ -47,7 +47,7 @@ class Work:
         """The same with the model addressed so that its answer is the next token."""
         there = self.path / "warm-up"
         kept, asked = there / "chat.json", self.asked()
-        if not kept.is_file() or read_json(kept)["asked"] != asked:
+        if not kept.is_file() or read_json(kept, "asked", "chat")["asked"] != asked:
             shutil.rmtree(there, ignore_errors=True)  # of a command that was mistyped, or cut off
             few = self._probe("warm-up/probe", WARM)
             if len(few.items) < WARM:
@@ -63,7 +63,7 @@ class Work:
             shutil.rmtree(there / "rounds", ignore_errors=True)  # of a warm-up that was cut off
             few, points = self._probe("warm-up/probe", WARM), self._points()
             write_json(kept, asdict(pacing.warm_up(self.model, few, points, there / "rounds", self.batch_size)))
-        told = WarmUp.read(read_json(kept))
+        told = WarmUp.read(read_json(kept, "pace", "moves", "alone"))
         return pacing.fitted(told, budget) if items is None else pacing.estimate(told, items)
 
     def asked(self) -> dict[str, Any]:

@@ -124,8 +124,17 @@ def adapter_scheme(folder: str | Path) -> Scheme:
 
 
 def adapter_base(folder: str | Path) -> Base:
-    """The model an adapter folder was made on, as bapa recorded it, else as PEFT did."""
-    record = json.loads((Path(folder) / FILE).read_text()).get("base")
-    if record:
-        return Base(record["name"], record["fingerprint"])
-    return Base(json.loads((Path(folder) / PEFT_FILE).read_text())["base_model_name_or_path"], None)
+    """The model an adapter folder was made on, as bapa recorded it, else as PEFT did.
+
+    Raises ModelError where the files do not tell.
+    """
+    try:
+        record = json.loads((Path(folder) / FILE).read_text()).get("base")
+        if record:
+            return Base(record["name"], record["fingerprint"])
+        return Base(json.loads((Path(folder) / PEFT_FILE).read_text())["base_model_name_or_path"], None)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{folder}: neither {FILE} nor {PEFT_FILE} tells which model the adapter was made on; fetch it again, "
+            "or train it again"
+        ) from error

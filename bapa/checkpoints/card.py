@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from bapa import __version__
 from bapa.checkpoints.load import Loaded
-from bapa.files import command
+from bapa.files import command, read_json
 from bapa.schemes import Scheme
 
 _CARD = """\
@@ -73,7 +72,7 @@ def card(model: Loaded, scheme: Scheme, measured: Measured | None, self_containe
     commands = [command()]
     tuned = Path(model.name) / "tune.json"
     if tuned.is_file():
-        commands.insert(0, json.loads(tuned.read_text("utf-8"))["command"])
+        commands.insert(0, read_json(tuned, "command")["command"])
     shown = f"Not measured; `bapa measure {shlex.quote(model.name)} --probe PROBE --scheme {scheme} --out RUN` does.\n"
     if measured is not None:
         shown = measured.table

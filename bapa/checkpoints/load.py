@@ -13,6 +13,7 @@ from torch import nn
 
 from bapa.attach import record
 from bapa.attach.api import balance
+from bapa.checkpoints import processor as processors
 from bapa.checkpoints import weights
 from bapa.checkpoints.adapter import PEFT_FILE, adapter_base, adapter_scheme, load_adapter
 from bapa.checkpoints.chat import Chat
@@ -62,7 +63,8 @@ def _plain(name: str, kwargs: dict[str, Any]) -> Any:
         )
     if lacking := sorted(told["missing_keys"]):
         raise ModelError(
-            f"{name}: the checkpoint lacks {len(lacking)} weights of {type(model).__name__}, which would be random: "
+            f"{name}: the checkpoint lacks {len(lacking)} weight{'s' * (len(lacking) > 1)} of {type(model).__name__}, "
+            "which would be random: "
             f"{', '.join(lacking[:3])}{', ...' if len(lacking) > 3 else ''}; fetch or save the model again"
         )
     return model
@@ -71,7 +73,8 @@ def _plain(name: str, kwargs: dict[str, Any]) -> Any:
 @dataclass(frozen=True)
 class Loaded:
     """``model`` in evaluation mode, its ``processor``, the ``name`` it was asked for by, and a ``fingerprint`` of
-    config, weights and dtype. ``chat``: how it is addressed; ``options``: what else was asked for, by name.
+    config, weights and dtype. ``chat``: how it is addressed; ``options``: what else was asked for, by name; ``files``:
+    those of its processor, as :func:`bapa.checkpoints.processor.digests` has them.
     """
 
     model: nn.Module
@@ -80,16 +83,18 @@ class Loaded:
     fingerprint: str
     chat: Chat = field(default_factory=Chat)
     options: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides its answers, for records: name and fingerprint, and all that was asked for."""
+        """What decides its answers, for records: name, fingerprint and processor, and all that was asked for."""
         return {"name": self.name, **self.answering}
 
     @property
     def answering(self) -> dict[str, Any]:
         """The same without the name."""
-        return {"fingerprint": self.fingerprint, **self.options, **self.chat.record}
+        told = {"processor": dict(self.files)} if self.files else {}
+        return {"fingerprint": self.fingerprint, **told, **self.options, **self.chat.record}
 
 
 def load(
@@ -127,8 +132,10 @@ def load(
     except _UNREADABLE as error:
         raise ModelError(f"cannot load {name!r} as a vision-language model: {_reason(place.path, error)}") from error
     choose_threads(model, where)
-    fingerprint = f"{weights.fingerprint(folder_of(place))}-{_dtype(model)}"
-    return Loaded(model, processor, name, fingerprint, chat, wanted.record)
+    folder = folder_of(place)
+    fingerprint = f"{weights.fingerprint(folder)}-{_dtype(model)}"
+    asked = wanted.record | ({"trust_remote_code": True} if trust_remote_code else {})
+    return Loaded(model, processor, name, fingerprint, chat, asked, processors.digests(folder))
 
 
 def size_of(name: str) -> int:
@@ -165,15 +172,15 @@ def _with_adapter(name: str, folder: Path, **options: Any) -> Loaded:
         raise ModelError(
             f"{name}: the adapter was made on another model than {made_on.name} is now (their weights differ)"
         )
-    own = (folder / "tokenizer_config.json").is_file()
-    processor = base.processor
-    if own:
+    processor, files = base.processor, base.files
+    if (folder / "tokenizer_config.json").is_file():
+        files = processors.digests(folder)
         trust, wanted = {"trust_remote_code": options["trust_remote_code"]}, options["options"] or LoadOptions()
         processor = _processor(str(folder), **trust, **wanted.of_processor())
         wanted.check(processor)
     model = _on_base(folder, scheme, base.model).eval()
     fingerprint = weights.fingerprint(folder, base=weights.of_checkpoint(base.fingerprint))
-    return Loaded(model, processor, name, f"{fingerprint}-{_dtype(base.model)}", base.chat, base.options)
+    return Loaded(model, processor, name, f"{fingerprint}-{_dtype(base.model)}", base.chat, base.options, files)
 
 
 def _on_base(folder: Path, scheme: Scheme, base: nn.Module) -> nn.Module:

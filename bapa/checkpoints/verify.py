@@ -37,7 +37,8 @@ def verify(
     for name in names:
         path = records / f"{re.sub(r'[^A-Za-z0-9.]+', '-', name).strip('-')}.json"
         if path.exists():
-            yield name, f"{_outcome(read_json(path)['checks'])} (on {read_json(path)['date']}, {path})"
+            there = read_json(path, "checks", "date")
+            yield name, f"{_outcome(there['checks'])} (on {there['date']}, {path})"
             continue
         try:
             size = size_of(name)

@@ -24,6 +24,7 @@ from bapa.errors import ModelError
 ALL = 512 << 20  # bytes of weights up to which all are read: about one second
 BLOCK, BLOCKS = 4096, 16
 SINGLE = ("adapter_model.safetensors", "adapter_model.bin", "model.safetensors", "pytorch_model.bin")
+CONFIGS = ("config.json", "adapter_config.json")
 _VERSION = "2"
 _LFS = b"version https://git-lfs"
 _MOST = 1 << 27  # bytes of a header; the format allows no more
@@ -68,12 +69,15 @@ def header(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} holds no weights in safetensors ({found} bytes); fetch or save the model again")
     if found != size:
         how = "is broken off" if found < size else "has too many bytes"
-        raise ModelError(f"{path} {how}: {found} of {size}; fetch or save the model again")
+        raise ModelError(f"{path} {how}: {found} of {size} bytes; fetch or save the model again")
     return told
 
 
 def check(folder: Path) -> None:
-    """Raise ModelError where a weight file of ``folder`` is missing, a pointer, or broken off."""
+    """Raise ModelError where a weight file of ``folder`` is missing, a pointer, or broken off, or a config no JSON."""
+    for name in CONFIGS:
+        if (folder / name).is_file():
+            _config(folder / name)
     paths = files(folder)
     if not paths:
         raise ModelError(f"{folder}: no weights in it ({' or '.join(SINGLE)}); fetch or save the model again")
@@ -112,12 +116,11 @@ def fingerprint(folder: Path, base: str = "") -> str:
     """What identifies the checkpoint in ``folder``; see the top of this file. ``base``: the fingerprint of the model
     that an adapter goes on.
 
-    Raises ModelError where its weights cannot be read.
+    Raises ModelError where its weights or its config cannot be read.
     """
-    names = ("config.json", "adapter_config.json")
-    configs = [json.loads((folder / name).read_text("utf-8")) for name in names if (folder / name).is_file()]
+    configs = [_told(_config(folder / name)) for name in CONFIGS if (folder / name).is_file()]
     parts = sorted(_parts(folder), key=lambda part: part.label)
-    return _digest([base, *(_told(config) for config in configs)], parts)
+    return _digest([base, *configs], parts)
 
 
 def of_model(model: nn.Module) -> str:
@@ -144,6 +147,17 @@ def first_values(model: nn.Module) -> str:
         head = weight.detach().flatten()[:64].cpu().to(torch.bfloat16).float()
         digest.update(f"{name} {tuple(weight.shape)} ".encode() + head.numpy().tobytes())
     return digest.hexdigest()
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """Raises ModelError where the file holds no JSON object."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON ({error}); fetch or save the model again") from None
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} is not a JSON object; fetch or save the model again")
+    return found
 
 
 def _told(config: Mapping[str, Any]) -> str:

@@ -38,9 +38,9 @@ def calibrate(
     steps: Annotated[int, typer.Option(help="Distances tried besides the paper's.")] = 24,
     full: Annotated[bool, typer.Option("--full", help="Ask every rule about all items.")] = False,
     batch_size: common.BatchSize = 18,
-    resamples: common.Resamples = 1000,
+    resamples: common.Unused = None,
     level: common.Level = 0.95,
-    seed: common.Seed = 0,
+    seed: Annotated[int, typer.Option(help="With --fit: seed of what it learns from, in which order.")] = 0,
     device: common.Device = common.DEVICE,
     dtype: common.Dtype = None,
     system: common.System = None,
@@ -55,6 +55,7 @@ def calibrate(
     from bapa.report import calibration as page
     from bapa.stats import Settings
 
+    common.unused(resamples=resamples)
     probe = Probe.load(probe_folder)  # what is mistyped must not wait for a model
     guards = [Probe.load(path) for path in guard or ()]
     found = run(
@@ -68,7 +69,7 @@ def calibrate(
         steps=steps,
         full=full,
         batch_size=batch_size,
-        statistics=Settings(resamples=resamples, level=level, seed=seed),
+        statistics=Settings(level=level, seed=seed),
         keep=keep,
         fit=fit,
         tell=lambda cost: err.print(escape(page.cost(cost)), highlight=False),

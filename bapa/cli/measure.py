@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,18 +10,8 @@ from rich.markup import escape
 
 from bapa.cli import options as common
 from bapa.cli.backends import Backend
-from bapa.cli.console import err, out
+from bapa.cli.console import out
 from bapa.errors import ConfigError
-
-
-class Unit(str, Enum):
-    """What ``--cluster`` accepts."""
-
-    auto = "auto"
-    item = "item"
-    picture = "picture"
-    caption = "caption"
-    group = "group"
 
 
 def measure(
@@ -41,13 +30,10 @@ def measure(
     generate: Annotated[int, typer.Option(help="Let the model write so many tokens; 0 reads logits.")] = 0,
     audit: Annotated[int, typer.Option(help="Canvases asked again one by one, and in words beside the logits.")] = 16,
     fail_on_error: Annotated[str, typer.Option(help="Answers that may fail: a count, or a fraction below 1.")] = "0",
-    cluster: Annotated[
-        Unit,
-        typer.Option(help="What counts as one observation; auto: what items share, where that repeats, else the item."),
-    ] = Unit.auto,
-    resamples: Annotated[int | None, typer.Option(hidden=True, help="Of older versions; nothing is drawn now.")] = None,
+    cluster: common.Cluster = common.Unit.auto,
+    resamples: common.Unused = None,
     level: common.Level = 0.95,
-    seed: common.Seed = 0,
+    seed: common.Unused = None,
     device: common.Device = common.DEVICE,
     dtype: common.Dtype = None,
     backend: Annotated[Backend, typer.Option(help="What runs the model: transformers or vLLM.")] = Backend.hf,
@@ -66,8 +52,7 @@ def measure(
     from bapa.report.terminal import table
     from bapa.stats import Settings
 
-    if resamples is not None:  # so that commands of older versions still run
-        err.print("bapa: --resamples is not used any more: intervals need no bootstrap draws", soft_wrap=True)
+    common.unused(resamples=resamples, seed=seed)
     probe = Probe.load(probe_folder)  # first: a mistyped folder must not wait for a model
     run = measure(
         backend.load(
@@ -87,7 +72,7 @@ def measure(
         generate=generate,
         audit=audit,
         fail_on_error=_number(fail_on_error),
-        statistics=Settings(level=level, seed=seed, cluster=cluster.value),
+        statistics=Settings(level=level, cluster=cluster.value),
     )
     out.print(table(run))
     out.print(f"bapa report {escape(str(folder))}", style="dim", highlight=False)

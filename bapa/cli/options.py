@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bapa.cli.console import err
 from bapa.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,12 +28,27 @@ class Switch(str, Enum):
     off = "off"
 
 
+class Unit(str, Enum):
+    """What ``--cluster`` accepts."""
+
+    auto = "auto"
+    item = "item"
+    picture = "picture"
+    caption = "caption"
+    group = "group"
+
+
 DEVICE = "auto"  # where nothing else is said
 Model = Annotated[str, typer.Argument(help="A folder, a hub id, or reference:NAME.")]
 ProbeFolder = Annotated[Path, typer.Option("--probe", help="Folder of the probe.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Canvases per forward.")]
 Resamples = Annotated[int, typer.Option(min=10, help="Bootstrap draws, where something is resampled.")]
+Cluster = Annotated[
+    Unit,
+    typer.Option(help="What counts as one observation; auto: what items share, where that repeats, else the item."),
+]
 Level = Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")]
+Unused = Annotated[int | None, typer.Option(hidden=True, help="Of older versions; nothing is drawn now.")]
 Seed = Annotated[int, typer.Option(help="Seed of simulations and permutations.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps; vLLM takes its own.")]
 Dtype = Annotated[
@@ -57,6 +73,13 @@ Load = Annotated[
         "repeatable.",
     ),
 ]
+
+
+def unused(**given: int | None) -> None:
+    """Say of options of :data:`Unused` that were given that they change nothing, so that older commands still run."""
+    for name, value in given.items():
+        if value is not None:
+            err.print(f"bapa: --{name} is not used any more: intervals need no bootstrap draws", soft_wrap=True)
 
 
 def chat(system: str | None, thinking: Switch | None, opening: str = "") -> Chat:

@@ -29,6 +29,7 @@ def origin(
         int | None, typer.Option(help="Pixels from one square to the next.", show_default="its side")
     ] = None,
     fill: Annotated[str, typer.Option(help="What a square shows: mean, ground, noise or #rrggbb.")] = "mean",
+    cluster: common.Cluster = common.Unit.auto,
     resamples: common.Resamples = 1000,
     level: common.Level = 0.95,
     seed: common.Seed = 0,
@@ -59,7 +60,7 @@ def origin(
         mask=mask,
         stride=stride,
         fill=fill,
-        statistics=Settings(resamples=resamples, level=level, seed=seed),
+        statistics=Settings(resamples, level, seed, cluster.value),
     )
     loaded = common.load(model, device, dtype, trust_remote_code, system, thinking, opening, more)
     found = explain(loaded, probe, folder, options)

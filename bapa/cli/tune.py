@@ -94,7 +94,7 @@ def tune(
         from bapa.files import read_json
         from bapa.report import tuning
 
-        for reason in read_json(result / "tune.json")["left_out"][told:]:
+        for reason in read_json(result / "tune.json", "left_out")["left_out"][told:]:
             err.print(f"left out: {escape(reason)}", highlight=False, soft_wrap=True)
         for line in tuning.lines(result):
             out.print(escape(line), highlight=False)

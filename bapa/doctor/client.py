@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import json
 import math
+import re
 import time
 import urllib.error
 import urllib.parse
@@ -134,7 +136,7 @@ class Client:
         request = urllib.request.Request(f"{self.url}{route}", data, headers)
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-                return json.loads(answer.read())
+                said = answer.read()
         except urllib.error.HTTPError as error:
             said = shorten(_message(error.read()), 300)
             if error.code == 404:
@@ -147,13 +149,21 @@ class Client:
             about = any(word in said.lower() for word in ("image", "multimodal", "multi-modal", "mmproj"))
             hint = "; does this model take pictures? A text-only one cannot be examined" if about else ""
             raise _RefusedError(f"{self.url}{route} refuses ({error.code}): {said}{hint}") from error
+        except http.client.HTTPException as error:
+            what = " ".join(str(error).split()) or type(error).__name__
+            raise IntegrationError(
+                f"{self.url} does not answer in HTTP ({shorten(what, 100)}); give the address of an OpenAI-compatible "
+                "server"
+            ) from error
+        except (OSError, ValueError) as error:  # a ValueError: of a name that no server can have
+            reason = getattr(error, "reason", error)
+            raise IntegrationError(f"no server answers at {self.url} ({reason}); is it running there?") from error
+        try:
+            return json.loads(said)
         except ValueError as error:
             raise IntegrationError(
                 f"{self.url}{route} does not answer in JSON; give the address of an OpenAI-compatible server"
             ) from error
-        except (OSError, urllib.error.URLError) as error:
-            reason = getattr(error, "reason", error)
-            raise IntegrationError(f"no server answers at {self.url} ({reason}); is it running there?") from error
 
     def _read(self, reply: Any) -> Reply:
         try:
@@ -184,9 +194,10 @@ def _message(body: bytes) -> str:
 def _is_address(url: str) -> bool:
     try:
         parts = urllib.parse.urlsplit(url)
-    except ValueError:  # an IPv6 address without its bracket
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an IPv6 address without its bracket, or a port that is no number
         return False
-    return parts.scheme in ("http", "https") and bool(parts.netloc)
+    return parts.scheme in ("http", "https") and named and re.search(r"[\s\x00-\x1f\x7f]", url) is None
 
 
 def data_url(canvas: Pixels) -> str:

@@ -19,6 +19,7 @@ from bapa.inference.block import Asker
 from bapa.inference.plan import Plan, plan
 from bapa.inference.prompts import Prompts, check_takes_clips
 from bapa.probe import Probe
+from bapa.probe.design import SMALLEST
 from bapa.schemes import Scheme
 
 
@@ -91,11 +92,20 @@ def fitting_plan(model: Any, config: Any, probe: Probe, prompts: Prompts, items:
     made = plan(probe, prompts, items, batch_size)
     there = getattr(config.get_text_config(), "max_position_embeddings", None)
     if there and made.longest > there:
+        smaller = _smaller(probe)
+        cells = f", or smaller cells (bapa probe SOURCE --cell {smaller})" if smaller else ""
         raise ConfigError(
             f"a prompt of this probe has {made.longest} tokens, and {model} was made for {there} positions; "
-            "build the probe with smaller cells (bapa probe SOURCE --cell 48) or with shorter captions"
+            f"build the probe with shorter captions{cells}"
         )
     return made
+
+
+def _smaller(probe: Probe) -> int:
+    """Half the side of the probe's cells in whole patches, pixels; 0 where cells cannot be so small."""
+    half = probe.cell_px // 2
+    half -= half % (probe.design.patch or 1)
+    return half if half >= SMALLEST else 0
 
 
 def item_count(probe: Probe, items: int | None) -> int:

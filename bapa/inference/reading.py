@@ -51,19 +51,41 @@ _OR = r"[\"'”’)\]」]*\s*(?:\bor\b|\band\b|/|\bund\b|或|と)\s*[\"'“‘(\
 # Behind a letter: not the article A, nor the pronoun I.
 _NO_WORD = r"(?!(?<=A)\s+(?!(?:is|was|would|seems|because|since|or|and)\b)[a-z])(?!(?<=I)(?:\s+[a-z]|['’]))"
 
-# What else says yes or no, where neither word stands in the text.
+# What else says yes or no, where neither word stands in the text. Whatever is read as one has its mirror image in the
+# other: answers must not go missing by what they say.
+_PICTURE = r"\b(?:images?|pictures?|photos?|text)"
+_VERB = r"(?:contain|show|have|include|depict|match)"
+_VERBS = r"(?:contains|shows|has|includes|depicts|matches)"
+_BEGINS = r"(?:^|[.!?:;,\n])\W*"  # a clause
+_ENDS = r"(?=\s*(?:[.!;\n]|$))"
+_THEY = r"(?:there|it|they|that|this|he|she|we|i|one(?: of (?:the )?[a-z-]+)?)"
+_BE = r"(?:is|are|does|do|was)"
+_HERE = r"(?:there|here|present|visible|shown|in\s+(?:the|this)\s+(?:image|picture|photo))"
+_ITSELF = r"(?:it|one|them|this|that|these|those)(?: of them)?"
 _NO = re.compile(
-    r"\b(?:nope|nah|false|incorrect|negative|(?:definitely|certainly|absolutely) not)\b"
-    r"|\b(?:there|it|they|that|this|he|she|we|i)(?:\s+(?:is|are|does|do|was)\s+not|(?:\s+(?:is|are|does|do|was))n['’]t)\b"
-    r"|\b(?:image|picture|photo)\s+(?:does\s+not|doesn['’]t)\s+(?:contain|show|have|include|depict)\b"
-    r"|不是|没有|沒有|不存在|不对|不對|否|^不|いいえ|いない|ありません|아니[요오]|없",
+    r"\b(?:nope|nah|false|incorrect|negative|none(?! other)|neither)\b|\bnothing matches\b"
+    r"|\b(?:definitely|certainly|absolutely|of course|indeed|sure|surely) not\b"
+    r"|\bnot (?:true|correct|right|really|at all)\b|\b(?:that|it|this)(?: is|['’]s) (?:wrong|untrue)\b"
+    rf"|\b{_THEY}(?:\s+{_BE}\s+not|(?:\s+{_BE})n['’]t)\b"
+    rf"|{_PICTURE}\s+(?:(?:does\s+not|doesn['’]t)\s+{_VERB}|lacks)\b"
+    r"|不是|没有|沒有|不存在|不对|不對|不正确|不正確|否|^不"
+    r"|いいえ|いない|いません|ありません|違|아니[요오]|아닙|지 않|없",
     re.I,
 )
 _YES = re.compile(
     r"^\W*(?:yep|yeah|yup|sure|true|correct|indeed|affirmative|of course|definitely|certainly|absolutely)\b"
-    r"|是|有|对|對|没错|はい|^うん|います|あります|^네|^예|있",
+    r"|\b(?:that|it|this)(?: is|['’]s) (?:true|correct|right)\b|\banswer(?: is|:) (?:true|correct|affirmative)\b"
+    rf"|{_BEGINS}{_THEY}\s+{_BE}(?: indeed)?{_ENDS}|{_BEGINS}{_THEY}\s+{_BE}\s+{_HERE}\b"
+    rf"|(?:{_PICTURE}|{_BEGINS}{_THEY})\s+(?:match(?:es)?|do(?:es)? match)\b|{_BEGINS}something matches\b"
+    rf"|{_PICTURE}\s+(?:{_VERBS}|does {_VERB})\s+{_ITSELF}{_ENDS}|{_BEGINS}(?:i (?:can )?see|there is) {_ITSELF}{_ENDS}"
+    r"|是|有|存在|对|對|正确|正確|没错|はい|^うん|います|あります|そうです|^네|^예|그렇|맞|있",
     re.I,
 )
+# A sentence about what there is says yes where that is what was asked about; else it only describes the picture.
+_THERE_IS = re.compile(
+    rf"(?:{_BEGINS}(?:there\s+(?:is|are)|i (?:can )?see)|{_PICTURE}\s+(?:{_VERBS}|does {_VERB}))\s+([^.!?:;,\n]+)", re.I
+)
+_WITHIN = re.compile(r"\s+(?:(?:somewhere\s+)?in\s+(?:the|this)\s+(?:image|picture|photo)|here|there)\b", re.I)
 _UNSURE = re.compile(r"\b(?:can(?:not|['’]t| not)|unable|impossible|not sure|unsure|don['’]t know|do not know)\b", re.I)
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -104,7 +126,9 @@ def from_text(text: str, question: Question, unit: Unit | None = None) -> Answer
         return Answer(answer, answer == question.answer)
     if not question.choices:
         return Answer(said, _holds(said, question.answer))
-    chosen = _letter(said, question.choices) if _letters(question.choices) else _word(said, question.choices)
+    chosen = (
+        _letter(said, question.choices) if _letters(question.choices) else _word(said, question.choices, question.text)
+    )
     if chosen is None:
         return Answer(error=f"{UNREAD}it names none of {', '.join(question.choices)}, or several: {said[:_SHOWN]!r}")
     return Answer(chosen, chosen == question.answer)
@@ -140,8 +164,8 @@ def _letter(text: str, choices: Sequence[str]) -> str | None:
     return _first(kept, letter + _NO_WORD, {choice: choice for choice in choices})
 
 
-def _word(text: str, choices: Sequence[str]) -> str | None:
-    """The word, number or phrase of ``choices`` a text names."""
+def _word(text: str, choices: Sequence[str], asked: str) -> str | None:
+    """The word, number or phrase of ``choices`` a text names. ``asked``: the question."""
     spelled = {form: choice for choice in choices for form in _spellings(choice)}
     word = f"({'|'.join(_bounded(form) for form in sorted(spelled, key=len, reverse=True))})"
     kept = _NEGATED.sub(" ", _IDIOMS.sub(" ", text))
@@ -149,7 +173,7 @@ def _word(text: str, choices: Sequence[str]) -> str | None:
         offered = re.match(rf"{_OR}{word}", kept[answers[-1].end() :], re.I)
         return None if offered else _choice(answers[-1][1], spelled)
     found = _first(kept, word, spelled)
-    return found or (_meant(text) if choices == YES_NO and not re.search(word, kept, re.I) else None)
+    return found or (_meant(text, asked) if choices == YES_NO and not re.search(word, kept, re.I) else None)
 
 
 def _first(text: str, pattern: str, spelled: dict[str, str]) -> str | None:
@@ -173,11 +197,26 @@ def _joined(form: str) -> str:
     return re.sub(r"[\s-]+", " ", form.lower())
 
 
-def _meant(text: str) -> str | None:
-    """Yes or no of a text that holds neither word."""
+def _meant(text: str, asked: str) -> str | None:
+    """Yes or no of a text that holds neither word, in reply to the question ``asked``."""
     if _UNSURE.search(text):
         return None
-    return "no" if _NO.search(text) else "yes" if _YES.search(text) else None
+    if _NO.search(text):
+        return "no"
+    return "yes" if _YES.search(text) or any(_names(found[1], asked) for found in _THERE_IS.finditer(text)) else None
+
+
+def _names(thing: str, asked: str) -> bool:
+    """Whether a question is about ``thing``, articles alike: a red two, not a two where a red two was asked about. One
+    word alone may be one of the wording, such as "text".
+    """
+    said, whole = (_alike(_WITHIN.sub(" ", text)) for text in (thing, asked))
+    return " " in said and f" {said} " in f" {whole} "
+
+
+def _alike(text: str) -> str:
+    words = (_number(word) for word in _WORDS.findall(unicodedata.normalize("NFKC", text).casefold()))
+    return " ".join("a" if word in _ARTICLES else word for word in words)
 
 
 @lru_cache(256)

@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bapa.files import RunFolder, read_json, replacing, sync_folder, write_json, writing
+from bapa.errors import RunError
+from bapa.files import RunFolder, replacing, sync_folder, write_json, writing
 from bapa.inference.answers import UNREAD
 
 ANSWERS, BIAS, RUN = "answers.parquet", "bias.json", "run.json"
 BESIDE = ("origin", "origin.json")  # what may stand in a run's folder before the run
+PARTS = ("block", "rank", "answers", "audit")  # of a block
 SCHEMA = pa.schema(
     [
         ("item", pa.int32()),
@@ -56,7 +59,9 @@ class Store(RunFolder):
         self, path: str | Path, config: Mapping[str, Any], *, process: int = 0, free: tuple[str, ...] = ()
     ) -> None:
         work = "progress/answers-*.jsonl"
-        super().__init__(path, config, kind="run", record=RUN, work=work, beside=BESIDE, free=free)
+        super().__init__(
+            path, config, kind="run", record=RUN, work=work, beside=BESIDE, kept=("answers-*.jsonl",), free=free
+        )
         self.shard = self.progress / f"answers-{process}.jsonl"
 
     def next(self, schemes: Sequence[str]) -> list[str]:
@@ -68,14 +73,22 @@ class Store(RunFolder):
         self.close()  # of the schemes before
         found = self.finished()
         there = [] if found is None else found["config"]["schemes"]
-        started = self.progress / "config.json"
-        if found is not None and started.is_file() and set(read_json(started)["schemes"]) <= {*there}:
-            shutil.rmtree(self.progress, ignore_errors=True)  # of a process killed between sealing and tidying up
+        if found is not None and self._sealed(there):
+            self.tidy()
         self.config["schemes"] = [scheme for scheme in schemes if scheme not in there]
         if not self.config["schemes"]:
             return []
         self.take()
         return list(self.config["schemes"])
+
+    def _sealed(self, there: Sequence[str]) -> bool:
+        """Whether what stands in progress is in a finished run under the schemes ``there``: of a process killed between
+        sealing and tidying up, which may have removed the config and not yet the answers.
+        """
+        if not self.started.is_file():
+            return self._begun()
+        before = self.before()
+        return before is not None and "schemes" in before and set(before["schemes"]) <= {*there}
 
     def append(self, block: Block) -> None:
         """Add a finished block; when this returns, it is on the disk."""
@@ -104,8 +117,8 @@ class Store(RunFolder):
         return found
 
     def answers(self) -> pa.Table:
-        """The answers of the finished run, with the columns of :data:`SCHEMA`."""
-        return pq.read_table(self.path / ANSWERS)
+        """The answers of the finished run, as :func:`read_answers` gives them."""
+        return read_answers(self.path)
 
     def seal_answers(self, answers: pa.Table, bias: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         """Turn the shards into the finished run."""
@@ -118,7 +131,38 @@ class Store(RunFolder):
     def _lines(self) -> Iterator[Block]:
         for shard in sorted(self.progress.glob("answers-*.jsonl")):
             with shard.open("rb") as lines:
-                yield from (json.loads(line) for line in lines if line.endswith(b"\n"))
+                yield from (_block(line, shard, at) for at, line in enumerate(lines, 1) if line.endswith(b"\n"))
+
+
+def _block(line: bytes, shard: Path, number: int) -> Block:
+    """The block that a whole line of a shard holds. ``number``: of the line.
+
+    Raises RunError where it holds none. What a killed process leaves is no whole line, so the disk or a hand did that.
+    """
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not found.keys() >= {*PARTS}:
+        removing = shlex.join(["sed", "-i", f"{number}d", str(shard)])
+        raise RunError(
+            f"{shard}, line {number}, is damaged; delete the line ({removing}) or the whole file, and run the same "
+            "command again: what was in it is asked again"
+        )
+    return found
+
+
+def read_answers(folder: Path) -> pa.Table:
+    """The answers of a finished run: the columns of :data:`SCHEMA`, and what items have in common.
+
+    Raises RunError where the file cannot be read.
+    """
+    path = folder / ANSWERS
+    try:
+        return pq.read_table(path)
+    except (ValueError, OSError) as error:  # pyarrow's errors are ValueErrors
+        reason = " ".join(str(error).split())
+        raise RunError(f"{path} cannot be read ({reason}); make it again in a new folder: --out FOLDER") from None
 
 
 def table(blocks: Mapping[int, Block]) -> pa.Table:
@@ -137,8 +181,10 @@ def _filled(answers: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
 
 def beside(one: pa.Table, first: Sequence[str], two: pa.Table, then: Sequence[str]) -> pa.Table:
     """The answers of two tables to the same questions, under the schemes ``first`` and under the schemes ``then``, in
-    the order of the probe.
+    the order of the probe. ``one`` may hold answers under other schemes, which are left out: of a process that was
+    stopped while it added them.
     """
+    one = one.filter(pc.is_in(one["scheme"], pa.array(first)))
     both = len(first) + len(then)
     rows, more = np.arange(one.num_rows), np.arange(two.num_rows)
     places = (

@@ -46,7 +46,8 @@ class Engines(Protocol):
 @dataclass(frozen=True)
 class EngineModel:
     """A model that engines are started on, as a :class:`~bapa.inference.backend.Backend`;
-    :func:`bapa.integrations.vllm.loading.load_engine` makes it. ``options``: arguments of :class:`vllm.LLM`.
+    :func:`bapa.integrations.vllm.loading.load_engine` makes it. ``options``: arguments of :class:`vllm.LLM`;
+    ``files``: those of the processor, as :func:`bapa.checkpoints.processor.digests` has them.
     """
 
     name: str
@@ -56,12 +57,14 @@ class EngineModel:
     engines: Engines
     options: Mapping[str, Any] = field(default_factory=dict)
     chat: Chat = field(default_factory=Chat)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     module = None  # it runs in the engine's processes
 
     @property
     def identity(self) -> dict[str, Any]:
-        return {"name": self.name, "fingerprint": self.fingerprint, **self.chat.record}
+        told = {"processor": dict(self.files)} if self.files else {}
+        return {"name": self.name, "fingerprint": self.fingerprint, **told, **self.chat.record}
 
     @property
     def scheme(self) -> Scheme | None:

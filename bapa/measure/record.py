@@ -38,6 +38,7 @@ def about(asker: Asker, config: Mapping[str, Any], model: Any) -> dict[str, Any]
             "cols": probe.cols,
             **probe.slots.record,
             "source": probe.source["name"],
+            "given": probe.given,
             "path": str(probe.path),
         },
         "geometry": geometry(model, asker.prompts, probe),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bapa.errors import RunError
 from bapa.files import read_json
-from bapa.inference.store import ANSWERS, BIAS, RUN
+from bapa.inference.store import ANSWERS, BIAS, RUN, read_answers
 from bapa.stats.text import with_interval
 
 
@@ -36,15 +36,18 @@ class Run:
         return "\n".join(lines)
 
     def answers(self) -> pd.DataFrame:
-        """All answers, one row per item, cell, question and scheme: the columns of ``answers.parquet``."""
-        return pd.read_parquet(self.path / ANSWERS)
+        """All answers, one row per item, cell, question and scheme: the columns of ``answers.parquet``.
+
+        Raises RunError where the file is damaged.
+        """
+        return read_answers(self.path).to_pandas()
 
 
 def load_run(path: str | Path) -> Run:
     """The run in a folder.
 
     Statistics of an older version are made anew from its answers. Raises RunError where there is no run, it is not
-    finished, or its statistics are of an unknown version.
+    finished, it is damaged, or its statistics are of an unknown version.
     """
     path = Path(path)
     if (path / "progress").is_dir() and not (path / RUN).exists():
@@ -54,14 +57,14 @@ def load_run(path: str | Path) -> Run:
         raise RunError(
             f"no run in {path} ({missing[0]} is missing); make one: bapa measure MODEL --probe PROBE --out {path}"
         )
-    return Run(path, read_json(path / RUN), _statistics(path))
+    return Run(path, read_json(path / RUN, "config", "command"), _statistics(path))
 
 
 def _statistics(path: Path) -> dict[str, Any]:
     """What ``bias.json`` holds; of an older run, the same answers with today's statistics. Nothing is written."""
     from bapa.stats.bias import VERSION, Settings, bias
 
-    found = read_json(path / BIAS)
+    found = read_json(path / BIAS, "version", "level", "model", "probe", "schemes")
     if found.get("version") == VERSION:
         return found
     if found.get("version") != 1:
@@ -72,7 +75,7 @@ def _statistics(path: Path) -> dict[str, Any]:
     about: dict[str, Any] = {
         name: found[name] for name in ("model", "probe", "geometry", "prompts", "written") if name in found
     }
-    answers = pd.read_parquet(path / ANSWERS)
+    answers = read_answers(path).to_pandas()
     settings = Settings(level=found["level"])
     rows, cols = about["probe"]["rows"], about["probe"]["cols"]
     return {**bias(answers, rows=rows, cols=cols, settings=settings), **about}

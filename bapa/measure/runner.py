@@ -30,7 +30,7 @@ from bapa.measure import record, together
 from bapa.measure.run import Run, load_run
 from bapa.probe import Probe
 from bapa.schemes import Scheme, parse
-from bapa.stats.bias import Settings, bias
+from bapa.stats.bias import UNUSED, Settings, bias
 
 
 def measure(
@@ -65,7 +65,7 @@ def measure(
         audit: how many canvases, spread over the run, are asked again one question at a time with nothing shared, and
             answered in words beside the logits.
         fail_on_error: how many answers may fail: a count, or a fraction below 1.
-        statistics: level, seed, and what counts as one observation.
+        statistics: level, and what counts as one observation; nothing is drawn by its seed.
 
     Raises:
         ConfigError: an option out of range.
@@ -89,7 +89,7 @@ def measure(
         "run": {"batch_size": batch_size, "generate": generate, "audit": audit, **backend.numerics},
         "statistics": vars(settings),
     }
-    with closing(Store(out, config, process=processes.index, free=("schemes",))) as store:
+    with closing(Store(out, config, process=processes.index, free=("schemes", *UNUSED))) as store:
         while asked := processes.first(lambda: store.next(labels)):
             prompts = prompts_of(backend, probe)
             if not generate and prompts.thinks(probe.questions(probe.items[0], 0)[0].text):
@@ -129,15 +129,17 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float, 
     before = load_run(store.path) if store.record.is_file() else None
     probe = asker.probe
     answers = with_units(stores.table(blocks), probe)
+    there = before.config["config"]["schemes"] if before else []
     if before is not None:
-        answers = stores.beside(store.answers(), before.config["config"]["schemes"], answers, asker.labels)
-        store.config["schemes"] = [*before.config["config"]["schemes"], *asker.labels]
+        answers = stores.beside(store.answers(), there, answers, asker.labels)
+        store.config["schemes"] = [*there, *asker.labels]
     first = probe.design.order == "question-first"
     frame = answers.to_pandas()
     found = bias(frame, rows=probe.rows, cols=probe.cols, question_first=first, settings=settings)
     found |= {"together": kept} if (kept := together.statistics(frame, probe.slots, settings)) else {}
     about = record.about(asker, store.config, model)
-    about["written"] = {**(before.bias.get("written", {}) if before else {}), **record.written(blocks)}
+    written = before.bias.get("written", {}) if before else {}
+    about["written"] = {label: its for label, its in written.items() if label in there} | record.written(blocks)
     told = record.told(asker, blocks, failed)
     if before is not None:
         told = record.added(before.config, told, asker.labels)

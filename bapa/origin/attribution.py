@@ -3,9 +3,10 @@
 The answers to all moves are fitted by a sum of three effects: of the cell in which the encoder saw the target, of its
 slot in the order, of the position it got (:mod:`bapa.origin.moves`). With ``m`` the native map over the cells and ``f``
 one effect, the factor carries the share cov(f, m) / var(m) of the spread; the three shares and a remainder (what the
-effects do together rather than in sum) make one. Each product pairs an estimate from one half of the items with one
-from the other half, averaged over several halvings: noise is independent between halves, so that sampling the items
-adds nothing to the variance on average, and an unbiased model has none. Intervals: bootstrap over items.
+effects do together rather than in sum) make one. Each product pairs an estimate from one half of the clusters
+(:mod:`bapa.stats.clusters`) with one from the other half, averaged over several halvings: noise is independent between
+halves, so that sampling adds nothing to the variance on average, and an unbiased model has none. Intervals: bootstrap
+over clusters.
 """
 
 from __future__ import annotations
@@ -20,32 +21,49 @@ from numpy.typing import NDArray
 
 from bapa.origin.moves import Condition, torn
 from bapa.origin.verdict import FACTORS
+from bapa.stats import clusters as units
 from bapa.stats import intervals, rates, trials
 from bapa.stats.bias import Settings
+from bapa.stats.clusters import Cluster, Clusters
+from bapa.stats.extremes import halvings
 from bapa.stats.intervals import Estimate
+from bapa.stats.significance import Test, place_test
 from bapa.stats.trials import Array, Trials
 
 SHARES = (*FACTORS, "language_model", "remainder")
-SPLITS = 8  # random halvings of the items
+SPLITS = 8  # random halvings of the clusters
 Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What all conditions got, on the same items. ``trials``: by label. ``items``: their numbers, (items,)."""
+    """What all conditions got, on the same items. ``trials``: by label. ``items``: their numbers, (items,). ``over``:
+    what counts as one observation among them.
+    """
 
     trials: Mapping[str, Trials]
     items: NDArray[np.int64]
+    over: Clusters
     conditions: Sequence[Condition]
     draws: int
     factors: tuple[str, ...] = ("encoder", "order", "position")  # what the places that a move tears apart are called
 
     @classmethod
-    def read(cls, answers: pd.DataFrame, cells: int, conditions: Sequence[Condition], draws: int) -> Answers:
-        """From rows as in ``answers.parquet``, conditions standing in the column ``scheme``."""
+    def read(
+        cls,
+        answers: pd.DataFrame,
+        cells: int,
+        conditions: Sequence[Condition],
+        draws: int,
+        by: Cluster = "auto",
+    ) -> Answers:
+        """From rows as in ``answers.parquet``, conditions standing in the column ``scheme``. ``by``: as for
+        :func:`bapa.stats.clusters.clusters`.
+        """
         found = trials.read(answers, cells)
         there = [condition for condition in conditions if condition.label in found]
-        return cls(found, pd.factorize(answers["item"])[1].to_numpy(), there, draws)
+        items = pd.factorize(answers["item"])[1].to_numpy()
+        return cls(found, items, units.clusters(answers, by), there, draws)
 
     @property
     def cells(self) -> int:
@@ -58,6 +76,11 @@ class Answers:
         there = np.isfinite(values)
         return rates.ratio(np.where(there, values, 0).sum(-1), there.sum(-1).astype(float))
 
+    def differ(self, quantity: str, seed: int) -> Test:
+        """Whether the native cells differ in ``hit`` or ``margin``."""
+        native = self.trials["native"]
+        return place_test(native.hits if quantity == "hit" else native.signal, seed, self.over.of)
+
     def relabelled(self, turns: int) -> Answers:
         """The control that keeps the spread: the same answers, with the factors called by each other's names. Whatever
         is found must follow the names.
@@ -65,10 +88,11 @@ class Answers:
         return replace(self, factors=(*self.factors[turns:], *self.factors[:turns]))
 
     def shuffled(self, rng: np.random.Generator) -> Answers:
-        """The control: within every item and condition, the cells change places at random."""
+        """The control: within every cluster and condition, the cells change places at random."""
         mixed = {}
         for label, one in self.trials.items():
-            order = rng.permuted(np.tile(np.arange(self.cells), (one.items, 1)), axis=1)[..., None]
+            orders = rng.permuted(np.tile(np.arange(self.cells), (self.over.count, 1)), axis=1)
+            order = orders[self.over.of, :, None]
             mixed[label] = Trials(**{name: np.take_along_axis(values, order, 1) for name, values in vars(one).items()})
         return replace(self, trials=mixed)
 
@@ -86,7 +110,7 @@ def shares(answers: Answers, quantity: str, moved: str, settings: Settings) -> d
 
     def statistic(weights: Array) -> dict[str, Array]:
         variance, carried = np.zeros(len(weights)), np.zeros((len(weights), len(FACTORS)))
-        for half in _halves(fit.items):
+        for half in _halves(fit.clusters):
             one, two = fit.effects(weights * half), fit.effects(weights * ~half)
             variance += (one[0] * two[0]).sum(-1)
             for number in range(len(FACTORS)):
@@ -100,7 +124,7 @@ def shares(answers: Answers, quantity: str, moved: str, settings: Settings) -> d
             "remainder": 1 - share.sum(-1),
         }
 
-    return _estimates(statistic, fit.items, settings)
+    return _estimates(statistic, fit.clusters, settings)
 
 
 def left_by_rules(answers: Answers, quantity: str, settings: Settings) -> dict[str, dict[str, Estimate]]:
@@ -114,11 +138,11 @@ def left_by_rules(answers: Answers, quantity: str, settings: Settings) -> dict[s
     maps = {label: answers.response(quantity, label) for label in rules}
     there = np.flatnonzero(np.isfinite(np.stack(list(maps.values()))).all((0, 2)))
     maps = {label: values[there] for label, values in maps.items()}
-    items, asked = len(there), answers.trials["native"].items
+    clusters, asked = _renumbered(answers.over.of[there]), answers.trials["native"].items
 
     def statistic(weights: Array) -> dict[tuple[str, str], Array]:
         products: dict[tuple[str, str], Array] = {}
-        for half in _halves(items):
+        for half in _halves(clusters):
             parts = [{k: _centred(_mean(v, w)) for k, v in maps.items()} for w in (weights * half, weights * ~half)]
             for label in rules:
                 for name, other, turn in (("left", label, 1), ("same", "native", 1), ("mirrored", "native", -1)):
@@ -134,7 +158,7 @@ def left_by_rules(answers: Answers, quantity: str, settings: Settings) -> dict[s
             found[label, "hit"] = rates.average(rates.mean(one.hits, whole))
         return found
 
-    flat = _estimates(statistic, items, settings)
+    flat = _estimates(statistic, clusters, settings)
     return {label: {name: flat[label, name] for name in ("left", "same", "mirrored", "auc", "hit")} for label in rules}
 
 
@@ -173,7 +197,7 @@ def penalties(answers: Answers, settings: Settings) -> dict[str, dict[str, Estim
         def share(weights: Array, changes: Array = changes, counts: Array = counts) -> dict[str, Array]:
             return {"share": rates.ratio(weights @ changes, weights @ counts) / gap}
 
-        sample = intervals.jackknife(share, np.arange(len(native)))
+        sample = intervals.jackknife(share, answers.over.of)
         found[move] = {"share": intervals.mean(sample.values["share"], sample.errors["share"], settings.level)}
     return found
 
@@ -193,6 +217,7 @@ class _Fit:
         responses = np.stack([answers.response(quantity, c.label) for c in used])  # (conditions, items, cells)
         there = np.isfinite(responses).all((0, 2))
         self.items = int(there.sum())
+        self.clusters = _renumbered(answers.over.of[there])
         self.native = responses[[c.move for c in used].index("none")][there]
         self.contrasts = _contrasts(cells)
         width = cells - 1
@@ -224,9 +249,14 @@ def _contrasts(cells: int) -> Array:
     return np.linalg.qr(centred)[0]
 
 
-def _halves(items: int) -> list[NDArray[np.bool_]]:
-    rng = np.random.default_rng(0)  # the same halvings for every quantity, so that they can be compared
-    return [rng.permutation(items) < items // 2 for _ in range(SPLITS)]
+def _halves(clusters: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Items of the first half, (halvings, items); the same for every quantity, so that they can be compared."""
+    return halvings(clusters)[:SPLITS]
+
+
+def _renumbered(clusters: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of some items, from 0 on again."""
+    return np.unique(clusters, return_inverse=True)[1]
 
 
 def _mean(values: Array, weights: Array) -> Array:
@@ -238,7 +268,13 @@ def _centred(values: Array) -> Array:
 
 
 def _estimates(
-    statistic: Callable[[Array], Mapping[Key, Array]], items: int, settings: Settings
+    statistic: Callable[[Array], Mapping[Key, Array]], clusters: NDArray[np.int64], settings: Settings
 ) -> dict[Key, Estimate]:
-    resamples, level, seed = settings.resamples, settings.level, settings.seed
-    return intervals.bootstrap(statistic, items, resamples=resamples, level=level, seed=seed)
+    return intervals.bootstrap(
+        statistic,
+        len(clusters),
+        resamples=settings.resamples,
+        level=settings.level,
+        seed=settings.seed,
+        clusters=clusters,
+    )

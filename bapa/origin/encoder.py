@@ -173,10 +173,13 @@ def study(
     probe: Probe,
     items: Sequence[Item],
     cells: Cells,
+    clusters: NDArray[np.int64],
     settings: Settings,
     step: Callable[[], None],
 ) -> dict[str, Any]:
-    """Everything of this module, as it stands in ``origin.json``. ``step`` is called after each item."""
+    """Everything of this module, as it stands in ``origin.json``. ``clusters``: of each of ``items``, from 0 on;
+    ``step`` is called after each item.
+    """
     found = read(anatomy, forward, probe, items, cells, step)
     readable: dict[str, Any] = {}
     for name, classes in labels(probe, items).items():
@@ -184,18 +187,27 @@ def study(
         readable[name] = {"classes": int(classes.max()) + 1, "chance": chance, "layers": []}
         for layer, states in zip(found.layers, found.states, strict=True):
             right = probes(states, classes, settings.seed)
-            kept = {kind: _accuracy(values, settings) for kind, values in right.items() if np.isfinite(values).all()}
+            told = {kind: values for kind, values in right.items() if np.isfinite(values).all()}
+            kept = {kind: _accuracy(values, clusters, settings) for kind, values in told.items()}
             readable[name]["layers"].append({"layer": layer, **kept})
     return {
         "items": len(items),
         "probes": readable,
         "invariance": None if found.tokens is None else invariance(found.tokens),
-        "similarity": None if found.image is None else _alike(anatomy, forward, items, found.image, cells, settings),
+        "similarity": None
+        if found.image is None
+        else _alike(anatomy, forward, items, found.image, cells, clusters, settings),
     }
 
 
 def _alike(
-    anatomy: Anatomy, forward: Forward, items: Sequence[Item], image: Tensor, cells: Cells, settings: Settings
+    anatomy: Anatomy,
+    forward: Forward,
+    items: Sequence[Item],
+    image: Tensor,
+    cells: Cells,
+    clusters: NDArray[np.int64],
+    settings: Settings,
 ) -> dict[str, Any]:
     embed = anatomy.model.get_input_embeddings()
     tokenizer = forward.prompts.processor.tokenizer
@@ -204,13 +216,15 @@ def _alike(
     alike = similarity(image, words, cells)
     return {
         "max_pooled": alike["max_pooled"].mean(0).tolist(),
-        "in_target": _accuracy(alike["in_target"], settings),
+        "in_target": _accuracy(alike["in_target"], clusters, settings),
         "chance": 1 / image.shape[1],
     }
 
 
-def _accuracy(right: Array, settings: Settings) -> dict[str, Any]:
-    """Per cell with interval, and a test whether the cells differ. ``right``: (items, cells) of 0 and 1."""
+def _accuracy(right: Array, clusters: NDArray[np.int64], settings: Settings) -> dict[str, Any]:
+    """Per cell with interval, and a test whether the cells differ. ``right``: (items, cells) of 0 and 1; ``clusters``:
+    of each item.
+    """
     found = intervals.bootstrap(
         lambda weights: {
             **dict(enumerate(rates.mean(right[..., None], weights).T)),
@@ -220,10 +234,11 @@ def _accuracy(right: Array, settings: Settings) -> dict[str, Any]:
         resamples=settings.resamples,
         level=settings.level,
         seed=settings.seed,
+        clusters=clusters,
     )
     return {
         "cells": [found[cell] for cell in range(right.shape[1])],
         "mean": float(right.mean()),
         "variance": found["spread"],
-        "test": place_test(right[..., None], settings.seed),
+        "test": place_test(right[..., None], settings.seed, clusters),
     }

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import platform
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 
 import bapa
+from bapa.attach import balanced
 from bapa.checkpoints import Loaded
 from bapa.errors import ModelError, RunError
 from bapa.files import RunFolder, command, read_json, write_json, writing
@@ -35,7 +35,7 @@ from bapa.probe import Probe
 from bapa.probe.slots import Slots
 from bapa.progress import progress
 from bapa.stats.bias import Settings
-from bapa.stats.significance import place_test
+from bapa.stats.clusters import Clusters
 
 QUANTITIES = ("hit", "margin")
 TURNS = (1, 2)  # ways to call the three factors by each other's names
@@ -80,7 +80,9 @@ def load_origin(path: str | Path) -> Origin:
         raise RunError(f"no {FILE} in {path}; make it: bapa origin MODEL --probe PROBE --out {path}")
     flow_file = path / FOLDER / "flow.json"
     example = read_json(flow_file).get("example") if flow_file.is_file() else None
-    return Origin(path, read_json(path / FILE), Example(**example) if example else None)
+    return Origin(
+        path, read_json(path / FILE, "verdict", "model", "probe", "options"), Example(**example) if example else None
+    )
 
 
 def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | None = None) -> Origin:
@@ -100,7 +102,7 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
     side = options.mask or max(1, probe.cell_px // 3)
     masks = occlusion.Masks(side, options.stride or side, options.fill).checked(*study.size)
     with _alone(study.out):
-        answers = Answers.read(study.ask(), probe.cells, study.wanted, options.draws)
+        answers = Answers.read(study.ask(), probe.cells, study.wanted, options.draws, options.statistics.cluster)
         found = {
             "version": VERSION,
             "level": options.statistics.level,
@@ -117,9 +119,10 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
             },
             "versions": {"bapa": bapa.__version__, "python": platform.python_version(), "torch": version("torch")},
             "options": asdict(options),
+            "clusters": {"by": answers.over.by, "number": answers.over.count},
             **_causes(answers, options.statistics, probe.slots),
             "text_first": study.text_first(),
-            **_parts(study, masks),
+            **_parts(study, masks, answers.over),
             "not_done": study.left_out,
         }
         with writing(study.out):
@@ -136,22 +139,33 @@ def _alone(out: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            shutil.rmtree(folder.progress, ignore_errors=True)
+            folder.tidy()
 
 
-def _parts(study: Study, masks: occlusion.Masks) -> dict[str, Any]:
+def _parts(study: Study, masks: occlusion.Masks, over: Clusters) -> dict[str, Any]:
     """Encoder, occlusion and information flow; those that the model does not allow are None and in ``left_out``."""
     options, probe = study.options, study.probe
     some = probe.items[: min(options.closely, study.items)]
     work: dict[str, Callable[[Callable[[], None]], Any]] = {
         "encoder": lambda step: encoder.study(
-            study.anatomy, study.forward, probe, probe.items[: study.items], study.cells, options.statistics, step
+            study.anatomy,
+            study.forward,
+            probe,
+            probe.items[: study.items],
+            study.cells,
+            over.of,
+            options.statistics,
+            step,
         ),
         "occlusion": lambda step: occlusion.study(study.forward, probe, some, masks, step),
         "flow": lambda step: _flow(study, some, step),
     }
     steps = {"encoder": study.items, "occlusion": len(some), "flow": len(some) * len(options.flow_schemes)}
-    how = {"encoder": vars(options.statistics), "occlusion": vars(masks), "flow": list(options.flow_schemes)}
+    how = {
+        "encoder": {**vars(options.statistics), "by": over.by},
+        "occlusion": vars(masks),
+        "flow": list(options.flow_schemes),
+    }
     found: dict[str, Any] = dict.fromkeys(PARTS)
     for name in options.parts:
         if name != "encoder" and probe.design.task == "name":
@@ -164,11 +178,12 @@ def _parts(study: Study, masks: occlusion.Masks) -> dict[str, Any]:
             "how": how[name],
         }
         kept = study.out / FOLDER / f"{name}.json"
-        if kept.is_file() and (before := read_json(kept))["asked"] == asked:
+        if kept.is_file() and (before := read_json(kept, "asked", "found"))["asked"] == asked:
             found[name] = before["found"]
             continue
         try:
-            with progress(name, steps[name]) as step:
+            # The folder of the model may record a rule; what needs others takes them itself.
+            with balanced(study.model.model, "native"), progress(name, steps[name]) as step:
                 found[name] = work[name](step)
         except ModelError as error:
             study.left_out[name] = str(error)
@@ -200,19 +215,17 @@ def _example(study: Study, told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _causes(answers: Answers, settings: Settings, slots: Slots) -> dict[str, Any]:
     """The attribution, its control, and the verdict in the words of ``slots``."""
-    spread = {
-        "hit": place_test(answers.trials["native"].hits, settings.seed),
-        "margin": place_test(answers.trials["native"].signal, settings.seed),
-    }
+    spread = {quantity: answers.differ(quantity, settings.seed) for quantity in QUANTITIES}
     shares = {quantity: attribution.shares(answers, quantity, "features", settings) for quantity in QUANTITIES}
     patched = {quantity: attribution.shares(answers, quantity, "patch", settings) for quantity in QUANTITIES}
-    items = int(np.isfinite(answers.trials["native"].signal).all((1, 2)).sum())
-    hits = verdict.decide(shares["hit"], spread["hit"], settings.level, items)
+    whole = np.isfinite(answers.trials["native"].signal).all((1, 2))
+    seen = (len(np.unique(answers.over.of[whole])), answers.over.by)
+    hits = verdict.decide(shares["hit"], spread["hit"], settings.level, *seen)
     about = verdict.quantity(hits, spread["margin"], attribution.materiality(answers), settings.level)
     penalty = attribution.penalties(answers, settings)
     agreed = verdict.agree(
-        verdict.decide(shares[about], spread[about], settings.level, items),
-        verdict.decide(patched[about], spread[about], settings.level, items),
+        verdict.decide(shares[about], spread[about], settings.level, *seen),
+        verdict.decide(patched[about], spread[about], settings.level, *seen),
         about,
     )
     control = _control(answers, settings, about)
@@ -237,7 +250,7 @@ def _mass(answers: Answers) -> float | None:
 
 
 def _control(answers: Answers, settings: Settings, quantity: str) -> dict[str, Any]:
-    """Two controls. With the cells of every item shuffled, nothing may be found. With the factors called by each
+    """Two controls. With the cells of every cluster shuffled, nothing may be found. With the factors called by each
     other's names, which keeps the spread, each share must go with its name.
     """
     rng = np.random.default_rng(settings.seed)
@@ -245,8 +258,7 @@ def _control(answers: Answers, settings: Settings, quantity: str) -> dict[str, A
     causes = []
     for _ in range(CONTROLS):
         mixed = answers.shuffled(rng)
-        native = mixed.trials["native"]
-        spread = place_test(native.hits if quantity == "hit" else native.signal, settings.seed)
+        spread = mixed.differ(quantity, settings.seed)
         shares = attribution.shares(mixed, quantity, "features", quick)
         causes.append(verdict.decide(shares, spread, settings.level)["cause"])
     attributed = sum(cause not in ("none", "unknown") for cause in causes)

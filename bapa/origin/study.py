@@ -23,13 +23,13 @@ from bapa.inference.hf import forward
 from bapa.inference.plan import Plan
 from bapa.inference.prompts import Prompts
 from bapa.inference.store import Store
+from bapa.measure.runner import with_units
 from bapa.origin import attribution, geometry
 from bapa.origin.attribution import Answers
 from bapa.origin.moves import MOVES, Condition, Mover, conditions
 from bapa.origin.options import FOLDER, VERSION, Options
 from bapa.origin.order import Turned
 from bapa.probe import Probe
-from bapa.stats.significance import place_test
 
 
 class Study:
@@ -54,7 +54,9 @@ class Study:
         self.forward = self._forward(self.prompts, self.planned)
 
     def ask(self) -> pd.DataFrame:
-        """The answers under every condition, one row per item, cell, question and condition."""
+        """The answers under every condition, one row per item, cell, question and condition, with what items have in
+        common (:func:`~bapa.measure.runner.with_units`).
+        """
         return self._asked(self.forward, self.planned, self.wanted, "answers")
 
     def text_first(self) -> dict[str, Any] | None:
@@ -64,13 +66,13 @@ class Study:
         except ModelError as error:
             self.left_out["text before or after the image"] = str(error)
             return None
-        answers = Answers.read(rows, self.probe.cells, [Condition()], 1)
         settings = self.options.statistics
+        answers = Answers.read(rows, self.probe.cells, [Condition()], 1, settings.cluster)
         found = attribution.left_by_rules(answers, "hit", settings)["native"]
         return {
             "order": "image-first" if self.question_first else "question-first",
             "map": np.nanmean(answers.response("hit", "native"), 0).tolist(),
-            "spread": place_test(answers.trials["native"].hits, settings.seed),
+            "spread": answers.differ("hit", settings.seed),
             **{name: found[name] for name in ("auc", "hit")},
         }
 
@@ -110,7 +112,7 @@ class Study:
                 ask(mover, store, "interventions")
                 table = stores.table(store.blocks())
                 store.seal_answers(table, {"version": VERSION}, {"conditions": mover.labels})
-            return store.answers().to_pandas()
+            return with_units(store.answers(), self.probe).to_pandas()
 
     def _cells(self) -> geometry.Cells:
         try:

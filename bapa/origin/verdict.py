@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bapa.stats.bias import READABLE
-from bapa.stats.clusters import LEAST
+from bapa.stats.clusters import LEAST, NAMES
 from bapa.stats.intervals import Estimate
 from bapa.stats.text import percent, with_interval
 
@@ -24,12 +24,14 @@ _NAMES = {
 }
 
 
-def decide(shares: Shares, spread: Mapping[str, Any], level: float, items: int | None = None) -> dict[str, Any]:
+def decide(
+    shares: Shares, spread: Mapping[str, Any], level: float, observations: int | None = None, by: str = "item"
+) -> dict[str, Any]:
     """What the spread comes from.
 
     ``shares``: as :func:`bapa.origin.attribution.shares` gives them; ``spread``: the test of the native map by
-    :func:`bapa.stats.significance.place_test`; ``items``: how many stand behind it, where too few are told apart from
-    none. The result has
+    :func:`bapa.stats.significance.place_test`; ``observations``: how many stand behind it, where too few are told apart
+    from none, and ``by``, what makes one. The result has
 
     ``cause``: ``encoder``, ``language model``, ``both``, ``none`` (there is no spread to explain), or ``unknown``;
     ``detail``: of the language model, ``position``, ``order``, or None where it is both or cannot be told;
@@ -37,8 +39,8 @@ def decide(shares: Shares, spread: Mapping[str, Any], level: float, items: int |
     the cause is what most comes from; ``opposing``: factors that work against the map, their interval below zero;
     ``sentence``.
     """
-    if (spread["p"] is None or spread["p"] >= 1 - level) and items is not None and items < LEAST:
-        few = f"{items} item{'s' if items != 1 else ''} answered in every cell"
+    if (spread["p"] is None or spread["p"] >= 1 - level) and observations is not None and observations < LEAST:
+        few = f"{observations} {NAMES[by][observations != 1]} answered in every cell"
         return _verdict("unknown", f"It cannot be told whether there is a bias to explain: {few}, {LEAST} are needed.")
     if spread["p"] is None or spread["p"] >= 1 - level:
         p = "" if spread["p"] is None else f" (p = {spread['p']:.2g})"
@@ -60,7 +62,9 @@ def decide(shares: Shares, spread: Mapping[str, Any], level: float, items: int |
     else:
         told = ", ".join(f"{_NAMES[factor]} carries {_share(shares[factor])}" for factor in FACTORS)
         sentence = f"It cannot be told where the bias comes from: {told}, and these intervals do not decide."
-        return _verdict("unknown", f"{sentence}{_against(shares, opposing)} More items narrow them.", opposing=opposing)
+        return _verdict(
+            "unknown", f"{sentence}{_against(shares, opposing)} More {NAMES[by][1]} narrow them.", opposing=opposing
+        )
     rest = [factor for factor in FACTORS if factor not in which]
     alone = all(_within(shares[factor], NONE) for factor in rest)
     return _verdict(cause, _sentence(shares, cause, which, alone, opposing), detail, alone, opposing)

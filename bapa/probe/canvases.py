@@ -63,15 +63,25 @@ class Canvases:
             raise ConfigError(
                 f"{path} holds ready-made canvases, whose pictures have no captions of their own: drop --slots"
             )
+        if design.lures == "cell" or design.distractors == "similar" or design.background == "natural":
+            raise ConfigError(
+                f"{path} holds ready-made canvases, whose other pictures have no captions and stay as they are: drop "
+                "--lures cell, --distractors similar and --background natural"
+            )
         self.path = path
         self.folder = path.parent / "images" if (path.parent / "images").is_dir() else path.parent
         self.groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for _, row in read_jsonl(path):
             if row.get("answer") != "No":  # absent captions are drawn anew
                 self.groups[str(row.get("image")).rpartition("_")[0]].append(row)
+        if not self.groups:
+            raise ProbeError(
+                f"every row of {path} has the answer No, so no canvas shows what its caption says; name a file that "
+                "also holds rows about what is there"
+            )
 
     def filled(self, design: Design) -> Design:
-        name = str(next(iter(self.groups.values()))[0]["image"])
+        name = str(next(iter(self.groups.values()))[0].get("image"))
         try:
             side = read(find(self.folder, name)).width // _SIDE
         except UnusableError as error:

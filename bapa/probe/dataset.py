@@ -10,13 +10,14 @@ from typing import Any
 import datasets
 from huggingface_hub.constants import HF_HUB_CACHE
 
-from bapa.errors import ProbeError
+from bapa.errors import ConfigError, ProbeError
 from bapa.probe.design import Design
 from bapa.probe.lines import EXAMPLE
 from bapa.probe.names import SUFFIXES, find
 from bapa.probe.picture import UnusableError
 from bapa.probe.records import Row, Table
 from bapa.probe.source import Columns
+from bapa.probe.taken import TRAIN
 from bapa.probe.words import shown
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?(:[\w.-]+)?")
@@ -88,11 +89,15 @@ def open_table(source: str, split: str, accepted: str) -> datasets.Dataset:
 
     Raises:
         ProbeError: it cannot be opened, or has no such split.
+        ConfigError: a split is named, and it has none.
     """
     if not source.strip():
         raise ProbeError(f"the source of the pictures is empty; name {accepted}, or a data set")
     path = Path(source)
     try:
+        whole = path.is_file() or (path / "state.json").is_file()
+        if split != TRAIN and whole:
+            raise ConfigError(f"{source} holds one table and no splits: drop --split {split}")
         if path.suffix == ".parquet" and path.is_file():
             files = {split: str(path)}
             return datasets.load_dataset("parquet", data_files=files, split=split, cache_dir=_cache(path))

@@ -28,6 +28,7 @@ LINES: tuple[Line, ...] = get_args(Line)
 PLACES: dict[Line, tuple[str, ...]] = {"row": ("top", "middle", "bottom"), "column": ("left", "middle", "right")}
 NUMBERS = ("one", "two", "three", "four")
 INDICES = (*NUMBERS, "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+SMALLEST = 8  # side of a cell, px
 _ALONE = ("scene", "crop", "sizes", "aspects")  # kinds of slots that show nothing but the target
 _FIELDS: dict[str, tuple[set[str], set[str]]] = {  # by task: the fields a prompt must hold, and may hold
     "match": ({"caption"}, set()),
@@ -62,7 +63,9 @@ class Design(BaseModel):
         "(stills of one clip), page (regions of a page of text), scene (places of a natural picture), crop (places of "
         "a window that moves over one), sizes:5, aspects:5 (of the target)",
     )
-    cell: int | None = Field(None, ge=8, le=2048, description="side of a cell in pixels (digits: 24, pictures: 280)")
+    cell: int | None = Field(
+        None, ge=SMALLEST, le=2048, description="side of a cell in pixels (digits: 24, pictures: 280)"
+    )
     background: Background | None = Field(
         None, description="what shows between the pictures (digits: grey, pictures: white)"
     )
@@ -239,20 +242,25 @@ def _lined(options: dict[str, Any]) -> dict[str, Any]:
 
 def _check_prompt(prompt: str, task: str, line: bool) -> None:
     try:
-        found = {name for _, name, _, _ in Formatter().parse(prompt) if name is not None}
+        fields = [field for field in Formatter().parse(prompt) if field[1] is not None]
     except ValueError as error:
         raise ValueError(f"prompt {prompt!r}: {error}; write a brace as {{{{ or }}}}") from None
     if marked := mark(prompt):
         raise ValueError(f"prompt {prompt!r}: it holds {marked}, which models do not read as text; leave it out")
+    if any(spec or conversion for _, _, spec, conversion in fields):
+        raise ValueError(
+            f"prompt {prompt!r}: text is put in as it is; write a field as its name in braces, with no ':' or '!' in it"
+        )
+    found = {name for _, name, _, _ in fields}
     must, may = ({"caption"}, _INDEX) if task == "where" and line else _FIELDS[task]
     if task == "name" and found:
         raise ValueError(
             f"prompt {prompt!r}: what is asked about stands in no question of the task 'name'; drop the braces"
         )
     if not must <= found <= must | may:
-        fields = ", ".join(f"{{{name}}}" for name in sorted(must))
+        needed = ", ".join(f"{{{name}}}" for name in sorted(must))
         optional = "".join(f", optionally {{{name}}}" for name in sorted(may))
-        raise ValueError(f"prompt {prompt!r}: for the task {task!r} it must hold {fields}{optional} and no other field")
+        raise ValueError(f"prompt {prompt!r}: for the task {task!r} it must hold {needed}{optional} and no other field")
 
 
 def _sentence(error: Any) -> str:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bapa.errors import ConfigError, ProbeError
 from bapa.probe.design import Design
@@ -98,6 +99,9 @@ class Emoji(Table):
 
     def __len__(self) -> int:
         return len(self.things)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": self.kind, "name": self.name}
 
     def row(self, index: int) -> tuple[str, Row]:
         thing = self.things[index]

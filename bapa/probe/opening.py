@@ -14,6 +14,7 @@ from bapa.probe.pages import Pages
 from bapa.probe.photos import backdrops
 from bapa.probe.records import Folder
 from bapa.probe.source import Columns, Source, pool_size
+from bapa.probe.taken import check_source, check_task
 from bapa.probe.tile import LeftOut, Tile
 from bapa.probe.wording import standard
 
@@ -77,12 +78,14 @@ def open_source(source: str, design: Design, columns: Columns, split: str) -> So
         ProbeError: nothing of that name, or it holds no captioned pictures.
         ConfigError: a design that the source cannot serve.
     """
+    check_task(design, columns)
     found = _open(source, design, columns, split)
     return Pages(found) if design.kind == "page" else found
 
 
 def _open(source: str, design: Design, columns: Columns, split: str) -> Source:
     if source == "digits":
+        check_source("digits are drawn, not read from a table, and have no splits", columns, split)
         if design.task == "vqa":
             raise ConfigError(
                 "digits have no questions of their own; vqa needs a source with columns question and answer"
@@ -92,10 +95,19 @@ def _open(source: str, design: Design, columns: Columns, split: str) -> Source:
         return Digits()
     path = Path(source)
     if source == "emoji" or Emoji.recognise(path):
+        check_source(f"{source} is a package of drawings, without columns and splits", columns, split)
+        if design.task == "vqa":
+            raise ConfigError(
+                "drawings have no questions of their own; vqa needs a source with columns question and answer"
+            )
         return Emoji(None if source == "emoji" else path, design)
     if recognise(path):
+        check_source(
+            f"{source} holds ready-made canvases, whose columns have fixed names, and no splits", columns, split
+        )
         return Canvases(path, design)
     if Folder.recognise(path):
+        check_source(f"{source} is a folder of pictures, which has no splits", columns, split, table=True)
         return Folder(path, columns, design)
     from bapa.probe.dataset import open_dataset  # datasets takes a while to import
 

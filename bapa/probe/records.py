@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from itertools import repeat
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from bapa.probe.lines import read_csv, read_jsonl
 from bapa.probe.names import find, pictures, plain_name, printable
 from bapa.probe.picture import UnusableError, read_around, read_picture
 from bapa.probe.source import Columns, pool_size
-from bapa.probe.tile import LeftOut, Tile
+from bapa.probe.tile import LeftOut, Tile, caption_key
 from bapa.probe.wording import standard
 from bapa.probe.words import shown, texts
 
@@ -62,6 +62,14 @@ class Table(ABC):
     def picture(self, row: Row) -> Path | bytes:
         """The encoded picture of a row; UnusableError if it has none."""
 
+    def beside(self, row: Row) -> Sequence[Row]:
+        """Further rows about the picture of a row, each of which gives a target of its own."""
+        return ()
+
+    def origin(self, row: Row) -> dict[str, str]:
+        """The attribute ``picture``, where several targets stand in one."""
+        return {}
+
     def filled(self, design: Design) -> Design:
         if design.items and design.items > len(self):
             raise ProbeError(
@@ -80,6 +88,7 @@ class Table(ABC):
         for index in self._order(design)[:read]:
             where, row = self.row(index)
             said = [where, *(repr(row.get(column)) for column in self.wanted_columns.values())]
+            said += [repr(other.get(self.columns.caption)) for other in self.beside(row)]
             digest.update(json.dumps(said).encode())
             digest.update(self._encoded(row))
         return digest.hexdigest()
@@ -109,13 +118,13 @@ class Table(ABC):
     def _tile(self, where: str, row: Row, design: Design) -> Tile | LeftOut:
         try:
             if None in row:
-                raise UnusableError(
-                    f"{len(row[None])} fields more than the first line has; put text that holds a comma in quotes"
-                )
+                more = f"{len(row[None])} field{'s' * (len(row[None]) > 1)}"
+                raise UnusableError(f"{more} more than the first line has; put text that holds a comma in quotes")
             spoken = {name: column for name, column in self.wanted_columns.items() if name != "box"}
             said = {name: self._said(row, column) for name, column in spoken.items()}
             caption, *also = said.pop("caption")
-            first = {name: values[0] for name, values in said.items()}
+            first = {name: values[0] for name, values in said.items()} | self.origin(row)
+            also += self._said_beside(row, caption)
             if self.columns.box:
                 around = read_around(self.picture(row), row.get(self.columns.box), design.cell or 0, design.backdrop)
                 return Tile(around, caption, where, first, tuple(also))
@@ -123,6 +132,24 @@ class Table(ABC):
             return Tile(picture, caption, where, first, tuple(also))
         except UnusableError as why:
             return LeftOut(where, str(why))
+
+    def _said_beside(self, row: Row, caption: str) -> list[str]:
+        """What further rows say of the same picture: true of what is shown, so none of it is asked about as absent.
+
+        UnusableError where one says ``caption`` of another box: either would be a right answer.
+        """
+        found: list[str] = []
+        for other in self.beside(row):
+            try:
+                said = texts(other.get(self.columns.caption))
+            except UnusableError:  # it is left out itself, and says why
+                continue
+            box = other.get(self.columns.box) if self.columns.box else None
+            elsewhere = box and box != row.get(self.columns.box)
+            if elsewhere and caption_key(caption) in map(caption_key, said):
+                raise UnusableError(f"another box of its picture is called {shown(caption)} too")
+            found += said
+        return found
 
     def _said(self, row: Row, column: str) -> list[str]:
         try:
@@ -146,7 +173,8 @@ class Table(ABC):
 class Folder(Table):
     """A folder of pictures with ``metadata.jsonl`` or ``metadata.csv`` (the ImageFolder convention of ``datasets``).
 
-    Several rows of one picture are one row with several captions.
+    Several rows of one picture are one row with several captions, and what else the row of the caption says that is
+    used. Where each has a box or a question of its own, they stay apart.
     """
 
     kind = "folder"
@@ -165,13 +193,17 @@ class Folder(Table):
         if not rows:
             raise ProbeError(f"{self.metadata} holds no rows; write one for each picture, with its caption")
         self._check_columns(list(dict.fromkeys(str(name) for row in rows for name in row if name is not None)))
-        named = self._joined(rows)
+        named = self._named(rows)
         there = pictures(folder)
         if named and named.keys().isdisjoint(map(plain_name, there)):
             self._check_one_is_there(named, there)
         # Listed so that they are told: they have no caption.
         unnamed: list[Row] = [{self.column: name} for name in there if plain_name(name) not in named]
-        self.rows: list[Row] = [*self._nameless, *named.values(), *unnamed]
+        apart = columns.box is not None or design.task == "vqa"
+        self._beside = named if apart else {}
+        told = chain.from_iterable(named.values()) if apart else map(self._joined, named.values())
+        self.rows: list[Row] = [*self._nameless, *told, *unnamed]
+        self._shared = columns.box is not None and any(len(its) > 1 for its in named.values())
 
     @staticmethod
     def recognise(folder: Path) -> bool:
@@ -186,7 +218,16 @@ class Folder(Table):
         name = row.get(self.column)
         if not isinstance(name, str) or not name:
             return f"{self.name}/{self.metadata.name}, a row whose {self.column} is {shown(name)}", row
-        return printable(f"{self.name}/{name}"), row
+        box = f", box {shown(row.get(self.columns.box))}" if self.columns.box and self.beside(row) else ""
+        return f"{printable(f'{self.name}/{name}')}{box}", row
+
+    def beside(self, row: Row) -> Sequence[Row]:
+        name = row.get(self.column)
+        its = self._beside.get(plain_name(name.strip()), []) if isinstance(name, str) else []
+        return [other for other in its if other is not row]
+
+    def origin(self, row: Row) -> dict[str, str]:
+        return {"picture": plain_name(row[self.column].strip())} if self._shared else {}
 
     def picture(self, row: Row) -> Path | bytes:
         name = row.get(self.column)
@@ -194,24 +235,33 @@ class Folder(Table):
             raise UnusableError(f"no {self.column}")
         return find(self.folder, name.strip())
 
-    def _joined(self, rows: Sequence[dict[Any, Any]]) -> dict[str, dict[Any, Any]]:
-        """The rows by the plain name of their picture, all captions of one picture in one row."""
-        joined: dict[str, dict[Any, Any]] = {}
+    def _named(self, rows: Sequence[dict[Any, Any]]) -> dict[str, list[dict[Any, Any]]]:
+        """The rows by the plain name of their picture."""
+        named: dict[str, list[dict[Any, Any]]] = {}
         self._nameless: list[Row] = []
-        caption = self.columns.caption
         for row in rows:
             name = row.get(self.column)
-            if not isinstance(name, str) or not name.strip():
+            if isinstance(name, str) and name.strip():
+                named.setdefault(plain_name(name.strip()), []).append(row)
+            else:
                 self._nameless.append(row)
-                continue
-            first = joined.setdefault(plain_name(name.strip()), row)
-            if first is not row:
-                first[caption] = [one for given in (first, row) for one in _listed(given.get(caption))]
-                if None in row:
-                    first[None] = row[None]
-        return joined
+        return named
 
-    def _check_one_is_there(self, named: Mapping[str, Row], there: Sequence[str]) -> None:
+    def _joined(self, rows: Sequence[dict[Any, Any]]) -> Row:
+        """The rows of one picture as one: all captions, and whatever else the row of the first of them says."""
+        if len(rows) == 1:
+            return rows[0]
+        caption = self.columns.caption
+        said = [one for row in rows for one in _listed(row.get(caption))]
+        try:
+            used = {*texts(said)[:1]}
+            own = next(row for row in rows if used <= {*texts(row.get(caption))})
+        except UnusableError:  # whoever reads the row says why
+            own = rows[0]
+        broken = next((row for row in rows if None in row), own)  # one with too many fields makes all of them suspect
+        return {**broken, caption: said} if None in broken else {**own, caption: said}
+
+    def _check_one_is_there(self, named: Mapping[str, Sequence[Row]], there: Sequence[str]) -> None:
         """ProbeError where none of the names leads anywhere: then the names are wrong, not the pictures missing."""
         for name in named:
             try:

@@ -30,6 +30,7 @@ from bapa.probe.tile import LeftOut
 
 VERSION = 2
 MANIFEST = "probe.json"
+_NEEDED = ("design", "source", "colour", "tiles", "tiles_sha256", "left_out", "fingerprint")  # of the manifest
 _CACHE_BYTES = 256 * 2**20  # decoded tiles kept in memory, whatever the size of the probe
 
 
@@ -64,11 +65,13 @@ class Probe:
         """The probe in a folder.
 
         Raises:
-            ProbeError: there is none, it was made by another version, or it was changed since.
+            ProbeError: there is none, it is damaged, it was made by another version, or it was changed since.
         """
         path = Path(path)
         try:
             manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+            if not isinstance(manifest, dict):
+                raise ValueError(f"{MANIFEST} is not a JSON object")
             for name in ("items.parquet", "tiles.parquet"):
                 (path / name).stat()  # pyarrow does not name what is missing
                 pq.read_metadata(path / name)  # whole up to its end
@@ -84,6 +87,11 @@ class Probe:
         if manifest.get("version") != VERSION:
             raise ProbeError(
                 f"{path} holds a probe of version {manifest.get('version')}, this bapa reads {VERSION}; make it again"
+            )
+        if lacking := [name for name in _NEEDED if name not in manifest]:
+            raise ProbeError(
+                f"the probe in {path} cannot be read: {MANIFEST} does not tell its {', '.join(lacking)}; make it "
+                "again: bapa probe SOURCE --out FOLDER"
             )
         items = Items(table)
         if fingerprint(manifest, items) != manifest["fingerprint"]:
@@ -210,7 +218,7 @@ class Probe:
         shared = {
             "caption": item.caption,
             "group": told.get("group", told.get("digit", "")),
-            "picture": told.get("scan", ""),
+            "picture": told.get("picture", told.get("scan", "")),
         }
         return {name: value for name, value in shared.items() if value}
 

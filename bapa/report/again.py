@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
 from inspect import signature
+from typing import Any
 
+from bapa.checkpoints.options import LoadOptions
 from bapa.measure import Run, measure
 from bapa.probe import Columns, Design, Probe
 from bapa.stats import Settings
@@ -15,6 +18,19 @@ from bapa.stats import Settings
 def commands(run: Run, probe: Probe | None) -> list[str]:
     """How to build the probe, where it is there, and to measure the run."""
     return [shlex.join(words) for words in ((_probe(probe) if probe else ()), _measure(run)) if words]
+
+
+def asked(model: Mapping[str, Any]) -> Iterator[str]:
+    """The options that load and address a model as its record says: those that are not at their defaults."""
+    for name, value in model.items():
+        if name == "thinking":
+            yield from ("--thinking", "on" if value else "off")
+        elif name in ("system", "opening"):
+            yield from (f"--{name}", value if name == "system" else value.replace("\n", "\\n"))
+        elif name == "trust_remote_code":
+            yield "--trust-remote-code"
+        elif name in [field.name for field in fields(LoadOptions)]:
+            yield from ("--load", f"{name}={value if isinstance(value, str) else json.dumps(value)}")
 
 
 def _probe(probe: Probe) -> Iterator[str]:
@@ -43,11 +59,14 @@ def _measure(run: Run) -> Iterator[str]:
     standard = {name: option.default for name, option in signature(measure).parameters.items()} | vars(Settings())
     standard |= {"device": "cpu", "dtype": "float32", "backend": "hf"}
     config = run.config["config"]
+    yield from asked(run.bias["model"])
     engine = config.get("run", {}).get("backend") == "vllm"  # whose own options have no names here
     for name, value in (config.get("run", {}) | config.get("statistics", {})).items():
-        if name == "resamples":  # of older runs; nothing is resampled any more
+        if name in ("resamples", "seed"):  # of older runs; nothing is drawn any more
             continue
         if name in standard and value != standard[name]:
             yield from (f"--{name.replace('_', '-')}", str(value))
+        elif engine and name == "trust_remote_code":
+            yield "--trust-remote-code"
         elif engine and name not in standard:
-            yield from ("--engine", f"{name}={value}")
+            yield from ("--engine", f"{name}={json.dumps(value == 'True') if value in ('True', 'False') else value}")

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bapa.measure import Run
+from bapa.report.compare import changes
 from bapa.stats.bias import Settings, bias
 from bapa.stats.quantities import OVERALL
 from bapa.stats.text import interval, p_value, signed
@@ -17,7 +18,7 @@ from bapa.stats.text import interval, p_value, signed
 @dataclass(frozen=True)
 class Row:
     """One quantity under ``scheme``: that of the later run minus that of the first, over the items of both.
-    ``direction``: 1 or -1 where the interval lies on one side of 0.
+    ``direction``: 1 or -1 where the test, corrected as ``p`` is, finds it higher or lower; else 0.
     """
 
     scheme: str
@@ -60,11 +61,10 @@ def _rows(label: str, one: pd.DataFrame, two: pd.DataFrame, items: set[int], abo
     probe = about["probe"]
     settings = Settings(level=about["level"])
     found = bias(pd.concat(parts, ignore_index=True), rows=probe["rows"], cols=probe["cols"], settings=settings)
-    told = {row["quantity"]: row for row in found["comparisons"] if "cell" not in row}
+    told = {change.quantity: change for change in changes(found, "second") if change.cell is None}
     for quantity in OVERALL:
-        row = told.get(quantity.key)
-        if row is not None and row["difference"]["value"] is not None:
-            its = row["difference"]
-            p = "–" if row["p"] is None else p_value(row["p_adjusted"])
-            direction = 0 if its["low"] is None else int(its["low"] > 0) - int(its["high"] < 0)
-            yield Row(label, quantity.name, signed(its["value"], 1), interval(its, 1), p, direction)
+        change = told.get(quantity.key)
+        if change is not None:
+            p = "–" if change.p is None else p_value(change.p)
+            size, bounds = signed(change.value, 1), interval(change.estimate, 1)
+            yield Row(label, quantity.name, size, bounds, p, change.direction(settings.level))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from bapa.report.compare import Bias, base, changes
 from bapa.stats.bias import READABLE
-from bapa.stats.clusters import LEAST
+from bapa.stats.clusters import LEAST, NAMES
 from bapa.stats.quantities import cell
 from bapa.stats.text import percent, with_interval
 
@@ -97,7 +97,7 @@ def few(bias: Bias) -> str:
     over = bias["clusters"]
     if over["number"] >= LEAST:
         return ""
-    what = {"item": "items", "group": "classes", "caption": "captions", "picture": "source pictures"}[over["by"]]
+    what = NAMES[over["by"]][1]
     return (
         f"Only {over['number']} {what} stand behind intervals and tests, which are over {what}. A test over fewer than "
         f"{LEAST} has little power: that it finds nothing does not show that there is nothing"
@@ -117,7 +117,9 @@ def cut(bias: Bias) -> str:
     rows, cols = found["tokens"]
     of = bias["probe"]["rows"] * bias["probe"]["cols"]
     covers = f"{most:g}" if least == most else f"{least:g} to {most:g}"
-    command = shlex.join(["bapa", "probe", bias["probe"]["source"], "--align", bias["model"]["name"], "--out", "PROBE"])
+    given = bias["probe"].get("given", {})  # which older runs do not tell, so that they name the source alone
+    source = [given.get("source", bias["probe"]["source"]), *(("--split", given["split"]) if "split" in given else ())]
+    command = shlex.join(["bapa", "probe", *source, "--align", bias["model"]["name"], "--out", "PROBE"])
     return (
         f"Cells do not fall on whole image tokens: a cell covers {covers} of {rows} x {cols}, and {found['shared']} of "
         f"{of} cells share tokens with what lies beside them. So cells may differ by how their edges fall and not only "

@@ -30,6 +30,7 @@ def told(evidence: Evidence, decision: Decision) -> Told:
         "content-unknown": _content_unknown,
         "too-few-items": _too_few,
         "even": _even,
+        "small": _small,
         "encoder": _encoder,
         "no-rule-helps": _no_rule_helps,
         "loses": _loses,
@@ -69,13 +70,23 @@ def _too_few(evidence: Evidence, decision: Decision) -> Told:
 def _even(evidence: Evidence, decision: Decision) -> Told:
     return Told(
         "Leave it: no dependence on where the content stands was found.",
-        (
-            _native(evidence),
-            f"A range of up to {points(evidence.native.range.most, 1)} is not excluded; one below "
-            f"{points(MARGIN)} does not count.",
-        ),
+        (_native(evidence), _not_excluded(evidence)),
         change=("Other content, more cells or more items may show a bias that this probe does not.",),
     )
+
+
+def _small(evidence: Evidence, decision: Decision) -> Told:
+    return Told(
+        "Leave it: a dependence on where the content stands was found, too small to matter.",
+        (_native(evidence), _not_excluded(evidence)),
+        change=("Other content, more cells or more items may show a larger bias than this probe does.",),
+    )
+
+
+def _not_excluded(evidence: Evidence) -> str:
+    """How large a range may still be, and how small a one does not count."""
+    most = points(evidence.native.range.most, 1)
+    return f"A range of up to {most} is not excluded; one of {points(MARGIN)} or less does not count."
 
 
 def _encoder(evidence: Evidence, decision: Decision) -> Told:

@@ -50,7 +50,7 @@ def told(answers: pd.DataFrame, probe: Probe | None, slots: Slots) -> dict[str, 
 
     ``rows``: item, question, scheme and expected answer as places in the lists beside it, then by cell the answer, the
     margin in hundredths, and whether it is right (0, 1, 2: not read); the word that the model would rather have said
-    where that is another.
+    where that is another. The expected answer is a list by cell where it depends on the cell.
     """
     words = _Places()
     questions, schemes = (list(dict.fromkeys(answers[name])) for name in ("question", "scheme"))
@@ -67,7 +67,7 @@ def told(answers: pd.DataFrame, probe: Probe | None, slots: Slots) -> dict[str, 
                 numbers[item],
                 questions.index(question),
                 schemes.index(scheme),
-                words.of(expected[0]),
+                words.of(expected[0]) if len({*expected}) == 1 else [words.of(text) for text in expected],
                 [words.of(text) for text in answer],
                 [None if x is None or math.isnan(x) else round(_MARGINS * x) for x in margin],
                 "".join("2" if x is None or x != x else str(int(x)) for x in correct),

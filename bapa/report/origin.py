@@ -14,7 +14,10 @@ from bapa.measure import Run
 from bapa.origin import Origin
 from bapa.probe import Probe
 from bapa.probe.slots import Slots
+from bapa.report.again import asked
 from bapa.report.parts import Part, picture, table, vector
+from bapa.report.view import units
+from bapa.stats import clusters
 from bapa.stats.text import percent, with_interval
 
 
@@ -56,6 +59,7 @@ def _command(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
     from bapa.origin import Options
 
     yield from ("bapa", "origin", found["model"]["name"], "--probe", found["probe"]["path"], "--out", str(folder))
+    yield from asked(found["model"])
     standard = asdict(Options())
     for name in ("items", "batch_size", "draws", "closely", "mask", "stride", "fill"):
         if found["options"][name] != standard[name]:
@@ -113,12 +117,14 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
             lambda dark: figures.attribution(found, dark=dark),
             say("Bars: share of the spread between cells that goes with encoder, order of tokens, and position."),
         )
+        by = found.get("clusters", {"by": "item"})  # an older record went by items
+        over, one = units({**found, "clusters": by}), clusters.NAMES[by["by"]][0]
         columns = (found["attribution"]["hit"], found["attribution"]["margin"], found["attribution_by_patching"]["hit"])
         yield table(
             say(
                 "Share of the spread between cells that goes with each factor, when the target's tokens are moved in "
-                f"one respect at a time; {percent(found['level'])} % intervals, bootstrap over items. With the cells "
-                f"of every item shuffled, {found['control']['attributed']} of {found['control']['shuffles']} tries "
+                f"one respect at a time; {percent(found['level'])} % intervals, bootstrap over {over}. With the cells "
+                f"of every {one} shuffled, {found['control']['attributed']} of {found['control']['shuffles']} tries "
                 "find a cause."
             ),
             ("Factor", "Hit rate", "Margin", "Hit rate, patched"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +23,7 @@ from bapa.stats.quantities import spoken
 from bapa.stats.text import percent
 
 PAGE, RECORD, RUNS = "tuning.html", "tune.json", "evaluations"
+TOLD = ("config", "command", "loss", "evaluations")  # of the record
 CURVES = spoken(("hit", "range", "consistency", "false_alarm"))
 SAID = {"Range of the AUC": "range of the AUC", "Worst cell, AUC": "worst cell", "Mean AUC": "mean AUC"}
 EVENER = {
@@ -37,7 +39,7 @@ def write(folder: Path) -> Path:
 
     Returns the page.
     """
-    record = read_json(folder / RECORD)
+    record = read_json(folder / RECORD, *TOLD)
     changes = before_and_after(folder, record)
     text = page(
         "tuning.html.j2",
@@ -84,7 +86,7 @@ def verdict(record: Mapping[str, Any], changes: Between | None) -> list[str]:
 
 def lines(folder: Path) -> Iterator[str]:
     """What came out of the tuning run in ``folder``, for a terminal: the loss, and the probe before and after."""
-    record = read_json(folder / RECORD)
+    record = read_json(folder / RECORD, *TOLD)
     if record["loss"]:
         first, last = record["loss"][0], record["loss"][-1]
         yield f"loss {first['loss']:.3f} at step {first['step']}, {last['loss']:.3f} at step {last['step']}"
@@ -104,7 +106,7 @@ def part(run: Run) -> Part | None:
     file = Path(run.bias["model"]["name"]) / RECORD
     if not file.is_file():
         return None
-    record = read_json(file)
+    record = read_json(file, *TOLD)
     if not record["loss"]:
         return None
     config, last = record["config"], record["loss"][-1]
@@ -144,7 +146,8 @@ def curves(record: Mapping[str, Any], *, dark: bool = False) -> Figure:
         for number, label in enumerate(evaluations[0]["schemes"]):
             colour = _INKS[dark][number % len(_INKS[dark])]
             for name, style in (("hit", "-"), ("range", "--")):
-                values = [100 * entry["schemes"][label]["overall"][name]["value"] for entry in evaluations]
+                told = [entry["schemes"][label]["overall"][name]["value"] for entry in evaluations]
+                values = [math.nan if value is None else 100 * value for value in told]  # nan: no dot, and no line
                 axes[1].plot(
                     at, values, style, color=colour, lw=1.8, marker="o", ms=3.5, label=f"{label}: {CURVES[name]}"
                 )

@@ -9,6 +9,7 @@ from typing import Any
 from bapa.probe.slots import Slots
 from bapa.report.compare import base, changes
 from bapa.report.scale import DIFFERENCE, RATE, Scale
+from bapa.stats.clusters import NAMES
 from bapa.stats.quantities import CELLS, OVERALL, Quantity
 from bapa.stats.text import Estimated, interval, p_value, percent, signed
 
@@ -60,10 +61,9 @@ class Map:
 
 def units(bias: Mapping[str, Any]) -> str:
     """What intervals and tests are over: ``items``, or ``73 captions of 200 items``."""
-    over, names = bias["clusters"], {"group": "classes", "caption": "captions", "picture": "source pictures"}
-    return (
-        "items" if over["by"] == "item" else f"{over['number']} {names[over['by']]} of {bias['probe']['items']} items"
-    )
+    over = bias["clusters"]
+    names = NAMES[over["by"]][1]
+    return names if over["by"] == "item" else f"{over['number']} {names} of {bias['probe']['items']} items"
 
 
 def rate_map(bias: Mapping[str, Any], scheme: str, quantity: Quantity) -> Map:

@@ -21,6 +21,7 @@ from bapa.stats.trials import Array, Trials
 VERSION = 2
 OVERALL = -1
 READABLE = 0.5  # least mean probability on the answers to choose from; below it there is no verdict
+UNUSED = ("statistics.resamples", "statistics.seed")  # in a run's config: statistics below draw nothing by them
 _SHARES = {  # quantities between 0 and 1
     *("hit", "false_alarm", "balanced_accuracy", "auc", "near_miss", "absent", "consistency", "flip_rate", "mass")
 }
@@ -79,11 +80,7 @@ def bias(
         "clusters": {"by": over.by, "number": over.count},
         "schemes": schemes,
         **comparisons.compare(schemes, sample, maps, settings.level),
-        "floors": {
-            label: floors.null_arm(found["native"], null)
-            for label, null in found.items()
-            if floors.is_null(label) and "native" in found
-        },
+        "floors": floors.null_arms(answers),
     }
 
 

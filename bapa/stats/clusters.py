@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from bapa.errors import ConfigError
 
 Cluster = Literal["auto", "item", "picture", "caption", "group"]
+NAMES = {  # of one and of several
+    "item": ("item", "items"),
+    "group": ("class", "classes"),
+    "caption": ("caption", "captions"),
+    "picture": ("source picture", "source pictures"),
+}
 LEAST = 10  # clusters that carry an interval; with fewer, Student's t has too few degrees of freedom to tell anything
 _COARSE_FIRST = ("group", "caption", "picture")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from bapa.errors import RunError
-from bapa.stats.trials import Trials
 
 NULL = "null"  # the scheme that moves all positions by one constant
 
@@ -33,18 +33,31 @@ def is_null(label: str) -> bool:
     return label.partition(":")[0] == NULL
 
 
-def null_arm(native: Trials, null: Trials) -> dict[str, Any]:
-    """``answers`` given under both schemes, how many ``flips`` there are between right and wrong, and the
-    ``largest_margin_difference`` (None where there are no margins).
+def null_arms(answers: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """By null scheme, how it differs from native: ``answers`` given under both, how many ``flips`` there are between
+    right and wrong, and the ``largest_margin_difference`` (None where there are no margins). All questions count, also
+    those that no rate is made of.
+
+    ``answers``: columns item, cell, question, scheme, correct and margin; empty without native or a null scheme.
     """
-    pairs = [(native.hits, null.hits), (native.alarms, null.alarms)]
-    both = [np.isfinite(a) & np.isfinite(b) for a, b in pairs]
-    margins = [abs(a - b) for a, b in ((native.signal, null.signal), (native.noise, null.noise))]
-    moved = np.concatenate([m[np.isfinite(m)] for m in margins])
+    native = _given(answers, "native")
+    labels = [label for label in dict.fromkeys(answers["scheme"]) if is_null(label)] if len(native) else []
+    return {label: _moved(native, _given(answers, label)) for label in labels}
+
+
+def _given(answers: pd.DataFrame, label: str) -> pd.DataFrame:
+    """What was answered under one scheme, by item, cell and question: ``correct`` and ``margin``, float64."""
+    its = answers[answers["scheme"] == label].set_index(["item", "cell", "question"])
+    return its[["correct", "margin"]].astype("float64")
+
+
+def _moved(native: pd.DataFrame, null: pd.DataFrame) -> dict[str, Any]:
+    change = (null - native).abs()  # not a number where one of the two has no answer
+    margins = change["margin"][np.isfinite(change["margin"])]
     return {
-        "answers": int(sum(there.sum() for there in both)),
-        "flips": int(sum((a != b)[there].sum() for (a, b), there in zip(pairs, both, strict=True))),
-        "largest_margin_difference": float(moved.max()) if len(moved) else None,
+        "answers": int(change["correct"].notna().sum()),
+        "flips": int((change["correct"] > 0).sum()),
+        "largest_margin_difference": float(margins.max()) if len(margins) else None,
     }
 
 

@@ -128,28 +128,36 @@ def estimate(value: float, low: float, high: float) -> Estimate:
 
 
 def bootstrap(
-    statistic: Callable[[Array], Mapping[Key, Array]], items: int, *, resamples: int, level: float, seed: int
+    statistic: Callable[[Array], Mapping[Key, Array]],
+    items: int,
+    *,
+    resamples: int,
+    level: float,
+    seed: int,
+    clusters: NDArray[np.int64] | None = None,
 ) -> dict[Key, Estimate]:
-    """Percentile bootstrap over items, for ratios that have no t.
+    """Percentile bootstrap over clusters, for ratios that have no t.
 
-    ``statistic``: item weights (n, items) -> key -> (n,). Of fewer than two items, or of what does not exist, there
-    are no bounds.
+    ``statistic``: item weights (n, items) -> key -> (n,). ``clusters``: of each item, (items,), from 0 on; without them
+    each item is one. Of fewer than two clusters, or of what does not exist, there are no bounds.
     """
+    of = np.arange(items) if clusters is None else clusters
+    count = int(of.max(initial=-1)) + 1
     observed = {key: float(value[0]) for key, value in statistic(np.ones((1, items))).items()}
     estimates = {key: estimate(value, np.nan, np.nan) for key, value in observed.items()}
     keys = [key for key, value in observed.items() if np.isfinite(value)]
-    if items < 2 or not keys:
+    if count < 2 or not keys:
         return estimates
 
     def resampled(drawn: NDArray[np.int64], axis: int) -> Array:
-        found = statistic(weights(drawn))
+        found = statistic(weights(drawn)[:, of])
         return np.stack([found[key] for key in keys]).reshape(-1, *drawn.shape[:-1])
 
     with warnings.catch_warnings():
         # Of a few items, a draw may hold none that has a certain quantity: that one then gets no bounds.
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         result = stats.bootstrap(
-            (np.arange(items),),
+            (np.arange(count),),
             resampled,
             n_resamples=resamples,
             batch=max(1, _AT_ONCE // items),
@@ -163,7 +171,7 @@ def bootstrap(
 
 
 def weights(drawn: NDArray[np.int64]) -> Array:
-    """How often each item was drawn: (n, items) from the drawn indices, (n, items) or (items,)."""
+    """How often each of so many was drawn: (n, many) from the drawn indices, (n, many) or (many,)."""
     drawn = np.atleast_2d(drawn)
     offset = np.arange(len(drawn))[:, None] * drawn.shape[1]
     return np.bincount((drawn + offset).ravel(), minlength=drawn.size).reshape(drawn.shape).astype(float)

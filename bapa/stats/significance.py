@@ -74,13 +74,20 @@ def share(as_far: NDArray[np.bool_]) -> float:
     return float((as_far.sum() + 1) / (len(as_far) + 1))
 
 
-def place_test(values: Array, seed: int) -> Test:
-    """Permutation test of the range over cells of a mean, such as the hit rate, with each item on its own.
+def place_test(values: Array, seed: int, clusters: NDArray[np.int64] | None = None) -> Test:
+    """Permutation test of the range over cells of a mean over items, such as the hit rate.
 
-    ``values``: (items, cells, questions); only items answered in every cell count.
+    ``values``: (items, cells, questions); only items answered in every cell count. ``clusters``: of each item,
+    (items,), from 0 on; without them each item stands on its own.
     """
     complete = np.isfinite(values).all((1, 2))
-    return Permuted.of(values[complete].mean(-1), seed=seed).test if complete.any() else dict(NOTHING)
+    if not complete.any():
+        return dict(NOTHING)
+    of = np.arange(len(values)) if clusters is None else clusters
+    _, of, sizes = np.unique(of[complete], return_inverse=True, return_counts=True)
+    table = np.zeros((len(sizes), values.shape[1]))
+    np.add.at(table, of, values[complete].mean(-1))
+    return Permuted.of(table / sizes.mean(), seed=seed).test  # a cluster counts by its items, so the mean is theirs
 
 
 def mcnemar_cells(one: Array, two: Array) -> list[float | None]:

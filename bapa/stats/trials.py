@@ -60,8 +60,7 @@ def read(answers: pd.DataFrame, cells: int) -> dict[str, Trials]:
     kind = answers["kind"]
     matched = (LURE,) if (kind == LURE).any() else ABSENT
     asked = {
-        # Beside a question by yes and no, where the target stands is a question of its own (measure.together).
-        "present": kind == "present" if (kind == "present").any() else ~kind.isin(ABSENT),
+        "present": is_present(kind),
         "matched": kind.isin(matched),
         "near": kind == "near_miss",
         "absent": kind == "absent",
@@ -86,6 +85,18 @@ def read(answers: pd.DataFrame, cells: int) -> dict[str, Trials]:
         (near,), (absent,), (share,) = spread("near", "correct"), spread("absent", "correct"), spread("all", "mass")
         found[scheme] = Trials(hits, 1 - refused, 1 - near, 1 - absent, signal, noise, share)
     return found
+
+
+def is_present(kind: pd.Series) -> pd.Series:
+    """Which questions are about what is in the picture, of all that were asked. Beside a question by yes and no, where
+    the target stands is a question of its own (measure.together).
+    """
+    return kind == "present" if (kind == "present").any() else ~kind.isin(ABSENT)
+
+
+def counted(answers: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the figures go by: about what is there and about what is not."""
+    return answers[is_present(answers["kind"]) | answers["kind"].isin(ABSENT)]
 
 
 def _spread(item: NDArray, cell: NDArray, columns: Sequence[Array], shape: tuple[int, int]) -> list[Array]:

@@ -165,8 +165,11 @@ def _checked(
     picture: Callable[[str], Path | bytes],
     told: Callable[[str], str],
     skip_bad: bool,
+    of_row: Callable[[str], str] = lambda reference: "",
 ) -> Data:
-    """The good rows. ``picture``: what a reference stands for, or UnusableError; ``told``: what to call it."""
+    """The good rows. ``picture``: what a reference stands for, or UnusableError; ``told``: what to call it; ``of_row``:
+    what to say before that where the row is not named, and ``told`` does not tell it.
+    """
     good: list[dict[str, Any]] = []
     places: list[str] = []
     bad: list[str] = []
@@ -190,7 +193,9 @@ def _checked(
             return read_picture(picture(reference))
         except UnusableError as why:
             bad = UnusableError(f"{told(reference)}: {why}")
-            raise ConfigError(f"{bad}; mend it and repeat the command, which goes on from the last checkpoint") from bad
+            raise ConfigError(
+                f"{of_row(reference)}{bad}; mend it and repeat the command, which goes on from the last checkpoint"
+            ) from bad
 
     def content(reference: str) -> bytes:
         stored = picture(reference)
@@ -314,7 +319,13 @@ def _from_table(name: str, split: str, images: str | Path | None, rows: int | No
         value = table[row][column]
         return encoded(value[number] if isinstance(value, list) else value, folder)
 
-    return _checked(name, found, picture, lambda reference: f"{name} row {reference.split('/')[0]}", skip_bad)
+    def told(reference: str) -> str:
+        return f"picture {int(reference.split('/')[1]) + 1}"
+
+    def of_row(reference: str) -> str:
+        return f"{name} row {reference.split('/')[0]}, "
+
+    return _checked(name, found, picture, told, skip_bad, of_row)
 
 
 def _counts(table: datasets.Dataset, column: str | None) -> list[int]:

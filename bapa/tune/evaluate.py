@@ -59,19 +59,23 @@ class Evaluation(TrainerCallback):
         self.every = every
         self.items = items
 
-    @property
-    def results(self) -> list[dict[str, Any]]:
-        """The overall figures and the hits by cell of all measurements, in the order of their steps."""
-        steps = sorted(int(path.name.removeprefix("step-")) for path in self.folder.glob("step-*"))
-        return [_summary(step, load_run(self.folder / f"step-{step}")) for step in steps]
+    def results(self, last: int) -> list[dict[str, Any]]:
+        """The overall figures and the hits by cell of the measurements of a training of ``last`` steps, in their order.
+        What a process measured that was killed in a longer one, of fewer processes, is none of it.
+        """
+        due = {step: self.folder / f"step-{step}" for step in range(last + 1) if self._due(step, last)}
+        return [_summary(step, load_run(path)) for step, path in due.items() if path.is_dir()]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step == 0:
             self._measure(0)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == state.max_steps or (self.every and state.global_step % self.every == 0):
+        if self._due(state.global_step, state.max_steps):
             self._measure(state.global_step)
+
+    def _due(self, step: int, last: int) -> bool:
+        return step in (0, last) or bool(self.every and step % self.every == 0)
 
     def _measure(self, step: int) -> None:
         model = self.model.model

@@ -22,6 +22,7 @@ from bapa.errors import RunError
 from bapa.files import RunFolder, command, disk_is_full, writing
 
 CHECKPOINTS, EVALUATIONS, TUNE = "checkpoints", "evaluations", "tune.json"
+MADE, RESULT = (CHECKPOINTS, EVALUATIONS), "result"
 CURVE = ("step", "epoch", "loss", "learning_rate", "grad_norm", "mean_token_accuracy")
 _STATE = "trainer_state.json"  # the last that the trainer writes of a checkpoint
 
@@ -36,21 +37,29 @@ class Folder(RunFolder):
             kind="tuning run",
             record=TUNE,
             work=f"{CHECKPOINTS}/checkpoint-*/{FILE}",
-            beside=(CHECKPOINTS, EVALUATIONS),
+            made=MADE,
+            kept=(RESULT,),
         )
-        self.result = self.progress / "result"
+        self.result = self.progress / RESULT
 
-    def _taken(self) -> bool:
-        # What a process left that was killed while it moved its result here is ours.
-        return not self.result.is_dir() and super()._taken()
+    def _begun(self) -> bool:
+        # A process that was killed while it moved its result here has trained to the end.
+        return self.result.is_dir() or super()._begun()
+
+    def clear(self) -> None:
+        """Remove what another config evaluated, and checkpoints that it began to write: its steps are not these."""
+        for name in MADE:
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
     def leave(self) -> None:
-        """Give the folder up, where nothing was trained yet."""
+        """Give the folder up, where there is nothing in it yet."""
         self.close()
-        shutil.rmtree(self.progress, ignore_errors=True)
-        for folder in (self.path / CHECKPOINTS, self.path):
-            with suppress(OSError):  # there is something in it, or it was not made yet
-                folder.rmdir()
+        with suppress(OSError):  # there is something in it, or it was not made yet
+            (self.path / CHECKPOINTS).rmdir()
+        if not self._begun() and [*self.path.iterdir()] == [self.progress]:
+            self.tidy()
+            with suppress(OSError):  # somebody else's in progress
+                self.path.rmdir()
 
     def last_checkpoint(self) -> Path | None:
         """The last checkpoint that is whole; what a process left that was killed while it wrote one does not count."""

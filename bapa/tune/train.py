@@ -82,7 +82,7 @@ def tune(
     if probe:
         check(model, probe, labels, evaluate_items)
     config = {
-        "model": {"name": model.name, "fingerprint": model.fingerprint, **model.options},
+        "model": {"name": model.name, "fingerprint": model.fingerprint, "processor": model.files, **model.options},
         "scheme": scheme.label,
         "data": {"name": data.name, "rows": len(data.rows), "fingerprint": data.fingerprint},
         "settings": asdict(settings),
@@ -122,7 +122,7 @@ def tune(
             if trainer.accelerator.is_main_process:
                 folder.seal_run(
                     [entry for entry in trainer.state.log_history if "loss" in entry],
-                    evaluation.results if evaluation else [],
+                    evaluation.results(trainer.state.global_step) if evaluation else [],
                     data.left_out,
                     trainer.accelerator.num_processes,
                     trainer.accelerator.distributed_type.value,

@@ -159,7 +159,8 @@ def test_a_model_that_does_not_answer_gets_no_verdict(done: Path) -> None:
 
 def test_the_same_again_asks_nothing(done: Path, probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session.Session, "__init__", lambda *_: pytest.fail("asked again"))
-    again = calibrate(load("reference:top"), probe, done, **FEW, guards=[probe])
+    other = {**FEW, "statistics": Settings(resamples=30, seed=5)}  # nothing is drawn by them
+    again = calibrate(load("reference:top"), probe, done, **other, guards=[probe])
     assert again.found == record(done)
     with pytest.raises(RunError, match="another calibration"):
         calibrate(load("reference:top"), probe, done, **{**FEW, "steps": 5}, guards=[probe])
@@ -169,8 +170,11 @@ def test_an_interrupted_calibration_goes_on(probe: Probe, done: Path, tmp_path: 
     """Without its end and half of a round: what is on disk is not asked again, and the outcome is the same."""
     out = tmp_path / "again"
     shutil.copytree(done, out)
+    begun = {"kind": "calibration", **record(done)["config"]}
     for path in (out / "calibration" / "calibration.json", out / "config.json"):
         path.unlink()
+    (out / "calibration" / "progress").mkdir()
+    (out / "calibration" / "progress" / "config.json").write_text(json.dumps(begun))
     (shard,) = (out / "calibration" / "rounds" / "distance-1").rglob("*.jsonl")
     shard.write_text(shard.read_text()[:-30])
     append, asked = Store.append, []
@@ -202,6 +206,35 @@ def test_options_out_of_range(probe: Probe, tmp_path: Path, options: dict[str, A
 def test_a_probe_that_anybody_passes_is_no_guard(probe: Probe, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"of task match, is no side-effect probe: .* --task where --out WHERE"):
         calibrate(load("reference:top"), probe, tmp_path / "out", **FEW, guards=[probe], keep=0.9)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("keep", [None, 0.9])
+def test_a_probe_of_evidence_is_no_guard(probe: Probe, tmp_path: Path, keep: float | None) -> None:
+    """Its hits are those of *is it there?*: a rule that loses every row kept all of them."""
+    evidence = build("digits", tmp_path / "evidence", Design(task="evidence", items=8))
+    with pytest.raises(ConfigError, match=r"of task evidence, is no side-effect probe: .* --task where --out WHERE"):
+        calibrate(load("reference:top"), probe, tmp_path / "out", items=4, held_out=4, guards=[evidence], keep=keep)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"criterion": "information"}, "--criterion"),
+        ({"steps": 4}, "--steps"),
+        ({"full": True}, "--full"),
+        ({"steps": 4, "full": True}, "--steps and --full"),
+    ],
+)
+def test_a_promise_takes_no_options_of_the_plain_search(
+    probe: Probe, tmp_path: Path, options: dict[str, Any], named: str
+) -> None:
+    where = build("digits", tmp_path / "where", Design(task="where", items=8))
+    with pytest.raises(ConfigError, match=f"so {named} would change nothing; leave out {named}, or --keep"):
+        calibrate(
+            load("reference:top"), probe, tmp_path / "out", items=4, held_out=4, guards=[where], keep=0.9, **options
+        )
     assert not (tmp_path / "out").exists()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bapa.calibrate import halving
 from bapa.calibrate.criteria import (
     CRITERIA,
     LABEL_FREE,
@@ -73,3 +74,21 @@ def test_confidence_tells_apart_what_accuracy_cannot() -> None:
     assert confidence(timid, 2) == pytest.approx([0.7, 0.7])
     assert confidence(SEEING, 2) == pytest.approx([0.99, 0.99])
     assert confidence(timid[timid["kind"] == "present"], 2) == pytest.approx([0.6, 0.6])
+
+
+def test_an_item_without_a_lure_is_scored_by_its_hits() -> None:
+    """A captioned folder gives some items none; their score was not a number, and so was the candidate's."""
+    less = HALF_RIGHT[~((HALF_RIGHT["item"] == 0) & (HALF_RIGHT["kind"] == "absent"))]
+    assert accuracy(less, 2).tolist() == [0.5, 0.75]
+    better = answers({"present": [[0.9, 0.9], [0.9, 0.9]], "absent": [[0.1, 0.1], [0.1, 0.1]]})
+    better = better[~((better["item"] == 0) & (better["kind"] == "absent"))]
+    assert halving.winner({"native": accuracy(less, 2), "bapa": accuracy(better, 2)}, ["native"]) == "bapa"
+
+
+def test_beside_yes_and_no_where_it_stands_is_no_part_of_a_score() -> None:
+    where = HALF_RIGHT[HALF_RIGHT["kind"] == "present"].assign(
+        kind="where_row", question="row", margin=-9.0, answer="B"
+    )
+    both = pd.concat([HALF_RIGHT, where], ignore_index=True)
+    for name, criterion in CRITERIA.items():
+        assert criterion(both, 2).tolist() == criterion(HALF_RIGHT, 2).tolist(), name

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bapa.attach import balanced, scheme_of
+from bapa.attach import balance, balanced, scheme_of
 from bapa.calibrate import calibrate, fit
 from bapa.calibrate.session import Session
 from bapa.checkpoints import Loaded, load
@@ -87,6 +87,21 @@ def test_of_a_guard_only_what_is_natively_right_counts(bottom: Loaded, matches: 
     ]
     assert 0 < sum(right) < len(right)
     assert [told is not None for told in kept.choices] == right
+
+
+def test_what_is_right_natively_is_asked_so_of_a_model_that_records_a_rule(tmp_path: Path) -> None:
+    model = load("reference:places")
+    where = build("digits", tmp_path / "probe", Design(task="where", items=4, seed=6))
+    session = Session(model, where, tmp_path / "rounds", 18)
+
+    def right() -> list[bool]:
+        _, known = fit._asked(session, [session], 4)
+        return [told is not None for batch in known for told in batch.choices]
+
+    natively = right()
+    balance(model.model, "bapa")  # as a folder whose config records it loads
+    assert right() == natively
+    assert str(scheme_of(model.model)) == "bapa"
 
 
 def test_digits_are_read_as_they_are_written() -> None:

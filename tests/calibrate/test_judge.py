@@ -84,6 +84,17 @@ def test_the_threshold_splits_what_can_be_split() -> None:
     assert 3 < judge.threshold(frame) < 5  # type: ignore[operator]
 
 
+def test_questions_about_rows_have_no_say_in_the_threshold() -> None:
+    """Those of a probe of task evidence: their margin is the right row's lead over the others."""
+    frame = answers({"native": 0.97}, 32)
+    rows = frame[frame["kind"] == "present"].assign(kind="where_row", question="where_row")
+    rows["margin"] = np.random.default_rng(0).normal(-1, 0.5, len(rows))
+    both = pd.concat([frame, rows], ignore_index=True)
+    assert judge.threshold(both) == judge.threshold(frame)
+    found, plain = (judge.arms({"native": its}, its, 9, NAMES, SETTINGS) for its in (both, frame))
+    assert found == plain
+
+
 def test_native_stays_unless_beaten_by_a_standard_error() -> None:
     rng = np.random.default_rng(0)
     native = rng.normal(0.7, 0.1, 32)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from bapa.attach import balanced, scheme_of
 from bapa.calibrate.fit import whole
@@ -16,7 +17,7 @@ from bapa.calibrate.words import fit, learn
 from bapa.calibrate.words.judge import _errors, _evenness, _knowing, _map, _shares, judged
 from bapa.calibrate.words.reader import MENTIONS, Reader, Wording, _along, _instead, asking, embedded, reader
 from bapa.checkpoints import load
-from bapa.errors import ConfigError, ModelError, UnsupportedModelError
+from bapa.errors import ConfigError, ModelError, RunError, UnsupportedModelError
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.prompts import Prompt
 from bapa.schemes import parse
@@ -156,7 +157,7 @@ def test_numbers_that_are_not_finite_end_it_and_are_not_kept(
     learn.fitted(tiny, steps=1, kept=kept)
     whole = kept.read_bytes()
     monkeypatch.setattr(learn.Learner, "naming", lambda *given: [one * torch.inf for one in naming(*given)])
-    with pytest.raises(ModelError, match=r"step 2 of the fit .* --dtype float32"):
+    with pytest.raises(ModelError, match=r"step 2 of the fit gives numbers that are not finite$"):  # in float32 already
         learn.fitted(tiny, steps=2, kept=kept)
     assert kept.read_bytes() == whole
 
@@ -253,3 +254,14 @@ def test_who_cannot_be_fitted_is_told_why(tmp_path: Path) -> None:
         reader(loaded)
     with pytest.raises(ConfigError, match="6 grids"):
         fit(loaded, tmp_path / "out", grids=2)
+
+
+def test_what_a_fit_kept_and_is_damaged_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "shares-words.safetensors"
+    save_file({"done": torch.tensor(10)}, file)
+    assert learn.read_tensors(file, "done")["done"] == 10
+    whole = file.read_bytes()
+    for content, needed in ((whole[:20], ()), (b"", ()), (whole, ("draws",))):
+        file.write_bytes(content)
+        with pytest.raises(RunError, match=r"shares-words\.safetensors is damaged; delete it"):
+            learn.read_tensors(file, *needed)

@@ -73,6 +73,22 @@ def test_what_keeps_a_rule_back(changed, kind):
     assert told(replace(BIASED, **changed)).headline
 
 
+@pytest.mark.parametrize(
+    ("p", "wide", "found", "headline"),
+    [
+        (0.3, Figure(0.01, 0.0, 0.04), ("leave", "even"), "no dependence on where the content stands was found"),
+        (0.0005, Figure(0.018, 0.006, 0.03), ("leave", "small"), "was found, too small to matter"),
+        (0.0005, Figure(0.019, 0.004, 0.12), ("untold", "too-few-items"), "too few to say"),
+        (0.01, Figure(0.05, 0.0, 0.09), ("untold", "too-few-items"), "too few to say"),
+    ],
+)
+def test_a_range_that_does_not_count_is_told_as_what_the_test_found(p, wide, found, headline):
+    evidence = replace(BIASED, p=p, arms=(replace(NATIVE, range=wide),))
+    decision = decide(evidence)
+    assert (decision.kind, decision.reason) == found
+    assert headline in told(evidence).headline
+
+
 def test_the_wanted_token_is_named():
     assert "'<think>'" in told(replace(BIASED, mass=0.2, wanted="<think>")).because[0]
 

@@ -244,6 +244,21 @@ def test_a_mistyped_command_leaves_nothing_in_the_way_of_the_right_one(tiny: Loa
     assert check(tiny, tmp_path / "out", items=FEW).decision is not None
 
 
+@pytest.mark.parametrize("name", ["probe", "warm-up"])
+def test_a_probe_of_somebody_else_is_left_alone(tiny: Loaded, tmp_path: Path, name: str):
+    theirs = build("digits", tmp_path / "out" / name, Design(items=3))
+    with pytest.raises(RunError, match="is not empty and holds no check"):
+        check(tiny, tmp_path / "out", items=FEW)
+    assert Probe.load(tmp_path / "out" / name).fingerprint == theirs.fingerprint
+
+
+def test_killed_while_its_probe_is_built_it_goes_on(tiny: Loaded, tmp_path: Path):
+    assert check(tiny, tmp_path / "out", items=FEW, until="estimate").decision is None
+    (tmp_path / "out" / ".probe.part").mkdir()
+    (tmp_path / "out" / ".probe.part" / "tiles.parquet").write_bytes(b"half")
+    assert check(tiny, tmp_path / "out", items=FEW).decision is not None
+
+
 def test_a_small_source_gives_what_it_has(tiny: Loaded, tmp_path: Path):
     pictures = folder_of_pictures(tmp_path / "pictures", 45)
     found = check(tiny, tmp_path / "out", pictures=str(pictures), items=40)

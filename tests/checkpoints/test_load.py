@@ -43,7 +43,9 @@ def test_weights_that_a_checkpoint_lacks_are_an_error_that_names_them(folder: Pa
     assert len(kept) < len(held)
     save_file(kept, path, metadata={"format": "pt"})
     for loading in (load, bapa.from_pretrained):
-        with pytest.raises(ModelError, match=rf"lacks {len(held) - len(kept)} weights .*{lacking}.*fetch or save"):
+        count = len(held) - len(kept)
+        said = rf"lacks {count} weight{'s' * (count > 1)} of .*{lacking}.*fetch or save"
+        with pytest.raises(ModelError, match=said):
             loading(str(folder))
 
 
@@ -114,6 +116,19 @@ def test_an_adapter_that_lacks_weights_is_an_error(tmp_path: Path) -> None:
     save_file({name: value for name, value in held.items() if "layers.1" not in name}, path)
     with pytest.raises(ModelError, match=r"the adapter lacks weights.*layers\.1"):
         load(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "of_peft"),
+    [({"base": {"name": "m"}}, "{}"), ({}, "{"), ({}, "{}"), ({}, "[]")],
+)
+def test_an_adapter_whose_base_is_not_told_is_named(
+    tmp_path: Path, recorded: dict[str, dict[str, str]], of_peft: str
+) -> None:
+    (tmp_path / FILE).write_text(json.dumps({"scheme": "bapa", **recorded}))
+    (tmp_path / "adapter_config.json").write_text(of_peft)
+    with pytest.raises(ModelError, match="tells which model the adapter was made on"):
+        load(str(tmp_path))
 
 
 def test_calibrating_an_adapter_is_refused_before_anything_is_asked(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_weights_that_are_none_are_named(folder: Path) -> None:
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 4800000\n"
     for content, says in (
         (pointer, "is a pointer of Git LFS, not the weights; fetch them: git lfs pull"),
-        (whole[:2_000_000], f"is broken off: 2000000 of {len(whole)}"),
+        (whole[:2_000_000], f"is broken off: 2000000 of {len(whole)} bytes"),
         (whole[:100], "holds no weights in safetensors"),
         (b"", "holds no weights in safetensors"),
         (whole + b"x", "has too many bytes"),
@@ -161,3 +161,22 @@ def test_weights_that_are_none_are_named(folder: Path) -> None:
     path.unlink()
     with pytest.raises(ModelError, match="no weights in it"):
         load(str(folder))
+
+
+@pytest.mark.parametrize("content", ["{", "[]", ""])
+def test_a_config_that_is_none_is_named(folder: Path, content: str) -> None:
+    (folder / "config.json").write_text(content)
+    for read in (weights.check, weights.fingerprint):
+        with pytest.raises(ModelError, match=r"config\.json is not (JSON|a JSON object)"):
+            read(folder)
+
+
+def test_a_changed_processor_is_told_beside_the_fingerprint(folder: Path) -> None:
+    before = load(str(folder))
+    template = folder / "chat_template.jinja"
+    template.write_text("{{ 'in the image ' }}" + template.read_text())
+    after = load(str(folder))
+    assert before.fingerprint == after.fingerprint  # which adapters record
+    changed = {name for name in after.files if after.files[name] != before.files[name]}
+    assert changed == {"chat_template.jinja"}
+    assert {"tokenizer.json", "processor_config.json"} < after.identity["processor"].keys()

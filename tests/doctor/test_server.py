@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +39,10 @@ class Bench:
         return examine_server(client, self.sheet, self.local if against else None)
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "http://", "http://[::1", "ftp://a"])
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:8000", "http://", "http://[::1", "ftp://a", "http://a:80x0", "http://:80", "http://a b:80"],
+)
 def test_what_is_no_address_is_said(url: str) -> None:
     with pytest.raises(ConfigError, match="not an address; type one like"):
         Client(url)
@@ -195,3 +199,28 @@ def test_the_command_shows_the_verdict_and_exits_with_it(bench: Bench, monkeypat
     )
     assert shown.exit_code == 1, shown.output
     assert "swapped: rows are taken for columns" in shown.stdout
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", b""])
+def test_what_does_not_speak_http_is_one_line(said: bytes) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(said)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        with pytest.raises(IntegrationError, match=r"does not answer in HTTP|no server answers") as error:
+            Client(f"http://127.0.0.1:{listening.getsockname()[1]}").name()
+        answering.join()
+    assert "\n" not in str(error.value)
+
+
+def test_a_name_that_no_server_can_have_is_not_taken_for_an_answer() -> None:
+    with pytest.raises(IntegrationError, match="no server answers"):
+        Client(f"http://{'a' * 70}.b").name()

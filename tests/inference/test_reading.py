@@ -156,3 +156,83 @@ def test_choices(text, choices, answer):
 )
 def test_free_answers(text, expected, right):
     assert read(text, (), expected).correct is right
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [
+        ("It does.", "It doesn't."),
+        ("It does.", "It does not."),
+        ("There is one.", "There isn’t one."),
+        ("I see one.", "I do not see one."),
+        ("There is.", "There isn't."),
+        ("There are.", "There are not."),
+        ("They do.", "They don't."),
+        ("It is.", "It isn't."),
+        ("It is there.", "It is not there."),
+        ("It is in the image.", "It isn't in the image."),
+        ("It is visible.", "It is not visible."),
+        ("I do.", "I don't."),
+        ("I see it.", "I don't see it."),
+        ("One of them matches.", "None of them matches."),
+        ("One of the sub-images matches the text.", "None of the sub-images match the text."),
+        ("The text matches.", "The text does not match."),
+        ("A sub-image matches.", "The sub-image doesn’t match."),
+        ("It matches.", "It does not match."),
+        ("It does match.", "It doesn't match."),
+        ("Something matches.", "Nothing matches."),
+        ("The image contains it.", "The image does not contain it."),
+        ("The picture shows a red two.", "The picture doesn't show a red two."),
+        ("The picture shows the red 2.", "The picture does not show the red 2."),
+        ("There is a red two in the picture.", "There isn't a red two in the picture."),
+        ("I can see a red two.", "I don't see a red two."),
+        ("That is true.", "That is not true."),
+        ("That is correct.", "That is incorrect."),
+        ("It is true.", "It is false."),
+        ("That's right.", "That's wrong."),
+        ("True.", "False."),
+        ("True.", "Not true."),
+        ("Correct!", "Incorrect!"),
+        ("Of course.", "Of course not."),
+        ("Indeed.", "Indeed not."),
+        ("Certainly.", "Certainly not."),
+        ("Affirmative.", "Negative."),
+        ("Yep.", "Nope."),
+        ("Yeah", "Nah"),
+        ("The answer is true.", "The answer is false."),
+        ("One of them does.", "One of them does not."),
+        ("One of them does.", "Neither."),
+        ("存在", "不存在"),
+        ("有", "没有"),
+        ("正确", "不正确"),
+        ("对", "不对"),
+        ("是", "不是"),
+        ("います", "いません"),
+        ("あります", "ありません"),
+        ("そうです", "違います"),
+        ("있습니다", "없습니다"),
+        ("맞습니다", "맞지 않습니다"),
+        ("그렇습니다", "아닙니다"),
+        ("네", "아니요"),
+    ],
+)
+def test_what_says_yes_is_read_as_well_as_what_says_no(yes, no):
+    asked = Question("q", "present", "Is there a red two in the image? Answer yes or no.", "yes", YES_NO)
+    assert (from_text(yes, asked).answer, from_text(no, asked).answer) == ("yes", "no")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The image shows a cat.",
+        "The image shows a grid of digits.",
+        "There is a two.",
+        "There is an image.",
+        "I see a blue five.",
+        "It is, I think, a cat.",
+        "If it does, I do not know.",
+    ],
+)
+def test_a_description_of_something_else_says_neither(text):
+    asked = Question("q", "present", "Is there a red two in the image? Answer yes or no.", "yes", YES_NO)
+    assert from_text(text, asked).answer is None

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from bapa.checkpoints import load
 from bapa.errors import RunError
 from bapa.inference.hf import ModelAsker
-from bapa.inference.store import BIAS
+from bapa.inference.store import BIAS, Store
+from bapa.measure import load_run
 from tests.measure.conftest import measured
 
 THREE = ["native", "bapa", "bapa:distance=native"]
@@ -30,8 +38,6 @@ def asked(monkeypatch):
 
 @pytest.fixture(scope="module")
 def together(model_path, probe, tmp_path_factory):
-    from bapa.checkpoints import load
-
     return measured(load(str(model_path)), probe, tmp_path_factory.mktemp("together"), THREE, audit=2)
 
 
@@ -98,3 +104,120 @@ def test_an_added_scheme_that_is_interrupted_goes_on_and_leaves_the_run_readable
 def test_only_schemes_may_be_added(tiny, probe, together):
     with pytest.raises(RunError, match=r"run\.batch_size: 18 there, 4 now"):
         measured(tiny, probe, together.path, [*THREE, "null"], audit=2, batch_size=4)
+
+
+class Killed(BaseException):
+    """What ends a process at once."""
+
+
+def removed(store):
+    """What a process has done that is killed while it tidies up, where the config goes first."""
+    (store.progress / "config.json").unlink()
+    raise Killed
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("written", ["answers.parquet", "bias.json", "run.json", "tidying up"])
+def test_killed_at_any_write_an_added_scheme_is_added_once(tiny, probe, tmp_path, together, monkeypatch, written, when):
+    out, put = tmp_path / "run", Path.replace
+    measured(tiny, probe, out, THREE[:1], audit=2)
+
+    def dying(self, target):
+        if Path(target) != out / written:
+            return put(self, target)
+        if when == "after":
+            put(self, target)
+        raise Killed
+
+    with monkeypatch.context() as killing:
+        killing.setattr(Path, "replace", dying)
+        if written == "tidying up":
+            killing.setattr(Store, "tidy", removed)
+        with pytest.raises(Killed):
+            measured(tiny, probe, out, THREE[:2], audit=2)
+    run = measured(tiny, probe, out, THREE, audit=2)
+    pd.testing.assert_frame_equal(run.answers(), together.answers(), atol=1e-6)
+    assert run.config["config"]["schemes"] == run.config["schemes"] == list(run.bias["written"]) == THREE
+    assert run.config["answers"] == len(run.answers())
+    assert run.config["audit"]["answers"] == together.config["audit"]["answers"]
+    assert sorted(path.name for path in out.iterdir()) == ["answers.parquet", "bias.json", "run.json"]
+
+
+def test_what_was_half_added_does_not_stay_where_another_scheme_is_added(tiny, probe, tmp_path, together, monkeypatch):
+    out, put = tmp_path / "run", Path.replace
+    measured(tiny, probe, out, THREE[:2], audit=2)
+
+    def dying(self, target):
+        if Path(target).name == "run.json":
+            raise Killed
+        return put(self, target)
+
+    with monkeypatch.context() as killing:
+        killing.setattr(Path, "replace", dying)
+        with pytest.raises(Killed):
+            measured(tiny, probe, out, ["reverse"], audit=2)
+    shutil.rmtree(out / "progress")
+    run = measured(tiny, probe, out, THREE, audit=2)
+    pd.testing.assert_frame_equal(run.answers(), together.answers(), atol=1e-6)
+    assert list(run.bias["schemes"]) == list(run.bias["written"]) == THREE
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "message"),
+    [
+        ("run.json", b"{}", r"run\.json does not tell its config, command"),
+        ("bias.json", b'{"version": 2}', r"bias\.json does not tell its level, model"),
+        ("bias.json", b"[]", r"bias\.json is not a JSON object"),
+        ("answers.parquet", b"PAR1", r"answers\.parquet cannot be read"),
+    ],
+)
+def test_a_damaged_file_is_named_in_one_line(together, tmp_path, file, damage, message):
+    out = tmp_path / "run"
+    shutil.copytree(together.path, out)
+    (out / file).write_bytes(damage)
+    with pytest.raises(RunError, match=message) as error:
+        load_run(out).answers()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("damage", [bytes(4) + b"\n", b"\xff\n", b"{}\n", b"{\n"])
+def test_a_damaged_line_of_an_interrupted_run_is_named_and_can_be_deleted(tiny, probe, tmp_path, monkeypatch, damage):
+    out, ask, seen = tmp_path / "run", ModelAsker.ask, []
+
+    def stopping(self, number, prepared):
+        seen.append(number)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return ask(self, number, prepared)
+
+    monkeypatch.setattr(ModelAsker, "ask", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        measured(tiny, probe, out, ["native"])
+    shard = out / "progress" / "answers-0.jsonl"
+    whole = shard.read_bytes()
+    shard.write_bytes(damage + whole)
+    with pytest.raises(RunError, match=r"answers-0\.jsonl, line 1, is damaged; delete the line") as error:
+        measured(tiny, probe, out, ["native"])
+    assert "\n" not in str(error.value)
+    subprocess.run(shlex.split(re.search(r"\((sed .*?)\)", str(error.value))[1]), check=True)
+    assert shard.read_bytes() == whole
+    measured(tiny, probe, out, ["native"])
+    assert seen == [0, 1, 1]
+
+
+def test_a_run_does_not_go_on_in_another_prompt(model_path, probe, tmp_path):
+    folder, out = tmp_path / "model", tmp_path / "run"
+    shutil.copytree(model_path, folder)
+    measured(load(str(folder)), probe, out, THREE[:1])
+    template = folder / "chat_template.jinja"
+    template.write_text("{{ 'in the image ' }}" + template.read_text())
+    with pytest.raises(RunError, match=r"model\.processor\.chat_template\.jinja: \w+ there, \w+ now"):
+        measured(load(str(folder)), probe, out, THREE[:2])
+
+
+def test_a_run_that_does_not_tell_its_prompt_goes_on(tiny, probe, tmp_path):
+    out = tmp_path / "run"
+    measured(replace(tiny, files={}), probe, out, THREE[:1])
+    run = measured(tiny, probe, out, THREE[:2])
+    assert list(run.bias["schemes"]) == THREE[:2]
+    assert "processor" not in run.config["config"]["model"]

@@ -163,9 +163,20 @@ def test_a_seed_that_cannot_be_is_refused_before_anything_is_asked(tiny, probe, 
         measured(tiny, probe, tmp_path / "run", statistics=Settings(seed=-1))
 
 
+def test_another_seed_makes_no_other_run(tiny, probe, tmp_path, monkeypatch):
+    """No statistic of a run draws by it, nor by the number of draws."""
+    first = measured(tiny, probe, tmp_path / "run", ["native"], statistics=Settings(seed=0))
+    monkeypatch.setattr(ModelAsker, "ask", lambda *_: pytest.fail("asked"))
+    again = measured(tiny, probe, tmp_path / "run", ["native"], statistics=Settings(seed=5, resamples=20))
+    assert again.bias == first.bias
+    with pytest.raises(RunError, match=r"statistics\.level"):
+        measured(tiny, probe, tmp_path / "run", ["native"], statistics=Settings(level=0.9))
+
+
 def test_a_prompt_longer_than_the_model_is_refused(tiny, probe, tmp_path):
     tiny.model.config.text_config.max_position_embeddings = 60
-    with pytest.raises(ConfigError, match=r"a prompt of this probe has 1\d\d tokens, and .* was made for 60 positions"):
+    says = r"has 1\d\d tokens, and .* was made for 60 positions; .* shorter captions, or smaller cells .* --cell 12\)"
+    with pytest.raises(ConfigError, match=says):
         measured(tiny, probe, tmp_path / "run")
     tiny.model.config.text_config.max_position_embeddings = 2048
     assert measured(tiny, probe, tmp_path / "run").config["prompts"]["longest"] == 100

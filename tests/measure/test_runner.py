@@ -277,7 +277,7 @@ def test_the_table_tells_audit_failures_and_floor(run, tiny, probe, tmp_path, mo
     shown = capture.get()
     assert "audit: 6 answers asked again one by one, 6 flipped" in shown
     assert shown.count("  flipped: item 0, row 1, column 1, ") == 6
-    assert "floor: 0 of 18 answers flip from native to null" in shown  # about the target and its lure
+    assert "floor: 0 of 27 answers flip from native to null" in shown  # about the target, its lure and what is absent
 
 
 def test_json_files_hold_no_numbers_that_json_does_not_know(run):

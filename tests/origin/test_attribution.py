@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bapa.origin import attribution, runner, verdict
 from bapa.origin.attribution import Answers
-from bapa.origin.moves import Condition, torn
+from bapa.origin.moves import Condition, conditions, torn
 from bapa.probe.slots import Slots
 from bapa.stats.bias import Settings
 from studies.coverage.causes import CAUSES, CELLS, DRAWS, QUICK, RULES, SKEW, decided, planted
@@ -88,7 +89,7 @@ def test_few_items_cannot_tell() -> None:
 
 def test_without_moves_it_cannot_be_told() -> None:
     answers = planted({"position": SKEW})
-    rules = Answers(answers.trials, answers.items, [Condition(rule) for rule in RULES], DRAWS)
+    rules = replace(answers, conditions=[Condition(rule) for rule in RULES])
     assert attribution.shares(rules, "hit", "features", QUICK) == {}
     assert decided(rules)["cause"] == "unknown"
 
@@ -231,3 +232,52 @@ def test_too_few_items_are_not_an_even_map(items: int | None, cause: str) -> Non
     found = verdict.decide({}, {"p": 1.0}, 0.95, items)
     assert found["cause"] == cause
     assert ("3 items answered in every cell, 10 are needed" in found["sentence"]) == (items == 3)
+
+
+CLASSES = 10
+
+
+def liked(seed: int, effect: float = 0.0, items: int = 200) -> Answers:
+    """Answers about items of ten classes, each of which likes cells of its own, by their position, beside ``effect`` of
+    :data:`SKEW` on all: without it no cell is worse over classes.
+    """
+    rng = np.random.default_rng(seed)
+    ease, wanted = rng.normal(0, 1, items), conditions(("native",), DRAWS)
+    classes, likes = rng.permutation(np.arange(items) % CLASSES), rng.normal(0, 1.2, (CLASSES, CELLS))
+    frames = []
+    for condition in wanted:
+        place = torn(condition.move, np.arange(items), condition.draw, DRAWS, CELLS)["position"]
+        margin = 1 + ease[:, None] + rng.logistic(size=(items, CELLS)) + effect * SKEW[place]
+        margin = margin + likes[classes[:, None], place]
+        item, cell = (axis.ravel() for axis in np.mgrid[:items, :CELLS])
+        columns = {"item": item, "cell": cell, "question": "q", "kind": "present", "scheme": condition.label}
+        told = {"group": [f"class {classes[one]}" for one in item], "correct": margin.ravel() > 0}
+        frames.append(pd.DataFrame({**columns, **told, "margin": margin.ravel()}))
+    return Answers.read(pd.concat(frames, ignore_index=True), CELLS, wanted, DRAWS)
+
+
+def test_what_single_classes_like_is_no_bias_with_a_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By items alone the verdict was *position* in most of these worlds, in which classes differ and no cell does."""
+    monkeypatch.setattr(runner, "CONTROLS", 1)
+    found = [runner._causes(liked(seed), Settings(20), Slots("grid", 3, 3))["verdict"]["cause"] for seed in range(6)]
+    assert sum(cause not in ("none", "unknown") for cause in found) <= 1, found
+    biased = runner._causes(liked(0, effect=1.0), Settings(20), Slots("grid", 3, 3))["verdict"]
+    assert (biased["cause"], biased["detail"]) == ("language model", "position")
+
+
+def test_classes_are_drawn_shuffled_and_halved_as_one() -> None:
+    answers = liked(0, effect=0.5)
+    assert (answers.over.by, answers.over.count) == ("group", CLASSES)
+    alone = replace(answers, over=replace(answers.over, by="item", of=np.arange(200)))
+    wide, narrow = (attribution.shares(one, "margin", "features", Settings(40))["variance"] for one in (answers, alone))
+    assert wide["high"] - wide["low"] > 1.5 * (narrow["high"] - narrow["low"])
+    one, two = np.flatnonzero(answers.over.of == 0)[:2]
+    mixed = answers.shuffled(np.random.default_rng(0)).trials["native"].signal[..., 0]
+    before = answers.trials["native"].signal[..., 0]
+    orders = [[before[item].tolist().index(value) for value in mixed[item]] for item in (one, two)]
+    assert orders[0] == orders[1] != list(range(CELLS))
+
+
+def test_too_few_classes_are_no_even_map() -> None:
+    found = verdict.decide({}, {"p": 1.0}, 0.95, 3, "group")
+    assert (found["cause"], "3 classes answered in every cell" in found["sentence"]) == ("unknown", True)

@@ -35,6 +35,7 @@ def test_everything_is_written_and_read_back(explained: Path) -> None:
     found = load_origin(explained).found
     assert found["verdict"]["cause"] in ("none", "unknown")  # random weights
     assert found["not_done"] == {}
+    assert found["clusters"] == {"by": "item", "number": found["probe"]["items"]}  # too few of a class
     assert {"features/1", "patch/0", "order/0", "positions/1"} <= set(
         pd.read_parquet(explained / "origin" / "answers" / "answers.parquet")["scheme"]
     )

@@ -13,7 +13,7 @@ from bapa.integrations.vlmeval import write_tsv
 from bapa.probe import Design, Probe, build
 from bapa.probe.questions import bare
 from bapa.tune import read
-from tests.probe.conftest import table, write
+from tests.probe.conftest import reasons, table, write
 
 SMALL = {"rows": 2, "cols": 2, "cell": 16, "task": "name", "near_miss": False}
 
@@ -108,3 +108,14 @@ def test_other_probes_say_nothing_of_an_opening() -> None:
 def test_uses_that_need_questions_say_so(probe: Probe, tmp_path: Path, use) -> None:
     with pytest.raises(ConfigError, match=r"asks for names.*--task match"):
         use(probe, tmp_path / "out")
+
+
+def test_captions_that_hold_no_name_are_left_out(named: Path, tmp_path: Path) -> None:
+    rows = table(named)
+    nameless = {0: "...", 3: "the .", 6: "?!"}
+    for number, nothing in nameless.items():
+        rows[number]["caption"] = nothing
+    write(named, rows)
+    probe = build(str(named), tmp_path / "P", Design(**SMALL))
+    assert len(probe.items) == 21
+    assert reasons(probe) == {f"0{n}.png": f"its caption {said!r} holds no name" for n, said in nameless.items()}

@@ -279,3 +279,16 @@ def test_captions_differing_in_case_and_spacing_are_the_same(tmp_path: Path) -> 
     probe = build(str(folder), tmp_path / "P", Design(rows=3, cols=7, cell=16))
     names = [caption_key(name) for name in captions(probe)]
     assert all(len({names[tile] for tile in item.layout}) == 21 for item in probe.items)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [("[]", r"probe\.json is not a JSON object"), ("{", "cannot be read"), (None, "does not tell its fingerprint")],
+)
+def test_a_damaged_manifest_is_one_line(folder: Path, tmp_path: Path, manifest: str | None, message: str) -> None:
+    path = build(str(folder), tmp_path / "P", SMALL).path / "probe.json"
+    whole = json.loads(path.read_text("utf-8"))
+    path.write_text(manifest or json.dumps({name: told for name, told in whole.items() if name != "fingerprint"}))
+    with pytest.raises(ProbeError, match=message) as error:
+        Probe.load(path.parent)
+    assert "\n" not in str(error.value)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bapa.errors import ConfigError
+from bapa.errors import ConfigError, ProbeError
 from bapa.probe import Design, build
 from bapa.probe.canvases import POSITIONS
 
@@ -74,3 +74,30 @@ def test_a_group_of_unlike_canvases_is_left_out(released: Path, tmp_path: Path) 
 def test_the_grid_is_that_of_the_canvases(released: Path, tmp_path: Path, options: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="drop --"):
         build(str(released), tmp_path / "P", Design(**options))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"lures": "cell"}, {"distractors": "similar"}, {"background": "natural"}],
+    ids=lambda given: next(iter(given)),
+)
+def test_what_would_need_captions_of_the_other_pictures_is_refused(
+    released: Path, tmp_path: Path, options: dict[str, str]
+) -> None:
+    with pytest.raises(ConfigError, match="drop --lures cell"):
+        build(str(released), tmp_path / "P", Design(**options))
+
+
+def test_rows_about_absent_things_alone_are_refused(released: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in released.read_text().splitlines()]
+    released.write_text("".join(json.dumps({**row, "answer": "No"}) + "\n" for row in rows))
+    with pytest.raises(ProbeError, match=r"every row of .* has the answer No"):
+        build(str(released), tmp_path / "P")
+
+
+def test_a_row_without_a_canvas_is_told(released: Path, tmp_path: Path) -> None:
+    first = json.loads(released.read_text().splitlines()[0])
+    rows = [{**first, "answer": "No"}, {"caption": "a cat", "position": "left"}]
+    released.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ProbeError, match="its first canvas None cannot be opened"):
+        build(str(released), tmp_path / "P")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bapa.errors import ProbeError
-from bapa.probe import Design, build
+from bapa.probe import Columns, Design, build
 from bapa.probe.records import read_picture
 
 from .conftest import SMALL, table, write
@@ -81,3 +81,23 @@ def test_a_picture_repeated_in_a_data_set_keeps_all_its_captions_from_absence(fo
     assert len(probe.items) == len(probe.left_out) == 24
     for item in probe.items:
         assert item.absent.replace("painting", "photo") != item.caption.replace("painting", "photo")
+
+
+def test_the_class_is_that_of_the_row_whose_caption_is_used(folder: Path, tmp_path: Path) -> None:
+    rows = table(folder)
+    extra = [{**rows[0], "caption": "a seal", "noun": "seal"}, {**rows[0], "caption": "a seal", "noun": "seal"}]
+    write(folder, [*rows, *extra])
+    probe = build(str(folder), tmp_path / "P", SMALL, columns=Columns(group="noun"))
+    (item,) = (item for item in probe.items if item.caption == "a seal")
+    assert probe.attributes(item.target)["group"] == "seal"
+
+
+def test_further_questions_about_a_picture_are_told(folder: Path, tmp_path: Path) -> None:
+    rows = table(folder)
+    write(folder, [*rows, {**rows[0], "caption": "a seal", "question": "What is it?", "answer": "a seal"}])
+    probe = build(str(folder), tmp_path / "P", Design(rows=2, cols=2, cell=32, task="vqa"))
+    assert len(probe.items) == 24
+    assert len(probe.left_out) == 1
+    assert "the same picture as" in probe.left_out[0].reason
+    told = [(row["caption"], row["question"], row["answer"]) for row in table(folder)]
+    assert all((item.caption, item.question, item.answer) in told for item in probe.items)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -45,9 +46,12 @@ def test_parquet_and_saved_data_sets_with_named_columns(folder: Path, tmp_path: 
     datasets.DatasetDict(test=data).save_to_disk(tmp_path / "splits")
     columns = Columns(image="picture", caption="text")
     expected = build(str(folder), tmp_path / "F", SMALL).fingerprint
-    for number, source in enumerate(("data.parquet", "saved", "splits")):
-        probe = build(str(tmp_path / source), tmp_path / str(number), SMALL, columns=columns, split="test")
+    for source, split in (("data.parquet", "train"), ("saved", "train"), ("splits", "test")):
+        probe = build(str(tmp_path / source), tmp_path / f"P-{source}", SMALL, columns=columns, split=split)
         assert probe.fingerprint == expected
+    for source in ("data.parquet", "saved"):
+        with pytest.raises(ConfigError, match=r"holds one table and no splits: drop --split test"):
+            build(str(tmp_path / source), tmp_path / "Q", SMALL, columns=columns, split="test")
     with pytest.raises(ProbeError, match=r"no column 'image', its columns: picture, text; .* --image-column NAME"):
         build(str(tmp_path / "data.parquet"), tmp_path / "P", SMALL)
 
@@ -176,3 +180,45 @@ def test_digits_fill_large_grids(tmp_path: Path, rows: int, cols: int, lures: st
     probe = build("digits", tmp_path / "P", Design(rows=rows, cols=cols, items=8))
     assert probe.design.lures == lures
     assert all(len({*item.layout}) == rows * cols for item in probe.items)
+
+
+@pytest.mark.parametrize(
+    ("columns", "split", "drop"),
+    [
+        (Columns(image="p"), "train", "drop --image-column"),
+        (Columns(caption="p", group="g"), "train", "drop --caption-column, --group-column"),
+        (Columns(box="b"), "train", "drop --box-column"),
+        (Columns(), "test", "drop --split"),
+    ],
+)
+def test_drawn_sources_take_no_columns_and_no_split(tmp_path: Path, columns: Columns, split: str, drop: str) -> None:
+    (tmp_path / "E").mkdir()
+    (tmp_path / "E" / "emoji.json").write_text("[]")
+    for source in ("digits", str(tmp_path / "E")):
+        with pytest.raises(ConfigError, match=f"{drop}$"):
+            build(source, tmp_path / "P", Design(items=2), columns=columns, split=split)
+
+
+def test_a_folder_takes_no_split(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="which has no splits: drop --split"):
+        build(str(folder), tmp_path / "P", SMALL, split="test")
+
+
+@pytest.mark.parametrize(
+    ("options", "columns", "drop"),
+    [
+        ({"choices": 6}, {}, "drop --choices"),
+        ({"lines": ("row",)}, {}, "drop --line"),
+        ({"task": "where", "slots": "images:4", "lines": ("row",)}, {}, "drop --line"),
+        ({"answers": "letters"}, {}, "drop --answers"),
+        ({"task": "choice", "answers": "words"}, {}, "drop --answers"),
+        ({"task": "count", "distractors": "similar"}, {}, "drop --distractors"),
+        ({}, {"question": "q"}, "drop --question-column"),
+        ({}, {"answer": "q"}, "drop --answer-column"),
+    ],
+)
+def test_what_a_task_does_not_look_at_is_refused(
+    folder: Path, tmp_path: Path, options: dict[str, Any], columns: dict[str, str], drop: str
+) -> None:
+    with pytest.raises(ConfigError, match=drop):
+        build(str(folder), tmp_path / "P", Design(**options), columns=Columns(**columns))

@@ -38,7 +38,7 @@ def test_a_csv_row_with_too_many_fields_is_told(folder: Path, tmp_path: Path) ->
     (folder / "metadata.jsonl").unlink()
     (folder / "metadata.csv").write_text("\n".join(lines))
     probe = build(str(folder), tmp_path / "P", SMALL)
-    assert reasons(probe) == {"00.png": "1 fields more than the first line has; put text that holds a comma in quotes"}
+    assert reasons(probe) == {"00.png": "1 field more than the first line has; put text that holds a comma in quotes"}
     assert "a cat, asleep" in captions(probe)
     with pytest.raises(ProbeError, match="1 pictures cannot be used"):
         build(str(folder), tmp_path / "S", SMALL, strict=True)

@@ -64,3 +64,17 @@ def test_what_was_not_read_has_no_word() -> None:
     answers.loc[answers["cell"] == 4, ["answer", "correct", "margin"]] = [None, None, float("nan")]
     found = items.told(answers, None, Slots("grid", 3, 3))
     assert all(row[4][4] == -1 and row[5][4] is None and row[6][4] == "2" for row in found["rows"])
+
+
+def test_what_is_right_is_told_by_cell_where_it_depends_on_the_cell() -> None:
+    answers = fake_answers({"native": SKEWED}, 2)
+    answers["expected"] = "yes"
+    where = answers["kind"] == "absent"
+    answers.loc[where, "expected"] = answers.loc[where, "row"].map({0: "top", 1: "middle", 2: "bottom"})
+    found = items.told(answers, None, Slots("grid", 3, 3))
+    for _, question, _, expected, *_ in found["rows"]:
+        if found["questions"][question] == "absent":
+            rows = ["top"] * 3 + ["middle"] * 3 + ["bottom"] * 3
+            assert [found["words"][place] for place in expected] == rows
+        else:
+            assert found["words"][expected] == "yes"

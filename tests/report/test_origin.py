@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from bapa.origin import Options
 from bapa.report import origin, origin_figures
 from bapa.report.overlay import overlay
 from bapa.stats.intervals import Estimate
@@ -72,3 +75,10 @@ def test_rows_of_images_are_drawn_one_below_the_other(rows: int, cols: int, stac
         assert (len(lefts) == 1) == stacked
         drawn = sum(box.width * box.height for box in boxes)
         assert drawn > 0.4, "most of the sheet is picture"
+
+
+def test_the_command_addresses_the_model_as_it_was() -> None:
+    model = {"name": "m", "fingerprint": "f", "processor": {"a": "b"}, "attention": "eager", "opening": "yes? "}
+    told = {"model": model, "probe": {"path": "p"}, "options": asdict(Options())}
+    asked = ["--load", "attention=eager", "--opening", "yes? "]
+    assert [*origin._command(told, Path("run"))] == ["bapa", "origin", "m", "--probe", "p", "--out", "run", *asked]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from bapa.report import tuning
-from bapa.report.between import Between, Row
+from bapa.report.between import Between, Row, between
+from studies.coverage.planted import World, steep
 
 
 def record(*steps: int, name: str = "model") -> dict[str, Any]:
@@ -74,11 +78,43 @@ def test_without_a_probe_only_the_loss_is_drawn(tmp_path: Path) -> None:
     ("direction", "said"),
     [(-1, "The answers are evener. On 40 items"), (0, "cannot be told. On 40"), (1, "They are less even. On")],
 )
-def test_the_verdict_goes_by_the_interval_of_the_range(direction: int, said: str) -> None:
+def test_the_verdict_says_how_the_range_changed(direction: int, said: str) -> None:
     rows = [Row("bapa", "Range of the AUC", "−9.0", "[−12.0, −6.0]", "p = 0.01", direction)]
     (sentence,) = tuning.verdict(record(0, 4), Between("step 0", "step 4", 40, rows))
     assert said in sentence
     assert "range of the AUC −9.0 points [−12.0, −6.0] (p = 0.01)" in sentence
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Stands for a run of 60 items under ``bapa``."""
+
+    frame: pd.DataFrame
+    bias = {"probe": {"fingerprint": "f", "rows": 3, "cols": 3}, "level": 0.95, "schemes": {"bapa": {}}}
+
+    def answers(self) -> pd.DataFrame:
+        return self.frame.assign(scheme="bapa")
+
+
+@pytest.mark.parametrize("seed", [7, 9])
+def test_the_verdict_goes_by_the_corrected_test(seed: int) -> None:
+    """Here the interval of the range lies on one side of 0, and the corrected p is above 0.05."""
+    world = World(rates=(steep(0.40, 0.85), steep(0.55, 0.80)), items=60)
+    frame = world.frame(["one", "two"], np.random.default_rng(seed))
+    (told,) = between([(name, Asked(frame[frame["scheme"] == name])) for name in ("one", "two")])
+    tested = [row for row in told.rows if row.p != "–"]
+    assert all((row.direction != 0) == (float(row.p.split()[-1]) < 0.05) for row in tested)
+    assert tuning.verdict(record(0, 4), told)[0].startswith("Whether the answers are evener cannot be told. ")
+
+
+def test_one_item_has_no_range(tmp_path: Path) -> None:
+    found = record(0, 4)
+    for entry in found["evaluations"]:
+        entry["schemes"]["bapa"]["overall"] |= {"range": {"value": None, "low": None, "high": None}}
+    assert "<svg" in write(tmp_path, found).read_text("utf-8")
+    of_bapa = tuning.curves(found).axes[1].lines[:2]
+    assert [np.isnan(line.get_ydata()).all() for line in of_bapa] == [False, True]
+    assert any("range of the hit rate –" in line for line in tuning.lines(tmp_path))
 
 
 def test_the_verdict_says_what_was_not_asked() -> None:

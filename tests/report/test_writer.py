@@ -6,17 +6,20 @@ import base64
 import io
 import json
 import re
+import shlex
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 from PIL import Image
 
+from bapa.cli import options
 from bapa.errors import RunError
 from bapa.files import alone
 from bapa.measure import load_run
 from bapa.probe import Design, Probe, build
-from bapa.report import again, write
+from bapa.report import again, claims, write
 from bapa.report.between import between
 from bapa.report.examples import choose
 from tests.report.fakes import FLAT, SKEWED, fake_answers, fake_bias, fake_run
@@ -60,7 +63,8 @@ def test_commands_build_the_probe_again(run: Path, probe: Probe) -> None:
     assert f"bapa probe digits --out {probe.path} --cell 24 --background grey --lures cell --prompt" in html
     assert f"--items {ITEMS} --seed 3" in html
     assert f"bapa measure reference:bottom --probe {probe.path} --scheme native --scheme bapa --out {run}" in html
-    assert f"--items {ITEMS} --batch-size 4 --seed 7" in html
+    assert f"--items {ITEMS} --batch-size 4" in html
+    assert f"--items {ITEMS} --batch-size 4 --seed" not in html  # an older run names one; nothing is drawn by it
     assert "<td>bapa measure MODEL</td>" in html  # as it was started
     assert '<th scope="row">statistics.seed</th><td>7</td>' in html
 
@@ -131,18 +135,27 @@ def test_examples_are_found_from_another_folder(tmp_path: Path, monkeypatch: pyt
 
 def test_commands_name_the_source_as_it_was_given(tmp_path: Path) -> None:
     pictures = tmp_path / "my pictures"
-    pictures.mkdir()
-    lines = []
+    rows = []
     for number in range(40):
-        Image.new("RGB", (24, 24), (number * 6, 90, 200 - number * 4)).save(pictures / f"{number}.png")
-        lines.append(json.dumps({"file_name": f"{number}.png", "caption": f"thing {number}"}))
-    (pictures / "metadata.jsonl").write_text("\n".join(lines), "utf-8")
+        encoded = io.BytesIO()
+        Image.new("RGB", (24, 24), (number * 6, 90, 200 - number * 4)).save(encoded, "png")
+        rows.append({"image": {"bytes": encoded.getvalue(), "path": None}, "caption": f"thing {number}"})
+    features = datasets.Features(image=datasets.Image(), caption=datasets.Value("string"))
+    datasets.DatasetDict(validation=datasets.Dataset.from_list(rows, features=features)).save_to_disk(pictures)
     probe = build(str(pictures), tmp_path / "probe", Design(items=4, rows=2, cols=2), split="validation")
     found = fake_bias({"native": [[0.5, 0.5], [0.5, 0.5]]}, items=4)
     run = fake_run(tmp_path / "run", found, fake_answers({"native": [[0.5, 0.5], [0.5, 0.5]]}, 4), probe)
     (first, _) = again.commands(load_run(run), probe)
     assert first.startswith(f"bapa probe '{pictures}' --out {tmp_path / 'probe'}")
     assert first.endswith("--split validation")
+
+
+def test_a_probe_that_fits_is_built_from_where_the_pictures_are(tmp_path: Path) -> None:
+    found = fake_bias({"native": [[0.5, 0.5], [0.5, 0.5]]}, items=4)
+    found["geometry"] = {"tokens": [3, 3], "cell": [1.0, 2.5], "shared": 4}
+    assert "bapa probe digits --align" in claims.cut(found)  # of older runs, which do not tell more
+    found["probe"]["given"] = {"source": str(tmp_path / "my pictures"), "split": "test"}
+    assert f"bapa probe '{tmp_path / 'my pictures'}' --split test --align" in claims.cut(found)
 
 
 def test_commands_name_the_back_end_and_its_options(run: Path, probe: Probe) -> None:
@@ -152,6 +165,37 @@ def test_commands_name_the_back_end_and_its_options(run: Path, probe: Probe) -> 
     (*_, last) = again.commands(load_run(run), probe)
     assert "--backend vllm --engine max_model_len=4096" in last
     assert "--device" not in last
+
+
+def test_commands_address_the_model_as_it_was(run: Path, probe: Probe) -> None:
+    told = json.loads((run / "bias.json").read_text())
+    asked = {
+        "system": "Be brief.",
+        "thinking": False,
+        "opening": "yes or no?\n",
+        "min_pixels": 64,
+        "attention": "eager",
+    }
+    told["model"] |= {"processor": {"tokenizer.json": "ab"}, "trust_remote_code": True, **asked}
+    (run / "bias.json").write_text(json.dumps(told))
+    (*_, last) = again.commands(load_run(run), probe)
+    words = shlex.split(last)
+    assert words[words.index("--trust-remote-code") + 1 :][:10] == [
+        *("--system", "Be brief.", "--thinking", "off", "--opening", "yes or no?\\n"),
+        *("--load", "min_pixels=64", "--load", "attention=eager"),
+    ]
+    read = options.chat("Be brief.", options.Switch.off, "yes or no?\\n").record
+    read |= options.loading(["min_pixels=64", "attention=eager"]).record
+    assert read == asked
+    assert "tokenizer.json" not in last
+
+
+def test_commands_let_an_engine_run_code_once(run: Path, probe: Probe) -> None:
+    record = json.loads((run / "run.json").read_text())
+    record["config"]["run"] |= {"backend": "vllm", "trust_remote_code": "True", "enforce_eager": "True"}
+    (run / "run.json").write_text(json.dumps(record))
+    (*_, last) = again.commands(load_run(run), probe)
+    assert "--trust-remote-code --engine enforce_eager=true" in last
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path, run: Path) -> None:

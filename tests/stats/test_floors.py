@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
+import pandas as pd
 import pytest
 
 from bapa.errors import RunError
 from bapa.measure import Run, measure
-from bapa.stats import Settings, trials
+from bapa.stats import Settings
 from bapa.stats.bias import bias
-from bapa.stats.floors import null_arm, seed_noise
+from bapa.stats.floors import null_arms, seed_noise
 from tests.stats.planted import answers
 
 QUICK = Settings(resamples=50)
@@ -19,25 +18,42 @@ BOTTOM = np.repeat([0.3, 0.6, 0.97], 3)
 
 
 def test_the_null_arm_counts_every_flip_and_the_largest_move():
-    found = trials.read(answers({"native": 0.7, "null": 0.7}, 20), 9)
-    native = found["native"]
-    assert null_arm(native, native) == {"answers": 20 * 9 * 3, "flips": 0, "largest_margin_difference": 0}
-    hits, signal = native.hits.copy(), native.signal.copy()
-    hits[3, 4, 0] = 1 - hits[3, 4, 0]
-    signal[5, 0, 0] += 0.25
-    hits[7, 7, 0] = np.nan  # failed, so there is nothing to compare
-    moved = null_arm(native, replace(native, hits=hits, signal=signal))
-    assert moved == {"answers": 20 * 9 * 3 - 1, "flips": 1, "largest_margin_difference": pytest.approx(0.25)}
-    alarms = native.alarms.copy()
-    alarms[0, 0, 1] = 1 - alarms[0, 0, 1]
-    assert null_arm(native, replace(native, alarms=alarms))["flips"] == 1
+    found = answers({"native": 0.7}, 20)
+    table = pd.concat([found, found.assign(scheme="null")], ignore_index=True)
+    assert null_arms(table) == {"null": {"answers": 20 * 9 * 3, "flips": 0, "largest_margin_difference": 0}}
+
+    def change(item, cell, question, column, value):
+        its = (table[["item", "cell", "question"]] == [item, cell, question]).all(axis=1) & (table["scheme"] == "null")
+        table.loc[its, column] = value(table.loc[its, column])
+
+    table["correct"] = table["correct"].astype(object)
+    change(3, 4, "present", "correct", lambda right: not right.item())
+    change(5, 0, "present", "margin", lambda margin: margin + 0.25)
+    change(7, 7, "present", "correct", lambda right: None)  # failed, so there is nothing to compare
+    expected = {"answers": 20 * 9 * 3 - 1, "flips": 1, "largest_margin_difference": pytest.approx(0.25)}
+    assert null_arms(table)["null"] == expected
+    change(0, 0, "near_miss", "correct", lambda right: not right.item())
+    assert null_arms(table)["null"] == {**expected, "flips": 2}
+
+
+@pytest.mark.parametrize("others", [("absent", "lure"), ("where_row", "where_col")])
+def test_the_null_arm_counts_questions_that_no_rate_is_made_of(others):
+    """Beside lures, questions about what is absent; beside a question by yes and no, where the target stands."""
+    kinds = {"near_miss": others[0], "absent": others[1]}
+    found = answers({"native": 0.7}, 20).replace({"kind": kinds, "question": kinds})
+    null = found.assign(scheme="null")
+    flipped = null["kind"] == others[0]
+    null.loc[flipped, "correct"] = ~null.loc[flipped, "correct"]
+    null.loc[flipped, "margin"] += 4
+    moved = bias(pd.concat([found, null], ignore_index=True), rows=3, cols=3, settings=QUICK)["floors"]["null"]
+    assert moved == {"answers": 20 * 9 * 3, "flips": 20 * 9, "largest_margin_difference": pytest.approx(4)}
 
 
 def test_a_null_scheme_is_a_floor_of_a_real_run(tiny, probe, tmp_path):
     run = measure(tiny, probe, ["native", "null", "null:k=7"], tmp_path / "run", items=2, audit=0, statistics=QUICK)
     assert list(run.bias["floors"]) == ["null", "null:k=7"]
     for floor in run.bias["floors"].values():
-        assert floor["answers"] == 2 * 9 * 2  # about the target and about its lure
+        assert floor["answers"] == 2 * 9 * 3  # about the target, its lure and what is absent
         assert floor["flips"] == 0
         assert 0 < floor["largest_margin_difference"] < 1e-3
 

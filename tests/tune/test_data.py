@@ -145,7 +145,9 @@ def test_a_picture_that_breaks_off_is_named(feature: str, tmp_path: Path) -> Non
     table = datasets.Dataset.from_dict({"messages": [GOOD["conversations"]], "image": [{"bytes": half}]})
     table.cast_column("image", kind).to_parquet(tmp_path / "rows.parquet")
     data = read(tmp_path / "rows.parquet")
-    with pytest.raises(ConfigError, match=r"rows\.parquet row 0: not a readable picture.*goes on from the last"):
+    with pytest.raises(
+        ConfigError, match=r"rows\.parquet row 0, picture 1: not a readable picture.*goes on from the last"
+    ):
         data.open("0/0")
     folder = tmp_path / "files"
     folder.mkdir()

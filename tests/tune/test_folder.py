@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from bapa.checkpoints import load
 from bapa.errors import ConfigError, RunError, SchemeError
 from bapa.probe import Design, Probe, build
 from bapa.tune import Settings, tune
-from bapa.tune.evaluate import Marker
+from bapa.tune.evaluate import Evaluation, Marker
 from tests.tune.processors import saved
 from tests.tune.test_train import DATA
 
@@ -80,6 +81,80 @@ def test_an_evaluated_step_is_trained_again_after_an_interruption(
     out = tune(load(base), DATA, tmp_path / "cut", settings=SETTINGS, **watched)
     record = json.loads((out / "tune.json").read_text())
     assert [entry["step"] for entry in record["evaluations"]] == [0, 3, 6]
+
+
+def killed_after(step: int, base: str, out: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> None:
+    """A run killed behind ``step`` was evaluated."""
+
+    def die(self: Evaluation, now: int) -> None:
+        measured(self, now)
+        if now == step:
+            raise Killed
+
+    measured = Evaluation._measure
+    monkeypatch.setattr(Evaluation, "_measure", die)
+    with pytest.raises(Killed):
+        tune(load(base), DATA, out, **more)
+    monkeypatch.setattr(Evaluation, "_measure", measured)
+
+
+@pytest.mark.parametrize("theirs", ["checkpoints/checkpoint-500/model.safetensors", "evaluations/step-0/scores.csv"])
+def test_what_somebody_else_calls_by_these_names_is_left_alone(theirs: str, base: str, tmp_path: Path) -> None:
+    file = tmp_path / "out" / theirs
+    file.parent.mkdir(parents=True)
+    file.write_text("weeks of training")
+    with pytest.raises(RunError, match="is not empty and holds no tuning run"):
+        tune(load(base), DATA, tmp_path / "out", settings=SETTINGS)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [file]
+
+
+def test_what_a_dead_run_of_other_settings_evaluated_is_none_of_this_one(
+    base: str, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: dict[str, Any] = {"probe": probe, "evaluate_items": 2}
+    first, second = (Settings(rate=rate, batch=4, save_every=0, steps=4) for rate in (5e-3, 1e-3))
+    killed_after(3, base, tmp_path / "out", monkeypatch, settings=first, evaluate_every=1, **watched)
+    before = (tmp_path / "out" / "evaluations" / "step-2" / "run.json").read_bytes()
+    out = tune(load(base), DATA, tmp_path / "out", settings=second, evaluate_every=2, **watched)
+    record = json.loads((out / "tune.json").read_text())
+    assert [entry["step"] for entry in record["evaluations"]] == [0, 2, 4]
+    assert {path.name for path in (out / "evaluations").iterdir()} == {"step-0", "step-2", "step-4"}
+    assert (out / "evaluations" / "step-2" / "run.json").read_bytes() != before
+
+
+def test_what_a_longer_training_evaluated_is_not_told(
+    base: str, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More processes take fewer steps: a training of fewer that was killed leaves steps that are none of these."""
+    watched: dict[str, Any] = {"probe": probe, "evaluate_items": 2, "settings": Settings(batch=4, save_every=0)}
+    killed_after(0, base, tmp_path / "out", monkeypatch, **watched)
+    evaluations = tmp_path / "out" / "evaluations"
+    shutil.copytree(evaluations / "step-0", evaluations / "step-12")
+    shutil.copytree(evaluations / "step-0", evaluations / "step-5")
+    out = tune(load(base), DATA, tmp_path / "out", **watched)
+    record = json.loads((out / "tune.json").read_text())
+    assert [entry["step"] for entry in record["evaluations"]] == [0, 6]
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_killed_before_the_first_checkpoint_it_goes_on(
+    step: int, base: str, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(rate=5e-3, batch=4, save_every=5)
+    watched: dict[str, Any] = {"probe": probe, "evaluate_every": 3, "evaluate_items": 2, "settings": settings}
+    whole = tune(load(base), DATA, tmp_path / "whole", **watched)
+    killed_after(step, base, tmp_path / "cut", monkeypatch, **watched)
+    with monkeypatch.context() as patch:  # what it needs is not there for once: nothing of the run is given up
+        patch.setattr("bapa.tune.train._spread", refuse)
+        with pytest.raises(ConfigError):
+            tune(load(base), DATA, tmp_path / "cut", **watched)
+    again = tune(load(base), DATA, tmp_path / "cut", **watched)
+    assert losses(again) == losses(whole)
+    assert load(str(again)).fingerprint == load(str(whole)).fingerprint
+
+
+def refuse(*given: Any) -> None:
+    raise ConfigError("not here")
 
 
 @pytest.mark.parametrize(
@@ -166,6 +241,8 @@ def test_killed_while_the_result_is_put_in_its_place(
     with pytest.raises(Killed):
         tune(load(base), DATA, tmp_path / "out", settings=settings)
     monkeypatch.setattr(Path, "replace", kept)
+    with pytest.raises(RunError, match="holds another tuning run"):  # the files of two results would mix
+        tune(load(base), DATA, tmp_path / "out", settings=Settings(steps=1, batch=4, save_every=0, full=True))
     out = tune(load(base), DATA, tmp_path / "out", settings=settings)
     assert (
         load(str(out)).fingerprint

@@ -142,7 +142,7 @@ def test_pictures_in_a_parquet_file(kind: str, tmp_path: Path, monkeypatch: pyte
     assert [data.open(row["images"][0]).tobytes() for row in data.rows] == [picture(n).tobytes() for n in range(5)]
     cells[3] = {"bytes": b"<html>", "path": "../secret.png", "cell": {"bytes": b"<html>", "path": None}}[kind]
     pq.write_table(pa.Table.from_pylist([{"image": one, "conversations": CHAT} for one in cells]), folder / "x.parquet")
-    with pytest.raises(ConfigError, match=r"row 3: .*(unknown format|leads out).*\(1 of 5 rows are bad\)"):
+    with pytest.raises(ConfigError, match=r"row 3: picture 1: .*(unknown format|leads out).*\(1 of 5 rows are bad\)"):
         read(folder / "x.parquet")
     assert len(read(folder / "x.parquet", skip_bad=True).rows) == 4
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from bapa.attach import balanced
-from bapa.calibrate.words.learn import RELATIONS, above, centred
+from bapa.calibrate.words.learn import RELATIONS, above, centred, read_tensors
 from bapa.calibrate.words.reader import CELLS, MENTIONS, OPENINGS, Reader
 from bapa.files import replacing
 from bapa.progress import progress
@@ -50,7 +50,7 @@ def judged(
         digest = hashlib.sha256(rule.encode()).hexdigest()[:12]
         file = None if kept is None else kept / f"judged-{shown}-{digest}.safetensors"
         if file is not None and file.is_file():
-            answers.append(load_file(file))
+            answers.append(read_tensors(file, "shares", "known"))
             continue
         found = _answered(reader, rule, drawn, drawn[: max(grids // 3, 2)], shown)
         if file is not None:

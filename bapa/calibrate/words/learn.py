@@ -12,13 +12,14 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bapa.attach import attention, balanced, scheme_of
 from bapa.calibrate.fit import frozen, sizes, whole
 from bapa.calibrate.words.reader import CELLS, MENTIONS, OPENINGS, Reader
-from bapa.errors import ModelError
+from bapa.errors import ModelError, RunError
 from bapa.files import replacing
 from bapa.progress import progress
 from bapa.schemes import parse
@@ -208,10 +209,9 @@ class Steps:
         attention.mix(model, {layer: one.sigmoid() for layer, one in self.wanted.items()})
         for one, more in zip(self.wanted.values(), torch.autograd.grad(lost(), [*self.wanted.values()]), strict=True):
             if not more.isfinite().all():
-                raise ModelError(
-                    f"step {self.done + 1} of the fit gives numbers that are not finite; use a wider type: "
-                    "--dtype float32"
-                )
+                narrow = next(model.parameters()).dtype not in (torch.float32, torch.float64)
+                wider = "; use a wider type: --dtype float32" if narrow else ""
+                raise ModelError(f"step {self.done + 1} of the fit gives numbers that are not finite{wider}")
             one.grad = more if one.grad is None else one.grad + more
 
     def step(self, generator: torch.Generator) -> None:
@@ -231,13 +231,28 @@ class Steps:
         """Go on from the file, where there is one."""
         if self.kept is None or not self.kept.is_file():
             return
-        state = load_file(self.kept)
+        names = [f"{layer}.{name}" for layer in self.wanted for name in ("share", *ADAM)]
+        state = read_tensors(self.kept, "done", "lately", "draws", *names)
         self.done, self.lately = int(state["done"]), state["lately"]
         generator.set_state(state["draws"])
         with torch.no_grad():
             for layer, one in self.wanted.items():
                 one.copy_(state[f"{layer}.share"])
                 self.optimizer.state[one] = {name: state[f"{layer}.{name}"] for name in ADAM}
+
+
+def read_tensors(path: Path, *needed: str) -> dict[str, Tensor]:
+    """The tensors that a fit or its judging kept. ``needed``: names that they have.
+
+    Raises RunError where the file is damaged.
+    """
+    try:
+        found = load_file(path)
+    except (SafetensorError, OSError):
+        found = None
+    if found is None or not found.keys() >= {*needed}:
+        raise RunError(f"{path} is damaged; delete it, and the same command makes it again")
+    return found
 
 
 def _learned(learner: Learner, steps: Steps, rule: str, count: int) -> Mapping[int, Tensor]:

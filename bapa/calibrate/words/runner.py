@@ -137,7 +137,7 @@ def fit(
             folder.write(model, parse(begun), Path(out))
             head = {"version": VERSION, "command": command(), "bapa": bapa.__version__, "rule": begun, "fits": fits}
             here.seal({**head, **told})
-            found = read_json(here.record)
+            found = read_json(here.record, "rule")
     return Fit(Path(out), found)
 
 
@@ -146,4 +146,4 @@ def _kept(home: Path, seen: str, learn: Callable[..., str]) -> str:
     rule = home / f"shares-{seen}.json"
     if not rule.is_file():
         write_json(rule, {"rule": learn(kept=home / f"shares-{seen}.safetensors")})
-    return str(read_json(rule)["rule"])
+    return str(read_json(rule, "rule")["rule"])

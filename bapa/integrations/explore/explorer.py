@@ -134,9 +134,9 @@ class Explorer:
         margins, mass = [], []
         for answer in self.answers.read(logits[:, 0], asked):
             if answer.margin is None or answer.mass is None:
-                raise ModelError(
-                    f"{self.name} gives no answer: {answer.error}; another dtype may, e.g. --dtype float32"
-                )
+                narrow = next(self.model.parameters()).dtype not in (torch.float32, torch.float64)
+                other = "; another dtype may: --dtype float32" if narrow else ""
+                raise ModelError(f"{self.name} gives no answer: {answer.error}{other}")
             margins.append(answer.margin)
             mass.append(answer.mass)
         return margins, mass

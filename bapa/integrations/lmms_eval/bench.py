@@ -77,7 +77,7 @@ def bench(
         rows = []
         logger.disable("")  # a task may log at every figure it makes, and a bootstrap makes thousands
         for name in names:
-            found = {label: read_json(files[label, name]) for label in labels}
+            found = {label: read_json(files[label, name], "figures", "documents") for label in labels}
             rows += compare(name, found, _metrics(manager, name), settings)
         logger.enable("")
         write_json(out / "bench.json", {"asked": asked, "compared": [asdict(row) for row in rows]})
@@ -87,7 +87,7 @@ def bench(
 def _finished(file: Path, asked: Mapping[str, Any]) -> bool:
     if not file.is_file():
         return False
-    there = read_json(file)["asked"]
+    there = read_json(file, "asked")["asked"]
     if there != asked:
         raise RunError(f"{file} was made with {there}, asked is {dict(asked)}; name a new folder: --out FOLDER")
     return True

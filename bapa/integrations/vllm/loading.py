@@ -7,6 +7,7 @@ from typing import Any
 from bapa.checkpoints import weights
 from bapa.checkpoints.chat import Chat
 from bapa.checkpoints.locate import folder_of, locate
+from bapa.checkpoints.processor import digests
 from bapa.errors import ModelError
 from bapa.inference.vllm import EngineModel
 from bapa.integrations.vllm import engine as engines
@@ -30,5 +31,6 @@ def load_engine(name: str, *, trust_remote_code: bool = False, chat: Chat | None
         raise ModelError(f"cannot load the processor of {name!r}: {str(error).strip().splitlines()[0]}") from error
     if trust_remote_code:
         options["trust_remote_code"] = True
-    fingerprint = weights.fingerprint(folder_of(locate(name)))  # of the original, where ``folder`` is a copy for vLLM
-    return EngineModel(name, folder, processor, fingerprint, engines, options, chat or Chat())
+    original = folder_of(locate(name))  # where ``folder`` is a copy for vLLM
+    fingerprint, files = weights.fingerprint(original), digests(original)
+    return EngineModel(name, folder, processor, fingerprint, engines, options, chat or Chat(), files)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from bapa.layout import Grid, Image
 from bapa.schemes import NATIVE, Scheme, parse
 
 NAME = "bapa"  # of the argument that a request names its rule in
+KEPT = 32  # rules whose positions are remembered
 _GRID = Grid(6, 6)
 
 
@@ -31,6 +33,9 @@ class Rules:
 
     ``scheme``: of requests that name none. ``config``: the model's transformers config. ``longest``: tokens a request
     may have, its answer included.
+
+    ``of(scheme)`` gives positions under a scheme. A request gets them once, as it comes, so one that runs does not need
+    its rule any more, and the rules that were not named for longest are forgotten; named again, they are made again.
     """
 
     def __init__(self, config: Any, scheme: Scheme, longest: int) -> None:
@@ -38,7 +43,7 @@ class Rules:
         self._config = config
         self._longest = longest
         self._axes = ARCHITECTURES[stock(config)]
-        self._made: dict[Scheme, Positions] = {}
+        self.of = lru_cache(KEPT)(self._positions)
         self._current: str | None = None
 
     def read(self, label: object) -> Scheme:
@@ -60,11 +65,8 @@ class Rules:
                 )
         return scheme
 
-    def of(self, scheme: Scheme) -> Positions:
-        """What gives positions under ``scheme``."""
-        if scheme not in self._made:
-            self._made[scheme] = Positions(self._config, scheme, self._longest)
-        return self._made[scheme]
+    def _positions(self, scheme: Scheme) -> Positions:
+        return Positions(self._config, scheme, self._longest)
 
     def fits(self, scheme: Scheme, lengths: Sequence[int]) -> None:
         """Raise ModelError where a request with images of ``lengths`` tokens might leave the model's position table."""

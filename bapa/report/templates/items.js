@@ -44,11 +44,13 @@ const told = (row) => {
   cell.colSpan = 7;
   const asked = data.asked.length ? data.asked[row.item][row.question] : "";
   if (asked) cell.append(make("q", asked), " ");
-  if (row.expected >= 0) cell.append(`Right: ${word(row.expected)}.`);
+  const varies = Array.isArray(row.expected);
+  if (!varies && row.expected >= 0) cell.append(`Right: ${word(row.expected)}.`);
   const list = make("ul");
   row.answers.forEach((answer, place) => {
     const rather = row.top && row.top[place] >= 0 ? `, would rather say “${word(row.top[place])}”` : "";
-    list.append(make("li", `${data.cells[place]}: ${word(answer)}, ${signed(row.margins[place])}${rather}`, kinds[row.right[place]]));
+    const right = varies ? ` (right: ${word(row.expected[place])})` : "";
+    list.append(make("li", `${data.cells[place]}: ${word(answer)}${right}, ${signed(row.margins[place])}${rather}`, kinds[row.right[place]]));
   });
   cell.append(list);
   line.append(cell);

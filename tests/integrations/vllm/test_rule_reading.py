@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 
 from bapa.errors import IntegrationError, ModelError, SchemeError
 from bapa.integrations.vllm import engine
-from bapa.integrations.vllm.rules import Rules, admit, salt
+from bapa.integrations.vllm.rules import KEPT, Rules, admit, salt
 from bapa.layout import Image
 from bapa.schemes import NATIVE, parse
 from tests.integrations.vllm.test_overrides import config
@@ -101,3 +103,17 @@ def test_a_scheme_that_needs_an_engine_of_its_own_is_told_before_one_starts(tmp_
 def test_another_front_end_is_refused():
     with pytest.raises(IntegrationError, match="no process_inputs"):
         admit(SimpleNamespace(), None)
+
+
+def test_rules_are_forgotten_and_made_again(rules):
+    first = rules.of(parse("bapa:distance=2"))
+    made = [weakref.ref(rules.of(parse(f"bapa:distance={number}"))) for number in range(3, 3 + 2 * KEPT)]
+    gc.collect()
+    assert sum(one() is not None for one in made) <= KEPT
+    assert first.scheme == rules.of(parse("bapa:distance=2")).scheme  # who holds one goes on with it
+    for number in range(KEPT):  # what is named between others stays
+        rules.of(parse("reverse"))
+        rules.of(parse(f"bapa:distance={number + 1000}"))
+    asked = rules.of.cache_info().misses
+    rules.of(parse("reverse"))
+    assert rules.of.cache_info().misses == asked
