@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bapa.errors import RunError
+from bapa.errors import BapaError, RunError
 
 # Names of things whose fingerprints are compared; a folder may be called by another name when a command is repeated.
 NAMES = ("model.name", "probe.path")
@@ -263,19 +263,21 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
         part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", "utf-8")
 
 
-def read_json(path: Path, *needed: str) -> dict[str, Any]:
+def read_json(
+    path: Path, *needed: str, error: type[BapaError] = RunError, mend: str = "start again in a new folder"
+) -> dict[str, Any]:
     """An object from a JSON file. ``needed``: keys that it has.
 
-    Raises RunError where it holds none, or lacks one of these.
+    Raises ``error``, with what to do to ``mend`` it, where the file holds none, or lacks one of these.
     """
     try:
         value = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise RunError(f"{path} is not JSON ({error}); start again in a new folder") from None
+    except ValueError as why:
+        raise error(f"{path} is not JSON ({why}); {mend}") from None
     if not isinstance(value, dict):
-        raise RunError(f"{path} is not a JSON object; start again in a new folder")
+        raise error(f"{path} is not a JSON object; {mend}")
     if lacking := [name for name in needed if name not in value]:
-        raise RunError(f"{path} does not tell its {', '.join(lacking)}; start again in a new folder")
+        raise error(f"{path} does not tell its {', '.join(lacking)}; {mend}")
     return value
 
 

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from bapa.errors import ModelError
+from bapa.files import read_json
 
 ALL = 512 << 20  # bytes of weights up to which all are read: about one second
 BLOCK, BLOCKS = 4096, 16
@@ -150,14 +151,7 @@ def first_values(model: nn.Module) -> str:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    """Raises ModelError where the file holds no JSON object."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON ({error}); fetch or save the model again") from None
-    if not isinstance(found, dict):
-        raise ModelError(f"{path} is not a JSON object; fetch or save the model again")
-    return found
+    return read_json(path, error=ModelError, mend="fetch or save the model again")
 
 
 def _told(config: Mapping[str, Any]) -> str:

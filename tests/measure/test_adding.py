@@ -36,6 +36,25 @@ def asked(monkeypatch):
     return seen
 
 
+@pytest.fixture
+def stopping(monkeypatch):
+    """From its call on, the second block that is asked is interrupted; number and schemes of every block are noted."""
+
+    def start():
+        seen, ask = [], ModelAsker.ask
+
+        def stopped(self, number, prepared):
+            seen.append((number, list(self.labels)))
+            if len(seen) == 2:
+                raise KeyboardInterrupt
+            return ask(self, number, prepared)
+
+        monkeypatch.setattr(ModelAsker, "ask", stopped)
+        return seen
+
+    return start
+
+
 @pytest.fixture(scope="module")
 def together(model_path, probe, tmp_path_factory):
     return measured(load(str(model_path)), probe, tmp_path_factory.mktemp("together"), THREE, audit=2)
@@ -64,36 +83,22 @@ def test_what_is_there_is_not_asked_again(tiny, probe, together, asked):
     assert {path: path.stat().st_mtime_ns for path in together.path.iterdir()} == before
 
 
-def test_an_interrupted_run_is_finished_before_a_scheme_is_added(tiny, probe, tmp_path, together, monkeypatch):
-    out, ask, seen = tmp_path / "run", ModelAsker.ask, []
-
-    def stopping(self, number, prepared):
-        seen.append(list(self.labels))
-        if len(seen) == 2:
-            raise KeyboardInterrupt
-        return ask(self, number, prepared)
-
-    monkeypatch.setattr(ModelAsker, "ask", stopping)
+def test_an_interrupted_run_is_finished_before_a_scheme_is_added(tiny, probe, tmp_path, together, stopping):
+    out = tmp_path / "run"
+    seen = stopping()
     with pytest.raises(KeyboardInterrupt):
         measured(tiny, probe, out, THREE[:2], audit=2)
     run = measured(tiny, probe, out, THREE, audit=2)
-    assert seen == [THREE[:2]] * 3 + [THREE[2:]] * 2
+    assert [labels for _, labels in seen] == [THREE[:2]] * 3 + [THREE[2:]] * 2
     pd.testing.assert_frame_equal(run.answers(), together.answers(), atol=1e-6)
 
 
 def test_an_added_scheme_that_is_interrupted_goes_on_and_leaves_the_run_readable(
-    tiny, probe, tmp_path, together, monkeypatch
+    tiny, probe, tmp_path, together, stopping
 ):
-    out, ask, seen = tmp_path / "run", ModelAsker.ask, []
+    out = tmp_path / "run"
     first = measured(tiny, probe, out, THREE[:2], audit=2)
-
-    def stopping(self, number, prepared):
-        seen.append(number)
-        if len(seen) == 2:
-            raise KeyboardInterrupt
-        return ask(self, number, prepared)
-
-    monkeypatch.setattr(ModelAsker, "ask", stopping)
+    stopping()
     with pytest.raises(KeyboardInterrupt):
         measured(tiny, probe, out, THREE, audit=2)
     assert measured(tiny, probe, out, THREE[:2], audit=2).bias == first.bias
@@ -181,16 +186,9 @@ def test_a_damaged_file_is_named_in_one_line(together, tmp_path, file, damage, m
 
 
 @pytest.mark.parametrize("damage", [bytes(4) + b"\n", b"\xff\n", b"{}\n", b"{\n"])
-def test_a_damaged_line_of_an_interrupted_run_is_named_and_can_be_deleted(tiny, probe, tmp_path, monkeypatch, damage):
-    out, ask, seen = tmp_path / "run", ModelAsker.ask, []
-
-    def stopping(self, number, prepared):
-        seen.append(number)
-        if len(seen) == 2:
-            raise KeyboardInterrupt
-        return ask(self, number, prepared)
-
-    monkeypatch.setattr(ModelAsker, "ask", stopping)
+def test_a_damaged_line_of_an_interrupted_run_is_named_and_can_be_deleted(tiny, probe, tmp_path, stopping, damage):
+    out = tmp_path / "run"
+    seen = stopping()
     with pytest.raises(KeyboardInterrupt):
         measured(tiny, probe, out, ["native"])
     shard = out / "progress" / "answers-0.jsonl"
@@ -202,7 +200,7 @@ def test_a_damaged_line_of_an_interrupted_run_is_named_and_can_be_deleted(tiny, 
     subprocess.run(shlex.split(re.search(r"\((sed .*?)\)", str(error.value))[1]), check=True)
     assert shard.read_bytes() == whole
     measured(tiny, probe, out, ["native"])
-    assert seen == [0, 1, 1]
+    assert [number for number, _ in seen] == [0, 1, 1]
 
 
 def test_a_run_does_not_go_on_in_another_prompt(model_path, probe, tmp_path):

@@ -49,7 +49,7 @@ const told = (row) => {
   const list = make("ul");
   row.answers.forEach((answer, place) => {
     const rather = row.top && row.top[place] >= 0 ? `, would rather say “${word(row.top[place])}”` : "";
-    const right = varies ? ` (right: ${word(row.expected[place])})` : "";
+    const right = varies && row.right[place] !== "1" ? ` (right: ${word(row.expected[place])})` : "";
     list.append(make("li", `${data.cells[place]}: ${word(answer)}${right}, ${signed(row.margins[place])}${rather}`, kinds[row.right[place]]));
   });
   cell.append(list);
