@@ -75,8 +75,9 @@ def test_numbers_up_to_four_are_common_and_colours_stay() -> None:
 
 def test_the_words_are_those_of_the_probe(asker: Places, tmp_path: Path) -> None:
     words = parts.tokenizer("places")
-    for task in ("where", "order", "count"):
-        probe = Probe.load(build("digits", tmp_path / task, Design(items=6, task=task, lines=["row"])).path)
+    options: dict[str, dict[str, list[str]]] = {"where": {"lines": ["row"]}, "order": {}, "count": {}}
+    for task, its in options.items():
+        probe = Probe.load(build("digits", tmp_path / task, Design(items=6, task=task, **its)).path)
         for question in probe.questions(probe.items[0], 0):
             assert words.unk_token_id not in words(question.text)["input_ids"]
             assert words.unk_token_id not in words.convert_tokens_to_ids(list(question.choices))
