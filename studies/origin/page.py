@@ -4,7 +4,7 @@ The record, by model and seed: ``hits``: range of the hit rate over cells and ``
 ``verdict``; ``alone``: whether no other factor carries a part, and ``opposing``: factors that work against the map;
 ``shares``: factor -> estimate, None where no cause was found; ``shuffled``:
 in how many of how many analyses with cells shuffled a cause was found; ``followed``: in how many of how many
-relabellings of the factors the shares went with their names.
+relabellings of the factors the shares went with their names, if there are any.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
             told = [f"{percent(its['value'])} % {interval(its)}" for its in shares]
         span = f"{percent(found['hits']['range'])} (p = {found['hits']['p']:.2g})"
         shuffled = "{} of {}".format(*found["shuffled"])
-        followed = "{} of {}".format(*found["followed"])
+        followed = "{} of {}".format(*found["followed"]) if found["shares"] else "–"
         rows.append([f"`{model}`", span, f"**{found['verdict']}**", how(found), *told, shuffled, followed])
     head = ["model and seed", "range of the hit rate over cells", "verdict", "how much of it", *FACTORS.values()]
     controls = ["causes found with cells shuffled", "shares that follow relabelled factors"]
