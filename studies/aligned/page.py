@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from studies.aligned.causes import CHANGE, FACTORS, RULES, THIRDS
 from studies.study import Blocks, Study, table
 from studies.text import bounded, share
 from studies.words.neighbours import FORMS
@@ -16,7 +17,7 @@ _NEAR = dict(zip((form for _, form in FORMS), ("neighbours", "neighbours, row by
 
 def blocks(record: dict[str, Any]) -> Blocks:
     """The texts of the page."""
-    return {"docs/studies/aligned.md": tables(record)}
+    return {"docs/studies/aligned.md": {**tables(record), **_origin(record.get("origin", {}))}}
 
 
 def tables(record: Mapping[str, Any]) -> dict[str, str]:
@@ -48,6 +49,26 @@ def _carried(models: Mapping[str, Any], together: Mapping[str, Any]) -> str:
             )
     head = ["model", "range natively", "p", "encoder's cell", "language model's cell", "turning part"]
     return table([*head, "position share, `reverse`", "with the order of tokens reversed too"], rows)
+
+
+def _origin(found: Mapping[str, Any]) -> dict[str, str]:
+    """What `bapa origin` says, and how evenly attention is spread; of each model and of all."""
+    models, over = found.get("models", {}), found.get("together", {})
+    said, spread = [], []
+    for name, its in [*((f"projector {seed}", its) for seed, its in models.items()), ("all three (t)", over)]:
+        if its:
+            said.append([name, *(bounded(its["shares"][factor]) for factor in FACTORS)])
+            told = bounded if its is over else _alone
+            attention = its["attention"]
+            spread += [[name, part, *(told(attention[rule][part]) for rule in (*RULES, CHANGE))] for part in THIRDS]
+    return {
+        "origin": table(["model", *FACTORS.values()], said),
+        "attention": table(["model", "layers", *(f"`{rule}`" for rule in RULES), CHANGE], spread),
+    }
+
+
+def _alone(figure: Mapping[str, float]) -> str:
+    return share(figure["value"])
 
 
 def _models(models: Mapping[str, Any]) -> str:

@@ -68,6 +68,11 @@ def together(models: Mapping[str, Any]) -> dict[str, Any]:
     return _over(each) if len(each) > 1 else {}
 
 
+def fixed(value: float) -> dict[str, float]:
+    """A figure of one model whose interval over pictures is not asked for."""
+    return dict.fromkeys(("value", "low", "high"), value)
+
+
 def _over(each: list[Any]) -> Any:
     first = each[0]
     if not isinstance(first, Mapping):

@@ -10,6 +10,7 @@ import pandas as pd
 import typer
 
 from studies.aligned.ask import ALIGNED, SEEDS, Language, ask
+from studies.aligned.causes import causes
 from studies.aligned.page import STUDY
 from studies.aligned.reading import record
 from studies.answers import merged
@@ -26,10 +27,14 @@ FETCHED = Path("build/pretrained/parts")
 
 
 def run(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = Path("build/aligned")) -> None:
-    """Join a pretrained encoder and language model by a projector alone, and ask about pictures (needs npm)."""
+    """Join a pretrained encoder and language model by a projector alone, and ask about pictures (needs npm).
+
+    What `bapa origin` found is kept too, where all of its runs lie in WORK.
+    """
     found = gathered(ALIGNED, seeds, parts, work, FILES)
     known(parts)  # which the page has bapa check ask about
-    STUDY.keep(found)
+    origin = causes(work) or STUDY.record().get("origin")
+    STUDY.keep({**found, **({"origin": origin} if origin else {})})
 
 
 def gathered(

@@ -1,6 +1,6 @@
 """Models that learned places are tuned on names and places at once, natively and under the rule, and asked: PLAN.md.
 
-Names are of things of all cells alike, or placed as in photographs: PLAN-2.md.
+Names are of things of all cells alike, or placed as in photographs (PLAN-2.md; under rules in part: PLAN-4.md).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Arm(coded.Arm):
 ARMS: Mapping[str, Arm] = {
     NATIVELY: Arm(scheme="native", rules=("native", "bapa")),
     UNDER: Arm(scheme="bapa", rules=("bapa",)),
-    NATIVELY_CENTRAL: Arm(scheme="native", rules=("native", "bapa"), central=True),
+    NATIVELY_CENTRAL: Arm(scheme="native", rules=("native", "bapa", "cross", "blend"), central=True),
     UNDER_CENTRAL: Arm(scheme="bapa", rules=("bapa",), central=True),
 }
 _SEEDS = 200  # keeps these pictures apart from those learned from before

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 import torch
@@ -79,9 +79,7 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> pd.DataFrame:
         for name, move in MOVES.items():
             logs = kept(path(work, name, seed), partial(names, untaught, image, work, seed, move))
             frames += [one.assign(seed=seed, moved=name) for one in frames_of(logs, untaught.shown.numpy())]
-    types: dict[str, Any] = {"seed": "int8", "wording": "int8", "picture": "int16", "cell": "int8", "share": "float32"}
-    columns = ["seed", "moved", "wording", "picture", "cell", "share"]
-    return pd.concat(frames, ignore_index=True)[columns].astype(types)
+    return pd.concat(frames, ignore_index=True)[["seed", "moved", "wording", "picture", "cell", "share"]]
 
 
 def path(work: Path, name: str, seed: int) -> Path:

@@ -7,7 +7,9 @@ from typing import Any
 
 from studies.coded.ask import CHANCE
 from studies.coded.page import MAP, Rows, arms, every, mapped, maybe, teaching
+from studies.mixed.ask import NATIVELY_CENTRAL
 from studies.study import Blocks, Study, table
+from studies.text import share
 
 GOALS = {"quarter": "range less a quarter of that before", "half": "range less a half of that before"}
 
@@ -24,7 +26,9 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "more": table(*_more(its.get("more", {}))),
             "kept": table(*_kept(its.get("kept", {}))),
             "goals": table(*_goals(its.get("goals", {}))),
+            "switched": table(*_switched(its.get("switched on", {}))),
             "models": table(*every(record.get("models", {}))),
+            **_moved(record.get("moved", {})),
         }
     }
 
@@ -51,6 +55,35 @@ def _goals(its: Mapping[str, Any]) -> Rows:
     """Head and rows: how far the ranges lie above both goals."""
     rows = [[name, *(maybe(its[goal].get(name)) for goal in GOALS)] for name in its.get("half", {})]
     return ["taught, asked under", *GOALS.values()], rows
+
+
+def _switched(its: Mapping[str, Any]) -> Rows:
+    """Head and rows: how far rules switched on after central tuning miss the goal of half the range."""
+    return ["rule", "range less a half of natively, central, native"], [[name, maybe(one)] for name, one in its.items()]
+
+
+def _moved(found: Mapping[str, Any]) -> dict[str, str]:
+    """What was carried where, of each model and of all; what moving did to the map; the control."""
+    models, over = found.get("models", {}), found.get("together", {})
+    parts, halves = over.get("carried", {}), over.get("more than half", {})
+    seeds = [f"projector {seed}" for seed in models]
+    carried = [
+        [
+            arm,
+            name,
+            maybe(one),
+            *(share(its["carried"][arm][name]["value"]) for its in models.values()),
+            maybe(halves[arm].get(name)),
+        ]
+        for arm, names in parts.items()
+        for name, one in names.items()
+    ]
+    changes = [[f"{name} moved, less not", *mapped(one)] for name, one in over.get("moved", {}).items()]
+    changes += [[f"{NATIVELY_CENTRAL}, {name}", *mapped(one)] for name, one in over.get("control", {}).items()]
+    return {
+        "carried": table(["tuned", "carried by", "all three (t)", *seeds, "less half of the advantage"], carried),
+        "moved": table(["what is compared", *MAP.values()], changes),
+    }
 
 
 STUDY = Study("mixed", blocks)

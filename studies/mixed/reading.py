@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from studies.aligned.reading import together
+from studies.aligned.reading import fixed, together
 from studies.coded.arms import Asked, Maps, beside, called, each, kept, less
 from studies.coded.ask import NATIVELY, UNDER
 from studies.coded.page import MAP
@@ -37,6 +37,7 @@ COMPARED: Sequence[tuple[Asked, Asked]] = (
     ((UNDER_CENTRAL, "bapa"), (UNDER, "bapa")),
     ((NATIVELY_CENTRAL, "native"), (BEFORE, "native")),
     ((UNDER_CENTRAL, "bapa"), (BEFORE, "native")),
+    *(((NATIVELY_CENTRAL, rule), (NATIVELY_CENTRAL, "native")) for rule in ("cross", "blend")),
 )
 Answers = tuple[pd.DataFrame, pd.DataFrame]  # shares of names, right answers about places
 
@@ -69,11 +70,12 @@ def figures(shares: pd.DataFrame, placed: pd.DataFrame) -> dict[str, Any]:
         },
         "kept": {
             f"{called(mine)}, of {called(other)}": kept(where, mine, other)
-            for other in ((BEFORE, "native"), (NATIVELY, "native"))
+            for other in ((BEFORE, "native"), (NATIVELY, "native"), (NATIVELY_CENTRAL, "native"))
             for mine in asked
             if mine != other
         },
         "goals": {name: _beyond(maps, asked, part) for name, part in GOALS.items()},
+        "switched on": _switched(maps),
     }
 
 
@@ -83,19 +85,20 @@ def more(models: Mapping[str, Any]) -> dict[str, Any]:
     """
     central, alike = (f"{called(mine)}, less {called(other)}" for mine, other in (CENTRAL, ALIKE))
     found = {
-        seed: {part: _fixed(its["less"][central][part]["value"] - its["less"][alike][part]["value"]) for part in MAP}
+        seed: {part: fixed(its["less"][central][part]["value"] - its["less"][alike][part]["value"]) for part in MAP}
         for seed, its in models.items()
         if central in its["less"]
     }
     return together(found)
 
 
-def _fixed(value: float) -> dict[str, float]:
-    """A figure of one model whose interval over pictures is not asked for."""
-    return dict.fromkeys(("value", "low", "high"), value)
-
-
 def _beyond(maps: Maps, asked: Mapping[Asked, str], part: float) -> dict[str, dict[str, float]]:
     """How far the ranges lie above a ``part`` of that of the models before, natively."""
     its = {"native": maps[BEFORE, "native"], **{name: maps[asked] for asked, name in asked.items()}}
     return beyond(its, part=part, rules=tuple(asked.values()))
+
+
+def _switched(maps: Maps) -> dict[str, dict[str, float]]:
+    """How far the ranges under rules switched on after central native tuning lie above half of that natively."""
+    its = {rule: shares for (arm, rule), shares in maps.items() if arm == NATIVELY_CENTRAL}
+    return beyond(its, part=GOALS["half"], rules=tuple(its))

@@ -1,0 +1,58 @@
+"""What `bapa origin` says of the models with a trained projector is kept, and comes to the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studies.aligned import causes, page
+from studies.aligned.reading import together
+from studies.study import ROOT
+
+LAYERS, HEADS = 6, 2
+
+
+def found(position: float) -> dict[str, Any]:
+    """What a run finds in which the first layers are more even under the rule and the last ones less."""
+    balance = np.full((LAYERS, HEADS, 2), 0.5)  # of the question and the answer
+    ruled = balance.copy()
+    ruled[: LAYERS // 3, :, 1] += 0.2
+    ruled[-LAYERS // 3 :, :, 1] -= 0.1
+    ruled[:, :, 0] = 0.9  # what the question attends to does not count
+    share = {"value": position, "low": position - 0.1, "high": position + 0.1}
+    return {
+        "verdict": {"sentence": "It is the positions.", "quantity": "margin"},
+        "options": {"items": 60},
+        "attribution": {"margin": dict.fromkeys(causes.FACTORS, share), "hit": {}},
+        "flow": {"schemes": {"native": {"balance": balance.tolist()}, "bapa": {"balance": ruled.tolist()}}},
+    }
+
+
+def test_attention_of_the_answer_is_averaged_over_heads_and_some_of_the_layers() -> None:
+    change = causes.one(found(0.6))["attention"][causes.CHANGE]
+    assert [change[part]["value"] for part in causes.THIRDS] == pytest.approx([0.1 / 3, 0.2, -0.1])
+
+
+def test_all_three_runs_are_needed(tmp_path: Path) -> None:
+    (tmp_path / "origin-1").mkdir()
+    (tmp_path / "origin-1" / "origin.json").write_text("{}")
+    assert causes.causes(tmp_path) == {}
+
+
+def test_the_page_tells_shares_and_attention_of_each_model_and_of_all() -> None:
+    models = {str(seed): causes.one(found(0.5 + seed / 10)) for seed in (1, 2, 3)}
+    record = {"models": models, "together": together(models)}
+    told = page.blocks({"origin": record})["docs/studies/aligned.md"]
+    assert "| projector 3 | 80.0 <sub>[70.0, 90.0]</sub> |" in told["origin"]
+    assert "| all three (t) | 70.0 <sub>[45.2, 94.8]</sub> |" in told["origin"]
+    assert "| projector 1 | first third | 50.0 | 70.0 | 20.0 |" in told["attention"]
+    assert told["attention"].count("all three (t)") == len(causes.THIRDS)
+
+
+def test_the_order_of_the_commands_is_that_of_the_plan() -> None:
+    plan = (ROOT / "studies/aligned/PLAN-2.md").read_text("utf-8").partition("```sh\n")[2].partition("```")[0]
+    everything = (ROOT / "studies/all.sh").read_text("utf-8")
+    assert plan in everything
