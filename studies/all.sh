@@ -76,6 +76,7 @@ python -m studies.shuffled run
 python -m studies.shuffled write
 
 # docs/studies/mixed.md; needs npm
+python -m studies.mixed fit
 python -m studies.mixed run
 python -m studies.mixed write
 
