@@ -39,7 +39,7 @@ python -m studies.words write
 # docs/studies/aligned.md; needs npm
 python -m studies.aligned run
 bapa probe build/pretrained/parts/known/emoji-datasource-facebook --task name --items 60 --align build/aligned/aligned-1 --out build/aligned/probe
-for n in 1 2 3; do bapa origin build/aligned/aligned-$n --probe build/aligned/probe --part flow --closely 6 --out build/aligned/origin-$n; done
+for n in 1 2 3; do bapa origin build/aligned/aligned-$n --probe build/aligned/probe --draws 1 --part flow --closely 6 --out build/aligned/origin-$n; done
 python -m studies.aligned run
 python -m studies.aligned write
 bapa check build/aligned/aligned-1 --pictures build/pretrained/parts/known/emoji-datasource-facebook --task name --budget 90m --out build/aligned/check

@@ -20,6 +20,7 @@ from studies.taught.lessons import NAMES, Subject
 
 LEARNED = (*FORMS, *NAMES)  # half of the questions ask for a place, half for a name
 NATIVELY_CENTRAL, UNDER_CENTRAL = f"{NATIVELY}, central", f"{UNDER}, central"
+SWITCHED_CENTRAL = f"{NATIVELY_CENTRAL}, asked under bapa"
 
 
 @dataclass(frozen=True, kw_only=True)

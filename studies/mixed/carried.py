@@ -9,15 +9,18 @@ import numpy as np
 import pandas as pd
 
 from studies.aligned.reading import together
-from studies.mixed.ask import NATIVELY_CENTRAL, UNDER_CENTRAL
+from studies.mixed.ask import NATIVELY_CENTRAL, SWITCHED_CENTRAL, UNDER_CENTRAL
 from studies.words import reading
 from studies.words.reading import RESAMPLES, Array, estimate
 
-OWN_RULE = {NATIVELY_CENTRAL: "native", UNDER_CENTRAL: "bapa"}
+UNMOVED = {  # by what is moved: what it is held against
+    NATIVELY_CENTRAL: f"{NATIVELY_CENTRAL}, native",
+    UNDER_CENTRAL: f"{UNDER_CENTRAL}, bapa",
+    SWITCHED_CENTRAL: f"{NATIVELY_CENTRAL}, bapa",
+}
 MIDDLE, GAINS = 4, 8  # cells: that loses the attribute of the middle, and that gains it
 CORNERS = (0, GAINS)  # the other cells of its round
-POSITIONS, BOTH = f"{NATIVELY_CENTRAL}: positions", f"{NATIVELY_CENTRAL}: order and positions"
-SHARED = f"{NATIVELY_CENTRAL}, bapa"
+POSITIONS = f"{NATIVELY_CENTRAL}: positions"
 Maps = Mapping[str, Array]  # by what is asked: the shares of every picture and cell, (pictures, 9)
 
 
@@ -25,7 +28,7 @@ def record(shares: pd.DataFrame, moved: pd.DataFrame) -> dict[str, Any]:
     """By model and over models the endpoints. ``shares``: with nothing moved, of ``arm`` and ``rule``."""
     models = {}
     for seed, rows in moved.groupby("seed"):
-        own = shares[(shares["seed"] == seed) & shares["arm"].isin(OWN_RULE)]
+        own = shares[(shares["seed"] == seed) & shares["arm"].isin((NATIVELY_CENTRAL, UNDER_CENTRAL))]
         maps = {f"{arm}, {rule}": reading.averaged(its) for (arm, rule), its in own.groupby(["arm", "rule"])}
         models[str(seed)] = figures(maps | {name: reading.averaged(its) for name, its in rows.groupby("moved")})
     return {"models": models, "together": together(models)}
@@ -33,20 +36,18 @@ def record(shares: pd.DataFrame, moved: pd.DataFrame) -> dict[str, Any]:
 
 def figures(maps: Maps) -> dict[str, Any]:
     """The endpoints of one model."""
-    carries = {arm: carried(maps, arm) for arm in OWN_RULE}
-    native = f"{NATIVELY_CENTRAL}, native"
+    carries = {arm: carried(maps, arm) for arm in UNMOVED}
+    native, shared = UNMOVED[NATIVELY_CENTRAL], UNMOVED[SWITCHED_CENTRAL]
     return {
         "carried": {arm: {name: _told(its) for name, its in parts.items()} for arm, parts in carries.items()},
         "more than half": {
             arm: {name: _told(its - parts["advantage"] / 2) for name, its in parts.items() if name not in _SUMS}
             for arm, parts in carries.items()
         },
-        "moved": {
-            name: _change(maps, name, f"{arm}, {rule}") for arm, rule in OWN_RULE.items() for name in _of(maps, arm)
-        },
+        "moved": {name: _change(maps, name, before) for arm, before in UNMOVED.items() for name in _of(maps, arm)},
         "control": {
-            "bapa less positions moved": _change(maps, SHARED, POSITIONS),
-            "bapa less native": _change(maps, SHARED, native),
+            "bapa less positions moved": _change(maps, shared, POSITIONS),
+            "bapa less native": _change(maps, shared, native),
         },
     }
 
@@ -56,7 +57,7 @@ _SUMS = ("advantage", "left")
 
 def carried(maps: Maps, arm: str) -> dict[str, Array]:
     """Of every picture the advantage of the middle cell over two corners, and what each attribute carries of it."""
-    before = maps[f"{arm}, {OWN_RULE[arm]}"]
+    before = maps[UNMOVED[arm]]
     change = {name.partition(": ")[2]: maps[name] - before for name in _of(maps, arm)}
     parts = {what: (its[:, GAINS] - its[:, MIDDLE]) / 2 for what, its in change.items()}
     if "order and positions" in parts:

@@ -18,7 +18,7 @@ from bapa.schemes import Placement, Scheme, parse
 from studies.aligned.ask import ALIGNED, Reader
 from studies.coded.ask import rolled
 from studies.coded.codes import codes
-from studies.mixed.ask import NATIVELY_CENTRAL, UNDER_CENTRAL, pupil
+from studies.mixed.ask import NATIVELY_CENTRAL, SWITCHED_CENTRAL, UNDER_CENTRAL, pupil
 from studies.pretrained.build import GRID
 from studies.words.ask import Array, asked, frames_of, kept
 
@@ -39,7 +39,7 @@ class OneCellOn(Scheme):
 
 @dataclass(frozen=True)
 class Move:
-    """What is moved in the models of an ``arm``: the ``rule`` they are asked under, the ``codes``, the ``order``."""
+    """What is moved in the models of an ``arm``: positions, by the ``rule`` they are asked under, codes, the order."""
 
     arm: str
     rule: Scheme
@@ -64,6 +64,9 @@ MOVES: Mapping[str, Move] = {
     f"{UNDER_CENTRAL}: order": Move(UNDER_CENTRAL, SHARED, order=True),
     f"{NATIVELY_CENTRAL}: codes": Move(NATIVELY_CENTRAL, NATIVE, codes=True),
     f"{NATIVELY_CENTRAL}: order and positions": Move(NATIVELY_CENTRAL, NATIVE, order=True),
+    # These two were added when the others had been seen.
+    f"{SWITCHED_CENTRAL}: codes": Move(NATIVELY_CENTRAL, SHARED, codes=True),
+    f"{SWITCHED_CENTRAL}: order": Move(NATIVELY_CENTRAL, SHARED, order=True),
 }
 
 

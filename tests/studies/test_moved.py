@@ -13,7 +13,7 @@ from bapa.layout import Image
 from studies.aligned.reading import together
 from studies.coded.ask import CODED
 from studies.mixed import carried, page
-from studies.mixed.ask import NATIVELY_CENTRAL, UNDER_CENTRAL
+from studies.mixed.ask import NATIVELY_CENTRAL, SWITCHED_CENTRAL, UNDER_CENTRAL
 from studies.mixed.moved import MOVES, OneCellOn
 
 PICTURES = 40
@@ -22,6 +22,7 @@ MIDDLE, LAST = TOKENS[3:6, 3:6].flatten(), TOKENS[6:, 6:].flatten()
 PLANTED = {  # by arm: what each attribute gives every cell
     NATIVELY_CENTRAL: {"positions": 0.20, "codes": 0.03, "order": -0.02, "encoder": 0.05},
     UNDER_CENTRAL: {"codes": 0.04, "order": 0.18, "encoder": 0.02},
+    SWITCHED_CENTRAL: {"codes": 0.01, "order": 0.02, "encoder": 0.03},
 }
 
 
@@ -54,11 +55,11 @@ def maps() -> carried.Maps:
 
     for arm, parts in PLANTED.items():
         effects = {name: _bump(size) + rng.normal(0, 0.1) for name, size in parts.items()}
-        found[f"{arm}, {carried.OWN_RULE[arm]}"] = seen(*effects.values())
+        found[carried.UNMOVED[arm]] = seen(*effects.values())
         for what in (name.partition(": ")[2] for name in MOVES if name.startswith(f"{arm}: ")):
             turned = {name: its[CODED] if name in what else its for name, its in effects.items()}
             found[f"{arm}: {what}"] = seen(*turned.values())
-    return found | {carried.SHARED: seen(np.zeros(9))}
+    return found
 
 
 def _bump(size: float) -> np.ndarray:
@@ -99,7 +100,9 @@ def test_the_record_is_made_of_answers(maps: carried.Maps) -> None:
         )
         return its.reset_index().assign(seed=1, wording=0)
 
-    plain = [rows(f"{arm}, {rule}").assign(arm=arm, rule=rule) for arm, rule in carried.OWN_RULE.items()]
-    plain.append(rows(carried.SHARED).assign(arm=NATIVELY_CENTRAL, rule="bapa"))
+    plain = []
+    for name in carried.UNMOVED.values():
+        arm, _, rule = name.rpartition(", ")
+        plain.append(rows(name).assign(arm=arm, rule=rule))
     found = carried.record(pd.concat(plain), pd.concat([rows(name).assign(moved=name) for name in MOVES]))
     assert found["models"]["1"] == carried.figures(maps)
