@@ -76,7 +76,6 @@ python -m studies.shuffled run
 python -m studies.shuffled write
 
 # docs/studies/mixed.md; needs npm
-python -m studies.mixed fit
 python -m studies.mixed run
 python -m studies.mixed write
 

@@ -85,11 +85,9 @@ def every(
     arms: Mapping[str, Asks],
     labels: Mapping[str, str],
     model: Callable[[Reader, Path, int, str], Reader],
-    own: Path = FITS,
 ) -> Tables:
     """What the models of all ``arms`` answer, with columns ``seed``, ``arm`` and ``rule``. ``labels``: of the rules
-    that were not fitted to each model; ``own``: those that were. ``model``: from the untaught one, ``work``, the seed
-    and the name of the arm.
+    that were not fitted to each model. ``model``: from the untaught one, ``work``, the seed and the name of the arm.
     """
     work.mkdir(parents=True, exist_ok=True)
     each = []
@@ -100,7 +98,7 @@ def every(
             reader = model(untaught, work, seed, name)
             for rule in arm.rules:
                 path, about = work / f"{name}-{seed}-{rule}", {"seed": seed, "arm": name, "rule": rule}
-                label = labels.get(rule) or fits(own)[str(seed)][rule]
+                label = labels.get(rule) or fits(FITS)[str(seed)][rule]
                 each.append(asked(reader, image, path, label, rule in arm.moved, about))
     names, where, whose = (pd.concat(one, ignore_index=True) for one in zip(*each, strict=True))
     return names, where, whose

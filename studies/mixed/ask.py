@@ -1,7 +1,6 @@
 """Models that learned places are tuned on names and places at once, natively and under the rule, and asked: PLAN.md.
 
-Names are of things of all cells alike, or placed as in photographs (PLAN-2.md), where models are asked under rules in
-part (PLAN-4.md) and fitted ones (PLAN-5.md) too.
+Names are of things of all cells alike, or placed as in photographs (PLAN-2.md; under rules in part: PLAN-4.md).
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from studies.aligned.ask import Reader
 from studies.coded import ask as coded
 from studies.coded.ask import FORMS, LABELS, NATIVELY, UNDER, Tables, every
 from studies.coded.codes import codes
-from studies.coded.fit import WAYS
 from studies.shuffled.ask import further
 from studies.taught.lessons import NAMES, Subject
 
@@ -33,10 +31,9 @@ class Arm(coded.Arm):
 ARMS: Mapping[str, Arm] = {
     NATIVELY: Arm(scheme="native", rules=("native", "bapa")),
     UNDER: Arm(scheme="bapa", rules=("bapa",)),
-    NATIVELY_CENTRAL: Arm(scheme="native", rules=("native", "bapa", "cross", "blend", *WAYS), central=True),
+    NATIVELY_CENTRAL: Arm(scheme="native", rules=("native", "bapa", "cross", "blend"), central=True),
     UNDER_CENTRAL: Arm(scheme="bapa", rules=("bapa",), central=True),
 }
-FITS = Path(__file__).parent / "rules.json"  # by seed and way, labels
 _SEEDS = 200  # keeps these pictures apart from those learned from before
 
 
@@ -47,7 +44,7 @@ def ask(parts: Path, work: Path, seeds: Sequence[int]) -> Tables:
     Columns ``seed``, ``arm``, ``rule``, ``wording``, ``picture``, ``cell``, ``share``; ``seed``, ``arm``, ``rule``,
     ``what``, ``picture``, ``right``; the third table is empty.
     """
-    return every(parts, work, seeds, ARMS, LABELS, pupil, FITS)
+    return every(parts, work, seeds, ARMS, LABELS, pupil)
 
 
 def pupil(untaught: Reader, work: Path, seed: int, name: str) -> Reader:

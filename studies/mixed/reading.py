@@ -10,7 +10,6 @@ import pandas as pd
 from studies.aligned.reading import fixed, together
 from studies.coded.arms import Asked, Maps, beside, called, each, kept, less
 from studies.coded.ask import NATIVELY, UNDER
-from studies.coded.fit import WAYS
 from studies.coded.page import MAP
 from studies.finetuned.ask import NATIVELY as NATIVELY_TUNED
 from studies.finetuned.reading import middle
@@ -18,7 +17,6 @@ from studies.fitted.reading import beyond
 from studies.mixed.ask import ARMS, NATIVELY_CENTRAL, UNDER_CENTRAL
 from studies.taught.reading import GOALS
 
-_FITTED, _REVERSED = WAYS
 BEFORE = "before"  # the models that this tuning starts from
 PLACES = {NATIVELY: f"places alone, {NATIVELY}", UNDER: f"places alone, {UNDER}"}  # those tuned on places alone
 ALIKE: tuple[Asked, Asked] = ((UNDER, "bapa"), (NATIVELY, "native"))
@@ -39,8 +37,7 @@ COMPARED: Sequence[tuple[Asked, Asked]] = (
     ((UNDER_CENTRAL, "bapa"), (UNDER, "bapa")),
     ((NATIVELY_CENTRAL, "native"), (BEFORE, "native")),
     ((UNDER_CENTRAL, "bapa"), (BEFORE, "native")),
-    *(((NATIVELY_CENTRAL, rule), (NATIVELY_CENTRAL, "native")) for rule in ("cross", "blend", *WAYS)),
-    *(((NATIVELY_CENTRAL, _FITTED), (NATIVELY_CENTRAL, rule)) for rule in ("bapa", _REVERSED)),
+    *(((NATIVELY_CENTRAL, rule), (NATIVELY_CENTRAL, "native")) for rule in ("cross", "blend")),
 )
 Answers = tuple[pd.DataFrame, pd.DataFrame]  # shares of names, right answers about places
 

@@ -9,36 +9,22 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from studies.aligned.ask import ALIGNED, Reader
 from studies.aligned.run import FETCHED, Parts, Seeds
 from studies.answers import written
 from studies.coded import run as coded
 from studies.coded.ask import learned
-from studies.coded.fit import WAYS, fitted_to
 from studies.mixed import carried, moved, reading
-from studies.mixed.ask import ARMS, FITS, NATIVELY_CENTRAL, ask, pupil
+from studies.mixed.ask import ARMS, ask
 from studies.mixed.page import STUDY
 from studies.shuffled import run as shuffled
-from studies.taught.fit import lacking
 from studies.taught.run import known
 
 HERE = Path(__file__).parent
 FILES = HERE / "answers.parquet", HERE / "places.parquet", HERE / "moved.parquet"
-BUILD = Path("build/mixed")
 Work = Annotated[Path, typer.Option(help="Where models and answers are kept.")]
 
 
-def fit(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:
-    """Tune models natively on names placed as in photographs, and on places, and fit rules to them (needs npm)."""
-
-    def fitted(way: str, seed: int) -> str:
-        untaught = Reader.of(ALIGNED, parts, work.parent / "aligned", seed)
-        return fitted_to(pupil(untaught, work, seed, NATIVELY_CENTRAL), work, way, seed)
-
-    lacking(FITS, WAYS, known(seeds, parts, work), fitted)
-
-
-def run(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:
+def run(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = Path("build/mixed")) -> None:
     """Tune models on names and places at once, natively and under a shared position, and ask them (needs npm)."""
     those = known(seeds, parts, work)
     new = (*ask(parts, work, those)[:2], moved.ask(parts, work, those))

@@ -3,7 +3,8 @@
 The record, by model: ``search``, the choice under a promise with what fresh items say of it and of other rules
 (``fresh``, a frontier; ``hits``, the range of their rate; ``rates``, right answers by task; ``changes`` against
 native); ``fit``, the same of rules with fitted shares; ``maps``, the shared position in one part of the model at a
-time; ``rules``, every rule on models that were skewed on purpose; ``left``, what is left of the row in hidden states;
+time; ``rules``, every rule on models that were skewed on purpose; ``table``, every
+rule on one that knows rows; ``left``, what is left of the row in hidden states;
 ``tuned``, what a short tuning restores; ``point``, how models that write boxes point.
 """
 
@@ -17,11 +18,11 @@ from bapa.schemes import parse
 from bapa.stats.text import p_value, percent, signed
 from studies.study import Blocks, Study, missing, table
 from studies.text import bounded, share
-from studies.where.rules import BLEND
+from studies.where import shown
+from studies.where.rules import BLEND, TASKS
 from studies.where.untouched import over_models
 
 PAGE = "docs/studies/where.md"
-TASKS = ("where", "order")
 WANTED = ["places-1", *(f"places-{skew}-{seed}" for skew in ("bottom", "top", "uniform") for seed in (1, 2, 3))]
 SKEWED = ["bottom-1", "top-1", "center-1"]
 GOALS = ((0.25, 0.95), (0.5, 0.9))  # share of native's range at most, share of its places at least
@@ -40,7 +41,8 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "frontier": frontier(search),
             "fit": fits(record.get("fit", {})),
             "untouched": over_models(record.get("fit", {})),
-            "maps": parts(maps) + missing(WANTED[:1], list(maps)),
+            "maps": shown.parts(maps) + missing(WANTED[:1], list(maps)),
+            "together": shown.together(record.get("table", {})),
             "rules": every(rules) + missing(SKEWED, list(rules)),
             "left": remaining(left),
             "tuned": restored(tuned),
@@ -242,19 +244,6 @@ def _reached(points: Mapping[str, Point], found: Mapping[str, Any], rule: str) -
     return met[0] if met else "no"
 
 
-def parts(maps: Mapping[str, Any]) -> str:
-    """The shared position in one part at a time."""
-    rows = []
-    for model, found in maps.items():
-        for part, its in found["parts"].items():
-            one = Point(**its)
-            wave = _wave(part, found["waves"])
-            kept = [share(one.kept[task]["value"] or 0.0) for task in TASKS]
-            rows.append([model, part, wave, share(one.even), bounded(one.range), *kept])
-    head = ["model", "shared in", "wavelength / image", "margins", "AUC range", "rows kept", "order kept"]
-    return table(head, rows)
-
-
 def every(rules: Mapping[str, Any]) -> str:
     """Every rule on models that were skewed on purpose."""
     rows = []
@@ -312,10 +301,6 @@ def _meets(points: Mapping[str, Point], found: Mapping[str, Any], rule: str, spa
     even = (one.range["value"] or 0) <= span * (native.range["value"] or 0)
     worst = (one.worst["value"] or 0) >= (native.worst["value"] or 0)
     return even and worst and all((its["value"] or 0) >= keep for its in one.kept.values())
-
-
-def _wave(part: str, waves: list[float]) -> str:
-    return f"{waves[int(part.rpartition(' ')[2])]:.2f}" if "rotary pair" in part else ""
 
 
 STUDY = Study("where", blocks)

@@ -136,3 +136,42 @@ def test_what_central_names_do_is_said_as_the_record_has_it() -> None:
             assert f"{percent(switched[what]['value'], 1)} {interval(switched[what], 1)}" in text
     assert interval(switched["row"], 1) in study
     assert interval(its["middle less"]["natively, central, bapa, less natively, central, native"], 1) in study
+
+
+def test_what_tells_the_middle_is_said_as_the_record_has_it() -> None:
+    its = MIXED.record()["moved"]["together"]
+    natively, under, switched = its["carried"].values()
+    readme, limits, paper, bench, study, log, claims = map(
+        page,
+        (
+            "README.md",
+            "docs/limits.md",
+            "docs/paper.md",
+            "docs/studies/pretrained.md",
+            "docs/studies/mixed.md",
+            "CHANGELOG.md",
+            "docs/claims.md",
+        ),
+    )
+    shared = f"{percent(under['codes']['value'], 1)} of {percent(under['advantage']['value'], 1)} points"
+    own = f"{percent(natively['codes']['value'], 1)} of {percent(natively['advantage']['value'], 1)}"
+    for text in (readme, limits, log):
+        assert shared in text
+        assert own in text
+    for part in ("codes", "positions", "order", "left"):
+        assert f"{percent(natively[part]['value'], 1)}" in study
+        assert interval(natively[part], 1) in study
+    for part, unit in (("codes", ""), ("positions", "points "), ("order", "")):
+        assert f"{percent(natively[part]['value'], 1)} {unit}{interval(natively[part], 1)}" in paper
+    assert f"{percent(natively['positions']['value'], 1)} points {interval(natively['positions'], 1)}" in bench
+    assert f"({percent(natively['left']['value'], 1)} points left {interval(natively['left'], 1)})" in claims
+    assert f"{percent(switched['codes']['value'], 1)} points {interval(switched['codes'], 1)}" in study
+    for arm in ("natively, central", "under bapa, central"):
+        for told in its["more than half"][arm].values():
+            assert interval(told, 1) in study
+    assert its["more than half"]["natively, central"]["positions"]["high"] < 0  # the sentence stays struck
+    moved = its["moved"]["natively, central: positions"]
+    assert f"(range {percent(moved['range']['value'], 1)} points {interval(moved['range'], 1)}" in study
+    control = its["control"]["bapa less positions moved"]["range"]
+    assert control["low"] < 0 < control["high"]
+    assert f"{percent(control['value'], 1)} {interval(control, 1)}" in study
