@@ -31,7 +31,7 @@ class Arm(coded.Arm):
 ARMS: Mapping[str, Arm] = {
     NATIVELY: Arm(scheme="native", rules=("native", "bapa")),
     UNDER: Arm(scheme="bapa", rules=("bapa",)),
-    NATIVELY_CENTRAL: Arm(scheme="native", rules=("native", "bapa", "cross", "blend"), central=True),
+    NATIVELY_CENTRAL: Arm(scheme="native", rules=("native", "bapa", "cross"), central=True),
     UNDER_CENTRAL: Arm(scheme="bapa", rules=("bapa",), central=True),
 }
 _SEEDS = 200  # keeps these pictures apart from those learned from before

@@ -138,6 +138,20 @@ def test_what_central_names_do_is_said_as_the_record_has_it() -> None:
     assert interval(its["middle less"]["natively, central, bapa, less natively, central, native"], 1) in study
 
 
+def test_what_cross_does_to_a_learned_placement_is_said_as_the_record_has_it() -> None:
+    its, study = MIXED.record()["together"], page("docs/studies/mixed.md")
+    name, native = "natively, central, cross", "natively, central, native"
+    told = {"middle": its["middle less"][f"{name}, less {native}"], **its["less"][f"{name}, less {native}"]}
+    for what in ("middle", "range", "worst", "mean"):
+        value = percent(told[what]["value"], 1)
+        points = "points " if what == "middle" else ""
+        assert f"{value if value[0] == '−' else '+' + value} {points}{interval(told[what], 1)}" in study
+    kept = its["kept"][f"{name}, of {native}"]
+    assert f"of rows {percent(kept['row']['value'])} % is kept {interval(kept['row'])}" in study
+    assert f"of boxes {percent(kept['box']['value'])} % {interval(kept['box'])}" in study
+    assert f"+{percent(its['switched on']['cross']['value'], 1)} {interval(its['switched on']['cross'], 1)}" in study
+
+
 def test_what_tells_the_middle_is_said_as_the_record_has_it() -> None:
     its = MIXED.record()["moved"]["together"]
     natively, under, switched = its["carried"].values()
