@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -27,11 +27,20 @@ def points(
     """
     found = []
     for candidate, rows in answers.items():
-        rule, standing = parse(candidate), halving.score(values[candidate])
+        standing = halving.score(values[candidate])
         overall = bias.overall(rows, cells, settings)
         shown = {name: overall[name] for name in SHOWN}
-        about = {"candidate": candidate, "distance": distance(candidate), "delta": getattr(rule, "delta", 0)}
-        found.append({**about, **vars(standing), **shown})
+        found.append({**about(candidate), **vars(standing), **shown})
+    return in_order(found)
+
+
+def about(candidate: str) -> Point:
+    """A point with the numbers of its candidate alone."""
+    return {"candidate": candidate, "distance": distance(candidate), "delta": getattr(parse(candidate), "delta", 0)}
+
+
+def in_order(found: Iterable[Point]) -> list[Point]:
+    """Points, near ones first."""
     return sorted(found, key=lambda point: (point["distance"], point["delta"]))
 
 

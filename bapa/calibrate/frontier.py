@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -92,6 +92,11 @@ class Frontier:
 def read(found: Mapping[str, Any]) -> Frontier:
     """The frontier of a record."""
     return Frontier(found["keep"], tuple(Point(**one) for one in found["points"]))
+
+
+def names(tasks: Sequence[str]) -> list[str]:
+    """What side-effect probes of these tasks are called: the task, with a number where several have it."""
+    return [task if tasks.count(task) == 1 else f"{task}-{number}" for number, task in enumerate(tasks, start=1)]
 
 
 def point(candidate: str, rows: pd.DataFrame, kept: Mapping[str, Estimate], cells: int, settings: Settings) -> Point:

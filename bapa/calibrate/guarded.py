@@ -10,6 +10,7 @@ from bapa.calibrate import curve
 from bapa.calibrate.candidates import NATIVE
 from bapa.calibrate.criteria import accuracy
 from bapa.calibrate.kept import kept
+from bapa.calibrate.pointed import asks_to_point
 from bapa.calibrate.session import Session
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError
@@ -24,6 +25,11 @@ def check_questions(guard: Probe) -> None:
         raise ConfigError(
             f"{guard.path}, of task evidence, is no side-effect probe: its right answers are those to whether "
             "something is there, not to where; build one: bapa probe SOURCE --task where --out WHERE"
+        )
+    if not asks_to_point(guard):
+        guard.needs_choices(
+            "a side-effect probe is read from logits, or from places that the model points at",
+            "accepted are tasks with choices, and point: bapa probe SOURCE --task where --out WHERE",
         )
 
 

@@ -12,7 +12,7 @@ from bapa.calibrate import curve, promised
 from bapa.calibrate.cost import Cost, cost
 from bapa.calibrate.criteria import accuracy
 from bapa.calibrate.fit import canvases, fitted
-from bapa.calibrate.frontier import Frontier
+from bapa.calibrate.frontier import Frontier, names
 from bapa.calibrate.guarded import put_to
 from bapa.calibrate.pace import Pace, pace, timed
 from bapa.calibrate.promised import Answers, PromisedSearch
@@ -71,7 +71,10 @@ def search(
     """
     candidates, refused = _possible(model)
     to = [put_to(model, one) if probe.design.opening else model for one in guards]
-    sessions = {_name(guards, n): _session(to[n], one, items, folder, batch_size) for n, one in enumerate(guards)}
+    called = names([guard.design.task for guard in guards])
+    sessions = {
+        name: _session(its, one, items, folder, batch_size) for name, its, one in zip(called, to, guards, strict=True)
+    }
     telling = {task: session for task, session in sessions.items() if _tells(task, session, items, settings)}
     match = _session(model, probe, items, folder, batch_size)
     pace = _pace(model, probe, folder, batch_size)
@@ -152,12 +155,6 @@ def refusal(model: Loaded, rule: str) -> str | None:
             return None
     except (SchemeError, UnsupportedModelError) as error:
         return str(error)
-
-
-def _name(guards: Sequence[Probe], number: int) -> str:
-    """The task of a guard, with its number where another has the same."""
-    tasks = [guard.design.task for guard in guards]
-    return tasks[number] if tasks.count(tasks[number]) == 1 else f"{tasks[number]}-{number + 1}"
 
 
 def _session(model: Loaded, probe: Probe, items: int, folder: Path, batch_size: int) -> Session:

@@ -18,6 +18,7 @@ from bapa.calibrate.cost import Cost
 from bapa.calibrate.criteria import CRITERIA
 from bapa.calibrate.frontier import Frontier
 from bapa.calibrate.guarded import check_guard, check_questions, guarded, put_to
+from bapa.calibrate.pointed import asks_to_point, pointed
 from bapa.calibrate.search import Search
 from bapa.calibrate.session import Session, part, pick
 from bapa.checkpoints import Loaded
@@ -122,7 +123,8 @@ def calibrate(
         items: calibration items.
         held_out: items that judge the choice.
         guards: probes of what positions are for, e.g. of task ``where``; each is asked about as many of its items as
-            ``items`` says, under the judged rules.
+            ``items`` says, under the judged rules. One of task ``point`` is answered in writing
+            (:mod:`bapa.calibrate.pointed`): it judges the choice and has no part in it.
         criterion: ``accuracy`` (balanced accuracy, needs labels) or a label-free one of
             :mod:`bapa.calibrate.criteria`; not with ``keep``, which needs labels.
         steps: distances tried besides the paper's; not with ``keep``, whose rules are its own.
@@ -149,6 +151,11 @@ def calibrate(
             f"bapa export {shlex.quote(model.name)} --out MERGED, then bapa calibrate MERGED"
         )
     out, settings = Path(out), statistics or Settings()
+    probe.needs_choices(
+        "a calibration reads its answers from logits",
+        "take one with choices (bapa probe SOURCE --task match), and ask this one by itself: "
+        "bapa measure MODEL --generate 64",
+    )
     _checked(probe, items, held_out, criterion, steps)
     _promised(keep, guards, fit, {"criterion": criterion, "steps": steps, "full": full})
     for one in (probe, *guards):
@@ -189,7 +196,7 @@ def calibrate(
             looked = promise.search(
                 model,
                 probe,
-                guards,
+                [guard for guard in guards if not asks_to_point(guard)],
                 rounds,
                 items=items,
                 keep=keep,
@@ -212,12 +219,17 @@ def calibrate(
         )
         answers = run.answers()
         asked = labels if keep is not None or not full else list(dict.fromkeys([*labels, *picking]))
-        told_by = [
-            guarded(Session(to, its, rounds, batch_size), guard, number, asked, settings, others=others)
-            for number, guard in enumerate(guards, start=1)
-            for to in [put_to(model, guard) if probe.design.opening else model]
-            for its, others in [_judging(guard, items, apart=keep is not None)]
-        ]
+        told_by = []
+        for number, guard in enumerate(guards, start=1):
+            if asks_to_point(guard):
+                its, there = part(guard, 0, min(items, len(guard.items))), rounds.with_name(f"pointed-{number}")
+                told_by.append(
+                    pointed(model, guard, its, there, labels, batch_size, settings, promised=keep is not None)
+                )
+                continue
+            to = put_to(model, guard) if probe.design.opening else model
+            its, others = _judging(guard, items, apart=keep is not None)
+            told_by.append(guarded(Session(to, its, rounds, batch_size), guard, number, asked, settings, others=others))
         if keep is not None:
             told["promise"]["judged"] = promise.judged(run, chosen)
         folder.write(model, parse(chosen), out)
@@ -274,6 +286,12 @@ def _promised(keep: float | None, guards: Sequence[Probe], fit: bool, plain: Map
         raise ConfigError(
             "keep says what the side-effect probes must keep, and there is none; build one, "
             "bapa probe SOURCE --task where --out WHERE, and name it: --guard WHERE"
+        )
+    if keep is not None and all(map(asks_to_point, guards)):
+        raise ConfigError(
+            f"the search reads logits, and {', '.join(str(guard.path) for guard in guards)}, of task point, is "
+            "answered in writing: it can judge the choice, not guide it; build a side-effect probe with choices, "
+            "bapa probe SOURCE --task where --out WHERE, and name it too: --guard WHERE"
         )
 
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from bapa.calibrate.pace import timed
+from bapa.calibrate.pointed import TASK
+from bapa.calibrate.pointed import asked as asked
 from bapa.calibrate.session import part
 from bapa.check.evidence import Guard
 from bapa.check.gather import figure
 from bapa.checkpoints import Loaded
-from bapa.measure import Run, load_run, measure
+from bapa.measure import Run, load_run
 from bapa.measure.pointing import pointing
 from bapa.probe import Probe
 
-TASK = "point"
 ITEMS = 8  # that are pointed at
-TOKENS = 64  # a model may write
 READ = 0.5  # share of replies: with fewer that a place can be read in, it does not point
-
-
-def asked(model: Loaded, probe: Probe, labels: Sequence[str], folder: Path, batch_size: int) -> Run:
-    """``model``'s written answers to ``probe``, of task ``point``, under ``labels``."""
-    return measure(model, probe, labels, folder, batch_size=batch_size, generate=TOKENS, audit=0)
 
 
 def tried(model: Loaded, probe: Probe, folder: Path, batch_size: int) -> float:

@@ -66,7 +66,9 @@ def write_tsv(probe: Probe, path: str | Path) -> Path:
                     asked = {"index": len(rows), "image": shown, "question": question.text, "answer": question.answer}
                     rows.append({**asked, "row": row, "col": col, "item": item.item})
     if not rows:
-        raise ConfigError(f"the probe in {probe.path} asks no question with yes or no; build one with --task presence")
+        raise ConfigError(
+            f"the probe in {probe.path} asks no question with yes or no; build one: bapa probe SOURCE --task match"
+        )
     pd.DataFrame(rows).to_csv(path, sep="\t", index=False)
     return Path(path)
 

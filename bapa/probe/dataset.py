@@ -150,6 +150,11 @@ def open_dataset(source: str, columns: Columns, design: Design, split: str) -> D
         ProbeError: nothing of that name, or it lacks a column.
     """
     path = Path(source)
+    if (path / "probe.json").is_file():
+        raise ProbeError(
+            f"{path} is a probe, which was built from pictures; name a folder with the pictures themselves and a "
+            "metadata.jsonl, or digits"
+        )
     if path.is_dir() and any(file.suffix.lower() in SUFFIXES for file in path.iterdir()):
         raise ProbeError(f"{path} has pictures but no metadata.jsonl; write one with a line like {EXAMPLE} for each")
     accepted = "accepted are 'digits', a folder with metadata.jsonl, a parquet file or a data set of the hub"

@@ -161,6 +161,11 @@ class Design(BaseModel):
         return self.task in ("match", "evidence", "name")
 
     @property
+    def written(self) -> bool:
+        """Whether its answers are written freely, so that no logit of one token tells them."""
+        return self.task in ("vqa", "point")
+
+    @property
     def kind(self) -> Kind:
         """The kind of slots."""
         return parse(self.slots)[0]

@@ -187,6 +187,18 @@ class Probe:
                 "bapa probe SOURCE --task match"
             )
 
+    def needs_choices(self, why: str, instead: str = "take one with choices: bapa probe SOURCE --task match") -> None:
+        """Say beforehand that something cannot be done where answers are written freely.
+
+        Raises:
+            ConfigError: the task is ``vqa`` or ``point``. ``why``: what needs choices, and what for; ``instead``: what
+                to do.
+        """
+        if self.design.written:
+            raise ConfigError(
+                f"the probe in {self.path}, of task {self.design.task}, is answered in writing, and {why}; {instead}"
+            )
+
     def needs_one_picture(self, why: str) -> None:
         """Say beforehand that something cannot be done where the slots are pictures of their own.
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from bapa.calibrate.cost import Cost
-from bapa.calibrate.frontier import Frontier, Point, read
+from bapa.calibrate.frontier import Frontier, Point, names, read
 from bapa.calibrate.space import NAMED
 from bapa.progress import duration
 from bapa.report.figures import PAPER, dress
@@ -127,15 +127,19 @@ def _judged(found: Mapping[str, Any], keep: float) -> Iterator[str]:
             if key in change
         )
         yield f"On the judging items, against native, in points: {told}."
+    called = iter(names([guard["probe"]["task"] for guard in found["guards"] if not guard.get("written")]))
     for guard in found["guards"]:
         rule = next((one for one in guard["rules"] if one["candidate"] == chosen), None)
-        if rule is None or guard["probe"]["task"] not in found["promise"]["tasks"]:
+        written = guard.get("written", False)
+        name = guard["probe"]["task"] if written else next(called)
+        if rule is None or not (guard["tells"] if written else name in found["promise"]["tasks"]):
             continue
         where = "other items" if guard["others"] else "the items that picked it, for the probe has no others"
         low, value = rule["kept"]["low"], rule["kept"]["value"]
         says = "kept" if low is not None and low >= keep else "broken" if value < keep else "not shown to be kept"
         share = with_interval(rule["kept"], 1, " %")
-        yield f"{guard['probe']['task']} on {where}: {share} of native; the promise is {says}."
+        blind = " The search could not look at it: written answers have no logits." if written else ""
+        yield f"{name} on {where}: {share} of native; the promise is {says}.{blind}"
 
 
 def _bounds(estimate: Mapping[str, float | None]) -> str:

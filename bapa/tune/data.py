@@ -273,6 +273,11 @@ def _probe(name: str, probe: Probe, cells: Sequence[int], rows: int | None) -> D
         raise ConfigError(f"cell {bad[0]}: the probe in {probe.path} has cells 0 to {probe.cells - 1}")
     probe.needs_questions("a model is trained on questions with answers here")
     probe.needs_one_picture("a model is trained on one picture a question here")
+    if probe.design.task == "point":
+        raise ConfigError(
+            f"the probe in {probe.path}, of task point, knows where to point, not how the model writes it; write its "
+            "boxes as the model does into a file of chats: --data FILE.jsonl"
+        )
     found: list[dict[str, Any]] = []
     first = probe.design.order == "question-first"
     for index, item in enumerate(probe.items):

@@ -28,6 +28,11 @@ def check(model: Loaded, guards: Sequence[Probe]) -> None:
     """Raise ConfigError for a probe that cannot be guarded."""
     for guard in guards:
         guard.needs_questions("a fit learns from the answers to questions")
+        guard.needs_choices(
+            "a fit learns from the logits of answers",
+            "take one with choices (bapa probe SOURCE --task where), and see what the fitted model writes: "
+            "bapa measure FITTED --generate 64",
+        )
         check_guard(guard)
         check_slots(model.processor, guard)
         if len(guard.items) < LEAST:

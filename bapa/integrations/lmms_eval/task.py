@@ -87,7 +87,7 @@ _Dumper.add_representer(_Function, lambda to, name: to.represent_scalar("!functi
 
 
 def _asks_choices(probe: Probe) -> None:
-    if probe.design.task == "vqa" or probe.design.order == "question-first":
+    if probe.design.written or probe.design.order == "question-first":
         raise ConfigError(
             f"the probe in {probe.path} asks {probe.design.task}, {probe.design.order}; as a task of lmms-eval it must "
             "ask questions with choices, image first"
