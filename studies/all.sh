@@ -15,11 +15,16 @@ python -m studies.side_effects run build/places/places-top-2 build/places/places
 python -m studies.side_effects write
 
 # docs/studies/where.md
-python -m studies.where run reference:places --part search --part maps
+python -m studies.where run reference:places --part search
 for name in bottom top center; do python -m studies.where run reference:$name --part rules; done
 for skew in bottom top uniform; do for seed in 1 2 3; do python -m studies.reference train --tasks places --skew $skew --seed $seed --out build/places/places-$skew-$seed --work build/reference/stages; done; done
-python -m studies.where run build/places/places-top-3 --part maps
 python -m studies.where run build/places/places-bottom-2 build/places/places-bottom-3 build/places/places-top-2 build/places/places-top-3 --part search
+python -m studies.where run build/places/places-top-1 build/places/places-bottom-1 build/places/places-uniform-1 build/places/places-uniform-2 build/places/places-uniform-3 --part search
+python -m studies.reference train --tasks places --skew top --seed 3 --out build/places/places-top-3-again --work build/reference/stages
+python -m studies.where run build/places/places-top-3-again --part table
+python -m studies.where run build/places/places-top-3-again reference:top reference:bottom reference:places --part maps
+python -m studies.where run reference:places build/places/places-top-1 build/places/places-top-3 build/places/places-bottom-2 --part left
+python -m studies.where run build/places/places-top-3 build/places/places-top-1 --part tuned
 python -m studies.reference train --tasks places --skew center --seed 1 --out build/places/places-center-1 --work build/reference/stages
 python -m studies.where run build/places/places-top-1 build/places/places-top-2 build/places/places-top-3 build/places/places-bottom-2 build/places/places-center-1 --part fit
 for seed in 4 5; do for skew in top center bottom; do python -m studies.reference train --tasks places --skew $skew --seed $seed --out build/places/places-$skew-$seed --work build/reference/stages; done; done
@@ -39,7 +44,10 @@ python -m studies.words write
 # docs/studies/aligned.md; needs npm
 python -m studies.aligned run
 bapa probe build/pretrained/parts/known/emoji-datasource-facebook --task name --items 60 --align build/aligned/aligned-1 --out build/aligned/probe
-for n in 1 2 3; do bapa origin build/aligned/aligned-$n --probe build/aligned/probe --draws 1 --part flow --closely 6 --out build/aligned/origin-$n; done
+bapa probe build/pretrained/parts/known/emoji-datasource-facebook --items 6 --align build/aligned/aligned-1 --out build/aligned/asked
+bapa origin build/aligned/aligned-1 --probe build/aligned/probe --draws 1 --part none --out build/aligned/origin-1
+for n in 2 3; do bapa origin build/aligned/aligned-$n --probe build/aligned/probe --items 30 --draws 1 --part none --out build/aligned/origin-$n; done
+for n in 1 2 3; do bapa origin build/aligned/aligned-$n --probe build/aligned/asked --draws 1 --part flow --closely 6 --out build/aligned/attention-$n; done
 python -m studies.aligned run
 python -m studies.aligned write
 bapa check build/aligned/aligned-1 --pictures build/pretrained/parts/known/emoji-datasource-facebook --task name --budget 90m --out build/aligned/check

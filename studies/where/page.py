@@ -3,9 +3,9 @@
 The record, by model: ``search``, the choice under a promise with what fresh items say of it and of other rules
 (``fresh``, a frontier; ``hits``, the range of their rate; ``rates``, right answers by task; ``changes`` against
 native); ``fit``, the same of rules with fitted shares; ``maps``, the shared position in one part of the model at a
-time; ``rules``, every rule on models that were skewed on purpose; ``table``, every
-rule on one that knows rows; ``left``, what is left of the row in hidden states;
-``tuned``, what a short tuning restores; ``point``, how models that write boxes point.
+time; ``rules``, every rule on models that were skewed on purpose; ``table``, every rule on one that knows rows;
+``left``, what is left of the row in hidden states; ``tuned``, what a short tuning restores; ``point``, how models that
+write boxes point.
 """
 
 from __future__ import annotations

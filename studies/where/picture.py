@@ -17,6 +17,7 @@ from studies.where.rules import TASKS
 from studies.where.shown import wavelength
 
 MODEL = "places-top-3"  # the most uneven of those that were searched
+DRAWN = ("places-top-3-again", "top-1")  # of those that were mapped: uneven, one that knows rows and one that does not
 COLOURS = {False: ("#1f4e8c", "#b3261e"), True: ("#8fb8f2", "#ff8a80")}
 WORDS = {"where": "rows", "order": "order"}
 
@@ -24,7 +25,7 @@ WORDS = {"where": "rows", "order": "order"}
 def draw(record: Mapping[str, Any]) -> None:
     """Draw both into docs/assets, on light and on dark."""
     search = record.get("search", {})
-    mapped = {model: found for model, found in record.get("maps", {}).items() if _with_intervals(found)}
+    mapped = {model: record["maps"][model] for model in DRAWN if model in record.get("maps", {})}
     for theme in ("light", "dark"):
         dark = theme == "dark"
         if MODEL in search:
@@ -47,8 +48,11 @@ def parts(maps: Mapping[str, Any], *, dark: bool) -> Figure:
         ax.set_title(f"{model}\n{what}", color=ink, fontsize=9, loc="left")
         found = maps[model]["parts"]
         for number, values in enumerate(_quantities(what)):
-            _dots(ax, [values(found[name]) if name in found else None for name in names], COLOURS[dark][number], number)
-            if number == 0:
+            there = [values(found[name]) if name in found else None for name in names]
+            _dots(ax, there, COLOURS[dark][number], number)
+            if number:  # two colours, which need telling apart; native keeps all of both
+                ax.legend(fontsize=8, loc="center left", frameon=False, labelcolor=ink)
+            else:
                 _native(ax, values(found["native"]), soft)
         for above, (one, two) in enumerate(itertools.pairwise(names)):
             if _kind(one) != _kind(two):
@@ -57,10 +61,6 @@ def parts(maps: Mapping[str, Any], *, dark: bool) -> Figure:
     waves = next(iter(maps.values()))["waves"]
     figure.axes[0].set_yticks(range(len(names)), [_label(name, waves) for name in names], fontsize=8, color=ink)
     return figure
-
-
-def _with_intervals(found: Mapping[str, Any]) -> bool:
-    return all("margins" in its for its in found["parts"].values())
 
 
 def _shown(found: Mapping[str, Any]) -> list[str]:
@@ -83,8 +83,6 @@ def _dots(ax: Axes, estimates: Sequence[Mapping[str, float] | None], colour: str
     reach = [[abs(100 * its[end] - at) for at, (_, its) in zip(x, there, strict=True)] for end in ("low", "high")]
     label = WORDS[TASKS[number]]
     ax.errorbar(x, [line for line, _ in there], xerr=reach, fmt="o", color=colour, elinewidth=0.8, ms=3.5, label=label)
-    if number:
-        ax.legend(fontsize=8, loc="lower left", frameon=False, labelcolor=colour)
 
 
 def _native(ax: Axes, its: Mapping[str, float], soft: str) -> None:

@@ -2,10 +2,10 @@
 
 Eight parts. ``search``: the rule under a promise, judged on fresh items beside rules that were picked by hand on items
 of no probe here. ``fit``: rules whose shares by head and rotary pair are fitted on the items that pick in the search,
-on the same fresh items. ``maps``: the shared position in one layer, one rotary pair, one kind of token pairs at a time.
-``rules``: every rule on models that were skewed on purpose, with what it costs in time. ``left``: what a linear probe
-still reads of the row from the hidden states. ``tuned``: what 200 steps of tuning under a rule restore. Two
-only where they are asked for: ``table``, every rule on a model that is uneven and knows rows; ``point``, what rules
+on the same fresh items. ``maps``: the shared position in one layer, head, rotary pair or band, one kind of token pairs
+at a time. ``rules``: every rule on models that were skewed on purpose, with what it costs in time. ``left``: what
+a linear probe still reads of the row from the hidden states. ``tuned``: what 200 steps of tuning under a rule restore.
+Two only where they are asked for: ``table``, every rule on a model that is uneven and knows rows; ``point``, what rules
 cost a model that writes boxes, as the other models write none.
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 from bapa.calibrate.frontier import Frontier, Point
 from bapa.schemes import parse
 from studies.where import page
-from studies.where.rules import BEST, BLEND, EVERY, SHARED, TRIED, one_at_a_time
+from studies.where.rules import BANDS, BEST, BLEND, EVERY, SHARED, TRIED, one_at_a_time
 
 
 def estimate(value: float) -> dict[str, float | None]:
@@ -77,7 +77,7 @@ def test_a_model_that_is_nearly_even_natively_proves_nothing() -> None:
 
 def test_one_part_is_switched_on_at_a_time() -> None:
     found = one_at_a_time(4, 16, 2)
-    assert len(found) == 4 + 4 * 2 + 16 + 3
+    assert len(found) == 4 + 4 * 2 + 16 + len(BANDS) + 3
     assert len(set(found.values())) == len(found)
     assert found["layer 2"] == parse(f"{SHARED},layers=2").label
     assert found["layer 3, head 1"] == parse(f"{SHARED},shares=3:0f").label
