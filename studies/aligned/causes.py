@@ -20,16 +20,20 @@ THIRDS = ("all layers", "first third", "last third")
 
 
 def causes(work: Path) -> dict[str, Any]:
-    """By model and over models, of the runs that lie in ``work`` as ``origin-1`` and so on; nothing where one lacks."""
-    folders = {str(seed): work / f"origin-{seed}" for seed in SEEDS}
-    if not all((folder / "origin.json").is_file() for folder in folders.values()):
+    """By model and over models, of the runs that lie in ``work`` as ``origin-1``, ``attention-1`` and so on; nothing
+    where one lacks.
+    """
+    folders = {str(seed): (work / f"origin-{seed}", work / f"attention-{seed}") for seed in SEEDS}
+    if not all((folder / "origin.json").is_file() for both in folders.values() for folder in both):
         return {}
-    models = {seed: one(load_origin(folder).found) for seed, folder in folders.items()}
+    models = {seed: one(*(load_origin(folder).found for folder in both)) for seed, both in folders.items()}
     return {"models": models, "together": together(models)}
 
 
-def one(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Of one run: the cause, the shares of the quantity on which the verdict rests, and the balance of attention."""
+def one(found: Mapping[str, Any], watched: Mapping[str, Any]) -> dict[str, Any]:
+    """Of one model: the cause and the shares of the quantity on which the verdict rests, as ``found`` about names; the
+    balance of attention, as ``watched`` in questions with yes and no, in which alone it is followed.
+    """
     verdict = found["verdict"]
     shares = found["attribution"][verdict["quantity"]]
     return {
@@ -37,7 +41,7 @@ def one(found: Mapping[str, Any]) -> dict[str, Any]:
         "quantity": verdict["quantity"],
         "items": found["options"]["items"],
         "shares": {factor: shares[factor] for factor in FACTORS},
-        "attention": attention({rule: found["flow"]["schemes"][rule]["balance"] for rule in RULES}),
+        "attention": attention({rule: watched["flow"]["schemes"][rule]["balance"] for rule in RULES}),
     }
 
 

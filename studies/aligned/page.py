@@ -57,7 +57,7 @@ def _origin(found: Mapping[str, Any]) -> dict[str, str]:
     said, spread = [], []
     for name, its in [*((f"projector {seed}", its) for seed, its in models.items()), ("all three (t)", over)]:
         if its:
-            said.append([name, *(bounded(its["shares"][factor]) for factor in FACTORS)])
+            said.append([name, *(_told(its["shares"][factor]) for factor in FACTORS)])
             told = bounded if its is over else _alone
             attention = its["attention"]
             spread += [[name, part, *(told(attention[rule][part]) for rule in (*RULES, CHANGE))] for part in THIRDS]
@@ -65,6 +65,11 @@ def _origin(found: Mapping[str, Any]) -> dict[str, str]:
         "origin": table(["model", *FACTORS.values()], said),
         "attention": table(["model", "layers", *(f"`{rule}`" for rule in RULES), CHANGE], spread),
     }
+
+
+def _told(figure: Mapping[str, Any]) -> str:
+    """With its interval, where it has one: that of one model may be unbounded."""
+    return share(figure["value"]) if figure["low"] is None else bounded(figure)
 
 
 def _alone(figure: Mapping[str, float]) -> str:

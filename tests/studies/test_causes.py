@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bapa.stats.text import interval, percent
 from studies.aligned import causes, page
 from studies.aligned.reading import together
-from studies.study import ROOT
+from tests.studies.test_sentences import page as read
 
 LAYERS, HEADS = 6, 2
 
@@ -32,7 +33,7 @@ def found(position: float) -> dict[str, Any]:
 
 
 def test_attention_of_the_answer_is_averaged_over_heads_and_some_of_the_layers() -> None:
-    change = causes.one(found(0.6))["attention"][causes.CHANGE]
+    change = causes.one(found(0.6), found(0.6))["attention"][causes.CHANGE]
     assert [change[part]["value"] for part in causes.THIRDS] == pytest.approx([0.1 / 3, 0.2, -0.1])
 
 
@@ -43,7 +44,7 @@ def test_all_three_runs_are_needed(tmp_path: Path) -> None:
 
 
 def test_the_page_tells_shares_and_attention_of_each_model_and_of_all() -> None:
-    models = {str(seed): causes.one(found(0.5 + seed / 10)) for seed in (1, 2, 3)}
+    models = {str(seed): causes.one(found(0.5 + seed / 10), found(0.5)) for seed in (1, 2, 3)}
     record = {"models": models, "together": together(models)}
     told = page.blocks({"origin": record})["docs/studies/aligned.md"]
     assert "| projector 3 | 80.0 <sub>[70.0, 90.0]</sub> |" in told["origin"]
@@ -52,7 +53,21 @@ def test_the_page_tells_shares_and_attention_of_each_model_and_of_all() -> None:
     assert told["attention"].count("all three (t)") == len(causes.THIRDS)
 
 
-def test_the_order_of_the_commands_is_that_of_the_plan() -> None:
-    plan = (ROOT / "studies/aligned/PLAN-2.md").read_text("utf-8").partition("```sh\n")[2].partition("```")[0]
-    everything = (ROOT / "studies/all.sh").read_text("utf-8")
-    assert plan in everything
+def test_pages_say_what_the_record_has() -> None:
+    its = page.STUDY.record()["origin"]["together"]
+    study, paper, bench = map(read, ("docs/studies/aligned.md", "docs/paper.md", "docs/studies/pretrained.md"))
+    shares, attention = its["shares"], its["attention"]
+    for factor in ("position", "order", "encoder"):
+        assert f"{percent(shares[factor]['value'], 1)} %" in study
+        assert interval(shares[factor], 1) in study
+    assert shares["position"]["low"] < 0.5 < shares["position"]["high"]  # so half cannot be told
+    assert shares["encoder"]["low"] < 0.1 < shares["encoder"]["high"]
+    for text in (paper, bench):
+        assert f"{percent(shares['position']['value'])} % of the spread {interval(shares['position'])}" in text
+    more = attention[causes.CHANGE]["all layers"]
+    assert more["low"] > 0
+    for text in (study, paper, bench):
+        assert f"+{percent(more['value'], 1)} points" in text
+        assert interval(more, 1) in text
+    native, ruled = (percent(attention[rule]["all layers"]["value"], 1) for rule in causes.RULES)
+    assert f"goes from {native} % of the largest possible natively to {ruled} %" in paper
