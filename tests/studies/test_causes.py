@@ -64,6 +64,8 @@ def test_pages_say_what_the_record_has() -> None:
     assert shares["encoder"]["low"] < 0.1 < shares["encoder"]["high"]
     for text in (paper, bench):
         assert f"{percent(shares['position']['value'])} % of the spread {interval(shares['position'])}" in text
+    told = (f"{percent(shares[factor]['value'])} % {interval(shares[factor])}" for factor in ("position", "order"))
+    assert " and ".join(told) in paper
     more = attention[causes.CHANGE]["all layers"]
     assert more["low"] > 0
     for text in (study, paper, bench):
