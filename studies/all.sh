@@ -72,6 +72,7 @@ python -m studies.fitted write
 # docs/studies/taught.md; needs npm
 python -m studies.taught fit
 python -m studies.taught run
+python -m studies.taught sites
 python -m studies.taught write
 
 # docs/studies/coded.md; needs npm

@@ -24,6 +24,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "rules": table(*_rules(its)),
             "places": table(*_places(its)),
             "fits": table(*_fits(its)),
+            "sites": table(*_sites(record.get("sites", {}))),
             "models": table(*_models(record.get("models", {}))),
         }
     }
@@ -71,6 +72,24 @@ def _fits(its: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     shown = {**_WHAT, "row": "row", "column": "column"}
     rows = [[less, *(bounded(found[one]) for one in shown)] for less, found in its.get("fits", {}).items()]
     return ["rules", *shown.values()], rows
+
+
+def _sites(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows: the shared position in one part at a time; ranges of each model too."""
+    models = found.get("models", {})
+    rows = [
+        [
+            part,
+            *(bounded(its[one]) for one in _MAP),
+            bounded(its["change"]["range"]) if "change" in its else "",
+            *(share(each[part]["range"]["value"]) for each in models.values()),
+            bounded(its["right"]),
+            _kept(its),
+        ]
+        for part, its in found.get("together", {}).items()
+    ]
+    seeds = [f"range, projector {seed}" for seed in models]
+    return ["shared in", *(_WHAT[one] for one in _MAP), "range, change", *seeds, _ASKED[0], "rows kept"], rows
 
 
 def _kept(its: Mapping[str, Any]) -> str:

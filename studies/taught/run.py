@@ -16,12 +16,14 @@ from studies.aligned.run import FETCHED, Parts, Seeds
 from studies.answers import written
 from studies.pretrained.parts import install
 from studies.taught import reading
+from studies.taught import sites as parted
 from studies.taught.ask import FITS, Tables, ask, fitted_to
 from studies.taught.fit import WAYS, lacking
 from studies.taught.page import STUDY
 
 HERE = Path(__file__).parent
 FILES = HERE / "answers.parquet", HERE / "places.parquet"
+SITES = HERE / "sites.parquet", HERE / "sites-rows.parquet"
 
 
 Work = Annotated[Path, typer.Option(help="Where models and answers are kept.")]
@@ -37,7 +39,14 @@ def run(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> None
     """Ask the taught models under every rule, and under those that were fitted to them (needs npm)."""
     new = ask(parts, work, known(seeds, parts, work))
     shares, others = (written(path, table, ("seed",)) for path, table in zip(FILES, new, strict=True))
-    STUDY.keep(found((shares, others)))
+    STUDY.keep({**STUDY.record(), **found((shares, others))})
+
+
+def sites(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:
+    """Ask the taught models with the shared position in one part of them at a time (needs npm)."""
+    new = parted.ask(parts, work, known(seeds, parts, work))
+    tables = [written(path, table, ("seed",)) for path, table in zip(SITES, new, strict=True)]
+    STUDY.keep({**STUDY.record(), "sites": parted.record(*tables)})
 
 
 def found(new: Tables) -> dict[str, object]:
