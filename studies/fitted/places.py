@@ -81,13 +81,20 @@ def said(processor: Any, form: str) -> list[int]:
     return [processor.tokenizer.encode(f"the {one}", add_special_tokens=False)[-1] for one in LINES[form]]
 
 
+def answered(logs: Array) -> Array:
+    """Which line each question is answered with, (grids, 9); what is said of all things alike is taken off before.
+    ``logs``: (grids, 9, 3).
+    """
+    found: Array = (logs - logs.mean((0, 1))).argmax(-1)
+    return found
+
+
 def right(logs: Mapping[str, Array], wanted: NDArray[np.int64] | None = None) -> dict[str, Array]:
     """Shares of right answers of every grid, (grids,), by what is asked. ``wanted``: the cell that is right about the
     thing in each cell, (9,); by default its own.
     """
     cell = np.arange(CELLS) if wanted is None else wanted
-    answered = {line: (logs[line] - logs[line].mean((0, 1))).argmax(-1) for line in LINES}
-    row, column = answered["row"] == cell // 3, answered["column"] == cell % 3
+    row, column = answered(logs["row"]) == cell // 3, answered(logs["column"]) == cell % 3
     each = {"row": row, "column": column, "row and column": row & column}
     if "place" in logs:
         each["thing in a place"] = (logs["place"] - logs["place"].mean(1, keepdims=True)).argmax(-1) == cell
