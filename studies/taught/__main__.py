@@ -1,14 +1,15 @@
-"""`python -m studies.taught fit|run|sites|write`."""
+"""`python -m studies.taught fit|run|sites|rows|write`."""
 
 from __future__ import annotations
 
 from studies.study import commands
 from studies.taught.page import STUDY
-from studies.taught.run import fit, run, sites
+from studies.taught.run import fit, rows, run, sites
 
 app = commands(STUDY, run)
 app.command("fit")(fit)
 app.command("sites")(sites)
+app.command("rows")(rows)
 
 if __name__ == "__main__":
     app()

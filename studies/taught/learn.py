@@ -47,15 +47,15 @@ class Teaching:
 
 
 class Pupil:
-    """A model with an adapter that is taught. Its language model is in bfloat16, the adapter in float32. ``begun``: the
-    folder of an adapter that it goes on from.
+    """A model with an adapter that is taught. The adapter is in float32, the language model in bfloat16 where the
+    processor multiplies that, else in float32. ``begun``: the folder of an adapter that it goes on from.
     """
 
     def __init__(
         self, reader: Reader, subject: Subject, teaching: Teaching, seed: int, begun: Path | None = None
     ) -> None:
         self.reader, self.subject, self.teaching, self.seed = reader, subject, teaching, seed
-        self.model: Any = load(reader.loaded.name, device="cpu", dtype=torch.bfloat16).model
+        self.model: Any = load(reader.loaded.name, device="cpu", dtype=reader.bench.dtype).model
         self.model.requires_grad_(False)
         anatomy = find(self.model)
         name = next(name for name, part in self.model.named_modules() if part is anatomy.decoder)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bapa.calibrate.words.reader import CELLS, OPENINGS, Wording
 from bapa.probe.questions import bare
-from bapa.probe.wording import standard
+from bapa.probe.wording import WHERE_IN_WORDS, standard
 from studies.aligned.ask import Reader
 from studies.aligned.projector import pictures
 from studies.fitted.places import LINES, said, wordings
@@ -21,6 +21,7 @@ from studies.reference.pointing import box
 from studies.words.ask import prompt
 
 BOX = "box"
+PROBED = "row, as the probe asks"
 BEGUN = "["  # an answer that is a box
 LEFTS = ("0, ", "333, ", "667, ")  # left sides of boxes, as what follows them needs
 NAMES = {f"name {number}": opening for number, opening in enumerate(OPENINGS, 1)}  # questions answered by names
@@ -29,11 +30,12 @@ _OTHER = 6000  # keeps these draws apart from those of the projectors and of wha
 
 @dataclass(frozen=True)
 class Subject:
-    """``forms``: of the questions, rows and columns in words, a box or names. ``scheme``: of the image tokens'
-    positions, while it is taught. ``codes``: what is added to the image tokens, (81, width) float32; by default
-    nothing. ``shuffled``: whether the image tokens of every picture, with their codes, come in another order.
-    ``central``: whether the thing that answers a question for a name is drawn with the weights of the main thing in a
-    photograph; by default it is that of the question's own cell, so every cell alike.
+    """``forms``: of the questions, rows and columns in words, a row as the probe `where` asks, a box or names.
+    ``scheme``: of the image tokens' positions, while it is taught. ``codes``: what is added to the image tokens,
+    (81, width) float32; by default nothing. ``shuffled``: whether the image tokens of every picture, with their
+    codes, come in another order. ``central``: whether the thing that answers a question for a name is drawn with
+    the weights of the main thing in a photograph; by default it is that of the question's own cell, so every cell
+    alike.
     """
 
     forms: Sequence[str] = tuple(LINES)
@@ -111,6 +113,10 @@ def block(reader: Reader, captions: Sequence[str], cell: int, form: str) -> tupl
     elif form in NAMES:
         asked, among = NAMES[form], [named(processor, captions, cell, reader.named.token.tolist())]
         answer = among[0][:1]
+    elif form == PROBED:
+        words = [processor.tokenizer.encode(one, add_special_tokens=False)[0] for one in LINES["row"]]
+        answer, among = [words[cell // 3]], [words]
+        asked = (WHERE_IN_WORDS.format(line="row", caption=captions[cell]), "")
     else:
         words = said(processor, form)
         answer = [words[cell // 3 if form == "row" else cell % 3]]

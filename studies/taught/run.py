@@ -11,14 +11,15 @@ import pandas as pd
 import typer
 
 from studies.aligned import run as aligned
-from studies.aligned.ask import SEEDS
+from studies.aligned.ask import ALIGNED, SEEDS, Reader
 from studies.aligned.run import FETCHED, Parts, Seeds
 from studies.answers import written
 from studies.pretrained.parts import install
 from studies.taught import reading
 from studies.taught import sites as parted
-from studies.taught.ask import FITS, Tables, ask, fitted_to
+from studies.taught.ask import FITS, Tables, ask, fitted_to, taught
 from studies.taught.fit import WAYS, lacking
+from studies.taught.lessons import PROBED, Subject
 from studies.taught.page import STUDY
 
 HERE = Path(__file__).parent
@@ -47,6 +48,13 @@ def sites(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> No
     new = parted.ask(parts, work, known(seeds, parts, work))
     tables = [written(path, table, ("seed",)) for path, table in zip(SITES, new, strict=True)]
     STUDY.keep({**STUDY.record(), "sites": parted.record(*tables)})
+
+
+def rows(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> None:
+    """Teach models rows alone, in the words of the probe `where`: folders ``rows-1`` to ``rows-3`` (needs npm)."""
+    for seed in known(seeds, parts, work):
+        untaught = Reader.of(ALIGNED, parts, work.parent / "aligned", seed)
+        taught(untaught, work / f"rows-{seed}", seed, Subject((PROBED,)))
 
 
 def found(new: Tables) -> dict[str, object]:

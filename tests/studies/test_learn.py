@@ -38,7 +38,8 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(learn, "lesson", lesson)
     monkeypatch.setattr(learn, "load", lambda *_, dtype, **__: SimpleNamespace(model=family.build().to(dtype)))
     loaded = SimpleNamespace(name="tiny", fingerprint="a-b-float32")
-    return SimpleNamespace(loaded=loaded, bench=SimpleNamespace(asker=SimpleNamespace(prefix=PREFIX)))
+    bench = SimpleNamespace(asker=SimpleNamespace(prefix=PREFIX), dtype=torch.bfloat16)
+    return SimpleNamespace(loaded=loaded, bench=bench)
 
 
 def adapter(home: Path) -> dict[str, torch.Tensor]:
