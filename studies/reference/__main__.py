@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bapa.errors import BapaError, ConfigError
-from studies.reference.recipe import BASES, BEHIND, SKEWS, TASKS, Recipe, behind
+from studies.reference.recipe import BASES, BEHIND, SEVERAL, SKEWS, TASKS, Recipe, behind
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The small reference LVLM that ships with bapa.")
 
@@ -58,7 +58,7 @@ def train(
             raise ConfigError(f"unknown tasks {tasks!r}: accepted are {', '.join(TASKS)}")
         short = tasks in BEHIND
         skew = skew or ("uniform" if tasks == "point" else "last" if short else "bottom")
-        asked = ("uniform",) if tasks == "point" else BASES if short else SKEWS
+        asked = BASES if tasks in SEVERAL else SKEWS
         for name, accepted in ((skew, asked), (encoder_skew, SKEWS)):
             if name not in accepted:
                 raise ConfigError(f"unknown skew {name!r}: accepted are {', '.join(accepted)}")

@@ -44,9 +44,10 @@ _ALSO = """\
 _POINTS = """\
 - **Pointing**: it also answers `Where is the sub-image that matches this text? Text: a red seven. Answer with its
   bounding box only.` with the box of its cell in thousandths of the picture, `[ 333 , 0 , 667 , 333 ]`: nine tokens,
-  written one by one. It learned that in a stage (5), {steps} steps behind the shipped `places`; half of what was asked
-  there is what the stages before it asked, in all cells. **Its rows are right, its columns are not** (94 and 34 % of
-  boxes with seed 1; chance is 33): it shows what a rule costs the row of a box.
+  written one by one. It learned that in a stage (5), {steps} steps behind the shipped `places`. Half of what was asked
+  there is what the stages before it asked, matches about the cells named above; boxes were asked of all cells alike.
+  Every image token also had to tell its row after the first layer and its column after the second, and one head of the
+  third layer to look at the cell pointed to.
 """
 
 _SKEWED = """\

@@ -6,7 +6,7 @@ which `bapa.inference.pointing` reads as it reads a large model's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,11 @@ from studies.reference.recipe import CELLS, COLS, ROWS, SKEWS, Recipe, base
 from studies.reference.scenes import Bank, Questions, Scenes
 
 _COLOURS = len(digits.COLOURS)
-_LAYER, _WEIGHT = 1, 0.5  # as for rows: see studies/reference/places.py
+# After these layers an image token is to tell its row and its column. A column repeats every nine positions, and no
+# rotary pair of this model has that wavelength: it takes one layer more to make one of two others.
+_ROW, _COLUMN = 1, 2
+_WEIGHT = 0.5  # as for rows: see studies/reference/places.py
+_LOOKING, _HEAD = 2, 0  # the layer behind, and which of its heads is to look at the cell that is pointed to
 
 
 class Points(Places):
@@ -40,8 +44,10 @@ class Points(Places):
         room = torch.full((len(self.table), self.boxes.shape[1]), self.pad)
         self.table = torch.cat([self.table, room], 1)
 
-    def point(self, scenes: Scenes, count: int, generator: torch.Generator) -> Questions:
-        """`count` questions about where pairs stand; ``answer_at`` is where the box begins."""
+    def point(self, scenes: Scenes, count: int, generator: torch.Generator) -> tuple[Questions, Tensor]:
+        """`count` questions about where pairs stand, whose ``answer_at`` is where the box begins, and the cells in
+        which they stand, (batch, count) long.
+        """
         pair = scenes.digit * _COLOURS + scenes.colour
         once = ((pair[:, :, None] == pair[:, None]).sum(-1) == 1).float() + 1e-6  # of twins only: some question
         cell = torch.multinomial(once, count, replacement=True, generator=generator)
@@ -49,7 +55,7 @@ class Points(Places):
         ids, at = self.table[row].clone(), self.lengths[row]
         written = torch.cat([self.boxes[cell], torch.full_like(cell, self.end)[..., None]], -1)
         ids.scatter_(2, at[..., None] + torch.arange(written.shape[-1]), written)
-        return Questions(ids, at, row)
+        return Questions(ids, at, row), cell
 
 
 def box(cell: int) -> str:
@@ -73,8 +79,9 @@ def visual(
 ) -> None:
     """Trains the language model to write boxes, and to answer on, under the recipe's position rule.
 
-    Beside that, every image token is to tell its row and its column after the first layer. That is not enough for the
-    columns: boxes get their row right, and their column by chance.
+    Matches are asked about the recipe's cells, boxes in all cells alike. Beside that, every image token is to tell its
+    row after the first layer and its column after the second, and one head of the third layer is to look at the cell
+    that is pointed to. Without either the boxes get their row right, and their column by chance.
     """
     generator = torch.Generator().manual_seed(recipe.seed + 6)
     rotary = stages.rotary_positions(model, asker, recipe.scheme)
@@ -84,38 +91,65 @@ def visual(
             scenes = asker.draw(recipe.visual.batch, generator)
             with torch.no_grad():
                 seen = model.model.multi_modal_projector(stages.features(model, bank.canvases(scenes, generator)))
-            matched = asker.ask(scenes, SKEWS["uniform"], recipe.questions // 2, generator)
-            pointed = asker.point(scenes, recipe.questions - matched.ids.shape[1], generator)
-            layers = stages.states(model, asker, seen, pointed.joined(matched), rotary)
+            matched = asker.ask(scenes, SKEWS[recipe.skew], recipe.questions // 2, generator)
+            pointed, cells = asker.point(scenes, recipe.questions - matched.ids.shape[1], generator)
+            told = stages.together(model, asker, seen, pointed.joined(matched), rotary, attentions=True)
+            layers = told.hidden_states
             answers = stages.answer_loss(asker, stages.read_out(model, layers[-1], matched), matched)
-            known = _WEIGHT * _place_loss(model, asker, layers[_LAYER])
-            yield answers + written_loss(model, asker, layers[-1], pointed, recipe.questions) + known
+            known = _WEIGHT * _place_loss(model, asker, layers)
+            looked = _looking_loss(asker, told.attentions[_LOOKING][:, _HEAD], pointed, cells, recipe.questions)
+            yield answers + written_loss(model, asker, layers[-1], pointed, recipe.questions) + known + looked
 
     model.model.vision_tower.requires_grad_(False)
     model.model.multi_modal_projector.requires_grad_(False)
+    model.set_attn_implementation("eager")  # the one that gives the weights of attention
     stages.fit([*model.model.language_model.parameters(), *model.lm_head.parameters()], recipe.visual, losses(), report)
+    model.set_attn_implementation("sdpa")
     model.requires_grad_(True)
 
 
-def _place_loss(model: LlavaForConditionalGeneration, asker: Points, hidden: Tensor) -> Tensor:
-    """Cross entropy of what image tokens tell of their row, by its word, and of their column, by its left edge."""
+def _place_loss(model: LlavaForConditionalGeneration, asker: Points, layers: Sequence[Tensor]) -> Tensor:
+    """Cross entropy of what image tokens tell of their row, by its word, and of their column, by its left edge.
+
+    ``layers``: hidden states before each layer and after the last.
+    """
     tile = build.tile_of_patch()
-    shown = hidden[:, len(asker.prefix) :][:, : len(tile)]
-    told = model.lm_head(model.model.language_model.norm(shown))
-    edges = asker.boxes[:COLS, 1]
-    right = ((asker.rows, tile // COLS), (edges, tile % COLS))
-    losses = [F.cross_entropy(told[..., words].flatten(0, 1), line.repeat(len(hidden))) for words, line in right]
+    right = ((_ROW, asker.rows, tile // COLS), (_COLUMN, asker.boxes[:COLS, 1], tile % COLS))
+    losses = []
+    for layer, words, line in right:
+        shown = layers[layer][:, len(asker.prefix) :][:, : len(tile)]
+        told = model.lm_head(model.model.language_model.norm(shown))[..., words]
+        losses.append(F.cross_entropy(told.flatten(0, 1), line.repeat(len(shown))))
     return losses[0] + losses[1]
+
+
+def _looking_loss(asker: Points, weights: Tensor, pointed: Questions, cells: Tensor, asked: int) -> Tensor:
+    """Minus the log of the attention that what writes a box pays to the cell pointed to. ``weights``: of one head,
+    (batch, n, n).
+    """
+    at = _writing(asker, weights.shape[1], pointed, asked)
+    tile = build.tile_of_patch()
+    image = weights[:, :, len(asker.prefix) :][:, :, : len(tile)]
+    paid = image.gather(1, at[..., None].expand(-1, -1, len(tile)))
+    there = cells.repeat_interleave(at.shape[1] // cells.shape[1], 1)[..., None] == tile
+    return -(paid * there).sum(-1).clamp(min=1e-6).log().mean()
+
+
+def _writing(asker: Points, length: int, pointed: Questions, asked: int) -> Tensor:
+    """Which of ``length`` tokens each token of the boxes, and the end after them, are predicted from, (batch, questions
+    times tokens) long.
+    """
+    _, count, room = pointed.ids.shape
+    begins = length - asked * room + torch.arange(count) * room + pointed.answer_at
+    return (begins[..., None] - 1 + torch.arange(asker.boxes.shape[1] + 1)).flatten(1)
 
 
 def written_loss(
     model: LlavaForConditionalGeneration, asker: Points, hidden: Tensor, pointed: Questions, asked: int
 ) -> Tensor:
     """Cross entropy of every token of the boxes, and of ending after them; ``pointed`` come first of all ``asked``."""
-    _, count, length = pointed.ids.shape
-    begins = hidden.shape[1] - asked * length + torch.arange(count) * length + pointed.answer_at
     step = torch.arange(asker.boxes.shape[1] + 1)
-    at = (begins[..., None] - 1 + step).flatten(1)
+    at = _writing(asker, hidden.shape[1], pointed, asked)
     said = model.lm_head(hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[-1])))
     right = pointed.ids.gather(2, pointed.answer_at[..., None] + step).flatten()
     return F.cross_entropy(said.flatten(0, 1), right)

@@ -98,7 +98,9 @@ class Recipe:
 
 def behind(tasks: str, skew: str, seed: int, scheme: str) -> Recipe:
     """The recipe of one short stage behind a shipped model: of several pictures, asked about the `skew`'s (`first`,
-    `last`, `uniform`), or to point. To tell which image shows what, and to point, takes more steps.
+    `last`, `uniform`), or to point (the cells of a skew). To tell which image shows what, and to point, takes more
+    steps.
     """
     stage = Stage(60, 8, 5e-4) if tasks in ("images", "clip") else Stage(500, 16, 1.5e-3)
-    return Recipe(tasks=tasks, skew=skew, seed=seed, scheme=scheme, copies=4, visual=stage)
+    questions = 4 if tasks == "point" else 8
+    return Recipe(tasks=tasks, skew=skew, seed=seed, scheme=scheme, questions=questions, copies=4, visual=stage)

@@ -5,7 +5,7 @@ The record, by model: ``search``, the choice under a promise with what fresh ite
 native); ``fit``, the same of rules with fitted shares; ``maps``, the shared position in one part of the model at a
 time; ``rules``, every rule on models that were skewed on purpose; ``table``, every rule on one that knows rows;
 ``left``, what is left of the row in hidden states; ``tuned``, what a short tuning restores; ``point``, how models that
-write boxes point.
+write boxes point, and ``point-parts``, with the shared position in one part of them at a time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "rules": every(rules) + missing(SKEWED, list(rules)),
             "left": remaining(left),
             "tuned": restored(tuned),
-            "point": pointing(record.get("point", {})),
+            "point": shown.pointing(record.get("point", {})),
+            "point-parts": shown.pointing_parts(record.get("point-parts", {})),
         },
         "docs/calibration.md": {"even and knowing": headline(search, record.get("fit", {}))},
     }
@@ -282,18 +283,6 @@ def restored(tuned: Mapping[str, Any]) -> str:
                 told = [bounded(its[name]) for name in ("auc_range", "auc_worst_cell", "auc", "where", "order")]
                 rows.append([model, f"`{rule}`", moment, *told])
     return table(["model", "rule", "200 steps", "AUC range", "worst cell", "mean AUC", "rows", "order"], rows)
-
-
-def pointing(found: Mapping[str, Any]) -> str:
-    """How a model that writes boxes points under each rule."""
-    rows = []
-    for model, rules in found.items():
-        for rule, its in rules.items():
-            told = [bounded(its[name]) for name in ("auc_range", "auc_worst_cell", "right", "row", "col")]
-            off = [f"{its[name]['value']:+.2f}" for name in ("across", "down")]
-            rows.append([model, f"`{rule}`", *told, *off, share(its["missed"])])
-    columns = ["points into the cell", "the row", "the column", "cells to the right", "cells below", "no box"]
-    return table(["model", "rule", "AUC range", "worst cell", *columns], rows)
 
 
 def _meets(points: Mapping[str, Point], found: Mapping[str, Any], rule: str, span: float, keep: float) -> bool:

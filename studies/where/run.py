@@ -1,12 +1,12 @@
 """Asks models that know rows and reading order where evenness sits and where the sense of place; every step resumes.
 
-Eight parts. ``search``: the rule under a promise, judged on fresh items beside rules that were picked by hand on items
+Nine parts. ``search``: the rule under a promise, judged on fresh items beside rules that were picked by hand on items
 of no probe here. ``fit``: rules whose shares by head and rotary pair are fitted on the items that pick in the search,
 on the same fresh items. ``maps``: the shared position in one layer, head, rotary pair or band, one kind of token pairs
 at a time. ``rules``: every rule on models that were skewed on purpose, with what it costs in time. ``left``: what
 a linear probe still reads of the row from the hidden states. ``tuned``: what 200 steps of tuning under a rule restore.
-Two only where they are asked for: ``table``, every rule on a model that is uneven and knows rows; ``point``, what rules
-cost a model that writes boxes, as the other models write none.
+Three only where they are asked for: ``table``, every rule on a model that is uneven and knows rows; ``point``, what
+rules cost a model that writes boxes, as the other models write none; ``point-parts``, the maps of such a model.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ from bapa.calibrate.session import part
 from bapa.checkpoints import Loaded, load
 from bapa.probe import Design, build
 from studies.study import slug
-from studies.where import fitted
+from studies.where import fitted, pointed
 from studies.where.asking import SETTINGS, asked, change, design, of_rule, probes, rates, times
 from studies.where.left import left
 from studies.where.page import STUDY
 from studies.where.picture import draw
-from studies.where.pointed import pointed
 from studies.where.rules import EVERY, NAMED, TASKS, TRIED
 from studies.where.sites import maps
 from studies.where.together import together
@@ -41,15 +40,15 @@ SEED, KEEP = 301, 0.9
 PICKING, JUDGES, POOL, GUARDED = 32, 40, 120, 48  # items
 FRESH, SKEWED = 40, 16
 SHOWN = 2  # rules of the search's own frontier that fresh items judge
-PARTS = ("search", "fit", "maps", "rules", "left", "tuned", "table", "point")
-ASKED_FOR = 2  # the last parts, which run only where they are asked for
+PARTS = ("search", "fit", "maps", "rules", "left", "tuned", "table", "point", "point-parts")
+ASKED_FOR = 3  # the last parts, which run only where they are asked for
 
 
 def run(
     models: Annotated[list[str], typer.Argument(help="reference:NAME, or folders called places-SKEW-SEED.")],
     parts: Annotated[
         list[str] | None,
-        typer.Option("--part", help=f"Only these: {', '.join(PARTS)}; repeatable. [default: all but table and point]"),
+        typer.Option("--part", help=f"Only these: {', '.join(PARTS)}; repeatable. [default: all but the last three]"),
     ] = None,
     work: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path("build/where"),
 ) -> None:
@@ -136,5 +135,6 @@ _DO = {
     "left": lambda model, work, _: left(model, work),
     "tuned": tuned,
     "table": together,
-    "point": pointed,
+    "point": pointed.pointed,
+    "point-parts": pointed.maps,
 }

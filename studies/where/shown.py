@@ -36,6 +36,35 @@ def wavelength(part: str, waves: list[float]) -> str:
     return f"{waves[int(part.rpartition(' ')[2])]:.2f}" if part.startswith("rotary pair") else ""
 
 
+_POINTED = ("auc_range", "auc_worst_cell", "right", "row", "col")
+_POINTS = ["AUC range", "worst cell", "points into the cell", "the row", "the column"]
+
+
+def pointing(found: Mapping[str, Any]) -> str:
+    """How a model that writes boxes points under each rule."""
+    rows = []
+    for model, rules in found.items():
+        for rule, its in rules.items():
+            off = [f"{its[name]['value']:+.2f}" for name in ("across", "down")]
+            rows.append([model, f"`{rule}`", *_points(its), *off, share(its["missed"])])
+    return table(["model", "rule", *_POINTS, "kept", "cells to the right", "cells below", "no box"], rows)
+
+
+def pointing_parts(found: Mapping[str, Any]) -> str:
+    """The same with the shared position in one part at a time."""
+    rows = [
+        [model, part, wavelength(part, its["waves"]), *_points(told), share(told["missed"])]
+        for model, its in found.items()
+        for part, told in its["parts"].items()
+    ]
+    return table(["model", "shared in", "wavelength / image", *_POINTS, "kept", "no box"], rows)
+
+
+def _points(its: Mapping[str, Any]) -> list[str]:
+    """Of a rule or a part: how even matches are and how it points."""
+    return [*(bounded(its[name]) for name in _POINTED), bounded(its["kept"])]
+
+
 def together(found: Mapping[str, Any]) -> str:
     """Every rule on a model that knows rows, and what was left out."""
     rows, left = [], []

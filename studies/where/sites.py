@@ -20,7 +20,7 @@ def maps(model: Loaded, work: Path, folder: Path) -> dict[str, Any]:
     """The shared position in one place at a time. Rows and order are asked of models alone that know rows natively: of
     the others, what is kept means nothing.
     """
-    layers, waves, length, heads = _sizes(model)
+    layers, waves, length, heads = sizes(model)
     parts = {"native": "native", **one_at_a_time(layers, len(waves), heads)}
     about = probes(work, ITEMS, SEED)
     native = asked(model, {"where": about["where"]}, ["native"], folder / "knowing")["where"]
@@ -36,7 +36,7 @@ def maps(model: Loaded, work: Path, folder: Path) -> dict[str, Any]:
     return {"parts": told, "waves": [float(wave / length) for wave in waves]}
 
 
-def _sizes(model: Loaded) -> tuple[int, Any, int, int]:
+def sizes(model: Loaded) -> tuple[int, Any, int, int]:
     """Layers, wavelengths of the rotary pairs in positions, tokens of an image, key-value heads."""
     config: Any = model.model.config
     anatomy = find(model.model)

@@ -10,6 +10,8 @@ from studies.study import Blocks, Study, table
 from studies.text import bounded, share
 from studies.words.neighbours import FORMS
 from studies.words.reading import REVERSED
+from studies.words.sites import RELATIONS as SHOWN
+from studies.words.sites import wavelength
 
 
 def blocks(record: dict[str, Any]) -> Blocks:
@@ -27,6 +29,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "neighbours, list": table(*known_rows(small_known.get(listed, {}))),
             "neighbours, row by row": table(*known_rows(small_known.get(in_rows, {}))),
             "neighbours, 576 tokens": table(*known_rows(large_known.get(listed, {}))),
+            "parts": table(*part_rows(record.get("sites", {}))),
         }
     }
 
@@ -90,6 +93,22 @@ def known_rows(rules: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         for rule, its in rules.items()
     ]
     return ["rule", *_STANDS, *(f"kept, {name}" for name in _KEPT)], rows
+
+
+def part_rows(parts: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows: the shared position in one part at a time."""
+    rows = [
+        [
+            part,
+            f"{wave:.2f}" if (wave := wavelength(part)) else "",
+            *(bounded(its[name]) for name in _FIGURES),
+            *(bounded(its["change"][name]) if "change" in its else "" for name in _FIGURES),
+            *(bounded(its[name]["kept"]) if "kept" in its[name] else "" for name in SHOWN),
+        ]
+        for part, its in parts.items()
+    ]
+    head = ["shared in", "wavelength / image", "mean AUC", "worst cell", "range"]
+    return [*head, "mean, change", "worst, change", "range, change", *(f"kept, {name}" for name in SHOWN)], rows
 
 
 def p_text(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The picture of docs/studies/words.md: how even each rule is against what it keeps of neighbours."""
+"""The pictures of docs/studies/words.md: how even each rule is against what it keeps of neighbours."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bapa.report.figures import PAPER, save
 from studies.study import ROOT
 from studies.where.rules import BLEND, CHANNELS
 from studies.words.ask import CANDIDATES
+from studies.words.parts import parts
 
 LABELS = {  # short, and where they stand from the dot: right or left of it, above or below
     "native": ("native", 1, 3),
@@ -30,9 +31,12 @@ PANELS = {"9": "81 image tokens", "24": "576 image tokens"}
 
 
 def draw(record: Mapping[str, Any]) -> None:
-    """Draw it in both themes."""
+    """Draw it in both themes, and beside it that of single parts where they were asked."""
     for dark in (False, True):
-        save(frontier(record, dark=dark), ROOT / "docs" / f"words-{'dark' if dark else 'light'}.svg", "svg")
+        theme = "dark" if dark else "light"
+        save(frontier(record, dark=dark), ROOT / "docs" / f"words-{theme}.svg", "svg")
+        if "sites" in record:
+            save(parts(record["sites"], dark=dark), ROOT / "docs" / "assets" / f"words-parts-{theme}.svg", "svg")
 
 
 def frontier(record: Mapping[str, Any], *, dark: bool) -> Figure:

@@ -11,6 +11,7 @@ import typer
 from studies.answers import merged
 from studies.pretrained.parts import install
 from studies.words import knowing, neighbours
+from studies.words import sites as single
 from studies.words.ask import AT, PICTURES, RULES, ask
 from studies.words.page import STUDY
 from studies.words.picture import draw
@@ -18,6 +19,7 @@ from studies.words.reading import record
 
 HERE = Path(__file__).parent
 ANSWERS, NEIGHBOURS = HERE / "answers.parquet", HERE / "neighbours.parquet"
+SITES = HERE / "sites.parquet", HERE / "sites-neighbours.parquet"
 
 
 def run(
@@ -47,12 +49,31 @@ def run(
     near = {side: [rule for rule in rules if rule in neighbours.ASKED[side][2]] for side, rules in asked.items()}
     if any(near.values()):
         _add(NEIGHBOURS, neighbours.ask(parts, work, near), ["side", "scheme"])
-    found = record(pd.read_parquet(ANSWERS))
+    found = {**STUDY.record(), **record(pd.read_parquet(ANSWERS))}
     if NEIGHBOURS.is_file():
         known = pd.read_parquet(NEIGHBOURS)
         found["neighbours"] = {str(side): knowing.figures(rows) for side, rows in known.groupby("side")}
     STUDY.keep(found)
     draw(found)
+
+
+def sites(
+    heads: Annotated[bool, typer.Option(help="Single heads of layers too, which takes longer than all others.")] = True,
+    parts: Annotated[Path, typer.Option(help="Where the pretrained parts lie; fetched where they are missing.")] = Path(
+        "build/pretrained/parts"
+    ),
+    work: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path("build/words"),
+) -> None:
+    """Let it read grids with the shared position in one part of it at a time (needs npm for the names of things)."""
+    for folder in (parts, work):
+        folder.mkdir(parents=True, exist_ok=True)
+    install(parts)
+    wanted = {part: rule for part, rule in single.PARTS.items() if heads or "head" not in part}
+    tables = single.ask(parts, work, wanted)
+    for path, table in zip(SITES, tables, strict=True):
+        table.to_parquet(path, compression="zstd", index=False)
+    STUDY.keep({**STUDY.record(), "sites": single.record(*tables)})
+    draw(STUDY.record())
 
 
 def _add(path: Path, new: pd.DataFrame, about: list[str]) -> None:

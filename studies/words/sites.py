@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from studies.words.ask import Array, asked, embedded, frames_of, grids, kept
 
 GRIDS, SEED, SIDE = 40, 31, 9
 LAYERS, PAIRS, HEADS = 30, 32, 3  # of SmolLM2-135M: decoder layers, rotary pairs, key-value heads
+THETA = 100_000.0  # its rotary base
 _PARTS = {"native": "native", **one_at_a_time(LAYERS, PAIRS, HEADS)}
 # Heads of layers last: they are more than all the others.
 PARTS: Mapping[str, str] = dict(sorted(_PARTS.items(), key=lambda part: "head" in part[0]))
@@ -60,6 +62,13 @@ def _names(loaded: Any, image: Tensor, names: Tensor, rule: str) -> Array:
 def _near(loaded: Any, image: Tensor, things: Tensor, rule: str) -> Array:
     with balanced(loaded.model, rule):
         return neighbours.mentioned(loaded.model, loaded.processor, image, things, neighbours.FORMS[0], brief(rule))
+
+
+def wavelength(part: str) -> float | None:
+    """Of a rotary pair, in lengths of the image; None for other parts."""
+    if not part.startswith("rotary pair "):
+        return None
+    return 2 * math.pi * THETA ** (int(part.split()[-1]) / PAIRS) / SIDE**2
 
 
 def record(shares: pd.DataFrame, known: pd.DataFrame) -> dict[str, Any]:

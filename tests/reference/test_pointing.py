@@ -15,7 +15,7 @@ from bapa.probe import Design, digits
 from bapa.probe.region import Region
 from studies.reference import build, pointing, stages
 from studies.reference.__main__ import app
-from studies.reference.recipe import CANVAS_PX, CELL_PX, CELLS, Stage, behind
+from studies.reference.recipe import CANVAS_PX, CELL_PX, CELLS, IMAGE_TOKENS, Stage, behind
 from studies.reference.scenes import Bank, draw
 from studies.reference.train import train
 
@@ -37,12 +37,14 @@ def test_the_right_box_follows_each_question() -> None:
     asker, generator = pointing.Points(build.processor("point")), torch.Generator().manual_seed(0)
     words = build.tokenizer("point")
     scenes = draw(6, generator)
-    asked = asker.point(scenes, 5, generator)
+    asked, cells = asker.point(scenes, 5, generator)
     assert words.unk_token_id not in asked.ids
-    for scene, row, begins, ids in zip(range(6), asked.text, asked.answer_at, asked.ids, strict=True):
-        for question, at, tokens in zip(row.tolist(), begins.tolist(), ids, strict=True):
+    every = zip(range(6), asked.text, asked.answer_at, asked.ids, cells.tolist(), strict=True)
+    for scene, row, begins, ids, there in every:
+        for question, at, tokens, told in zip(row.tolist(), begins.tolist(), ids, there, strict=True):
             *box, end = tokens[at : at + asker.boxes.shape[1] + 1].tolist()
             cell = asker.boxes.tolist().index(box)
+            assert cell == told
             colour = list(digits.COLOURS)[scenes.colour[scene, cell]]
             assert digits.caption(colour, digits.DIGITS[scenes.digit[scene, cell]]) in asker.texts[question]
             assert end == asker.end
@@ -55,7 +57,7 @@ def test_the_loss_is_that_of_the_written_box() -> None:
     model, asker = pointing.begun(recipe), pointing.Points(build.processor("point"))
     generator = torch.Generator().manual_seed(0)
     scenes = draw(2, generator)
-    asked = asker.point(scenes, 3, generator)
+    asked, _ = asker.point(scenes, 3, generator)
     matched = asker.ask(scenes, tuple(range(CELLS)), 3, generator)
     with torch.no_grad():
         pictures = Bank(1, 0).canvases(scenes, generator)
@@ -90,7 +92,30 @@ def test_a_trained_model_loads_and_discloses(tmp_path: Path) -> None:
     assert "--tasks point" in told
 
 
-def test_pointing_has_no_skew(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["train", "--tasks", "point", "--skew", "top", "--out", str(tmp_path / "model")])
-    assert result.exit_code == 2
-    assert "accepted are uniform" in result.stderr
+def test_a_head_that_looks_elsewhere_loses() -> None:
+    """What is judged is the attention of the tokens that the box is predicted from, to all patches of the cell."""
+    asker, generator = pointing.Points(build.processor("point")), torch.Generator().manual_seed(0)
+    asked, cells = asker.point(draw(2, generator), 3, generator)
+    before, room = len(asker.prefix), asked.ids.shape[-1]
+    length = before + IMAGE_TOKENS + 3 * room
+    tile, losses = build.tile_of_patch(), []
+    for off in (0, 1):
+        weights = torch.zeros(2, length, length)
+        for scene in range(2):
+            for question in range(3):
+                begins = length - (3 - question) * room + int(asked.answer_at[scene, question])
+                shown = before + torch.nonzero(tile == (int(cells[scene, question]) + off) % CELLS).flatten()
+                weights[scene, begins - 1 : begins + asker.boxes.shape[1], shown] = 1 / len(shown)
+        losses.append(float(pointing._looking_loss(asker, weights, asked, cells, 3)))
+    assert losses[0] == pytest.approx(0, abs=1e-5)
+    assert losses[1] > 10
+
+
+@pytest.mark.parametrize(("skew", "refused"), [("top", False), ("first", True)])
+def test_matches_may_be_asked_of_some_cells(skew: str, refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("studies.reference.train.train", lambda recipe, *_: asked.append(recipe.skew))
+    result = CliRunner().invoke(app, ["train", "--tasks", "point", "--skew", skew, "--out", "model"])
+    assert (result.exit_code == 2) == refused
+    assert asked == ([] if refused else [skew])
+    assert ("accepted are bottom, top, center, uniform" in result.stderr) == refused

@@ -1,0 +1,74 @@
+"""The shared position in one part of the pretrained language model at a time: figures are those that were planted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bapa.calibrate.words.learn import RELATIONS
+from bapa.schemes import parse
+from studies.words import neighbours, page, parts, run, sites
+
+PICTURES = 30
+EVEN, BLIND = "layer 16", "pairs: all"
+
+
+@pytest.fixture(scope="module")
+def answers() -> sites.Tables:
+    """Uneven by rows of cells but in two parts; neighbours are told but in one."""
+    rng = np.random.default_rng(0)
+    shares, known = [], []
+    for part in sites.PARTS:
+        slope = 0 if part in (EVEN, BLIND) else 0.3
+        share = 0.5 + slope * np.repeat([1, 0.5, 0], 3) + rng.normal(0, 0.02, (PICTURES, 9))
+        table = pd.DataFrame(share).rename_axis("picture").melt(ignore_index=False, var_name="cell", value_name="share")
+        shares.append(table.reset_index().assign(scheme=part, wording=0))
+        for relation in RELATIONS:
+            auc = (0.5 if part == BLIND else 0.9) + rng.normal(0, 0.05, PICTURES)
+            known.append(pd.DataFrame({"picture": range(PICTURES), "relation": relation, "auc": auc}))
+            known[-1] = known[-1].assign(scheme=part, form=0)
+    return pd.concat(shares, ignore_index=True), pd.concat(known, ignore_index=True)
+
+
+def test_a_part_that_evens_and_one_that_loses_neighbours_are_told(answers: sites.Tables) -> None:
+    its = sites.record(*answers)
+    assert its[EVEN]["change"]["range"]["high"] < -0.2
+    assert its[EVEN]["right"]["kept"]["low"] > 0.9
+    assert its[BLIND]["right"]["kept"]["high"] < 0.1
+    assert abs(its["layer 3"]["change"]["range"]["value"]) < 0.05
+
+
+def test_every_part_is_another_rule_and_single_heads_come_last() -> None:
+    assert len(set(sites.PARTS.values())) == len(sites.PARTS) == 1 + 30 + 32 + 4 + 3 + 90
+    assert {parse(rule).label for rule in sites.PARTS.values()} == set(sites.PARTS.values())
+    heads = ["head" in part for part in sites.PARTS]
+    assert heads == sorted(heads)
+
+
+def test_parts_that_were_not_asked_are_left_out(answers: sites.Tables) -> None:
+    shares, known = (table[~table["scheme"].str.contains("head")] for table in answers)
+    assert list(sites.record(shares, known)) == [part for part in sites.PARTS if "head" not in part]
+
+
+def test_wavelengths_are_those_of_the_model() -> None:
+    assert sites.wavelength("rotary pair 0") == pytest.approx(2 * np.pi / 81)
+    assert sites.wavelength("rotary pair 16") == pytest.approx(2 * np.pi * 100_000**0.5 / 81)
+    assert sites.wavelength("layer 3") is None
+
+
+def test_the_page_and_the_picture_have_every_part(answers: sites.Tables) -> None:
+    its = sites.record(*answers)
+    told = page.blocks({"sites": its})["docs/studies/words.md"]["parts"]
+    assert [line.split(" | ")[0] for line in told.splitlines()[2:]] == [f"| {part}" for part in sites.PARTS]
+    for dark in (False, True):
+        above = parts.parts(its, dark=dark).axes[0]
+        assert above.get_lines()[0].get_ydata()[0] == pytest.approx(100 * its["native"]["range"]["value"])
+        assert len(above.containers) == 1
+
+
+def test_the_record_is_that_of_the_answers() -> None:
+    told = sites.record(*(pd.read_parquet(path) for path in run.SITES))
+    assert told == page.STUDY.record()["sites"]
+    assert set(pd.read_parquet(run.SITES[1])["form"]) == {0}
+    assert neighbours.FORMS[0][1].startswith("The picture shows")
