@@ -6,12 +6,15 @@ which `bapa.inference.pointing` reads as it reads a large model's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from bapa import reference
 from bapa.probe import digits
@@ -93,18 +96,15 @@ def visual(
                 seen = model.model.multi_modal_projector(stages.features(model, bank.canvases(scenes, generator)))
             matched = asker.ask(scenes, SKEWS[recipe.skew], recipe.questions // 2, generator)
             pointed, cells = asker.point(scenes, recipe.questions - matched.ids.shape[1], generator)
-            told = stages.together(model, asker, seen, pointed.joined(matched), rotary, attentions=True)
-            layers = told.hidden_states
+            layers = stages.states(model, asker, seen, pointed.joined(matched), rotary)
             answers = stages.answer_loss(asker, stages.read_out(model, layers[-1], matched), matched)
             known = _WEIGHT * _place_loss(model, asker, layers)
-            looked = _looking_loss(asker, told.attentions[_LOOKING][:, _HEAD], pointed, cells, recipe.questions)
+            looked = _looking_loss(_looking(model, asker, layers, rotary, pointed, recipe.questions), cells)
             yield answers + written_loss(model, asker, layers[-1], pointed, recipe.questions) + known + looked
 
     model.model.vision_tower.requires_grad_(False)
     model.model.multi_modal_projector.requires_grad_(False)
-    model.set_attn_implementation("eager")  # the one that gives the weights of attention
     stages.fit([*model.model.language_model.parameters(), *model.lm_head.parameters()], recipe.visual, losses(), report)
-    model.set_attn_implementation("sdpa")
     model.requires_grad_(True)
 
 
@@ -123,16 +123,46 @@ def _place_loss(model: LlavaForConditionalGeneration, asker: Points, layers: Seq
     return losses[0] + losses[1]
 
 
-def _looking_loss(asker: Points, weights: Tensor, pointed: Questions, cells: Tensor, asked: int) -> Tensor:
-    """Minus the log of the attention that what writes a box pays to the cell pointed to. ``weights``: of one head,
-    (batch, n, n).
+def _looking(
+    model: LlavaForConditionalGeneration,
+    asker: Points,
+    layers: Sequence[Tensor],
+    rotary: Tensor,
+    pointed: Questions,
+    asked: int,
+) -> Tensor:
+    """How one head of one layer scores the image tokens, from every token that a box is predicted from, (batch,
+    questions times tokens, image tokens). ``layers``: hidden states before each layer and after the last; ``rotary``:
+    positions of prefix, image and one question, (1, n).
     """
-    at = _writing(asker, weights.shape[1], pointed, asked)
-    tile = build.tile_of_patch()
-    image = weights[:, :, len(asker.prefix) :][:, :, : len(tile)]
-    paid = image.gather(1, at[..., None].expand(-1, -1, len(tile)))
-    there = cells.repeat_interleave(at.shape[1] // cells.shape[1], 1)[..., None] == tile
-    return -(paid * there).sum(-1).clamp(min=1e-6).log().mean()
+    decoder, tile = model.model.language_model, build.tile_of_patch()
+    layer, hidden = decoder.layers[_LOOKING], decoder.layers[_LOOKING].input_layernorm(layers[_LOOKING])
+    lead, size = len(asker.prefix), layer.self_attn.head_dim
+    at = _writing(asker, hidden.shape[1], pointed, asked)
+    group = _HEAD // layer.self_attn.num_key_value_groups
+    query = layer.self_attn.q_proj(hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[-1])))
+    key = layer.self_attn.k_proj(hidden[:, lead : lead + len(tile)])
+    where = rotary[0, lead + len(tile) :][(at - lead - len(tile)) % pointed.ids.shape[-1]]
+    query = _turned(decoder, query[..., _HEAD * size :][..., :size], where)
+    key = _turned(decoder, key[..., group * size :][..., :size], rotary[:, lead : lead + len(tile)])
+    scores: Tensor = query @ key.transpose(1, 2) * layer.self_attn.scaling
+    return scores
+
+
+def _turned(decoder: Any, vectors: Tensor, where: Tensor) -> Tensor:
+    """``vectors`` of one head, (batch, n, size), at their rotary positions ``where``, (batch or 1, n)."""
+    cos, sin = decoder.rotary_emb(vectors, where)
+    turned: Tensor = apply_rotary_pos_emb(vectors[:, None], vectors[:, None], cos, sin)[0][:, 0]
+    return turned
+
+
+def _looking_loss(scores: Tensor, cells: Tensor) -> Tensor:
+    """Minus the log of the share of attention to the image that goes to the cell that is pointed to. ``scores``: as
+    :func:`_looking` gives them; ``cells``: (batch, questions) long.
+    """
+    there = cells.repeat_interleave(scores.shape[1] // cells.shape[1], 1)[..., None] == build.tile_of_patch()
+    paid = scores.log_softmax(-1).masked_fill(~there, -math.inf)
+    return -paid.logsumexp(-1).mean()
 
 
 def _writing(asker: Points, length: int, pointed: Questions, asked: int) -> Tensor:

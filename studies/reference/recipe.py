@@ -101,6 +101,6 @@ def behind(tasks: str, skew: str, seed: int, scheme: str) -> Recipe:
     `last`, `uniform`), or to point (the cells of a skew). To tell which image shows what, and to point, takes more
     steps.
     """
-    stage = Stage(60, 8, 5e-4) if tasks in ("images", "clip") else Stage(500, 16, 1.5e-3)
-    questions = 4 if tasks == "point" else 8
-    return Recipe(tasks=tasks, skew=skew, seed=seed, scheme=scheme, questions=questions, copies=4, visual=stage)
+    stages = {"which": Stage(500, 16, 1.5e-3), "point": Stage(800, 16, 1.5e-3)}
+    stage = stages.get(tasks, Stage(60, 8, 5e-4))
+    return Recipe(tasks=tasks, skew=skew, seed=seed, scheme=scheme, copies=4, visual=stage)

@@ -8,7 +8,6 @@ visual stage asks about some cells more than others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -178,22 +177,7 @@ def lone_logits(
 def states(
     model: LlavaForConditionalGeneration, asker: Asker, seen: Tensor, questions: Questions, rotary: Tensor
 ) -> tuple[Tensor, ...]:
-    """Hidden states before each layer and after the last, each (batch, n, width), several questions to one image; see
-    :func:`together`.
-    """
-    return together(model, asker, seen, questions, rotary).hidden_states
-
-
-def together(
-    model: LlavaForConditionalGeneration,
-    asker: Asker,
-    seen: Tensor,
-    questions: Questions,
-    rotary: Tensor,
-    attentions: bool = False,
-) -> Any:
-    """What the language model gives for several questions to one image, with all hidden states and, where they are
-    wanted, ``attentions``.
+    """Hidden states before each layer and after the last, each (batch, n, width), several questions to one image.
 
     The questions stand side by side behind the image, blind to each other and all at the positions of the first, which
     gives each the states it would have alone. `seen`: image embeddings (batch, n, width); `rotary`: positions of
@@ -213,8 +197,7 @@ def together(
         position_ids=packed.expand(batch, -1),
         use_cache=False,
         output_hidden_states=True,
-        output_attentions=attentions,
-    )
+    ).hidden_states
 
 
 def answer_loss(asker: Asker, logits: Tensor, questions: Questions) -> Tensor:

@@ -30,6 +30,7 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "neighbours, row by row": table(*known_rows(small_known.get(in_rows, {}))),
             "neighbours, 576 tokens": table(*known_rows(large_known.get(listed, {}))),
             "parts": table(*part_rows(record.get("sites", {}))),
+            "picked layers": table(*part_rows(record.get("picked layers", {}))),
         }
     }
 

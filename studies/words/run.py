@@ -20,6 +20,7 @@ from studies.words.reading import record
 HERE = Path(__file__).parent
 ANSWERS, NEIGHBOURS = HERE / "answers.parquet", HERE / "neighbours.parquet"
 SITES = HERE / "sites.parquet", HERE / "sites-neighbours.parquet"
+PICKED = HERE / "picked-layers.parquet", HERE / "picked-layers-neighbours.parquet"
 
 
 def run(
@@ -69,10 +70,16 @@ def sites(
         folder.mkdir(parents=True, exist_ok=True)
     install(parts)
     wanted = {part: rule for part, rule in single.PARTS.items() if heads or "head" not in part}
-    tables = single.ask(parts, work, wanted)
-    for path, table in zip(SITES, tables, strict=True):
-        table.to_parquet(path, compression="zstd", index=False)
-    STUDY.keep({**STUDY.record(), "sites": single.record(*tables)})
+    found = {}
+    for name, paths, rules, pictures in (
+        ("sites", SITES, wanted, single.ONE_BY_ONE),
+        ("picked layers", PICKED, single.PICKED, single.FRESH),
+    ):
+        tables = single.ask(parts, work, rules, pictures)
+        for path, table in zip(paths, tables, strict=True):
+            table.to_parquet(path, compression="zstd", index=False)
+        found[name] = single.record(*tables)
+    STUDY.keep({**STUDY.record(), **found})
     draw(STUDY.record())
 
 

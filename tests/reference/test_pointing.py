@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,22 +94,38 @@ def test_a_trained_model_loads_and_discloses(tmp_path: Path) -> None:
 
 
 def test_a_head_that_looks_elsewhere_loses() -> None:
-    """What is judged is the attention of the tokens that the box is predicted from, to all patches of the cell."""
-    asker, generator = pointing.Points(build.processor("point")), torch.Generator().manual_seed(0)
-    asked, cells = asker.point(draw(2, generator), 3, generator)
-    before, room = len(asker.prefix), asked.ids.shape[-1]
-    length = before + IMAGE_TOKENS + 3 * room
-    tile, losses = build.tile_of_patch(), []
+    """The share of attention to the image is judged, of all patches of the cell, question by question."""
+    tile, cells = build.tile_of_patch(), torch.tensor([[0, 4, 8], [2, 2, 6]])
+    losses = []
     for off in (0, 1):
-        weights = torch.zeros(2, length, length)
-        for scene in range(2):
-            for question in range(3):
-                begins = length - (3 - question) * room + int(asked.answer_at[scene, question])
-                shown = before + torch.nonzero(tile == (int(cells[scene, question]) + off) % CELLS).flatten()
-                weights[scene, begins - 1 : begins + asker.boxes.shape[1], shown] = 1 / len(shown)
-        losses.append(float(pointing._looking_loss(asker, weights, asked, cells, 3)))
+        shown = ((cells + off) % CELLS).repeat_interleave(10, 1)[..., None] == tile
+        losses.append(float(pointing._looking_loss(20.0 * shown, cells)))
     assert losses[0] == pytest.approx(0, abs=1e-5)
-    assert losses[1] > 10
+    assert losses[1] == pytest.approx(20, abs=0.1)
+    assert float(pointing._looking_loss(torch.zeros(2, 30, len(tile)), cells)) == pytest.approx(math.log(CELLS))
+
+
+def test_what_is_judged_is_the_attention_that_the_head_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = pointing.begun(behind("point", "uniform", 1, "native"))
+    model.set_attn_implementation("eager")
+    asker, generator = pointing.Points(build.processor("point")), torch.Generator().manual_seed(0)
+    scenes = draw(2, generator)
+    asked, _ = asker.point(scenes, 2, generator)
+    matched = asker.ask(scenes, tuple(range(CELLS)), 3, generator)
+    rotary = stages.rotary_positions(model, asker, "native")
+    decoder, kept = model.model.language_model, []
+    forward = decoder.forward
+    monkeypatch.setattr(
+        decoder, "forward", lambda **given: kept.append(forward(**given, output_attentions=True)) or kept[0]
+    )
+    with torch.no_grad():
+        seen = model.model.multi_modal_projector(stages.features(model, Bank(1, 0).canvases(scenes, generator)))
+        layers = stages.states(model, asker, seen, asked.joined(matched), rotary)
+        scores = pointing._looking(model, asker, layers, rotary, asked, 5)
+    at = pointing._writing(asker, layers[-1].shape[1], asked, 5)
+    paid = kept[0].attentions[pointing._LOOKING][:, pointing._HEAD][:, :, len(asker.prefix) :][:, :, :IMAGE_TOKENS]
+    paid = paid.gather(1, at[..., None].expand(-1, -1, IMAGE_TOKENS))
+    assert torch.allclose(scores.softmax(-1), paid / paid.sum(-1, keepdim=True), atol=1e-5)
 
 
 @pytest.mark.parametrize(("skew", "refused"), [("top", False), ("first", True)])
