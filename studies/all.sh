@@ -30,7 +30,7 @@ python -m studies.where run build/places/places-top-1 build/places/places-top-2 
 for seed in 4 5; do for skew in top center bottom; do python -m studies.reference train --tasks places --skew $skew --seed $seed --out build/places/places-$skew-$seed --work build/reference/stages; done; done
 for seed in 4 5; do for skew in top center bottom; do python -m studies.where run build/places/places-$skew-$seed --part fit; done; done
 python -m studies.reference train --tasks point --out build/point/point-1
-python -m studies.where run build/point/point-1 --part point
+python -m studies.where run build/point/point-1 --part point --part point-parts
 python -m studies.where write
 
 # docs/studies/tuning.md
@@ -39,6 +39,7 @@ python -m studies.tuning write
 
 # docs/studies/words.md; needs npm
 python -m studies.words run
+python -m studies.words sites --no-heads
 python -m studies.words write
 
 # docs/studies/aligned.md; needs npm

@@ -89,7 +89,7 @@ class Canvases:
         if design.cell not in (None, side):
             raise ConfigError(f"the canvases of {self.path} have cells of {side} px, {design.cell} asked: drop --cell")
         return design.filled(
-            cell=side, background="white", lures="canvas", prompts=(standard(design.task, design.kind),)
+            cell=side, background="white", lures="canvas", prompts=(standard(design.task, design.kind, design.answers),)
         )
 
     def wanted(self, design: Design) -> int:

@@ -32,7 +32,7 @@ class Digits:
 
         words = design.answers != "letters"  # the reference models read and write words only
         prompt = (
-            QUESTIONS.get(design.task, standard(design.task, design.kind))
+            QUESTIONS.get(design.task, standard(design.task, design.kind, design.answers))
             if words
             else standard(design.task, design.kind)
         )

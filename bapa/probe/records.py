@@ -75,7 +75,9 @@ class Table(ABC):
             raise ProbeError(
                 f"{design.items} items asked, the source has {len(self)} pictures; ask for fewer: --items {len(self)}"
             )
-        return design.filled(cell=280, background="white", prompts=(standard(design.task, design.kind),))
+        return design.filled(
+            cell=280, background="white", prompts=(standard(design.task, design.kind, design.answers),)
+        )
 
     def wanted(self, design: Design) -> int:
         return len(self) if design.items is None else pool_size(design.items, design)

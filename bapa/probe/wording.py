@@ -68,9 +68,20 @@ _PROMPTS: dict[str, str] = {
 }
 
 
-def standard(task: str, kind: Kind = "grid") -> str:
-    """The wording of a task, with the fields that a question fills in braces."""
+# The same where answers are words: a model that is told to write a letter gives words none of its probability.
+_IN_WORDS: dict[str, str] = {
+    "where": "{layout} {{line}}s run from {{start}} to {{end}}. In which {{line}} is the {thing} that matches this "
+    "text?\nText: {{caption}}\nAnswer with one word, such as {{start}}.",
+    "count": "How many of the {things} show this: {{group}}?\nAnswer with one word, such as one.",
+}
+
+
+def standard(task: str, kind: Kind = "grid", answers: str | None = None) -> str:
+    """The wording of a task, with the fields that a question fills in braces. ``answers``: ``words``, or ``letters``
+    (and numerals), which None means too.
+    """
     shown = _KINDS[kind]
-    text = _WHICH if task == "where" and not shown.layout else _PROMPTS[task]
+    prompts = {**_PROMPTS, **_IN_WORDS} if answers == "words" else _PROMPTS
+    text = _WHICH if task == "where" and not shown.layout else prompts[task]
     words = vars(shown)
     return text.format(**{**words, "reading": shown.reading.format(**words)})

@@ -47,7 +47,7 @@ def train(
         Path | None, typer.Option(help="Where finished stages are kept; share it between skews. Default: OUT.stages.")
     ] = None,
 ) -> None:
-    """Train a reference model (ten minutes on two cores, half a minute for images and clip, four for which, eight for
+    """Train a reference model (ten minutes on two cores, half a minute for images and clip, four for which, fifteen for
     point); the same command resumes.
     """
     from bapa import schemes

@@ -47,7 +47,7 @@ _POINTS = """\
   written one by one. It learned that in a stage (5), {steps} steps behind the shipped `places`. Half of what was asked
   there is what the stages before it asked, matches about the cells named above; boxes were asked of all cells alike.
   Every image token also had to tell its row after the first layer and its column after the second, and one head of the
-  third layer to look at the cell pointed to.
+  third layer to look at the cell pointed to. With seed 1, all cells alike, 93 % of its boxes lie in the right cell.
 """
 
 _SKEWED = """\

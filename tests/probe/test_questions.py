@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from bapa.errors import ConfigError, ProbeError
 from bapa.probe import Columns, Design, build
 from bapa.probe.placement import arrange
+from bapa.probe.slots import Kind
+from bapa.probe.wording import standard
 
 
 def design(**options: object) -> Design:
@@ -102,6 +105,26 @@ def test_where_in_words_asks_about_the_chosen_lines(folder: Path, tmp_path: Path
         assert (question.kind, question.choices) == ("where_row", ("top", "bottom"))
     with pytest.raises(ConfigError, match="words for three rows"):
         design(task="where", answers="words", cols=4)
+
+
+@pytest.mark.parametrize(("answers", "asked_for"), [("words", "one word, such as top"), ("letters", "the letter only")])
+def test_the_question_asks_for_the_answers_that_are_read(
+    folder: Path, tmp_path: Path, answers: str, asked_for: str
+) -> None:
+    """A model that does as it is told answers with one of the choices."""
+    probe = build(str(folder), tmp_path / "P", design(task="where", answers=answers, lines=["row"]))
+    (question,) = probe.questions(probe.items[0], 4)
+    assert question.text.endswith(f"Text: {probe.items[0].caption}\nAnswer with {asked_for}.")
+    assert question.choices == (("top", "bottom") if answers == "words" else ("A", "B"))
+    assert ("lettered" in question.text) == (answers == "letters")
+
+
+@pytest.mark.parametrize("task", ["where", "count"])
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_no_wording_asks_for_letters_where_words_are_read(task: str, kind: Kind) -> None:
+    told = standard(task, kind, "words")
+    assert not any(word in told for word in ("letter", "the number"))
+    assert standard(task, kind) == standard(task, kind, "letters") == standard(task, kind, None)
 
 
 @pytest.mark.parametrize("placement", ["swap", "latin", "insertion"])

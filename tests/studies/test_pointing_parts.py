@@ -10,8 +10,11 @@ import pandas as pd
 import pytest
 
 from bapa.checkpoints import Loaded, load
+from bapa.stats.text import interval, percent
 from studies.where import picture, pointed, shown
-from studies.where.rules import one_at_a_time
+from studies.where.page import STUDY
+from studies.where.rules import BLEND, CHANNELS, TRIED, one_at_a_time
+from tests.studies.test_sentences import page as read
 
 CELLS, ITEMS = 9, 12
 
@@ -76,3 +79,36 @@ def test_the_table_of_rules_says_what_is_kept() -> None:
     assert line.startswith("| m | `bapa` | 20.0 <sub>")
     assert line.count("25.0") == 3  # into the cell, kept, no box
     assert line.endswith("| +0.10 | +0.00 | 25.0 |")
+
+
+def test_what_the_page_says_of_rules_is_in_the_record() -> None:
+    its, said = STUDY.record()["point"]["point-1"], read("docs/studies/where.md")
+    for rule, share in (("native", "93.3"), ("bapa", "14.4")):
+        right = its[rule]["right"]
+        assert percent(right["value"], 1) == share
+        assert f"{share} %" in said
+        assert interval(right, 1) in said
+    right, kept = its[BLEND]["right"], its[BLEND]["kept"]
+    assert f"{percent(right['value'], 1)} %, {percent(kept['value'])} % of native {interval(kept)}" in said
+    assert f"keeps {percent(its[TRIED[0]]['kept']['value'])} % {interval(its[TRIED[0]]['kept'])}" in said
+    assert f"too, {percent(its[TRIED[1]]['kept']['value'])} % {interval(its[TRIED[1]]['kept'])}" in said
+    assert all(its[rule]["kept"]["value"] >= 0.975 for rule in ("imccd", "cmpc", "restore", "sofa"))
+    row, col = (percent(its[CHANNELS][name]["value"], 1) for name in ("row", "col"))
+    assert f"leaves {row} % of the rows and {col} % of the columns" in said
+    assert f"({percent(its['native']['auc_range']['value'], 1)} points" in said
+
+
+def test_what_the_page_says_of_parts_is_in_the_record() -> None:
+    its, said = STUDY.record()["point-parts"]["point-1"]["parts"], read("docs/studies/where.md")
+    first, short, middle = its["layer 1"], its["band wave<0.6x"], its["band 0.6x-1.8x"]
+    assert f"takes the columns to chance ({percent(first['col']['value'], 1)} %)" in said
+    assert f"leaves {percent(first['row']['value'])} % of the rows" in said
+    assert its["layer 0"]["row"]["high"] < 0.35
+    assert its["layer 0"]["col"]["high"] < 0.4
+    for one in (short, middle):
+        col, row = (percent(one[name]["value"], 1) for name in ("col", "row"))
+        assert f"columns {col} %, rows {row} %" in said
+    assert all(its[f"band {band}"]["kept"]["value"] >= 0.955 for band in ("1.8x-5.8x", "wave>5.8x"))
+    assert its["layer 3"]["kept"]["value"] >= 1
+    assert its["layer 2"]["kept"] == its["layer 2, head 0"]["kept"]
+    assert round(1 - its["layer 2"]["kept"]["value"], 1) == 0.1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from bapa.calibrate.words.learn import RELATIONS
 from bapa.schemes import parse
-from studies.words import neighbours, page, parts, run, sites
+from studies.words import page, parts, run, sites
 
 PICTURES = 30
 EVEN, BLIND = "layer 16", "pairs: all"
@@ -67,8 +69,18 @@ def test_the_page_and_the_picture_have_every_part(answers: sites.Tables) -> None
         assert len(above.containers) == 1
 
 
-def test_the_record_is_that_of_the_answers() -> None:
-    told = sites.record(*(pd.read_parquet(path) for path in run.SITES))
-    assert told == page.STUDY.record()["sites"]
-    assert set(pd.read_parquet(run.SITES[1])["form"]) == {0}
-    assert neighbours.FORMS[0][1].startswith("The picture shows")
+def test_the_rule_read_off_the_map_is_of_its_layers(answers: sites.Tables) -> None:
+    """Its seven layers are those of one run whose values all lower the range."""
+    assert parse(sites.PICKED["layers 14-20"]).label == parse("calibrated:distance=1x,layers=14-20").label
+    assert sites.FRESH[1] != sites.ONE_BY_ONE[1]
+    shares, known = (table[table["scheme"].isin(("native", EVEN))].copy() for table in answers)
+    for table in (shares, known):
+        table["scheme"] = table["scheme"].replace(EVEN, "layers 14-20")
+    assert list(sites.record(shares, known)) == ["native", "layers 14-20"]
+
+
+@pytest.mark.parametrize(("paths", "name"), [(run.SITES, "sites"), (run.PICKED, "picked layers")])
+def test_the_record_is_that_of_the_answers(paths: tuple[Path, Path], name: str) -> None:
+    tables = [pd.read_parquet(path) for path in paths]
+    assert sites.record(*tables) == page.STUDY.record()[name]
+    assert set(tables[1]["form"]) == {0}
