@@ -74,6 +74,12 @@ python -m studies.fitted write
 python -m studies.taught fit
 python -m studies.taught run
 python -m studies.taught sites
+python -m studies.taught rows --seed 1
+bapa export build/taught/rows-1 --out build/taught/merged-1
+bapa probe build/pretrained/parts/known/emoji-datasource-facebook --task name --items 40 --seed 21 --align build/aligned/aligned-1 --out build/taught/names
+bapa probe build/pretrained/parts/known/emoji-datasource-facebook --task where --line row --answers words --prompt "In which {line} is {caption}? Answer with one word." --items 24 --seed 22 --align build/aligned/aligned-1 --out build/taught/where
+bapa calibrate build/taught/merged-1 --probe build/taught/names --guard build/taught/where --keep 0.9 --items 16 --held-out 16 --out build/taught/kept-1
+python -m studies.taught keep build/taught/kept-1
 python -m studies.taught write
 
 # docs/studies/coded.md; needs npm

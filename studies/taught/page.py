@@ -7,6 +7,7 @@ from typing import Any
 
 from studies.fitted.places import CHANCE
 from studies.study import Blocks, Study, table
+from studies.taught import kept
 from studies.text import bounded, share
 from studies.words.page import grid
 
@@ -25,6 +26,8 @@ def blocks(record: dict[str, Any]) -> Blocks:
             "places": table(*_places(its)),
             "fits": table(*_fits(its)),
             "sites": table(*_sites(record.get("sites", {}))),
+            "picked": kept.picked(record.get("kept", {})),
+            "judged": kept.judged(record.get("kept", {})),
             "models": table(*_models(record.get("models", {}))),
         }
     }

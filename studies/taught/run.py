@@ -15,7 +15,7 @@ from studies.aligned.ask import ALIGNED, SEEDS, Reader
 from studies.aligned.run import FETCHED, Parts, Seeds
 from studies.answers import written
 from studies.pretrained.parts import install
-from studies.taught import reading
+from studies.taught import kept, reading
 from studies.taught import sites as parted
 from studies.taught.ask import FITS, Tables, ask, fitted_to, taught
 from studies.taught.fit import WAYS, lacking
@@ -55,6 +55,12 @@ def rows(seeds: Seeds = None, parts: Parts = FETCHED, work: Work = BUILD) -> Non
     for seed in known(seeds, parts, work):
         untaught = Reader.of(ALIGNED, parts, work.parent / "aligned", seed)
         taught(untaught, work / f"rows-{seed}", seed, Subject((PROBED,)))
+
+
+def keep(folders: Annotated[list[Path], typer.Argument(help="Calibrated folders, called NAME-SEED.")]) -> None:
+    """Put what `bapa calibrate --keep` found on the models taught by `rows` into the record."""
+    found = {folder.name.rpartition("-")[2]: kept.told(folder) for folder in folders}
+    STUDY.keep({**STUDY.record(), "kept": found})
 
 
 def found(new: Tables) -> dict[str, object]:

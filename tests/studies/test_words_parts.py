@@ -10,7 +10,9 @@ import pytest
 
 from bapa.calibrate.words.learn import RELATIONS
 from bapa.schemes import parse
+from bapa.stats.text import interval, percent
 from studies.words import page, parts, run, sites
+from tests.studies.test_sentences import page as read
 
 PICTURES = 30
 EVEN, BLIND = "layer 16", "pairs: all"
@@ -84,3 +86,42 @@ def test_the_record_is_that_of_the_answers(paths: tuple[Path, Path], name: str) 
     tables = [pd.read_parquet(path) for path in paths]
     assert sites.record(*tables) == page.STUDY.record()[name]
     assert set(tables[1]["form"]) == {0}
+
+
+def test_what_the_page_says_of_the_parts_is_in_the_record() -> None:
+    its, said = page.STUDY.record()["sites"], read("docs/studies/words.md")
+    native = its["native"]["range"]
+    assert f"Natively it is {percent(native['value'], 1)} points {interval(native, 1)}" in said
+    single = {part: one["change"]["range"] for part, one in its.items() if part.startswith(("layer", "rotary"))}
+    lower = [part for part, one in single.items() if one["high"] < 0]
+    assert lower == ["layer 14", "layer 16", "layer 19", "layer 20"]
+    assert min(single, key=lambda part: single[part]["value"]) == "layer 16"
+    best = single["layer 16"]
+    ends = f"[{percent(-best['high'], 1)}, {percent(-best['low'], 1)}]"
+    assert f"by {percent(-best['value'], 1)} points {ends}" in said
+    kept = {part: one["right"]["kept"]["value"] for part, one in its.items() if part.startswith("layer")}
+    assert percent(min(kept.values())) == "93"
+    assert f"leave {percent(its['pairs: all']['right']['kept']['value'])} %" in said
+    for part in ("band wave<0.6x", "pairs: cross"):
+        one = its[part]
+        assert one["change"]["range"]["high"] < 0
+        assert f"{percent(one['range']['value'], 1)} points {interval(one['range'], 1)}, " in said
+        assert f"{percent(one['row']['kept']['value'])} % " in said
+        assert interval(one["right"]["kept"]) in said
+
+
+def test_what_the_page_says_of_the_rule_is_in_the_record() -> None:
+    its, said = page.STUDY.record()["picked layers"], read("docs/studies/words.md")
+    before, after = its["native"]["range"]["value"], its["layers 14-20"]
+    assert f"from {percent(before, 1)} to {percent(after['range']['value'], 1)} points" in said
+    assert interval(after["range"], 1) in said
+    assert after["right"]["kept"]["high"] < 0.9  # which the plan counts against the rule
+    kept = after["right"]["kept"]
+    assert f"{percent(kept['value'])} % of right-hand neighbours {interval(kept)}" in said
+    blend = its["blend"]
+    assert blend["range"]["high"] < before / 2
+    assert blend["right"]["kept"]["low"] > 0.9
+    assert blend["row"]["kept"]["low"] > 0.9
+    assert blend["change"]["worst"]["low"] > 0
+    assert f"{percent(before, 1)} to {percent(blend['range']['value'], 1)} points {interval(blend['range'], 1)}" in said
+    assert f"right {percent(blend['right']['kept']['value'])} % {interval(blend['right']['kept'])}" in said
