@@ -17,8 +17,8 @@ Line = Sequence[tuple[float, Mapping[str, Any]]]  # where a part stands on the a
 
 
 def parts(found: Mapping[str, Any], *, dark: bool) -> Figure:
-    """Two columns, layers and rotary pairs; above the range over cells, below what is kept of neighbours. The band:
-    native with its interval.
+    """Two columns, layers and rotary pairs; above the change of the range over cells, below what is kept of
+    neighbours.
     """
     ground, ink, soft = PAPER[dark]
     figure = Figure(figsize=(9, 5.4), facecolor=ground, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
@@ -35,8 +35,8 @@ def parts(found: Mapping[str, Any], *, dark: bool) -> Figure:
         for ax in (above, below):
             dress(ax, ground, soft)
             ax.grid(color=soft, alpha=0.25, lw=0.6)
-        _band(above, found["native"]["range"], soft)
-        _draw(above, [(x, its["range"]) for x, its in line], one, "range")
+        above.axhline(0, color=soft, lw=1)
+        _draw(above, [(x, its["change"]["range"]) for x, its in line], one, "range")
         _draw(below, [(x, its["right"]["kept"]) for x, its in line], one, "right-hand neighbours")
         aside = [(x * 1.05 if column else x + 0.3, its["row"]["kept"]) for x, its in line]  # so that no dot hides one
         _draw(below, aside, two, "same row")
@@ -44,9 +44,9 @@ def parts(found: Mapping[str, Any], *, dark: bool) -> Figure:
         below.set_xlabel(label, color=ink, fontsize=9)
         if column:
             below.set_xscale("log")
-    panels[0][0].set_ylabel("range over the cells, points", color=ink, fontsize=9)
+    panels[0][0].set_ylabel("change of the range, points", color=ink, fontsize=9)
     panels[1][0].set_ylabel("kept of native's, %", color=ink, fontsize=9)
-    panels[1][0].legend(fontsize=8, frameon=False, labelcolor=ink, loc="lower right")
+    panels[1][1].legend(fontsize=8, frameon=False, labelcolor=ink, loc="lower right")
     return figure
 
 
@@ -55,8 +55,3 @@ def _draw(ax: Axes, line: Line, colour: str, label: str) -> None:
     x, y = [at for at, _ in line], [100 * its["value"] for _, its in line]
     reach = [[abs(100 * its[end] - at) for at, (_, its) in zip(y, line, strict=True)] for end in ("low", "high")]
     ax.errorbar(x, y, yerr=reach, fmt="o", color=colour, elinewidth=0.8, ms=3.5, label=label)
-
-
-def _band(ax: Axes, its: Mapping[str, float], soft: str) -> None:
-    ax.axhline(100 * its["value"], color=soft, lw=1)
-    ax.axhspan(100 * its["low"], 100 * its["high"], color=soft, alpha=0.15, lw=0)

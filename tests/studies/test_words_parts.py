@@ -67,7 +67,8 @@ def test_the_page_and_the_picture_have_every_part(answers: sites.Tables) -> None
     assert [line.split(" | ")[0] for line in told.splitlines()[2:]] == [f"| {part}" for part in sites.PARTS]
     for dark in (False, True):
         above = parts.parts(its, dark=dark).axes[0]
-        assert above.get_lines()[0].get_ydata()[0] == pytest.approx(100 * its["native"]["range"]["value"])
+        drawn = above.containers[0].lines[0].get_ydata().tolist()
+        assert drawn == pytest.approx([100 * its[f"layer {n}"]["change"]["range"]["value"] for n in range(30)])
         assert len(above.containers) == 1
 
 
