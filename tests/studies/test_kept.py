@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bapa.stats.text import interval, percent
 from studies.taught import kept, page
+from tests.studies.test_sentences import page as read
 
 
 def estimate(value: float) -> dict[str, float]:
@@ -49,3 +51,16 @@ def test_the_page_shows_every_model_of_the_record() -> None:
     for seed, its in record["kept"].items():
         assert f"| {seed} | `{its['chosen']}` | " in told["judged"]
         assert f"| {seed} | `native` | " in told["picked"]
+
+
+def test_what_the_page_says_of_the_search_is_in_the_record() -> None:
+    its, said = page.STUDY.record()["kept"]["1"], read("docs/studies/taught.md")
+    native, chosen = its["judged"]["native"], its["judged"][its["chosen"]]
+    for one in (native["mean"], native["rows"]):
+        assert f"{percent(one['value'], 1)} %" in said
+        assert interval(one, 1) in said
+    assert native["mean"]["low"] < 0.5  # so nothing can be told
+    assert native["rows"]["low"] < 1 / 3
+    assert its["chosen"] in said
+    told = [f"{percent(one['range']['value'], 1)} " for one in (chosen, native)]
+    assert f"({told[0]}points {interval(chosen['range'], 1)}, natively {told[1]}{interval(native['range'], 1)})" in said
