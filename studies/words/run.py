@@ -69,7 +69,7 @@ def sites(
     for folder in (parts, work):
         folder.mkdir(parents=True, exist_ok=True)
     install(parts)
-    wanted = {part: rule for part, rule in single.PARTS.items() if heads or "head" not in part}
+    wanted = {part: rule for part, rule in single.PARTS.items() if heads or ", head" not in part}
     found = {}
     for name, paths, rules, pictures in (
         ("sites", SITES, wanted, single.ONE_BY_ONE),

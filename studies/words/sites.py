@@ -29,9 +29,18 @@ SIDE = 9
 ONE_BY_ONE, FRESH = (40, 31), (80, 32)  # grids and their seed: of single parts, of the rule read off the map
 LAYERS, PAIRS, HEADS = 30, 32, 3  # of SmolLM2-135M: decoder layers, rotary pairs, key-value heads
 THETA = 100_000.0  # its rotary base
-_PARTS = {"native": "native", **one_at_a_time(LAYERS, PAIRS, HEADS)}
+_GROUPS = {  # a key-value head in all layers: added when the others had been seen
+    f"key-value head {one}": f"{SHARED},shares="
+    + "+".join(f"{layer}:{'0' * one}f{'0' * (HEADS - one - 1)}" for layer in range(LAYERS))
+    for one in range(HEADS)
+}
+_PARTS = {
+    "native": "native",
+    **{part: parse(rule).label for part, rule in _GROUPS.items()},
+    **one_at_a_time(LAYERS, PAIRS, HEADS),
+}
 # Heads of layers last: they are more than all the others.
-PARTS: Mapping[str, str] = dict(sorted(_PARTS.items(), key=lambda part: "head" in part[0]))
+PARTS: Mapping[str, str] = dict(sorted(_PARTS.items(), key=lambda part: ", head" in part[0]))
 PICKED: Mapping[str, str] = {
     name: parse(rule).label
     for name, rule in {

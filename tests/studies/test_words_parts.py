@@ -44,15 +44,15 @@ def test_a_part_that_evens_and_one_that_loses_neighbours_are_told(answers: sites
 
 
 def test_every_part_is_another_rule_and_single_heads_come_last() -> None:
-    assert len(set(sites.PARTS.values())) == len(sites.PARTS) == 1 + 30 + 32 + 4 + 3 + 90
+    assert len(set(sites.PARTS.values())) == len(sites.PARTS) == 1 + 3 + 30 + 32 + 4 + 3 + 90
     assert {parse(rule).label for rule in sites.PARTS.values()} == set(sites.PARTS.values())
-    heads = ["head" in part for part in sites.PARTS]
+    heads = [", head" in part for part in sites.PARTS]
     assert heads == sorted(heads)
 
 
 def test_parts_that_were_not_asked_are_left_out(answers: sites.Tables) -> None:
-    shares, known = (table[~table["scheme"].str.contains("head")] for table in answers)
-    assert list(sites.record(shares, known)) == [part for part in sites.PARTS if "head" not in part]
+    shares, known = (table[~table["scheme"].str.contains(", head")] for table in answers)
+    assert list(sites.record(shares, known)) == [part for part in sites.PARTS if ", head" not in part]
 
 
 def test_wavelengths_are_those_of_the_model() -> None:
@@ -109,6 +109,20 @@ def test_what_the_page_says_of_the_parts_is_in_the_record() -> None:
         assert f"{percent(one['range']['value'], 1)} points {interval(one['range'], 1)}, " in said
         assert f"{percent(one['row']['kept']['value'])} % " in said
         assert interval(one["right"]["kept"]) in said
+
+
+def test_what_the_page_says_of_groups_of_heads_is_in_the_record() -> None:
+    its, said = page.STUDY.record()["sites"], read("docs/studies/words.md")
+    first, second, third = (its[f"key-value head {head}"] for head in range(sites.HEADS))
+    assert f"{percent(first['range']['value'], 1)} points are left {interval(first['range'], 1)}" in said
+    assert f"in the second {percent(second['range']['value'], 1)} {interval(second['range'], 1)}" in said
+    for one in (first, second):
+        assert one["change"]["range"]["high"] < 0
+        kept = one["right"]["kept"]
+        assert f"{percent(kept['value'])} % " in said
+        assert interval(kept) in said
+    assert third["change"]["range"]["low"] < 0 < third["change"]["range"]["high"]
+    assert f"with {len(its) - 1} parts the best" in said
 
 
 def test_what_the_page_says_of_the_rule_is_in_the_record() -> None:
