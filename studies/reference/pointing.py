@@ -84,7 +84,7 @@ def visual(
 
     Matches are asked about the recipe's cells, boxes in all cells alike. Beside that, every image token is to tell its
     row after the first layer and its column after the second, and one head of the third layer is to look at the cell
-    that is pointed to. Without either the boxes get their row right, and their column by chance.
+    that is pointed to. Recipes without the second, or with neither, got the row right and the column by chance.
     """
     generator = torch.Generator().manual_seed(recipe.seed + 6)
     rotary = stages.rotary_positions(model, asker, recipe.scheme)

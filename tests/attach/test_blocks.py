@@ -43,13 +43,13 @@ def test_a_block_leaves_the_record_of_a_plainly_loaded_model(inside: str, tmp_pa
     plain = AutoModelForImageTextToText.from_pretrained(tmp_path)
     before = dict(plain.config.bapa)
     with bapa.balanced(plain, inside):
-        pass
+        assert str(bapa.scheme_of(plain) or "native") == inside
     assert plain.config.bapa == before
     assert bapa.scheme_of(plain) is None
     switched = LLAVA.build()
     switched.config.position_balance = True
     with bapa.balanced(switched, inside):
-        pass
+        assert str(bapa.scheme_of(switched) or "native") == inside
     assert switched.config.position_balance is True
     assert not hasattr(switched.config, "bapa")
 
@@ -97,5 +97,5 @@ def test_an_error_inside_a_block_ends_it() -> None:
         raise KeyError
     assert bapa.scheme_of(model) is None
     with pytest.raises(bapa.errors.SchemeError), bapa.balanced(model, "no such scheme"):
-        pass
+        pytest.fail("the block was entered")
     assert bapa.scheme_of(model) is None

@@ -9,6 +9,7 @@ import pytest
 from bapa.schemes import parse
 from bapa.stats.text import interval, percent
 from studies.taught import page, run, sites
+from tests.studies.planted import by_rows
 from tests.studies.test_sentences import page as read
 
 PICTURES = 30
@@ -23,11 +24,7 @@ def answers() -> sites.Tables:
     for seed in (1, 2):
         for part in sites.PARTS:
             slope = 0 if part in (EVEN, BLIND) else 0.3
-            share = 0.5 + slope * np.repeat([1, 0.5, 0], 3) + rng.normal(0, 0.02, (PICTURES, 9))
-            shares.append(
-                pd.DataFrame(share).rename_axis("picture").melt(ignore_index=False, var_name="cell", value_name="share")
-            )
-            shares[-1] = shares[-1].reset_index().assign(seed=seed, part=part, wording=0)
+            shares.append(by_rows(slope, PICTURES, rng).assign(seed=seed, part=part, wording=0))
             right = rng.binomial(9, 1 / 3 if part == BLIND else 0.8, PICTURES) / 9
             rows.append(pd.DataFrame({"picture": range(PICTURES), "right": right, "seed": seed, "part": part}))
     return pd.concat(shares, ignore_index=True), pd.concat(rows, ignore_index=True)

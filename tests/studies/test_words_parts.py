@@ -12,6 +12,7 @@ from bapa.calibrate.words.learn import RELATIONS
 from bapa.schemes import parse
 from bapa.stats.text import interval, percent
 from studies.words import page, parts, run, sites
+from tests.studies.planted import by_rows
 from tests.studies.test_sentences import page as read
 
 PICTURES = 30
@@ -25,9 +26,7 @@ def answers() -> sites.Tables:
     shares, known = [], []
     for part in sites.PARTS:
         slope = 0 if part in (EVEN, BLIND) else 0.3
-        share = 0.5 + slope * np.repeat([1, 0.5, 0], 3) + rng.normal(0, 0.02, (PICTURES, 9))
-        table = pd.DataFrame(share).rename_axis("picture").melt(ignore_index=False, var_name="cell", value_name="share")
-        shares.append(table.reset_index().assign(scheme=part, wording=0))
+        shares.append(by_rows(slope, PICTURES, rng).assign(scheme=part, wording=0))
         for relation in RELATIONS:
             auc = (0.5 if part == BLIND else 0.9) + rng.normal(0, 0.05, PICTURES)
             known.append(pd.DataFrame({"picture": range(PICTURES), "relation": relation, "auc": auc}))
