@@ -1,9 +1,10 @@
-"""One table of all models that nobody biased, from the records of their studies, for README.md."""
+"""One table of all models that nobody biased, from the records of their studies, for README.md and docs/unbiased.md."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bapa.stats.text import signed
@@ -15,26 +16,30 @@ from studies.text import bounded
 from studies.words import ask as words_asked
 from studies.words.page import STUDY as WORDS
 
-README = ROOT / "README.md"
+PAGES = {
+    ROOT / "README.md": "docs/studies/",
+    ROOT / "docs/unbiased.md": "studies/",
+}  # where the studies lie, from there
 _ALL = "all wordings"
 
 
 @dataclass(frozen=True)
 class Bed:
-    """``rules``: by label the figures of each rule; ``known``: by form of the question what is known of neighbours;
+    """``page``: of its study. ``rules``: by label the figures of each rule; ``known``: by form of the question what is known of neighbours;
     ``blend``: the label of the rule in part.
     """
 
     name: str
+    page: str
     rules: Mapping[str, Any]
     known: Mapping[str, Any]
     blend: str
 
-    def row(self) -> list[str]:
-        """The bed's row of the table."""
+    def row(self, studies: str) -> list[str]:
+        """The bed's row of a table on a page from which the studies lie at ``studies``."""
         native, whole, part = (self.rules[rule] for rule in ("native", "bapa", self.blend))
         return [
-            self.name,
+            f"[{self.name}]({studies}{self.page})",
             bounded(native["range"]),
             f"{bounded(whole['range'])}, mean {_mean(whole)}",
             f"{bounded(part['range'])}, mean {_mean(part)}",
@@ -46,25 +51,22 @@ def beds() -> list[Bed]:
     """All of which the rule in part was asked."""
     words, gemma, aligned = WORDS.record(), GEMMA.record(), ALIGNED.record()["together"]
     smol, late = words_asked.CANDIDATES[0], gemma_asked.CANDIDATES[0]
-    found = [
-        Bed(_named("SmolLM2 135M, words", "words.md"), words["9"][_ALL]["rules"], words["neighbours"]["9"], smol),
-        Bed(_named("Gemma 3 270M, words", "gemma.md"), gemma[_ALL]["rules"], gemma["neighbours"], late),
-        Bed(_named("encoder and SmolLM2, drawings", "aligned.md"), aligned["rules"], aligned["known"], smol),
+    pictures = gemma["pictures"]["together"]
+    return [
+        Bed("SmolLM2 135M, words", "words.md", words["9"][_ALL]["rules"], words["neighbours"]["9"], smol),
+        Bed("Gemma 3 270M, words", "gemma.md", gemma[_ALL]["rules"], gemma["neighbours"], late),
+        Bed("encoder and SmolLM2, drawings", "aligned.md", aligned["rules"], aligned["known"], smol),
+        Bed("encoder and Gemma, drawings", "gemma.md#with-pictures", pictures["rules"], pictures["known"], late),
     ]
-    if pictures := gemma.get("pictures", {}).get("together"):
-        name = _named("encoder and Gemma, drawings", "gemma.md#with-pictures")
-        found.append(Bed(name, pictures["rules"], pictures["known"], late))
-    return found
 
 
-def readme() -> str:
-    """README.md with the table written anew."""
+def written() -> dict[Path, str]:
+    """The pages with the table written anew."""
     head = ["model", "range natively", "`bapa`: range, change of the mean", "the rule in part", "kept under each"]
-    return filled(README.read_text("utf-8"), README.name, {"beds": table(head, [bed.row() for bed in beds()])})
-
-
-def _named(name: str, page: str) -> str:
-    return f"[{name}](docs/studies/{page})"
+    return {
+        path: filled(path.read_text("utf-8"), path.name, {"beds": table(head, [bed.row(studies) for bed in beds()])})
+        for path, studies in PAGES.items()
+    }
 
 
 def _mean(rule: Mapping[str, Any]) -> str:

@@ -207,7 +207,8 @@ def write() -> None:
     """Write all pages."""
     HERE.mkdir(exist_ok=True)
     REPRODUCE.write_text(reproduce(), "utf-8")
-    beds.README.write_text(beds.readme(), "utf-8")
+    for path, text in beds.written().items():
+        path.write_text(text, "utf-8")
     for name in PAGES:
         (HERE / name).write_text(page(name), "utf-8")
         print(HERE / name)

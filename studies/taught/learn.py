@@ -85,10 +85,21 @@ class Pupil:
         found: Tensor = (hidden @ self.words.weight.T).float()
         return found
 
+    def draw(self, count: int, generator: torch.Generator) -> Lesson:
+        """What is learned from in a step, ``count`` pictures."""
+        return lesson(self.reader, self.subject, count, generator)
+
+    def trial(self, count: int, generator: torch.Generator) -> Lesson:
+        """What is tried: what is learned from, drawn anew."""
+        return self.draw(count, generator)
+
+    def loss(self, one: Lesson) -> Tensor:
+        """Cross-entropy of the tokens that tell where a thing stands."""
+        return F.cross_entropy(self.logits(one)[one.telling], one.rows.target[one.telling])
+
     def take(self) -> float:
         """Take a step; its loss."""
-        one = lesson(self.reader, self.subject, self.teaching.batch, stream(self.seed, self.step))
-        loss = F.cross_entropy(self.logits(one)[one.telling], one.rows.target[one.telling])
+        loss = self.loss(self.draw(self.teaching.batch, stream(self.seed, self.step)))
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.learned.values(), 1.0)
@@ -135,18 +146,17 @@ def teach(
     subject: Subject | None = None,
     teaching: Teaching | None = None,
     begun: Path | None = None,
+    pupils: type[Pupil] = Pupil,
 ) -> Path:
     """``out``, the folder of the adapter of this seed, made where it is missing; the same command goes on. ``begun``:
-    the folder of an adapter that teaching starts from.
+    the folder of an adapter that teaching starts from; ``pupils``: what is learned, and how.
     """
     if out.is_dir():
         return out
     teaching, subject = teaching or Teaching(), subject or Subject()
-    pupil = Pupil(reader, subject, teaching, seed, begun)
+    pupil = pupils(reader, subject, teaching, seed, begun)
     state, curve = out.with_name(f"{out.name}.{STATE}"), out.with_name(f"{out.name}.json")
-    tried = [
-        lesson(reader, subject, teaching.batch, stream(seed, -1 - n)) for n in range(teaching.tried // teaching.batch)
-    ]
+    tried = [pupil.trial(teaching.batch, stream(seed, -1 - n)) for n in range(teaching.tried // teaching.batch)]
     found: list[dict[str, float]] = []
     if state.is_file():
         found = pupil.resume(state)
