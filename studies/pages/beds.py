@@ -25,8 +25,8 @@ _ALL = "all wordings"
 
 @dataclass(frozen=True)
 class Bed:
-    """``page``: of its study. ``rules``: by label the figures of each rule; ``known``: by form of the question what is known of neighbours;
-    ``blend``: the label of the rule in part.
+    """``page``: of its study. ``rules``: by label the figures of each rule; ``known``: by form of the question what is
+    known of neighbours; ``blend``: the label of the rule in part.
     """
 
     name: str

@@ -140,9 +140,9 @@ def test_what_taught_models_keep_is_said_as_the_record_has_it() -> None:
         for rule, found in its["places"].items()
         if rule != "native"
     }
-    readme, limits, study = page("README.md"), page("docs/limits.md"), page("docs/studies/taught.md")
-    assert f"keep {keeps['fitted on drawings'].format(' of them')} under the rule fitted on drawings" in readme
-    assert f"{keeps['blend'].format('')} under the rule in part and {keeps['bapa'].format('')} under bapa" in readme
+    unbiased, limits, study = page("docs/unbiased.md"), page("docs/limits.md"), page("docs/studies/taught.md")
+    assert f"keep {keeps['fitted on drawings'].format(' of them')} under the rule fitted on drawings" in unbiased
+    assert f"{keeps['blend'].format('')} under the rule in part and {keeps['bapa'].format('')} under bapa" in unbiased
     for rule in ("blend", "fitted on drawings", "cross"):
         kept = keeps[rule].split(" %")[0]
         assert re.search(rf"{kept} %( of them)? {re.escape(interval(its['places'][rule]['row']['kept']))}", limits)
@@ -151,12 +151,12 @@ def test_what_taught_models_keep_is_said_as_the_record_has_it() -> None:
     assert f"({one.format(' points')} of {all_.format('')})" in study
     guarded, turned = (its["rules"][rule]["range"] for rule in ("fitted with rows", "reverse with rows"))
     rows = percent(its["places"]["fitted with rows"]["row"]["kept"]["value"])
-    for where in (readme, limits, page("docs/where.md"), study):
+    for where in (unbiased, limits, page("docs/where.md"), study):
         assert f"{percent(guarded['value'], 1)}" in where
         assert interval(guarded, 1) in where
         assert f"{rows} % " in where
         assert "reversed" in where
-    for where in (readme, page("docs/where.md"), study):
+    for where in (unbiased, page("docs/where.md"), study):
         assert f"{percent(turned['value'], 1)}" in where
         assert interval(turned, 1) in where
         assert interval(its["places"]["reverse with rows"]["row"]["kept"]) in where
@@ -173,9 +173,11 @@ def test_what_taught_models_keep_is_said_as_the_record_has_it() -> None:
 def test_what_pointing_models_keep_is_said_as_the_record_has_it() -> None:
     its = CODED.record()["together"]
     native, bapa, cross = (its["places"][rule] for rule in ("native", "bapa", "cross"))
-    readme, limits, where, study = map(page, ("README.md", "docs/limits.md", "docs/where.md", "docs/studies/coded.md"))
+    unbiased, limits, where, study = map(
+        page, ("docs/unbiased.md", "docs/limits.md", "docs/where.md", "docs/studies/coded.md")
+    )
     boxes = [percent(rule["box"]["right"]["value"], 1) for rule in (native, bapa)]
-    assert f"{boxes[0]} % of the boxes are right natively and {boxes[1]} % under" in readme
+    assert f"{boxes[0]} % of the boxes are right natively and {boxes[1]} % under" in unbiased
     assert f"boxes right from {boxes[0]} to {boxes[1]} %" in limits
     rows, pointed = (
         f"{percent(bapa[what]['kept']['value'])} % is kept {interval(bapa[what]['kept'])}" for what in ("row", "box")
@@ -198,13 +200,13 @@ def test_what_pointing_models_keep_is_said_as_the_record_has_it() -> None:
 def test_what_models_keep_that_read_places_from_image_tokens_is_said_as_the_record_has_it() -> None:
     its = SHUFFLED.record()["together"]
     native, bapa = (its["places"][rule] for rule in ("native", "bapa"))
-    readme, limits, where, study = map(
-        page, ("README.md", "docs/limits.md", "docs/where.md", "docs/studies/shuffled.md")
+    unbiased, limits, where, study = map(
+        page, ("docs/unbiased.md", "docs/limits.md", "docs/where.md", "docs/studies/shuffled.md")
     )
     row, box = (
         f"{percent(bapa[what]['kept']['value'])} %{{}} {interval(bapa[what]['kept'])}" for what in ("row", "box")
     )
-    for text in (readme, limits):
+    for text in (unbiased, limits):
         assert f"{row.format(' of the rows')} and {box.format(' of the boxes')} under bapa" in text
     assert f"of rows {row.format(' is kept')}, of pointing {box.format('')}" in where
     boxes = [percent(rule["box"]["right"]["value"], 1) for rule in (native, bapa)]
@@ -233,10 +235,10 @@ def test_what_models_keep_that_read_places_from_image_tokens_is_said_as_the_reco
 def test_what_tuning_under_the_rule_gives_back_is_said_as_the_record_has_it() -> None:
     its = SHUFFLED.record()["together"]
     tuned, native = its["arms"]["under bapa, bapa"], its["arms"]["natively, native"]
-    readme, limits, tune, where, study, claims, log = map(
+    unbiased, limits, tune, where, study, claims, log = map(
         page,
         (
-            "README.md",
+            "docs/unbiased.md",
             *(f"docs/{name}.md" for name in ("limits", "tune", "where", "studies/shuffled", "claims")),
             "CHANGELOG.md",
         ),
@@ -246,11 +248,11 @@ def test_what_tuning_under_the_rule_gives_back_is_said_as_the_record_has_it() ->
     boxes, all_boxes, old_boxes = (percent(its["box"]["value"], 1) for its in (tuned, native, before))
     beside, missing = (its["less"][f"under bapa, bapa, less {arm}, native"] for arm in ("natively", "before"))
     turned = f"{rows} % right {interval(tuned['row'], 1)}, natively {old} before and {wanted} after as many native"
-    assert turned in readme
-    assert f"Boxes rise to {boxes} %" in readme
-    assert f"the {old_boxes} before cannot be told ({percent(missing['box']['value'], 1)} points" in readme
-    assert interval(missing["box"], 1) in readme
-    assert f"as many native steps give {all_boxes} %" in readme
+    assert turned in unbiased
+    assert f"Boxes rise to {boxes} %" in unbiased
+    assert f"the {old_boxes} before cannot be told ({percent(missing['box']['value'], 1)} points" in unbiased
+    assert interval(missing["box"], 1) in unbiased
+    assert f"as many native steps give {all_boxes} %" in unbiased
     assert f"{rows} % right, natively {old} before and {wanted} after as many native steps" in limits
     assert f"({boxes}, natively {old_boxes} and {all_boxes})" in limits
     assert f"{rows} % of the rows and {boxes} % of the boxes (natively {old} and {old_boxes} before" in where
