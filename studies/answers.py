@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 _TYPES = {"seed": "int8", "wording": "int8", "form": "int8", "picture": "int16", "cell": "int8", "grid": "int16"}
-_TYPES |= {"share": "float32", "auc": "float32", "right": "float32"}
+_TYPES |= dict.fromkeys(("share", "auc", "right", "present", "absent"), "float32")
 
 
 def written(path: Path, new: pd.DataFrame, about: Sequence[str] = ()) -> pd.DataFrame:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import typer
-
+from studies.asked.page import STUDY
 from studies.asked.run import run
+from studies.study import commands
+
+app = commands(STUDY, run)
 
 if __name__ == "__main__":
-    typer.run(run)
+    app()

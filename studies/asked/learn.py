@@ -15,7 +15,7 @@ from torch import Tensor
 from bapa.calibrate.words.reader import CELLS
 from studies.pretrained import scenes
 from studies.pretrained.parts import TRAINED
-from studies.pretrained.scenes import MATCH, TOLD, Asker, Placement, Rows
+from studies.pretrained.scenes import MATCH, TOLD, Asker, Placement
 from studies.taught.learn import Pupil
 from studies.taught.lessons import Lesson, Subject
 
@@ -41,11 +41,11 @@ class Learner(Pupil):
 
     def draw(self, count: int, generator: torch.Generator) -> Lesson:
         """Pictures of up to eight things by the hands learned from; a caption and questions about each."""
-        return self._lesson(count, THINGS, range(len(TRAINED)), (MATCH, TOLD), generator)
+        return lesson(self.reader, self.asker, self.subject, count, generator)
 
     def trial(self, count: int, generator: torch.Generator) -> Lesson:
         """Full grids by the hand never learned from, and questions about each."""
-        return self._lesson(count, FULL, HELD_OUT, (MATCH,), generator)
+        return lesson(self.reader, self.asker, self.subject, count, generator, trial=True)
 
     def loss(self, one: Lesson) -> Tensor:
         """Mean cross-entropy of the answers, plus that of the captions."""
@@ -63,35 +63,28 @@ class Learner(Pupil):
             there.append(one.rows.target == self.asker.yes)
         return float(roc_auc_score(torch.cat(there).numpy(), torch.cat(margin).numpy()))
 
-    def _lesson(
-        self,
-        count: int,
-        things: tuple[int, int],
-        hands: Sequence[int],
-        kinds: Sequence[int],
-        generator: torch.Generator,
-    ) -> Lesson:
-        reader, subject = self.reader, self.subject
-        placement = subject.placement if isinstance(subject, Presence) and things == THINGS else "uniform"
-        named = reader.named.thing
-        drawn = scenes.draw(reader.bench.there[:, named], count, things, placement, generator, hands)
-        asked = [
-            [block for block in blocks if block[2] in kinds]
-            for blocks in self.asker.blocks(drawn, QUESTIONS, placement, generator)
-        ]
-        rows = self.asker.pack(asked)
-        thing = torch.where(drawn.thing < 0, -1, named[drawn.thing.clamp(min=0)])
-        shown = scenes.Scenes(thing, drawn.hand, drawn.main, drawn.shown)
-        pixels = (scenes.paint(shown, reader.bench.atlas, generator, plain=hands == HELD_OUT) - 127) / 128
-        with torch.no_grad():
-            image = reader.loaded.model.model.get_image_features(pixels).pooler_output
-        return of_answers(rows, mixed(image, generator) if subject.shuffled else image)
 
-
-def of_answers(rows: Rows, image: Tensor) -> Lesson:
-    """A lesson all of whose answers count."""
-    number = torch.arange(len(rows.target))
-    return Lesson(rows, image, number, rows.target[:, None].expand(-1, 3))
+def lesson(
+    reader: Any, asker: Asker, subject: Subject, count: int, generator: torch.Generator, trial: bool = False
+) -> Lesson:
+    """``count`` pictures and what is asked about them: to learn from, or for a ``trial``."""
+    things, hands, kinds = (FULL, HELD_OUT, (MATCH,)) if trial else (THINGS, range(len(TRAINED)), (MATCH, TOLD))
+    placement = subject.placement if isinstance(subject, Presence) and not trial else "uniform"
+    named = reader.named.thing
+    drawn = scenes.draw(reader.bench.there[:, named], count, things, placement, generator, hands)
+    asked = [
+        [block for block in blocks if block[2] in kinds]
+        for blocks in asker.blocks(drawn, QUESTIONS, placement, generator)
+    ]
+    thing = torch.where(drawn.thing < 0, -1, named[drawn.thing.clamp(min=0)])
+    shown = scenes.Scenes(thing, drawn.hand, drawn.main, drawn.shown)
+    pixels = (scenes.paint(shown, reader.bench.atlas, generator, plain=trial) - 127) / 128
+    with torch.no_grad():
+        image = reader.loaded.model.model.get_image_features(pixels).pooler_output
+    rows = asker.pack(asked)
+    number = torch.arange(len(rows.target))  # every answer counts
+    among = rows.target[:, None].expand(-1, 3)
+    return Lesson(rows, mixed(image, generator) if subject.shuffled else image, number, among)
 
 
 def mixed(image: Tensor, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,10 @@ import typer
 
 from studies.aligned.run import FETCHED, Parts, Seeds
 from studies.answers import written
+from studies.asked import reading
 from studies.asked.ask import ARMS, ask
+from studies.asked.page import STUDY
+from studies.coded.ask import learned
 from studies.taught.run import known
 
 ANSWERS = Path(__file__).parent / "answers.parquet"
@@ -20,7 +23,10 @@ Work = Annotated[Path, typer.Option(help="Where models and answers are kept.")]
 
 def run(seeds: Seeds = None, arms: Arms = None, parts: Parts = FETCHED, work: Work = Path("build/asked")) -> None:
     """Teach models of every arm to say whether a thing is there, and ask them in every cell (needs npm)."""
-    written(ANSWERS, ask(parts, work, known(seeds, parts, work), chosen(arms)), ("seed", "arm"))
+    new = ask(parts, work, known(seeds, parts, work), chosen(arms))
+    found = reading.record(written(ANSWERS, new, ("seed", "arm")))
+    kept = STUDY.record()
+    STUDY.keep({**kept, **found, "teaching": {**kept.get("teaching", {}), **learned(work, ARMS)}})
 
 
 def chosen(arms: Sequence[str] | None) -> Sequence[str]:
