@@ -33,6 +33,8 @@ def ask(
     todo = [number for number in range(index, len(asker), count) if number not in done]
     failed: list[str] = []
     store.mend()
+    if todo:
+        asker.settle(asker.probe.questions(asker.probe.items[0], 0))
     with progress(what, len(asker), len(asker) - len(todo), shown=processes is None or processes.main) as step:
         for number, prepared in ahead(asker.prepare_block, todo):
             block = asker.ask(number, prepared)

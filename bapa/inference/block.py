@@ -71,6 +71,11 @@ class Asker(ABC):
         """What block ``number`` asks: a block of canvases, by its number in the plan, and the schemes."""
         return number, self.labels
 
+    def settle(self, questions: Sequence[Question]) -> None:  # noqa: B027 (most ask nothing beforehand)
+        """Ask beforehand what is asked once for a whole run, with progress, so that what follows can be timed.
+        ``questions``: the first of the probe.
+        """
+
     @abstractmethod
     def hand_over(self, pixels: list[Pixels], questions: list[list[Question]]) -> Any:
         """Canvases and their questions as :meth:`answer` takes them; it must not touch the model."""

@@ -22,6 +22,7 @@ from bapa.inference.plan import Plan
 from bapa.inference.prompts import Prompts
 from bapa.inference.usual import Usual
 from bapa.probe import Probe, Question
+from bapa.progress import counted
 from bapa.schemes import Scheme
 
 T = TypeVar("T")
@@ -105,6 +106,7 @@ class ModelAsker(Asker):
     ) -> None:
         super().__init__(forward.prompts, probe, plan, labels, generate=generate, audit=audit)
         self.forward = forward
+        self.rules = labels  # the position rules among what is asked about
         self._tokens: dict[tuple[str, str], int] = {}  # that names begin with
 
     @property
@@ -170,9 +172,10 @@ class ModelAsker(Asker):
         return self._told(self.forward.alone(pixels, question.text)[None], [question], usual)[0]
 
     def settle(self, questions: Sequence[Question]) -> None:
-        """Ask beforehand what is asked once for a whole run, so that the next answers can be timed."""
-        for label in self.labels:
-            self._usual(label, [questions])
+        """See :class:`~bapa.inference.block.Asker`."""
+        if self.forward.usual is not None and not self.generate:
+            for label in counted(self.rules, len(self.rules), "what the model says anyway, by rule"):
+                self._usual(label, [questions])
 
     def _usual(self, scheme: str, questions: Sequence[Sequence[Question]]) -> Mapping[str, Tensor]:
         """What names are compared with, by the text of the question; nothing where none are asked for."""

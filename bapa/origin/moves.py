@@ -101,6 +101,7 @@ class Mover(ModelAsker):
         self, forward: Forward, probe: Probe, plan: Plan, wanted: Sequence[Condition], draws: int, blocks: Tensor | None
     ) -> None:
         super().__init__(forward, probe, plan, [condition.label for condition in wanted], generate=0, audit=0)
+        self.rules = list(dict.fromkeys(condition.scheme for condition in wanted))
         self.wanted = wanted
         self.draws = draws
         self.blocks = blocks

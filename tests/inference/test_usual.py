@@ -235,3 +235,18 @@ def test_vllm_lets_the_model_write_or_says_so(names: Probe, tiny: Loaded):
     engine = EngineModel.__new__(EngineModel)
     with pytest.raises(ConfigError, match=r"asks for names.*--generate"):
         engine.asker(prompts_of(tiny, names), names, None, ["native"]).__enter__()
+
+
+def test_what_is_usual_is_asked_first_with_progress_and_once(
+    tiny: Loaded, names: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It takes ten pictures for each rule, and a search has many rules."""
+    monkeypatch.setattr("bapa.progress.FIRST", 0.0)
+    monkeypatch.setattr("bapa.progress.EVERY", 0.0)
+    measured(tiny, names, tmp_path / "run", SCHEMES, items=1)
+    said = capsys.readouterr().err.splitlines()
+    what = "what the model says anyway, by rule"
+    assert [line.split(",")[1] for line in said if line.startswith(what)] == [" by rule: 1 of 3", " by rule: 2 of 3"]
+    assert said[0].startswith(what)
+    measured(tiny, names, tmp_path / "run", SCHEMES, items=1)
+    assert "anyway" not in capsys.readouterr().err
