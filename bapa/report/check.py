@@ -47,7 +47,8 @@ def steps(check: Check) -> list[str]:
             *_reports(check),
         ]
     if check.decision and check.decision.reason == "no-rule-helps":
-        return [f"bapa tune {name} --data YOUR-CHATS.jsonl --scheme bapa --out tuned"]
+        tuned = f"bapa tune {name} --data YOUR-CHATS.jsonl"
+        return [f"{tuned} --scheme native --out tuned-natively", f"{tuned} --scheme bapa --out tuned"]
     if check.decision and check.decision.reason == "no-answer":
         return [f"bapa measure {name} --probe {shlex.quote(str(check.path / 'probe'))} --generate 32 --out written"]
     return _reports(check)

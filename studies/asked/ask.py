@@ -46,7 +46,7 @@ class Arm:
 ARMS: Mapping[str, Arm] = {
     "uniform": Arm("A", tuple(RULES)),
     "shuffled": Arm("D", ("native", DRAWN)),
-    "photo": Arm("E", tuple(RULES)),
+    "photo": Arm("E", ("native", "bapa", "own distance", "reverse")),
     "under bapa": Arm("C", ("native", "bapa")),
 }
 
