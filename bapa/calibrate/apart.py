@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bapa.probe import Item, Probe
@@ -23,11 +22,11 @@ class Split:
 def split(probe: Probe, picking: int, judging: int | None) -> Split:
     """The items behind the first ``picking`` ones that share least with them: ``judging`` of them, or all.
 
-    Captions count with all that is asked (the target's, the lure's, the absent one); pictures with all on the canvas.
-    The strictest of :data:`KINDS` that leaves enough items is taken.
+    Captions count of targets alone: a source of few captions asks about all of them everywhere. Pictures count with all
+    on the canvas. The strictest of :data:`KINDS` that leaves enough items is taken.
     """
     first = [probe.items[n] for n in range(picking)]
-    captions, shown = _union(map(_captions, first)), _union(map(_shown, first))
+    captions, shown = {_caption(item.caption) for item in first}, set[int]().union(*map(_shown, first))
     rest = range(picking, len(probe.items))
     new = [n for n in rest if _caption(probe.items[n].caption) not in captions]
     found = {
@@ -40,14 +39,6 @@ def split(probe: Probe, picking: int, judging: int | None) -> Split:
         if len(places) >= enough:
             return Split(tuple(places[:judging]), kind)
     return Split(tuple(rest[:judging]), KINDS[3])
-
-
-def _union(sets: Iterable[set[str] | set[int]]) -> set[str | int]:
-    return set[str | int]().union(*sets)
-
-
-def _captions(item: Item) -> set[str]:
-    return {_caption(item.caption)}
 
 
 def _caption(text: str) -> str:

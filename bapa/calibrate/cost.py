@@ -28,13 +28,13 @@ def cost(pace: Pace, starts: tuple[int, ...], kept: int, least: int, items: int,
 
     ``pace``: of one probe, which stands for all; what a model says anyway is asked about that one.
     """
-    asked = [one for number, start in enumerate(starts) for one in _rounds(items, start, least, 0 if number else kept)]
+    asked = [one for number, start in enumerate(starts) for one in rounds(items, start, least, 0 if number else kept)]
     seconds = probes * sum(pace.seconds(many, rules) for many, rules in asked) + sum(starts) * pace.usual
     return Cost(sum(starts), items, probes, sum(many * rules for many, rules in asked), seconds)
 
 
-def _rounds(items: int, candidates: int, least: int, kept: int) -> Iterator[tuple[int, int]]:
-    """Items and candidates of each round."""
+def rounds(items: int, candidates: int, least: int, kept: int) -> Iterator[tuple[int, int]]:
+    """Items and candidates of each round of a search, of which ``kept`` candidates never leave."""
     for start, stop in halving.rounds(items):
         yield stop - start, candidates
         free = candidates - kept

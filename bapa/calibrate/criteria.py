@@ -89,6 +89,7 @@ CRITERIA: dict[str, Criterion] = {
     "agreement": agreement,
     "information": information,
 }
+READ_BY_YES = ("match", "evidence", "name")  # tasks whose margins do not know the right answer
 LABEL_FREE = tuple(name for name in CRITERIA if name != "accuracy")
 PACE: dict[str, Criterion] = {**CRITERIA, "accuracy": confidence}  # what halving goes by, for each criterion
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -173,5 +174,6 @@ def _pace(model: Loaded, probe: Probe, folder: Path, batch_size: int) -> Pace:
     """Timed once: what is on disk by then would not be asked again."""
     kept = folder / "pace.json"
     if not kept.is_file():
+        shutil.rmtree(folder / "pace", ignore_errors=True)  # of a command that was cut off
         write_json(kept, asdict(pace(model, part(probe, 0, _PACED), folder / "pace", batch_size, _paced(model))))
     return Pace(**read_json(kept, "once", "rule", "memory"))

@@ -15,7 +15,7 @@ from bapa.calibrate import curve, folder, frontier, judge, promise
 from bapa.calibrate.apart import split
 from bapa.calibrate.candidates import NATIVE, PAPER, STEPS
 from bapa.calibrate.cost import Cost
-from bapa.calibrate.criteria import CRITERIA
+from bapa.calibrate.criteria import CRITERIA, LABEL_FREE, READ_BY_YES
 from bapa.calibrate.frontier import Frontier
 from bapa.calibrate.guarded import check_guard, check_questions, guarded, put_to
 from bapa.calibrate.pointed import asks_to_point, pointed
@@ -300,6 +300,11 @@ def _checked(probe: Probe, items: int, held_out: int | None, criterion: str, ste
     there = len(probe.items)
     if criterion not in CRITERIA:
         raise ConfigError(f"criterion {criterion!r}: accepted are {', '.join(CRITERIA)}")
+    if criterion in LABEL_FREE and probe.design.task not in READ_BY_YES:
+        raise ConfigError(
+            f"criterion {criterion!r} goes without labels by how sure answers by yes and no are, and this probe is of "
+            f"task {probe.design.task!r}; use: --criterion accuracy"
+        )
     if steps < 2:
         raise ConfigError(f"steps = {steps}: use 2 or more")
     judged = there - items if held_out is None else held_out

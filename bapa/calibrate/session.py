@@ -53,7 +53,8 @@ class Session:
 
     def ask(self, name: str, start: int, stop: int, candidates: Sequence[str]) -> pd.DataFrame:
         """The answers to the items from ``start`` up to ``stop`` under ``candidates``, with the columns of
-        ``answers.parquet``. What the round called ``name`` has on disk is not asked again.
+        ``answers.parquet``, so that what counts as one observation does so here too. What the round called ``name``
+        has on disk is not asked again.
 
         Raises RunError where an answer fails, or the folder holds another calibration.
         """
@@ -69,7 +70,7 @@ class Session:
             asker = self.asker(probe, candidates)
             ask(asker, store, f"{name}, {len(candidates)} candidates")
             self.at_once = asker.at_once
-            return stores.table(store.blocks()).to_pandas()
+            return stores.with_units(stores.table(store.blocks()), probe).to_pandas()
 
     def asker(self, probe: Probe, candidates: Sequence[str]) -> ModelAsker:
         """What asks about ``probe``, which is a part of this one, under ``candidates``."""

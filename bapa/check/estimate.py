@@ -9,8 +9,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from bapa.calibrate import halving, promise
+from bapa.calibrate import promise
 from bapa.calibrate.candidates import STRIDES
+from bapa.calibrate.cost import rounds
 from bapa.calibrate.pace import WARM as MEASURED
 from bapa.calibrate.pace import Pace, pace, peak, timed
 from bapa.calibrate.session import Session, part
@@ -106,9 +107,9 @@ def warm_up(model: Loaded, probe: Probe, points: Probe | None, folder: Path, bat
 def estimate(found: WarmUp, items: int) -> Estimate:
     """What a check with ``items`` that judge will take at this pace."""
     ask = found.pace.seconds
-    rough, fine = STEPS + 1, 2 + len(STRIDES)
-    rounds = (*_rounds(PICK, rough, 2), *_rounds(PICK, fine, 1))
-    search = sum(ask(stop - start, rules) for start, stop, rules in rounds) + (rough + fine) * found.pace.usual
+    rough, fine = STEPS + 2, 2 + len(STRIDES)  # native and the paper's rule beside the steps; these two never leave
+    asked = (*rounds(PICK, rough, 2, 2), *rounds(PICK, fine, 1, 0))
+    search = sum(ask(many, rules) for many, rules in asked) + (rough + fine) * found.pace.usual
     traced, pointed = min(items, TRACED), pointing.ITEMS * found.points
     return Estimate(
         items=items,
@@ -143,12 +144,3 @@ def _turned(study: Study) -> None:
     """Ask with question and image in the other order, where the prompt can be turned."""
     with suppress(ModelError):
         study.ask_turned()
-
-
-def _rounds(items: int, candidates: int, least: int) -> list[tuple[int, int, int]]:
-    """First item, past-the-last item and number of candidates of each round of the search."""
-    found = []
-    for start, stop in halving.rounds(items):
-        found.append((start, stop, candidates))
-        candidates = max(least, ceil(candidates / 2))
-    return found

@@ -1,4 +1,4 @@
-"""What a decision rests on: plain figures, each measured on items that picked nothing."""
+"""What a decision rests on: plain figures, each measured on items that no search picked by."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Work:
         tried = sum(point.candidate != "native" for point in points)
         before = [arm.label for arm in evidence.arms[1:]]
         if rule in ("native", *before):
-            return replace(evidence, search=Search(tried))
+            return replace(evidence, search=Search(tried, None if rule == "native" else rule))
         run = self._measured(found, *before, rule)
         asked = (*gather.guards(told.guards), *self._pointed(found, [rule]))
         return replace(

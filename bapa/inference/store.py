@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from bapa.errors import RunError
 from bapa.files import RunFolder, replacing, sync_folder, write_json, writing
 from bapa.inference.answers import UNREAD
+from bapa.probe import Probe
 
 ANSWERS, BIAS, RUN = "answers.parquet", "bias.json", "run.json"
 BESIDE = ("origin", "origin.json")  # what may stand in a run's folder before the run
@@ -210,3 +211,15 @@ def _without_answer(block: Block) -> Iterator[tuple[str, str]]:
     for item, cell, question, scheme, error in named:
         if error is not None:
             yield f"item {item}, cell {cell}, {question}, {scheme}: {error}", error
+
+
+def with_units(answers: pa.Table, probe: Probe) -> pa.Table:
+    """``answers`` with what items may have in common: ``caption``, ``group`` (class) and source ``picture`` of the
+    target, strings, null where the source does not say.
+    """
+    found = {item.item: probe.unit(item) for item in probe.items}
+    numbers = answers["item"].to_pylist()
+    for name in ("caption", "group", "picture"):
+        column = pa.array([found[number].get(name) for number in numbers], pa.string())
+        answers = answers.append_column(name, column)
+    return answers

@@ -7,8 +7,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError
 from bapa.inference import store as stores
@@ -107,18 +105,6 @@ def measure(
     return load_run(out)
 
 
-def with_units(answers: pa.Table, probe: Probe) -> pa.Table:
-    """``answers`` with what items may have in common: ``caption``, ``group`` (class) and source ``picture`` of the
-    target, strings, null where the source does not say.
-    """
-    found = {item.item: probe.unit(item) for item in probe.items}
-    numbers = answers["item"].to_pylist()
-    for name in ("caption", "group", "picture"):
-        column = pa.array([found[number].get(name) for number in numbers], pa.string())
-        answers = answers.append_column(name, column)
-    return answers
-
-
 def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float, model: Any) -> None:
     """Write the answers, beside those that a finished run holds already, and what follows from them. ``model``: its
     config.
@@ -128,7 +114,7 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float, 
     check_failures(failed, asker, fail_on_error)
     before = load_run(store.path) if store.record.is_file() else None
     probe = asker.probe
-    answers = with_units(stores.table(blocks), probe)
+    answers = stores.with_units(stores.table(blocks), probe)
     there = before.config["config"]["schemes"] if before else []
     if before is not None:
         answers = stores.beside(store.answers(), there, answers, asker.labels)

@@ -23,7 +23,6 @@ from bapa.inference.hf import forward
 from bapa.inference.plan import Plan
 from bapa.inference.prompts import Prompts
 from bapa.inference.store import Store
-from bapa.measure.runner import with_units
 from bapa.origin import attribution, geometry
 from bapa.origin.attribution import Answers
 from bapa.origin.moves import MOVES, Condition, Mover, conditions
@@ -55,7 +54,7 @@ class Study:
 
     def ask(self) -> pd.DataFrame:
         """The answers under every condition, one row per item, cell, question and condition, with what items have in
-        common (:func:`~bapa.measure.runner.with_units`).
+        common (:func:`~bapa.inference.store.with_units`).
         """
         return self._asked(self.forward, self.planned, self.wanted, "answers")
 
@@ -112,7 +111,7 @@ class Study:
                 ask(mover, store, "interventions")
                 table = stores.table(store.blocks())
                 store.seal_answers(table, {"version": VERSION}, {"conditions": mover.labels})
-            return with_units(store.answers(), self.probe).to_pandas()
+            return stores.with_units(store.answers(), self.probe).to_pandas()
 
     def _cells(self) -> geometry.Cells:
         try:

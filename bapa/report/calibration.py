@@ -127,7 +127,7 @@ def _compared(found: Mapping[str, Any]) -> Iterator[str]:
             f"{with_interval(moved['balanced_accuracy'], 1, ' %')}; "
             f"the choice has {with_interval(its, 1, ' %')}."
         )
-    apart = found["apart"]
+    apart = found["apart"].replace("captions", "captions of targets")
     yield (
         f"Picking and judging items share no {apart.replace(' and ', ' and no ')}."
         if apart

@@ -132,12 +132,21 @@ def _helps(evidence: Evidence, decision: Decision) -> Told:
             _native(evidence),
             _changes(arm),
             *_sought(evidence),
-            f"Judged on {evidence.items} items that picked nothing.",
+            _judged(evidence),
             *((_ORDERLESS,) if arm.label == ORDERLESS else ()),
         ),
         _costs(evidence, arm) or ("What it costs elsewhere was not measured: no side-effect probe was asked.",),
         ("A side-effect probe of your own use (bapa calibrate --guard), if it depends on where things stand.",),
     )
+
+
+def _judged(evidence: Evidence) -> str:
+    """What the figures of the rule are worth: they picked it, where several rules help."""
+    several = sum(map(helps, evidence.arms[1:]))
+    on = f"Judged on {evidence.items} items that picked no rule of the search"
+    if several < 2:
+        return f"{on}."
+    return f"{on}; it is the best of {several} rules that help on them, so its gain is somewhat overstated."
 
 
 _ORDERLESS = (
@@ -164,10 +173,12 @@ def _sought(evidence: Evidence) -> tuple[str, ...]:
         return (f"No rule that keeps both was searched for: {search.left_out}.",)
     of = f"Of {search.candidates} rules tried for it"
     if search.rule is None:
-        return (f"{of}, none is evener than native and keeps {percent(KEEP)} % of what the side-effect probes ask.",)
+        return (f"{of}, none is evener than native and keeps {percent(KEEP)} % of the right answers.",)
     arm = next(arm for arm in evidence.arms if arm.label == search.rule)
     if failed(evidence.guards, arm.label):
-        return (f"{of}, {arm.label} kept it on the items that picked it, and not on others.", *_costs(evidence, arm))
+        kept = f"kept {percent(KEEP)} % of the right answers on the items that picked it"
+        lost = f"less than {percent(KEEP)} % of the skill above chance on others"
+        return (f"{of}, {arm.label} {kept}, and {lost}.", *_costs(evidence, arm))
     if not helps(arm):
         return (f"{of}, {arm.label} keeps it, and does not surely help. {_changes(arm)}",)
     others = [other for other in evidence.arms[1:] if failed(evidence.guards, other.label)]

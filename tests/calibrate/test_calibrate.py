@@ -8,21 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 import bapa
-from bapa.calibrate import calibrate, folder, load_calibration, session
+from bapa.calibrate import calibrate, folder, load_calibration, promise, session
+from bapa.calibrate.pace import Pace
+from bapa.calibrate.session import Session
 from bapa.checkpoints import load
 from bapa.checkpoints.locate import folder_of, locate
 from bapa.cli.app import app
 from bapa.errors import ConfigError, RunError
 from bapa.inference.store import Store
 from bapa.probe import Design, Probe, build
+from bapa.probe.design import Task
 from bapa.report import calibration as page
 from bapa.report import write as report
 from bapa.schemes import parse
 from bapa.stats import Settings
+from bapa.stats.clusters import clusters
 
 FEW: dict[str, Any] = {"items": 4, "held_out": 4, "steps": 4, "statistics": Settings(resamples=20)}
 
@@ -201,6 +206,42 @@ def test_options_out_of_range(probe: Probe, tmp_path: Path, options: dict[str, A
     with pytest.raises(ConfigError, match=message):
         calibrate(load("reference:top"), probe, tmp_path / "out", **{**FEW, **options})
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("task", ["where", "count", "choice", "order"])
+def test_without_labels_only_answers_by_yes_and_no_are_judged(task: Task, tmp_path: Path) -> None:
+    """The margins of other answers are those of the right one, which nobody would know."""
+    labelled = build("digits", tmp_path / "labelled", Design(task=task, items=8))
+    with pytest.raises(ConfigError, match=f"of task '{task}'; use: --criterion accuracy"):
+        calibrate(load("reference:top"), labelled, tmp_path / "out", **FEW, criterion="information")
+    assert not (tmp_path / "out").exists()
+
+
+def test_answers_of_a_search_say_what_counts_as_one_observation(probe: Probe, tmp_path: Path) -> None:
+    """As those of the run that judges do; else intervals of the search would be by item, silently."""
+    session = Session(load("reference:top"), probe, tmp_path / "rounds", 18)
+    rows = session.ask("one", 2, 6, ["native"])
+    captions = {item.item: item.caption for item in probe.items}
+    assert rows["caption"].tolist() == [captions[number] for number in rows["item"]]
+    assert clusters(rows, "caption").count == len({captions[n] for n in rows["item"]})
+    again = Session(load("reference:top"), probe, tmp_path / "rounds", 18).ask("one", 2, 6, ["native"])
+    pd.testing.assert_frame_equal(rows, again)
+
+
+def test_a_pace_that_was_cut_off_is_timed_anew(probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on disk is not asked again, and took no time."""
+    (tmp_path / "pace").mkdir()
+    (tmp_path / "pace" / "left").touch()
+
+    def timed(*_: Any) -> Pace:
+        assert not (tmp_path / "pace").exists()
+        return Pace(1.0, 2.0, 3)
+
+    monkeypatch.setattr(promise, "pace", timed)
+    monkeypatch.setattr(promise, "_paced", lambda _: ("native", "null", "bapa"))
+    assert promise._pace(load("reference:top"), probe, tmp_path, 18).rule == 2.0
+    monkeypatch.setattr(promise, "pace", lambda *_: pytest.fail("timed again"))
+    assert promise._pace(load("reference:top"), probe, tmp_path, 18).rule == 2.0
 
 
 def test_a_probe_that_anybody_passes_is_no_guard(probe: Probe, tmp_path: Path) -> None:

@@ -126,7 +126,10 @@ def test_a_rule_that_was_searched_for_is_judged_on_its_own_items_and_says_what_o
     [
         ({"search": Search(76), "arms": KEPT.arms[:2], "guards": KEPT.guards[:1]}, "none is evener than native"),
         ({"search": Search(left_out="it did not fit"), "arms": KEPT.arms[:2]}, "it did not fit"),
-        ({"guards": (guard(0.33), replace(KEPT.guards[1], rules={"kept": Figure(0.5)}))}, "and not on others"),
+        (
+            {"guards": (guard(0.33), replace(KEPT.guards[1], rules={"kept": Figure(0.5)}))},
+            "of the skill above chance on others",
+        ),
         ({"arms": (*KEPT.arms[:2], arm("kept", 0.01))}, "does not surely help"),
     ],
 )
@@ -134,6 +137,19 @@ def test_why_a_search_changed_nothing_is_said(changed, said):
     evidence = replace(KEPT, **changed)
     assert (decide(evidence).reason, decide(evidence).arm.label) == ("loses", "bapa")
     assert any(said in sentence for sentence in told(evidence).because)
+
+
+def test_a_rule_that_was_judged_already_is_named_where_the_search_picks_it():
+    """It keeps enough of the right answers and too little of the skill above chance; it is not as if none had."""
+    near = Guard("order", 1 / 2, Figure(0.878, 0.84, 0.91), {"bapa": Figure(0.83)})
+    words = told(replace(BIASED, guards=(near,), search=Search(76, "bapa")))
+    assert any("bapa kept 90 % of the right answers on the items that picked it" in line for line in words.because)
+
+
+def test_a_gain_that_picked_the_rule_among_several_is_told_as_such():
+    assert "Judged on 120 items that picked no rule of the search." in told(BIASED).because
+    two = replace(BIASED, arms=(NATIVE, arm("bapa", worst=0.1), arm("calibrated", worst=0.17)))
+    assert any("best of 2 rules that help on them" in line for line in told(two).because)
 
 
 def test_only_a_rule_that_loses_something_is_worth_a_search():
