@@ -23,7 +23,6 @@ from bapa.probe.item import Items
 from bapa.probe.opening import open_source
 from bapa.probe.picture import plain
 from bapa.probe.plan import Planner
-from bapa.probe.questions import bare
 from bapa.probe.sheet import contact_sheet
 from bapa.probe.size import check_memory
 from bapa.probe.source import Columns, Source
@@ -129,9 +128,6 @@ def _write(
                 left_out.append(tile)
                 continue
             captions = {*map(caption_key, (tile.caption, *tile.also))}
-            if design.task == "name" and tile.caption and not any(map(str.isalnum, bare(tile.caption))):
-                left_out.append(LeftOut(tile.where, f"its caption {tile.caption!r} holds no name"))
-                continue
             number: int | None = len(tiles.labels)
             if tile.caption and tile.digest in seen:
                 twin, number = seen[tile.digest]

@@ -25,7 +25,7 @@ from bapa.probe.names import find
 from bapa.probe.picture import UnusableError, read, read_picture
 from bapa.probe.tile import LeftOut, Tile
 from bapa.probe.wording import standard
-from bapa.probe.words import texts
+from bapa.probe.words import check_caption, texts
 
 # The names of the nine positions, row by row.
 POSITIONS = (
@@ -115,7 +115,7 @@ class Canvases:
         for number, name in enumerate(self._order(design), 1):
             self.read = number
             try:
-                yield from self._cut(name, design.cell or 0)
+                yield from self._cut(name, design)
             except UnusableError as why:
                 yield LeftOut(f"{self.path.name}, group {name}", str(why))
 
@@ -127,7 +127,7 @@ class Canvases:
         """The first and the last canvas of a group: those that are read."""
         return self.groups[name][0], self.groups[name][-1]
 
-    def _cut(self, name: str, cell: int) -> list[Tile]:
+    def _cut(self, name: str, design: Design) -> list[Tile]:
         """The nine tiles of a group, after a look whether its first and last canvas hold the same pictures."""
         first, last = self._ends(name)
         try:
@@ -136,6 +136,8 @@ class Canvases:
             raise UnusableError(f"its caption {why}") from None
         if not caption:
             raise UnusableError("no caption")
+        check_caption(caption, design.task)
+        cell = design.cell or 0
         tiles, again = self._pictures(first, cell), self._pictures(last, cell)
         if any(np.abs(a.astype(int) - b).mean() > _NOISE for a, b in zip(tiles, again, strict=True)):
             raise UnusableError("its canvases do not show the same nine pictures in insertion order")

@@ -118,6 +118,8 @@ def open_table(source: str, split: str, accepted: str) -> datasets.Dataset:
             if split in there:
                 raise
             raise _no_split(source, split, there) from None
+    except IndexError:  # what datasets raises where a saved one has no rows
+        raise ProbeError(f"{source!r} holds no rows; {accepted}") from None
     except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ProbeError(f"cannot open {source!r} ({reason}); {accepted}") from None

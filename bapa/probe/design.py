@@ -128,6 +128,8 @@ class Design(BaseModel):
             raise ValueError(f"the task point asks for a place in one picture; with {self.slots} use where")
         if self.rows * self.cols < 2:
             raise ValueError("a 1 x 1 grid has no place to move to; use at least two cells")
+        if self.task in ("where", "evidence") and not self.line:
+            self._check_lines()
         if self.patch and self.cell and self.cell % self.patch:
             below = self.cell - self.cell % self.patch
             near = " or ".join(str(px) for px in (below, below + self.patch) if px)
@@ -144,6 +146,13 @@ class Design(BaseModel):
         for prompt in self.prompts:
             _check_prompt(prompt, self.task, self.line)
         return self
+
+    def _check_lines(self) -> None:
+        """ValueError where the chosen lines have nothing to tell apart: one row, or one column."""
+        several = {line for line, count in (("row", self.rows), ("column", self.cols)) if count > 1}
+        if self.lines and several.isdisjoint(self.lines):
+            only, other = ("row", "column") if "row" in self.lines else ("column", "row")
+            raise ValueError(f"with one {only} only {other}s can be asked about: drop --line {only}")
 
     @property
     def _spoken(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from bapa.errors import ConfigError
 from bapa.probe.canvases import Canvases, recognise
 from bapa.probe.design import PLACES, Design
+from bapa.probe.digits import DIGITS, QUESTIONS
 from bapa.probe.emoji import Emoji
 from bapa.probe.pages import Pages
 from bapa.probe.photos import backdrops
@@ -28,24 +29,19 @@ class Digits:
     read = 0
 
     def filled(self, design: Design) -> Design:
-        from bapa.probe.digits import DIGITS, QUESTIONS
-
         words = design.answers != "letters"  # the reference models read and write words only
-        prompt = (
-            QUESTIONS.get(design.task, standard(design.task, design.kind, design.answers))
-            if words
-            else standard(design.task, design.kind)
-        )
+        if design.task in ("where", "count", "evidence"):
+            design = design.filled(answers="words" if words and _worded(design) else "letters")
+        if design.task != "evidence":  # of which the prompt asks by yes and no
+            words = design.answers != "letters"
+        told = standard(design.task, design.kind, design.answers)
+        prompt = QUESTIONS.get(design.task, told) if words else told
         design = design.filled(cell=72 if design.places.varied else 24, background="grey", items=240, prompts=(prompt,))
         if (
             design.cells > _BOUND and design.distractors == "source"
         ):  # so many digits unlike what is asked about are not to be had
             design = design.filled(lures="canvas")
-        if design.task not in ("where", "count", "evidence"):
-            return design
-        few = design.task == "count" or max(design.rows, design.cols) <= len(PLACES["row"])
-        few |= design.line and design.cols < len(DIGITS)  # the reference models count from one to nine
-        return design.filled(answers="words" if words and few else "letters")
+        return design
 
     def backdrops(self, design: Design) -> Iterator[Tile]:
         return backdrops(design) if design.kind in ("scene", "crop") else iter(())
@@ -69,6 +65,15 @@ class Digits:
             seed=design.seed,
             clear=design.kind in ("scene", "crop"),
         )
+
+
+def _worded(design: Design) -> bool:
+    """Whether there is a word for each answer about digits."""
+    if design.task == "count":
+        return True
+    if design.line:
+        return design.cols < len(DIGITS)  # the reference models count from one to nine
+    return max(design.rows, design.cols) <= len(PLACES["row"])
 
 
 def open_source(source: str, design: Design, columns: Columns, split: str) -> Source:

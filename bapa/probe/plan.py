@@ -57,7 +57,7 @@ class Planner:
             for label in labels
         ]
         if design.task == "name":  # a name is told by what it begins with
-            begins = {word: bare(caption).split()[0] for caption, word in self.number.items()}
+            begins = {word: _first(caption) for caption, word in self.number.items()}
             alike = defaultdict[str, set[int]](set)
             for word, first in begins.items():
                 alike[first].add(word)
@@ -134,19 +134,24 @@ class Planner:
         shown = 1 if self.scenes or design.distractors == "none" else design.cells
         twins = design.absent + design.near_miss
         hidden = twins if design.matches else {"choice": design.choices - 1}.get(design.task, 0)
-        begins = sorted({bare(name).split()[0] for name in self.number})
-        if design.task == "name" and len(begins) < max(shown + hidden, SPARE * shown):
-            raise ProbeError(
-                f"a name is told by its first word, and compared with pictures that do not show it: {shown} cells "
-                f"need {max(shown + hidden, SPARE * shown)} captions that begin differently, the source has "
-                f"{len(begins)} ({begins[0]}, ...); ask by yes and no (--task match), choose a smaller "
-                "grid or --distractors none, or take a source whose captions are names"
-            )
+        if design.task == "name":
+            self._check_begin_differently(shown, max(shown + hidden, SPARE * shown))
         if shown + hidden > len(self.caption):
             raise ProbeError(
                 f"the source has {len(self.caption)} usable pictures with different captions; a canvas of "
                 f"{design.places.size} needs {shown + hidden} ({shown} to show, {hidden} to ask about "
                 "without showing): add pictures, or choose a smaller grid or --distractors none"
+            )
+
+    def _check_begin_differently(self, shown: int, needed: int) -> None:
+        """ProbeError where names are there, but fewer than ``needed`` that begin differently."""
+        begins = sorted({*map(_first, self.number)})
+        if begins and len(begins) < needed:
+            raise ProbeError(
+                f"a name is told by its first word, and compared with pictures that do not show it: {shown} cells "
+                f"need {needed} captions that begin differently, the source has {len(begins)} ({begins[0]}, ...); "
+                "ask by yes and no (--task match), choose a smaller grid or --distractors none, or take a source whose "
+                "captions are names"
             )
 
     def _near(self, word: int, rng: np.random.Generator) -> Iterator[int]:
@@ -266,3 +271,8 @@ class Planner:
             missing = (self.caption[word] for word in candidates if word not in shown)
             options = [item.caption, *wrong, *islice(missing, self.design.choices - 1 - len(wrong))]
             yield replace(item, options=tuple(options[index] for index in rng.permutation(len(options))))
+
+
+def _first(name: str) -> str:
+    """The word that a name begins with."""
+    return bare(name).split()[0]

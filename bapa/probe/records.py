@@ -23,7 +23,7 @@ from bapa.probe.picture import UnusableError, read_around, read_picture
 from bapa.probe.source import Columns, pool_size
 from bapa.probe.tile import LeftOut, Tile, caption_key
 from bapa.probe.wording import standard
-from bapa.probe.words import shown, texts
+from bapa.probe.words import check_caption, shown, texts
 
 Row = Mapping[str | None, Any]
 METADATA = ("metadata.jsonl", "metadata.csv")
@@ -125,6 +125,7 @@ class Table(ABC):
             spoken = {name: column for name, column in self.wanted_columns.items() if name != "box"}
             said = {name: self._said(row, column) for name, column in spoken.items()}
             caption, *also = said.pop("caption")
+            check_caption(caption, design.task)
             first = {name: values[0] for name, values in said.items()} | self.origin(row)
             also += self._said_beside(row, caption)
             if self.columns.box:

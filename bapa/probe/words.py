@@ -10,6 +10,8 @@ from typing import Any
 
 from bapa.probe.marks import mark
 from bapa.probe.picture import UnusableError
+from bapa.probe.questions import bare
+from bapa.probe.tile import caption_key
 
 
 def texts(value: Any) -> list[str]:
@@ -46,6 +48,17 @@ def _one(value: Any) -> Iterable[str]:
         raise UnusableError(f"holds {found}, which models do not read as text")
     if value.strip():
         yield value.strip()
+
+
+def check_caption(caption: str, task: str) -> None:
+    """Raise UnusableError where a caption says nothing that a task could ask about: dots alone, or for names neither a
+    letter nor a numeral.
+    """
+    said = bare(caption_key(caption))
+    if task == "name" and not any(map(str.isalnum, said)):
+        raise UnusableError(f"its caption {caption!r} holds no name")
+    if not said:
+        raise UnusableError(f"its caption {caption!r} holds no word")
 
 
 def shown(value: object) -> str:

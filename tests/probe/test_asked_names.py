@@ -110,6 +110,15 @@ def test_uses_that_need_questions_say_so(probe: Probe, tmp_path: Path, use) -> N
         use(probe, tmp_path / "out")
 
 
+def test_a_source_without_usable_pictures_is_one_clear_line(tmp_path: Path) -> None:
+    package = tmp_path / "emoji-datasource-none"
+    (package / "img" / "none" / "64").mkdir(parents=True)
+    (package / "emoji.json").write_text("[]")
+    with pytest.raises(ProbeError, match="the source has 0 usable pictures with different captions"):
+        build(str(package), tmp_path / "P", Design(**SMALL))
+    assert not (tmp_path / "P").exists()
+
+
 def test_captions_that_hold_no_name_are_left_out(named: Path, tmp_path: Path) -> None:
     rows = table(named)
     nameless = {0: "...", 3: "the .", 6: "?!"}

@@ -20,24 +20,29 @@ def tile(rng: np.random.Generator) -> Image.Image:
     return blobs.resize((CELL, CELL), Image.Resampling.BICUBIC)
 
 
-@pytest.fixture
-def released(tmp_path: Path) -> Path:
-    """Four groups in the released layout: the key is inserted among eight others that keep their order."""
+def write_canvases(folder: Path, groups: int) -> Path:
+    """Groups in the released layout: the key is inserted among eight others that keep their order."""
     rng = np.random.default_rng(0)
-    (tmp_path / "images").mkdir()
+    (folder / "images").mkdir(parents=True)
     lines = []
-    for group in range(4):
+    for group in range(groups):
         key, others = tile(rng), [tile(rng) for _ in range(8)]
         for cell, position in enumerate(POSITIONS):
             canvas = Image.new("RGB", (3 * CELL, 3 * CELL))
             for place, picture in enumerate([*others[:cell], key, *others[cell:]]):
                 canvas.paste(picture, (place % 3 * CELL, place // 3 * CELL))
             name = f"{group:04}_{cell}.jpg"
-            canvas.save(tmp_path / "images" / name, quality=90)
+            canvas.save(folder / "images" / name, quality=90)
             lines.append({"image": name, "caption": f"caption {group}", "position": position})
-    path = tmp_path / "probe.json"
+    path = folder / "probe.json"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Path:
+    """Four groups."""
+    return write_canvases(tmp_path, 4)
 
 
 def test_insertion_gives_the_canvases_back(released: Path, tmp_path: Path) -> None:
@@ -68,6 +73,18 @@ def test_a_group_of_unlike_canvases_is_left_out(released: Path, tmp_path: Path) 
     (entry,) = probe.left_out
     assert entry.where.endswith("group 0002")
     assert "do not show the same nine pictures" in entry.reason
+
+
+@pytest.mark.parametrize(("task", "lacking"), [("match", "word"), ("where", "word"), ("name", "name")])
+def test_a_group_whose_caption_says_nothing_is_left_out(tmp_path: Path, task: str, lacking: str) -> None:
+    path = write_canvases(tmp_path / "six", 6)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    said = {f"caption {group}": name for group, name in enumerate(["cat", "...", "dog", "fern", "lamp", "kettle"])}
+    path.write_text("".join(json.dumps({**row, "caption": said[row["caption"]]}) + "\n" for row in rows))
+    probe = build(str(path), tmp_path / "P", Design(task=task, near_miss=False))
+    assert (len(probe.items), probe.tiles) == (5, 45), "none of its pictures is kept"
+    (entry,) = probe.left_out
+    assert (entry.where, entry.reason) == ("probe.json, group 0001", f"its caption '...' holds no {lacking}")
 
 
 @pytest.mark.parametrize("options", [{"rows": 4}, {"cell": 50}])

@@ -22,6 +22,13 @@ from bapa.probe import Design
         ({"prompts": ("Is {caption:{caption}} there?",)}, "write a field as its name in braces"),
         ({"task": "vqa", "prompts": ("Is {caption} there?",)}, "must hold {question}, optionally {caption}"),
         ({"seed": -1}, "seed = -1"),
+        (
+            {"task": "where", "rows": 1, "lines": ("row",)},
+            "with one row only columns can be asked about: drop --line row",
+        ),
+        ({"task": "evidence", "rows": 1, "lines": ("row",)}, "drop --line row"),
+        ({"task": "where", "cols": 1, "lines": ("column",)}, "only rows can be asked about: drop --line column"),
+        ({"task": "evidence", "cols": 1, "lines": ("column", "column"), "slots": "page"}, "drop --line column"),
     ],
 )
 def test_bad_options_are_one_clear_line(options: dict[str, object], says: str) -> None:
@@ -29,6 +36,13 @@ def test_bad_options_are_one_clear_line(options: dict[str, object], says: str) -
         Design(**options)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("task", ["where", "evidence"])
+@pytest.mark.parametrize("shape", [{"rows": 1}, {"cols": 1}])
+def test_one_line_leaves_the_other_to_be_asked_about(task: str, shape: dict[str, int]) -> None:
+    for lines in (("column",) if "rows" in shape else ("row",), ("row", "column")):
+        assert Design(task=task, lines=lines, **shape).lines == lines
 
 
 def test_what_was_chosen_wins_over_what_suits_the_source() -> None:

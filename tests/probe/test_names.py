@@ -77,6 +77,13 @@ def test_a_split_that_is_not_there(folder: Path, tmp_path: Path) -> None:
             build(str(tmp_path / source), tmp_path / "P", SMALL)
 
 
+def test_a_saved_data_set_without_rows_is_said(tmp_path: Path) -> None:
+    columns = datasets.Features(image=datasets.Image(), caption=datasets.Value("string"))
+    datasets.Dataset.from_dict({"image": [], "caption": []}, columns).save_to_disk(tmp_path / "saved")
+    with pytest.raises(ProbeError, match="holds no rows; accepted are 'digits'"):
+        build(str(tmp_path / "saved"), tmp_path / "P", SMALL)
+
+
 def test_an_empty_source_is_said(tmp_path: Path) -> None:
     with pytest.raises(ProbeError, match="the source of the pictures is empty; name"):
         build("", tmp_path / "out")

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_uppercase
 from typing import get_args
 
 import pytest
 
 from bapa.errors import ConfigError, ProbeError
-from bapa.probe import Columns, Design, build
+from bapa.probe import Columns, Design, Item, build
+from bapa.probe.design import TASKS
+from bapa.probe.opening import Digits
 from bapa.probe.placement import arrange
-from bapa.probe.slots import Kind
+from bapa.probe.questions import ask
+from bapa.probe.records import Folder
+from bapa.probe.slots import Kind, Slots
+from bapa.probe.taken import check_task
 from bapa.probe.wording import standard
 
 
@@ -125,6 +132,73 @@ def test_no_wording_asks_for_letters_where_words_are_read(task: str, kind: Kind)
     told = standard(task, kind, "words")
     assert not any(word in told for word in ("letter", "the number"))
     assert standard(task, kind) == standard(task, kind, "letters") == standard(task, kind, None)
+
+
+SHAPES = [(3, 3), (4, 4), (2, 12), (1, 5)]
+COUNTS = (2, 3, 4, 9, 10, 12)
+NEVER: dict[Kind, tuple[str, ...]] = {  # by kind of slots: what is not asked about them
+    "grid": (),
+    "images": ("evidence", "point"),
+    "frames": ("evidence", "point"),
+    "page": ("count", "vqa", "name"),
+    "scene": ("count",),
+    "crop": ("count",),
+    "sizes": ("where", "order", "count", "evidence", "point"),
+    "aspects": ("where", "order", "count", "evidence", "point"),
+}
+ENDS = {  # of a question: what it asks for
+    "yes or no.": "yes or no",
+    "the letter only.": "letters",
+    "the number only.": "numerals",
+    "the word only.": "words",
+    "one word.": "words",
+    "one word, such as top.": "words",
+    "one word, such as left.": "words",
+    "one word, such as one.": "words",
+    "its bounding box only.": "anything",
+    "a word or a short phrase.": "anything",
+}
+
+
+def signs(choices: tuple[str, ...]) -> str:
+    """What the choices are."""
+    if choices in ((), ("yes", "no")):
+        return "yes or no" if choices else "anything"
+    if all(map(str.isdecimal, choices)):
+        return "numerals"
+    return "letters" if choices == tuple(ascii_uppercase[: len(choices)]) else "words"
+
+
+def designs(task: str, kind: Kind) -> Iterator[Design]:
+    """All that may be asked: with few slots and more than there are words for, with answers chosen or not."""
+    shapes = [{"rows": rows, "cols": cols} for rows, cols in SHAPES]
+    for slots in [{"slots": f"{kind}:{count}"} for count in COUNTS] if Slots(kind, 1, 2).line else shapes:
+        for answers in (None, "letters", "words"):
+            try:
+                design = Design(**{"slots": kind, **slots}, task=task, answers=answers)
+                check_task(design, Columns())
+            except ConfigError:
+                continue
+            yield design
+
+
+@pytest.mark.parametrize("kind", NEVER)
+@pytest.mark.parametrize("task", TASKS)
+def test_every_question_asks_for_what_its_answers_are(folder: Path, task: str, kind: Kind) -> None:
+    """A model that does as it is told answers with one of the choices, whoever draws the pictures."""
+    asked = list(designs(task, kind))
+    assert bool(asked) == (task not in NEVER[kind])
+    for design in asked:
+        for source in (Digits(), Folder(folder, Columns(), design)):
+            chosen = source.filled(design)
+            item = Item(0, 0, "a cat", 0, (0,) * chosen.cells, options=("a dog", "a cat"), question="what", answer="1")
+            for question in ask(item, chosen.cells - 1, chosen):
+                told = f"{design!r}: {question.text!r} is read as {question.choices}"
+                if not question.name:
+                    end = question.text.rpartition("Answer with ")[2].rpartition("Answer ")[2]
+                    assert ENDS[end] == signs(question.choices), told
+                if "lettered" in question.text:
+                    assert f"to {question.choices[-1]} (" in question.text, told
 
 
 @pytest.mark.parametrize("placement", ["swap", "latin", "insertion"])

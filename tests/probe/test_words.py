@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bapa.errors import ConfigError
+from bapa.errors import ConfigError, ProbeError
 from bapa.probe import Design, build
 
 from .conftest import SMALL, captions, reasons, table, write
@@ -27,6 +27,21 @@ def test_values_that_are_no_text(folder: Path, tmp_path: Path) -> None:
     assert found["02.png"] == "its caption is True, which is no text"
     assert found["09.png"] == "its caption is ['a nest'], which is no text"
     assert {"a second", "7", "3"} <= captions(probe)
+
+
+@pytest.mark.parametrize("task", ["match", "evidence", "choice", "where", "order", "point", "vqa"])
+def test_captions_of_dots_alone_are_left_out(folder: Path, tmp_path: Path, task: str) -> None:
+    rows = table(folder)
+    wordless = {0: "...", 3: "the .", 6: ". ."}
+    for number, nothing in wordless.items():
+        rows[number]["caption"] = nothing
+    rows[7]["caption"] = "!?"  # may be what a picture shows
+    write(folder, rows)
+    probe = build(str(folder), tmp_path / "P", SMALL.model_copy(update={"task": task}))
+    assert len(probe.items) == 21
+    assert reasons(probe) == {f"0{n}.png": f"its caption {said!r} holds no word" for n, said in wordless.items()}
+    with pytest.raises(ProbeError, match=r"3 pictures cannot be used, .* holds no word"):
+        build(str(folder), tmp_path / "Q", SMALL.model_copy(update={"task": task}), strict=True)
 
 
 def test_the_answer_given_most_often_is_the_answer(folder: Path, tmp_path: Path) -> None:
