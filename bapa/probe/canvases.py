@@ -112,10 +112,15 @@ class Canvases:
         return iter(())
 
     def tiles(self, design: Design) -> Iterator[Tile | LeftOut]:
+        seen: dict[str, str] = {}  # by picture of a target: its group
         for number, name in enumerate(self._order(design), 1):
             self.read = number
             try:
-                yield from self._cut(name, design)
+                cut = self._cut(name, design)
+                if twin := seen.get(cut[0].digest):
+                    raise UnusableError(f"its target is the same picture as that of group {twin}")
+                seen[cut[0].digest] = name
+                yield from cut
             except UnusableError as why:
                 yield LeftOut(f"{self.path.name}, group {name}", str(why))
 

@@ -87,6 +87,19 @@ def test_a_group_whose_caption_says_nothing_is_left_out(tmp_path: Path, task: st
     assert (entry.where, entry.reason) == ("probe.json, group 0001", f"its caption '...' holds no {lacking}")
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_group_with_the_target_of_another_is_left_out_with_all_its_pictures(tmp_path: Path, seed: int) -> None:
+    """Its other eight alone would take the places of a group, and a target's with them."""
+    path = write_canvases(tmp_path / "two", 4)
+    for file in sorted((path.parent / "images").glob("0001_*.jpg")):
+        (path.parent / "images" / file.name.replace("0001", "0003")).write_bytes(file.read_bytes())
+    probe = build(str(path), tmp_path / "P", Design(seed=seed, near_miss=False, items=3))
+    assert (len(probe.items), probe.tiles) == (3, 27)
+    assert all("same picture as that of group" in entry.reason for entry in probe.left_out)
+    whole = build(str(path), tmp_path / "W", Design(seed=seed, near_miss=False))
+    assert (len(whole.items), len(whole.left_out)) == (3, 1)
+
+
 @pytest.mark.parametrize("options", [{"rows": 4}, {"cell": 50}])
 def test_the_grid_is_that_of_the_canvases(released: Path, tmp_path: Path, options: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="drop --"):
