@@ -31,6 +31,7 @@ EVENER = {
     0: "Whether the answers are evener cannot be told. ",
     1: "They are less even. ",
 }
+UNLOGGED = "No loss was logged. Without --trl logging_steps or logging_strategy, that of every step is."
 _INKS = {False: ("#0b6e99", "#c2571a", "#5b7a1d", "#8a3f8f"), True: ("#63b8dd", "#f0995c", "#a9c964", "#cf8ad4")}
 
 
@@ -41,17 +42,20 @@ def write(folder: Path) -> Path:
     """
     record = read_json(folder / RECORD, *TOLD)
     changes = before_and_after(folder, record)
+    drawn = bool(record["loss"] or record["evaluations"])
     text = page(
         "tuning.html.j2",
         record=record,
         config=record["config"],
         last=record["loss"][-1] if record["loss"] else None,
+        steps=_steps(record),
+        unlogged=None if record["loss"] else UNLOGGED,
         verdict=verdict(record, changes),
         changes=changes,
         columns=CURVES,
         quantities=(),  # the style of pages knows maps, too
-        light=svg(record, dark=False),
-        dark=svg(record, dark=True),
+        light=svg(record, dark=False) if drawn else None,
+        dark=svg(record, dark=True) if drawn else None,
     )
     with replacing(folder / PAGE) as part:
         part.write_text(text, "utf-8")
@@ -90,6 +94,8 @@ def lines(folder: Path) -> Iterator[str]:
     if record["loss"]:
         first, last = record["loss"][0], record["loss"][-1]
         yield f"loss {first['loss']:.3f} at step {first['step']}, {last['loss']:.3f} at step {last['step']}"
+    else:
+        yield UNLOGGED
     if len(record["evaluations"]) > 1:
         before, after = (record["evaluations"][at]["schemes"] for at in (0, -1))
         for label, its in after.items():
@@ -129,31 +135,34 @@ def svg(record: Mapping[str, Any], *, dark: bool = False) -> str:
 
 
 def curves(record: Mapping[str, Any], *, dark: bool = False) -> Figure:
-    """Loss by step; beside it, where a probe was measured, hit rate (full) and range (dashed) of every scheme."""
+    """Loss by step, where it was logged; beside it, where a probe was measured, hit rate (full) and range (dashed) of
+    every scheme. One of the two there must be.
+    """
     ground, ink, soft = PAPER[dark]
-    evaluations = record["evaluations"]
-    figure = Figure(
-        figsize=(9.5 if evaluations else 5, 3.1), facecolor=ground, layout=ConstrainedLayoutEngine(wspace=0.06)
-    )
-    axes = figure.subplots(1, 2 if evaluations else 1, squeeze=False)[0]
-    steps, losses = zip(*((entry["step"], entry["loss"]) for entry in record["loss"]), strict=True)
-    axes[0].plot(steps, losses, color=_INKS[dark][0], lw=0.9, alpha=0.45)
-    axes[0].plot(steps, _smooth(losses), color=_INKS[dark][0], lw=1.8)
-    axes[0].set_title("loss on the answers (bold: running mean)", color=ink, fontsize=10, loc="left")
-    axes[0].set_ylim(bottom=0)
+    logged, evaluations = record["loss"], record["evaluations"]
+    size = (9.5 if evaluations and logged else 6.5 if evaluations else 5, 3.1)  # the legend stands beside the probe
+    figure = Figure(figsize=size, facecolor=ground, layout=ConstrainedLayoutEngine(wspace=0.06))
+    axes = figure.subplots(1, bool(logged) + bool(evaluations), squeeze=False)[0]
+    if logged:
+        steps, losses = zip(*((entry["step"], entry["loss"]) for entry in logged), strict=True)
+        axes[0].plot(steps, losses, color=_INKS[dark][0], lw=0.9, alpha=0.45)
+        axes[0].plot(steps, _smooth(losses), color=_INKS[dark][0], lw=1.8)
+        axes[0].set_title("loss on the answers (bold: running mean)", color=ink, fontsize=10, loc="left")
+        axes[0].set_ylim(bottom=0)
     if evaluations:
+        beside = axes[-1]
         at = [entry["step"] for entry in evaluations]
         for number, label in enumerate(evaluations[0]["schemes"]):
             colour = _INKS[dark][number % len(_INKS[dark])]
             for name, style in (("hit", "-"), ("range", "--")):
                 told = [entry["schemes"][label]["overall"][name]["value"] for entry in evaluations]
                 values = [math.nan if value is None else 100 * value for value in told]  # nan: no dot, and no line
-                axes[1].plot(
+                beside.plot(
                     at, values, style, color=colour, lw=1.8, marker="o", ms=3.5, label=f"{label}: {CURVES[name]}"
                 )
-        axes[1].set_title("probe, %", color=ink, fontsize=10, loc="left")
-        axes[1].set_ylim(-3, 103)
-        axes[1].legend(
+        beside.set_title("probe, %", color=ink, fontsize=10, loc="left")
+        beside.set_ylim(-3, 103)
+        beside.legend(
             frameon=False, fontsize=8, handlelength=3.2, labelcolor=soft, loc="center left", bbox_to_anchor=(1, 0.5)
         )
     for ax in axes:
@@ -163,6 +172,12 @@ def curves(record: Mapping[str, Any], *, dark: bool = False) -> Figure:
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color(soft)
     return figure
+
+
+def _steps(record: Mapping[str, Any]) -> int | None:
+    """How many steps were done; None where nothing tells it."""
+    told = [entry["step"] for entry in (*record["loss"][-1:], *record["evaluations"][-1:])]
+    return max((step for step in (*told, record["config"]["settings"].get("steps")) if step), default=None)
 
 
 def _smooth(values: tuple[float, ...], weight: float = 0.8) -> list[float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import bapa
-from bapa.calibrate import calibrate, folder, load_calibration, promise, session
+from bapa.calibrate import calibrate, load_calibration, promise, session
 from bapa.calibrate.pace import Pace
 from bapa.calibrate.session import Session
 from bapa.checkpoints import load
@@ -109,27 +108,6 @@ def test_the_choice_survives_saving(done: Path, tmp_path: Path) -> None:
     model = bapa.from_pretrained(done)
     model.save_pretrained(tmp_path)
     assert bapa.scheme_of(bapa.from_pretrained(tmp_path)) == parse(record(done)["chosen"])
-
-
-def test_where_links_are_not_to_be_had_files_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError("no links here")
-
-    monkeypatch.setattr("os.link", refuse)
-    folder.write(load("reference:top"), parse("bapa"), tmp_path / "linked")
-    assert (tmp_path / "linked" / "model.safetensors").is_symlink()
-    monkeypatch.setattr("os.symlink", refuse)
-    folder.write(load("reference:top"), parse("bapa"), tmp_path / "copied")
-    assert not (tmp_path / "copied" / "model.safetensors").is_symlink()
-    assert bapa.scheme_of(bapa.from_pretrained(tmp_path / "copied")) == parse("bapa")
-
-
-def test_the_weights_are_those_of_the_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    found = folder.folder_of
-    monkeypatch.setattr(folder, "folder_of", lambda place: asked.append(place.revision) or found(place))
-    folder.write(replace(load("reference:top"), options={"revision": "v2"}), parse("bapa"), tmp_path / "out")
-    assert asked == ["v2"]
 
 
 def test_the_page_tells_the_outcome_and_reads_nothing_from_outside(done: Path) -> None:
@@ -310,9 +288,3 @@ def test_a_record_of_version_1_is_read(tmp_path: Path) -> None:
     assert "dial" not in json.dumps(found.found)
     with pytest.raises(RunError, match="no finished calibration"):
         load_calibration(tmp_path / "elsewhere")
-
-
-def test_the_card_of_a_calibrated_folder_names_its_rule(tmp_path: Path) -> None:
-    folder.write(load("reference:top"), parse("calibrated:distance=1.5x"), tmp_path / "out")
-    told = (tmp_path / "out" / "README.md").read_text("utf-8")
-    assert told.startswith("# reference:top under `calibrated:distance=1.5x`")

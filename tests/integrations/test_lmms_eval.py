@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +18,14 @@ pytest.importorskip("lmms_eval", reason="lmms-eval is not installed; make test-l
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.models import get_model
+from safetensors.torch import load_file, save_file
 
-from bapa.checkpoints import load
+from bapa.checkpoints import load, weights
+from bapa.checkpoints.adapter import Base, new_adapter, save_adapter
+from bapa.checkpoints.locate import folder_of, locate
 from bapa.cli.app import app
 from bapa.errors import ConfigError, RunError
+from bapa.integrations.lmms_eval import bench as benches
 from bapa.integrations.lmms_eval.bench import SETS, bench
 from bapa.integrations.lmms_eval.compare import compare
 from bapa.integrations.lmms_eval.task import NAME, visual, write_task
@@ -151,6 +156,92 @@ def test_a_finished_task_is_not_asked_again(probe, out, monkeypatch) -> None:
     assert hit.p == {"bapa": None}, "questions of one item hang together"
     with pytest.raises(RunError, match="made with"):
         bench("reference", [f"probe:{probe.path}"], SCHEMES, out, settings=SETTINGS, batch_size=4)
+
+
+def test_names_that_are_repeated_count_once(probe, out, monkeypatch) -> None:
+    monkeypatch.setattr(benches, "_model", lambda *_: pytest.fail("asked again"))
+    asked = [f"probe:{probe.path}"] * 2
+    rows = bench("reference", asked, [*SCHEMES, "bapa"], out, settings=SETTINGS, batch_size=8)
+    assert len({row.metric for row in rows}) == len(rows) > 1
+    assert list(rows[0].figures) == SCHEMES
+
+
+def test_a_second_probe_is_refused(probe, tmp_path) -> None:
+    other = build("digits", tmp_path / "other", Design(items=2))
+    with pytest.raises(ConfigError, match=r"probe:.*, probe:.*other: one probe is accepted in --tasks"):
+        bench("reference", [f"probe:{probe.path}", f"probe:{other.path}"], ["bapa"], tmp_path, settings=SETTINGS)
+
+
+@pytest.fixture
+def quick(monkeypatch) -> list[str]:
+    """The rules that a model was loaded under; none is, and what it would have answered is made up."""
+    loaded: list[str] = []
+    run = {"figures": {"hit": 0.5}, "documents": [{"doc_id": n, "cluster": n, "hit": n % 2} for n in range(4)]}
+    monkeypatch.setattr(benches, "_model", lambda model, label, options: loaded.append(label) or label)
+    monkeypatch.setattr(benches, "_run", lambda *_: run)
+    return loaded
+
+
+def retune(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    save_file({name: tensor + 1 for name, tensor in tensors.items()}, folder / "model.safetensors", {"format": "pt"})
+
+
+def test_weights_that_were_tuned_again_are_another_model(probe, tmp_path, quick, monkeypatch) -> None:
+    model = Path(shutil.copytree(folder_of(locate("reference:bottom")), tmp_path / "model"))
+    tasks, out = [f"probe:{probe.path}"], tmp_path / "out"
+    bench(str(model), tasks, ["native"], out, settings=SETTINGS)
+    for file in (out / "native" / f"{NAME}.json", out / "bench.json"):
+        assert json.loads(file.read_text())["asked"]["weights"] == weights.fingerprint(model)
+    bench(str(model), tasks, ["native"], out, settings=SETTINGS)
+    assert quick == ["native"]
+    make = benches._model
+    monkeypatch.setattr(benches, "_model", lambda *given: retune(model) or make(*given))
+    with pytest.raises(RunError, match="other weights than when this work began"):
+        bench(str(model), tasks, SCHEMES, out, settings=SETTINGS)
+    with pytest.raises(RunError, match="made with"):
+        bench(str(model), tasks, ["native"], out, settings=SETTINGS)
+
+
+def test_a_folder_of_an_earlier_release_goes_on(probe, tmp_path, quick) -> None:
+    tasks = [f"probe:{probe.path}"]
+    bench("reference", tasks, ["bapa:distance=62"], tmp_path, settings=SETTINGS)
+    file = tmp_path / "bapa_distance=62" / f"{NAME}.json"
+    found = json.loads(file.read_text())
+    del found["asked"]["weights"]
+    file.write_text(json.dumps(found))
+    bench("reference", tasks, ["bapa:distance=62"], tmp_path, settings=SETTINGS)
+    assert quick == ["bapa:distance=62"]
+
+
+def test_an_adapter_goes_by_its_weights_and_those_of_its_base(probe, tmp_path, quick) -> None:
+    from peft import LoraConfig
+
+    base = Path(shutil.copytree(folder_of(locate("reference:bottom")), tmp_path / "base"))
+    loaded = load(str(base))
+    adapter = new_adapter(loaded.model, LoraConfig(r=2, target_modules=["q_proj"]))
+    made_on = Base(str(base), weights.of_checkpoint(loaded.fingerprint))
+    save_adapter(adapter, tmp_path / "adapter", base=made_on)
+    named = load(str(tmp_path / "adapter")).fingerprint
+    tasks = [f"probe:{probe.path}"]
+    bench(str(tmp_path / "adapter"), tasks, ["native"], tmp_path / "out", settings=SETTINGS)
+    told = json.loads((tmp_path / "out" / "bench.json").read_text())["asked"]["weights"]
+    assert told == weights.of_checkpoint(named)
+    retune(base)
+    with pytest.raises(RunError, match="made with"):
+        bench(str(tmp_path / "adapter"), tasks, ["native"], tmp_path / "out", settings=SETTINGS)
+
+
+def test_a_fitted_rule_has_a_folder_of_its_own(probe, tmp_path, quick) -> None:
+    fitted = [f"bapa:shares=0:{digit * 3000}" for digit in "12"]
+    for _ in range(2):
+        rows = bench("reference", [f"probe:{probe.path}"], fitted, tmp_path, settings=SETTINGS)
+        assert list(rows[0].figures) == quick == fitted
+    made = sorted(path.parent.name for path in tmp_path.glob(f"*/{NAME}.json"))
+    assert [name[:17] for name in made] == ["bapa_shares=0_111", "bapa_shares=0_222"]
+    assert benches._folder("bapa:distance=62") == "bapa_distance=62"
+    longest = "bapa:" + "x" * 250
+    assert benches._folder(longest) == longest.replace(":", "_")
 
 
 def test_bounds_and_p_of_documents_on_their_own() -> None:

@@ -74,6 +74,27 @@ def test_without_a_probe_only_the_loss_is_drawn(tmp_path: Path) -> None:
     assert len(tuning.curves(record(0)).axes) == 2
 
 
+@pytest.mark.parametrize("steps", [(), (0, 4)])
+def test_without_a_loss_the_page_says_so_and_draws_what_there_is(tmp_path: Path, steps: tuple[int, ...]) -> None:
+    found = {**record(*steps), "loss": []}
+    page = write(tmp_path, found).read_text("utf-8")
+    assert f"<p>{tuning.UNLOGGED}</p>" in page
+    assert "no loss logged" in page
+    assert ("<svg" in page, "Did 4 steps under" in page) == (bool(steps), bool(steps))
+    assert "Loss by step" not in page
+    assert next(tuning.lines(tmp_path)) == tuning.UNLOGGED
+    if steps:
+        (axes,) = tuning.curves(found).axes
+        assert axes.get_title("left") == "probe, %"
+
+
+def test_the_page_tells_how_many_steps_there_were_where_the_loss_was_logged_earlier(tmp_path: Path) -> None:
+    found = record()
+    found["config"]["settings"]["steps"] = 20
+    assert "20 steps, last loss 0.500" in write(tmp_path, found).read_text("utf-8")
+    assert "20 steps, no loss logged" in write(tmp_path, {**found, "loss": []}).read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("direction", "said"),
     [(-1, "The answers are evener. On 40 items"), (0, "cannot be told. On 40"), (1, "They are less even. On")],

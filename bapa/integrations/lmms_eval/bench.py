@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bapa.checkpoints import weights
+from bapa.checkpoints.adapter import PEFT_FILE, adapter_base
+from bapa.checkpoints.locate import folder_of, locate
 from bapa.errors import ConfigError, IntegrationError, RunError
 from bapa.files import alone, read_json, write_json
 from bapa.integrations.lmms_eval.compare import Compared, compare
@@ -27,6 +31,7 @@ SETS = {
 }
 
 
+_LONGEST, _SHOWN = 255, 64  # bytes of a folder's name; those shown of a label that is too long for one
 _KEPT_OUT = ("doc", "arguments", "input_media", "resps", "token_counts", "doc_hash")  # of what lmms-eval logs
 
 
@@ -35,29 +40,38 @@ def bench(
 ) -> list[Compared]:
     """Run ``tasks`` of lmms-eval on ``model`` under each scheme, and compare every scheme with the first.
 
-    ``tasks``: names of tasks, of the sets in :data:`SETS`, or ``probe:FOLDER``. ``options``: ``limit`` (documents of
-    each task) and the model arguments of :class:`~bapa.integrations.lmms_eval.model.Bapa`. Each task is on the disk, in
-    ``out``, before the next begins; repeated, what is there is not asked again. What is returned is in ``bench.json``.
+    ``tasks``: names of tasks, of the sets in :data:`SETS`, or one ``probe:FOLDER``; a name that is repeated counts
+    once. ``options``: ``limit`` (documents of each task) and the model arguments of
+    :class:`~bapa.integrations.lmms_eval.model.Bapa`. Each task is on the disk, in ``out``, before the next begins;
+    repeated, what is there is not asked again. What is returned is in ``bench.json``.
 
-    Raises ConfigError for an unknown task or scheme, IntegrationError for a task whose data cannot be loaded, RunError
-    where ``out`` holds something else.
+    Raises ConfigError for an unknown task or scheme or a second probe, IntegrationError for a task whose data cannot be
+    loaded, RunError where ``out`` holds something else, other weights of the model among it.
     """
     if find_spec("lmms_eval") is None:
         raise IntegrationError("lmms-eval is not installed; type: pip install 'bapa[lmms]'")
     from lmms_eval.tasks import TaskManager
     from loguru import logger
 
-    out, labels = Path(out), [parse(scheme).label for scheme in schemes]
-    entries = [entry for task in tasks for entry in SETS.get(task, (task,))]
-    probes = [Probe.load(entry.removeprefix(PROBE)) for entry in entries if entry.startswith(PROBE)]
-    names = [NAME if entry.startswith(PROBE) else entry for entry in entries]
+    out, labels = Path(out), list(dict.fromkeys(parse(scheme).label for scheme in schemes))
+    entries = list(dict.fromkeys(entry for task in tasks for entry in SETS.get(task, (task,))))
+    asking = [entry for entry in entries if entry.startswith(PROBE)]
+    if len(asking) > 1:
+        raise ConfigError(
+            f"{', '.join(asking)}: one probe is accepted in --tasks; name the other in a command of its own, with "
+            "another --out FOLDER"
+        )
+    probes = [Probe.load(entry.removeprefix(PROBE)) for entry in asking]
+    names = list(dict.fromkeys(NAME if entry.startswith(PROBE) else entry for entry in entries))
     asked = {"model": model.rstrip("/"), **options}
     of_task = dict.fromkeys(names, asked)
     if probes:
         of_task[NAME] = asked | {"probe": probes[-1].fingerprint}
-    files = {(label, name): out / label.replace(":", "_") / f"{name}.json" for label in labels for name in names}
+    files = {(label, name): out / _folder(label) / f"{name}.json" for label in labels for name in names}
     with alone(out):
-        missing = [key for key, file in files.items() if not _finished(file, of_task[key[1]])]
+        found_there = any(file.is_file() for file in files.values())
+        known = _fingerprint(model, options) if found_there else None
+        missing = [key for key, file in files.items() if not _finished(file, of_task[key[1]] | {"weights": known})]
         for probe in probes:
             write_task(probe, out / "tasks")
         manager = TaskManager(model_name="bapa", include_path=[str(out / "tasks")])
@@ -70,17 +84,20 @@ def bench(
         for label in labels:
             lm = None
             for name in (name for scheme, name in missing if scheme == label):
-                lm = lm or _model(model, label, options)
+                if lm is None:
+                    lm = _model(model, label, options)
+                    known = _same(known, _fingerprint(model, options), model)  # those of the hub are here only now
                 run = _run(lm, loaded[name], name, options.get("limit"))
                 files[label, name].parent.mkdir(parents=True, exist_ok=True)
-                write_json(files[label, name], {"asked": of_task[name], **run})
+                write_json(files[label, name], {"asked": of_task[name] | {"weights": known}, **run})
         rows = []
         logger.disable("")  # a task may log at every figure it makes, and a bootstrap makes thousands
         for name in names:
             found = {label: read_json(files[label, name], "figures", "documents") for label in labels}
             rows += compare(name, found, _metrics(manager, name), settings)
         logger.enable("")
-        write_json(out / "bench.json", {"asked": asked, "compared": [asdict(row) for row in rows]})
+        told = asked | {"weights": known}
+        write_json(out / "bench.json", {"asked": told, "compared": [asdict(row) for row in rows]})
         return rows
 
 
@@ -88,9 +105,37 @@ def _finished(file: Path, asked: Mapping[str, Any]) -> bool:
     if not file.is_file():
         return False
     there = read_json(file, "asked")["asked"]
-    if there != asked:
-        raise RunError(f"{file} was made with {there}, asked is {dict(asked)}; name a new folder: --out FOLDER")
+    # Earlier releases did not tell the weights.
+    wanted = {name: value for name, value in asked.items() if name != "weights" or name in there}
+    if there != wanted:
+        raise RunError(f"{file} was made with {there}, asked is {wanted}; name a new folder: --out FOLDER")
     return True
+
+
+def _folder(label: str) -> str:
+    """The name of a rule's folder. Of a fitted rule, whose label has thousands of characters, it is the beginning and a
+    hash of the whole.
+    """
+    name = label.replace(":", "_")
+    if len(name.encode()) <= _LONGEST:
+        return name
+    return f"{name.encode()[:_SHOWN].decode(errors='ignore')}-{hashlib.sha256(label.encode()).hexdigest()[:16]}"
+
+
+def _fingerprint(model: str, options: Mapping[str, Any]) -> str:
+    """What identifies the weights of ``model``, in any dtype; those of the hub are looked up in its cache."""
+    place = replace(locate(model), revision=options.get("revision"))
+    if (Path(place.path) / PEFT_FILE).is_file():
+        base = _fingerprint(adapter_base(place.path).name, options)
+        return weights.fingerprint(Path(place.path), base=base)
+    return weights.fingerprint(folder_of(place))
+
+
+def _same(known: str | None, now: str, model: str) -> str:
+    """The fingerprint ``now``; RunError where it is not the one that was ``known`` when the work began."""
+    if known not in (None, now):
+        raise RunError(f"{model} has other weights than when this work began; name a new folder: --out FOLDER")
+    return now
 
 
 def _load(manager: Any, name: str) -> Any:

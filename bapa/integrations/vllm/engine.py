@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from bapa.attach import record
 from bapa.checkpoints.locate import locate
-from bapa.errors import IntegrationError, ModelError, NotBalancedError, UnsupportedModelError
+from bapa.checkpoints.options import LoadOptions
+from bapa.errors import ConfigError, IntegrationError, ModelError, NotBalancedError, UnsupportedModelError
 from bapa.integrations.vllm import worker
 from bapa.integrations.vllm.checkpoint import readable
 from bapa.integrations.vllm.overrides import overrides
@@ -22,18 +23,34 @@ if TYPE_CHECKING:
     from vllm import LLM
 
 
-def folder_of(name: str) -> Path:
+def folder_of(name: str, revision: str | None = None) -> Path:
     """The folder of a model called ``name`` (a folder, a hub id, ``reference:NAME``), fit for vLLM.
 
-    Raises ModelError where there is none.
+    ``revision``: branch, tag or commit on the hub, None for its main one. vLLM is to be given the folder alone: with a
+    folder it heeds no revision.
+
+    Raises ModelError where there is none, ConfigError for a revision of a folder.
     """
+    if revision == "":
+        raise ConfigError("revision is empty: a branch, a tag or a commit is accepted; leave it out for the main one")
     path = Path(locate(name).path)
+    LoadOptions(revision=revision).of_hub(str(path))
     if not path.is_dir():
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+            RevisionNotFoundError,
+        )
 
         try:
-            path = Path(snapshot_download(name))
+            path = Path(snapshot_download(name, revision=revision))
+        except RevisionNotFoundError as error:
+            raise ModelError(
+                f"cannot load {name!r}: it has no revision {revision}; a branch, a tag or a commit is accepted, see "
+                f"https://huggingface.co/{name}/tree/main"
+            ) from error
         except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
             raise ModelError(f"cannot load {name!r}: {str(error).strip().splitlines()[0]}") from error
     return readable(path)
@@ -72,8 +89,9 @@ def recorded(folder: Path) -> Scheme:
 def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None = None, *, rules: bool = False) -> LLM:
     """A started engine whose workers run ``scheme``.
 
-    ``options``: further arguments of :class:`vllm.LLM`. ``rules``: a request may name another scheme, in
-    ``SamplingParams(extra_args={"bapa": "bapa:distance=62"})``; without it, one that does is refused.
+    ``options``: further arguments of :class:`vllm.LLM`, and the ``revision`` that ``folder`` is of, for the record.
+    ``rules``: a request may name another scheme, in ``SamplingParams(extra_args={"bapa": "bapa:distance=62"})``;
+    without it, one that does is refused.
 
     Raises:
         IntegrationError: vLLM is not installed, or there are fewer GPUs than processes need.
@@ -88,10 +106,11 @@ def start(folder: Path, scheme: str | Scheme, options: Mapping[str, Any] | None 
 
     # A forked worker would inherit this process's torch.distributed, where accelerate launch has set it up.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
-    keep_to_own_gpus(int((options or {}).get("tensor_parallel_size", 1)))
+    further = {name: value for name, value in (options or {}).items() if name != "revision"}
+    keep_to_own_gpus(int(further.get("tensor_parallel_size", 1)))
     given = arguments(folder, scheme, rules=rules)
     try:
-        engine = vllm.LLM(**given, **(options or {}))
+        engine = vllm.LLM(**given, **further)
     except Exception as error:  # vLLM raises what its parts raise, down to bare RuntimeErrors of a dead process
         reason = shorten(str(error) or type(error).__name__, 300)
         raise ModelError(
