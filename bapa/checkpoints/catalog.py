@@ -32,6 +32,8 @@ MUCH_USED = (
     "PaddlePaddle/PaddleOCR-VL",
     "microsoft/Phi-4-multimodal-instruct",
 )
+# What the classes of others raise where a config is not as they want it, or a package is not here.
+_FOREIGN = (ImportError, ValueError, RuntimeError, AttributeError, KeyError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,8 @@ def read(name: str, place: str) -> Told:
 
     try:
         config = AutoConfig.from_pretrained(place)
-    except (OSError, ValueError, KeyError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        return Told(name, reason=f"its config cannot be read: {lines[0]}")
+    except (OSError, *_FOREIGN) as error:
+        return Told(name, reason=f"its config cannot be read: {_line(error)}")
     return told(name, config)
 
 
@@ -93,12 +94,15 @@ def told(name: str, config: Any) -> Told:
             break
     else:
         return Told(name, family, reason=f"transformers {transformers.__version__} has no model class for {family}")
-    with torch.device("meta"):
-        model = kind.from_config(config)
+    try:
+        with torch.device("meta"):
+            model = kind.from_config(config)
+    except _FOREIGN as error:
+        return Told(name, family, reason=f"its class cannot be built: {_line(error)}")
     text = config.get_text_config()
     types = getattr(text, "layer_types", None) or ()
-    shape = {
-        "layers": text.num_hidden_layers,
+    shape: dict[str, Any] = {
+        "layers": getattr(text, "num_hidden_layers", 0),  # towers of other packages tell none
         "hybrid": sum("attention" not in each or "linear" in each for each in types),
     }
     try:
@@ -106,3 +110,10 @@ def told(name: str, config: Any) -> Told:
     except UnsupportedModelError as error:
         return Told(name, family, type(model).__name__, **shape, reason=str(error))
     return Told(name, family, type(model).__name__, tuple(anatomy.tokens.tolist()), anatomy.axes, **shape)
+
+
+def _line(error: Exception) -> str:
+    """What ``error`` says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    alone = isinstance(error, KeyError)  # names a key, and no more
+    return " ".join([*([type(error).__name__] if alone or not lines else []), *lines[:1]])

@@ -18,7 +18,7 @@ from bapa.checkpoints import weights
 from bapa.checkpoints.adapter import PEFT_FILE, adapter_base, adapter_scheme, load_adapter
 from bapa.checkpoints.chat import Chat
 from bapa.checkpoints.device import choose_threads, device_of, dtype_of
-from bapa.checkpoints.locate import Place, announce, folder_of, local, locate
+from bapa.checkpoints.locate import Place, announce, folder_of, local, locate, present
 from bapa.checkpoints.options import LoadOptions
 from bapa.errors import ModelError, UnsupportedModelError
 from bapa.families.anatomy import find
@@ -134,8 +134,49 @@ def load(
     choose_threads(model, where)
     folder = folder_of(place)
     fingerprint = f"{weights.fingerprint(folder)}-{_dtype(model)}"
-    asked = wanted.record | ({"trust_remote_code": True} if trust_remote_code else {})
+    asked = _asked(wanted, trust_remote_code)
     return Loaded(model, processor, name, fingerprint, chat, asked, processors.digests(folder))
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What :func:`load` would load: ``fingerprint`` of config and weights, without a dtype. ``asked``: the ``dtype``
+    (``auto``: that of the weights, where the config names none) and what else is asked for, by name.
+    """
+
+    fingerprint: str
+    asked: Mapping[str, Any]
+
+
+def expect(
+    name: str,
+    *,
+    device: str = "auto",
+    dtype: torch.dtype | str | None = None,
+    trust_remote_code: bool = False,
+    options: LoadOptions | None = None,
+) -> Expected | None:
+    """What :func:`load` would load with these arguments, without loading it; None where files have to be fetched.
+
+    Raises as it does where there is no such model, device or dtype.
+    """
+    where, wanted = device_of(device), options or LoadOptions()
+    folder = present(replace(locate(name), revision=wanted.revision))
+    if folder is None or not all(path.is_file() for path in weights.files(folder)):
+        return None
+    if Path(local(name)).is_dir() and (folder / PEFT_FILE).is_file():
+        asked: dict[str, Any] = {"device": device, "dtype": dtype, "trust_remote_code": trust_remote_code}
+        base = expect(adapter_base(folder).name, **asked, options=options)
+        return base and Expected(weights.fingerprint(folder, base=base.fingerprint), base.asked)
+    kind = dtype_of(dtype, where, weights.size(folder))
+    if kind == "auto":
+        kind = weights.dtype(folder) or kind
+    its = {"dtype": str(kind).removeprefix("torch."), **_asked(wanted, trust_remote_code)}
+    return Expected(weights.fingerprint(folder), its)
+
+
+def _asked(wanted: LoadOptions, trust_remote_code: bool) -> dict[str, Any]:
+    return wanted.record | ({"trust_remote_code": True} if trust_remote_code else {})
 
 
 def size_of(name: str) -> int:

@@ -70,6 +70,24 @@ def folder_of(place: Place) -> Path:
         ) from error
 
 
+def present(place: Place) -> Path | None:
+    """The local folder of a model, where it is what loading would take; None where the hub has another by now, or files
+    have to be fetched.
+    """
+    if Path(place.path).is_dir():
+        return Path(place.path)
+    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
+
+    client: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # as below
+    try:
+        folder = folder_of(place)
+        url = hf_hub_url(place.path, _CONFIG, revision=place.revision)
+        same = place.cached or get_hf_file_metadata(url, timeout=_SECONDS).commit_hash == folder.name
+    except (ModelError, errors.HfHubHTTPError, client, OSError):  # loading says what is wrong
+        return None
+    return folder if same else None
+
+
 def announce(place: Place) -> int:
     """Bytes of a hub model's weights; says on stderr how many of them are about to be downloaded."""
     from huggingface_hub import snapshot_download

@@ -2,57 +2,91 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from bapa import __version__
+from bapa.checkpoints.load import Expected, Loaded, expect, load, size_of
+from bapa.checkpoints.weights import of_checkpoint
 from bapa.errors import BapaError, ModelError
 from bapa.files import read_json, write_json
 
-if TYPE_CHECKING:
-    import torch
-
-    from bapa.checkpoints.load import Loaded
-
 GIB = 1 << 30
-_CLOSE = {"float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}  # of the spread of the logits
+# Of the spread of the logits, which are compared in float32.
+_CLOSE = {"float64": 1e-3, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
+_LONGEST = 100  # characters of a model's name in the name of its record
 
 
 def verify(
     names: Sequence[str], records: Path, memory: float | None = None, loading: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[str, str]]:
-    """Check each model and write ``NAME.json`` into the folder ``records``; yields name and outcome.
+    """Check each model and write ``NAME-DIGEST.json`` into the folder ``records``; yields name and outcome.
 
-    A model whose record is there is passed over, so that the same command goes on. ``memory``: GiB of weights beyond
-    which a model is left alone, without a record. One that cannot be loaded gets no record either. ``loading``: further
-    arguments of :func:`~bapa.checkpoints.load.load`.
+    A model whose record is there, of these weights, this dtype and these options of loading, is passed over, so that
+    the same command goes on; records of others stay. ``memory``: GiB of weights beyond which a model is left alone,
+    without a record. One that cannot be loaded gets no record either. ``loading``: further arguments of
+    :func:`~bapa.checkpoints.load.load`, ``chat`` aside.
     """
-    from bapa.checkpoints.load import load, size_of
-
     records.mkdir(parents=True, exist_ok=True)
     for name in names:
-        path = records / f"{re.sub(r'[^A-Za-z0-9.]+', '-', name).strip('-')}.json"
-        if path.exists():
-            there = read_json(path, "checks", "date")
-            yield name, f"{_outcome(there['checks'])} (on {there['date']}, {path})"
-            continue
         try:
+            expected = expect(name, **(loading or {}))
+            if expected and (found := _kept(records, name, expected)):
+                path, there = found
+                yield name, f"{_outcome(there['checks'])} (on {there['date']}, {path})"
+                continue
             size = size_of(name)
             if memory is not None and size > memory * GIB:
                 yield name, f"left alone: {size / GIB:.1f} GiB of weights, --memory {memory:g}"
                 continue
             loaded = load(name, **(loading or {}))
+            setting = _setting(loaded)
+            after = expect(name, **(loading or {}))  # of a model that had to be fetched only now
+            asked = after.asked if after else {"dtype": setting["dtype"], **loaded.options}
             began = time.monotonic()
-            found = dict(checks(loaded))
+            done = dict(checks(loaded))
         except BapaError as error:
             yield name, f"not checked: {error}"
             continue
-        write_json(path, {**_setting(loaded), "seconds": round(time.monotonic() - began, 1), "checks": found})
-        yield name, f"{_outcome(found)} ({path})"
+        path = _path(records, name, Expected(of_checkpoint(loaded.fingerprint), asked))
+        seconds = round(time.monotonic() - began, 1)
+        write_json(path, {**setting, "asked": dict(asked), "seconds": seconds, "checks": done})
+        yield name, f"{_outcome(done)} ({path})"
+
+
+def _kept(records: Path, name: str, expected: Expected) -> tuple[Path, dict[str, Any]] | None:
+    """The record of this model, its path first; None where there is none.
+
+    Raises RunError where a file in its place is no record.
+    """
+    written = set(records.iterdir())
+    for path in (_path(records, name, expected), records / f"{_short(name)}.json"):  # the latter: of earlier releases
+        if path in written:
+            there = read_json(path, "checks", "date", "model", "dtype", "fingerprint", mend="move it away")
+            asked = there.get("asked", {"dtype": there["dtype"]})  # those told no options: taken for none
+            its = (there["model"], of_checkpoint(str(there["fingerprint"])), asked)
+            if its == (name, expected.fingerprint, expected.asked):
+                return path, there
+    return None
+
+
+def _path(records: Path, name: str, expected: Expected) -> Path:
+    """The file of a record; another model, other weights or another way to load them have another."""
+    told = json.dumps([name, expected.fingerprint, expected.asked], sort_keys=True)
+    return records / f"{_short(name)[:_LONGEST]}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.json"
+
+
+def _short(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
 
 
 def checks(loaded: Loaded) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -60,8 +94,6 @@ def checks(loaded: Loaded) -> Iterator[tuple[str, dict[str, Any]]]:
 
     Raises UnsupportedModelError where the model cannot be balanced.
     """
-    import torch
-
     from bapa.attach import balanced, positions
     from bapa.checkpoints.examine import shown
     from bapa.families.anatomy import find
@@ -81,10 +113,26 @@ def checks(loaded: Loaded) -> Iterator[tuple[str, dict[str, Any]]]:
     first = int(image.nonzero()[0])
     same = torch.equal(placed[:, :first], native[:, :first])
     yield "text before the picture is untouched", {"held": same, "tokens": first}
+    yield "cached equals recomputed", _near(cached, alone, _CLOSE[str(model.dtype).removeprefix("torch.")])
+    yield "restored, bit for bit", {"held": torch.equal(_bits(before), _bits(after))}
+
+
+def _near(cached: torch.Tensor, alone: torch.Tensor, close: float) -> dict[str, Any]:
+    """Whether two sets of logits are alike, to the share ``close`` of their spread; with why not, where they have no
+    spread to tell by.
+    """
     apart = float((cached - alone).abs().max() / alone.std())
-    close = _CLOSE[str(model.dtype).removeprefix("torch.")]
-    yield "cached equals recomputed", {"held": apart <= close, "apart": apart, "at most": close}
-    yield "restored, bit for bit", {"held": torch.equal(before, after)}
+    if math.isfinite(apart):
+        return {"held": apart <= close, "apart": apart, "at most": close}
+    numbers = bool(cached.isfinite().all() and alone.isfinite().all())
+    overflow = "logits overflow; another --dtype, such as float32, may hold them"
+    reason = "all logits are the same, so nothing can be told by them" if numbers else overflow
+    return {"held": False, "apart": None, "at most": close, "reason": reason}
+
+
+def _bits(logits: torch.Tensor) -> torch.Tensor:
+    """The bytes of ``logits``: as numbers, those that overflowed would not equal themselves."""
+    return logits.contiguous().view(torch.uint8)
 
 
 def _logits(model: Any, inputs: Any, use_cache: bool) -> torch.Tensor:
@@ -102,7 +150,6 @@ def _logits(model: Any, inputs: Any, use_cache: bool) -> torch.Tensor:
 
 
 def _setting(loaded: Loaded) -> dict[str, Any]:
-    import torch
     import transformers
 
     return {
@@ -118,5 +165,6 @@ def _setting(loaded: Loaded) -> dict[str, Any]:
 
 
 def _outcome(found: dict[str, dict[str, Any]]) -> str:
-    failed = [name for name, its in found.items() if not its["held"]]
+    reasons = {name: f" ({its['reason']})" if "reason" in its else "" for name, its in found.items()}
+    failed = [f"{name}{reasons[name]}" for name, its in found.items() if not its["held"]]
     return f"FAILED: {', '.join(failed)}" if failed else f"{len(found)} of {len(found)} checks hold"

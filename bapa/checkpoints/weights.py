@@ -113,6 +113,12 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in files(folder) if path.is_file())
 
 
+def dtype(folder: Path) -> str | None:
+    """The dtype that the config in ``folder`` names for its model, by name; None where it names none."""
+    config = _config(folder / "config.json")
+    return config.get("dtype") or config.get("torch_dtype")
+
+
 def fingerprint(folder: Path, base: str = "") -> str:
     """What identifies the checkpoint in ``folder``; see the top of this file. ``base``: the fingerprint of the model
     that an adapter goes on.

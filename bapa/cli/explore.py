@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bapa.cli.options import DEVICE, Device, Dtype, Load, Model, TrustRemoteCode, load
-from bapa.errors import IntegrationError
+from bapa.errors import ConfigError, IntegrationError
 
 
 def explore(
@@ -19,8 +19,8 @@ def explore(
     probe: Annotated[
         Path | None, typer.Option(help="Folder of a probe: its items and slots instead of pictures on cells.")
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, max=8, help="Rows of cells.")] = 3,
-    cols: Annotated[int, typer.Option(min=1, max=8, help="Columns of cells.")] = 3,
+    rows: Annotated[int | None, typer.Option(min=1, max=8, help="Rows of cells.", show_default="3")] = None,
+    cols: Annotated[int | None, typer.Option(min=1, max=8, help="Columns of cells.", show_default="3")] = None,
     port: Annotated[
         int | None, typer.Option(help="Port of the page.", show_default="the first free one from 7860")
     ] = None,
@@ -34,6 +34,11 @@ def explore(
 
     With a probe its slots are shown: images of a prompt, frames of a clip, regions of a page, places in a scene.
     """
+    if probe is not None and (rows, cols) != (None, None):
+        raise ConfigError(
+            f"--rows and --cols lay out pictures, and the probe in {probe} has its own slots; leave them out, or build "
+            "another: bapa probe SOURCE --rows N --cols N"
+        )
     if find_spec("gradio") is None:
         raise IntegrationError("gradio is not installed; type: pip install 'bapa[explore]'")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before it is imported
@@ -45,7 +50,7 @@ def explore(
 
     shown = None if probe is None else Probe.load(probe)  # first: a mistyped folder must not wait for a model
     loaded = load(model, device, dtype, trust_remote_code, more=more)
-    blocks = page(Explorer(loaded, scheme or ["native", "bapa"], rows, cols, shown))
+    blocks = page(Explorer(loaded, scheme or ["native", "bapa"], rows or 3, cols or 3, shown))
     try:
         blocks.launch(server_name=host, server_port=port, ssr_mode=False, **looks())
     except (OSError, ValueError) as error:

@@ -30,8 +30,8 @@ class Pointing:
 
     ``right``: share of all canvases for which it points into the target's cell; ``row``, ``col``: into its row, and its
     column. ``across``, ``down``: how far right of
-    and below the middle of the target's cell, in cells, on average over the canvases that it gave a place for.
-    ``missed``: share of canvases without a place that could be read.
+    and below the middle of the target's cell, in cells, on average over the canvases whose column (row) could be read.
+    ``missed``: share of canvases without a place, row and column, that could be read.
     """
 
     right: Estimate
@@ -107,15 +107,15 @@ def _steps(told: pd.Series, choices: Sequence[str]) -> Array:
 
 def _pointing(rows: pd.DataFrame, settings: Settings) -> Pointing:
     item, _ = pd.factorize(rows["item"])
-    there = rows["across"].notna().to_numpy()
+    there = {name: rows[name].notna().to_numpy() for name in ("across", "down")}
     columns = {name: rows[name].to_numpy(float) for name in ("right", "across", "down")}
     columns |= {"row": np.abs(columns["down"]) <= 0.5, "col": np.abs(columns["across"]) <= 0.5}  # NaN is in neither
 
     def means(weights: Array) -> dict[str, Array]:
         each = weights[:, item]
         found = {name: ratio(each @ columns[name], each.sum(1)) for name in SHARES}
-        for name in ("across", "down"):
-            found[name] = ratio(each[:, there] @ columns[name][there], each[:, there].sum(1))
+        for name, read in there.items():
+            found[name] = ratio(each[:, read] @ columns[name][read], each[:, read].sum(1))
         return found
 
     sample = intervals.jackknife(means, clusters.clusters(rows, settings.cluster).of)
@@ -125,4 +125,4 @@ def _pointing(rows: pd.DataFrame, settings: Settings) -> Pointing:
     across, down = (
         intervals.mean(sample.values[name], sample.errors[name], settings.level) for name in ("across", "down")
     )
-    return Pointing(right, row, col, across, down, float(1 - there.mean()))
+    return Pointing(right, row, col, across, down, float(1 - (there["across"] & there["down"]).mean()))

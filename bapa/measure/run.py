@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 from bapa.errors import RunError
 from bapa.files import read_json
 from bapa.inference.store import ANSWERS, BIAS, RUN, read_answers
+from bapa.stats.clusters import Cluster
 from bapa.stats.text import with_interval
 
 
@@ -35,6 +37,11 @@ class Run:
             lines.append(f"  {label}: {', '.join(told)}")
         return "\n".join(lines)
 
+    @property
+    def cluster(self) -> Cluster:
+        """What it was asked to count as one observation."""
+        return _cluster(self.config)
+
     def answers(self) -> pd.DataFrame:
         """All answers, one row per item, cell, question and scheme: the columns of ``answers.parquet``.
 
@@ -57,10 +64,17 @@ def load_run(path: str | Path) -> Run:
         raise RunError(
             f"no run in {path} ({missing[0]} is missing); make one: bapa measure MODEL --probe PROBE --out {path}"
         )
-    return Run(path, read_json(path / RUN, "config", "command"), _statistics(path))
+    config = read_json(path / RUN, "config", "command")
+    return Run(path, config, _statistics(path, _cluster(config)))
 
 
-def _statistics(path: Path) -> dict[str, Any]:
+def _cluster(config: Mapping[str, Any]) -> Cluster:
+    """The unit that ``run.json`` names; that of the first runs, which name none, was chosen as ``auto`` does."""
+    told: Cluster = config["config"].get("statistics", {}).get("cluster", "auto")
+    return told
+
+
+def _statistics(path: Path, cluster: Cluster) -> dict[str, Any]:
     """What ``bias.json`` holds; of an older run, the same answers with today's statistics. Nothing is written."""
     from bapa.stats.bias import VERSION, Settings, bias
 
@@ -76,6 +90,15 @@ def _statistics(path: Path) -> dict[str, Any]:
         name: found[name] for name in ("model", "probe", "geometry", "prompts", "written") if name in found
     }
     answers = read_answers(path).to_pandas()
-    settings = Settings(level=found["level"])
+    settings = Settings(level=found["level"], cluster=cluster)
     rows, cols = about["probe"]["rows"], about["probe"]["cols"]
-    return {**bias(answers, rows=rows, cols=cols, settings=settings), **about}
+    first = _question_first(found["schemes"])
+    return {**bias(answers, rows=rows, cols=cols, question_first=first, settings=settings), **about}
+
+
+def _question_first(schemes: Mapping[str, Any]) -> bool:
+    """Whether the question stood before the image, which an older record tells by its slopes alone: then the way to it
+    is as long as the way from the first cell, else the other way round.
+    """
+    slopes = [found.get("slopes", {}) for found in schemes.values()]
+    return all("raster" in its and its["raster"] == its.get("text_distance") for its in slopes)

@@ -122,7 +122,8 @@ def _seal(asker: Asker, store: Store, settings: Settings, fail_on_error: float, 
     first = probe.design.order == "question-first"
     frame = answers.to_pandas()
     found = bias(frame, rows=probe.rows, cols=probe.cols, question_first=first, settings=settings)
-    found |= {"together": kept} if (kept := together.statistics(frame, probe.slots, settings)) else {}
+    both = together.statistics(frame, probe.slots, settings, question_first=first)
+    found |= {"together": both} if both else {}
     about = record.about(asker, store.config, model)
     written = before.bias.get("written", {}) if before else {}
     about["written"] = {label: its for label, its in written.items() if label in there} | record.written(blocks)

@@ -2,12 +2,13 @@
 
 *Linear probes* read labels of the target from the mean state of its cell: fitted on the other cells and other items,
 then tried on this cell (``transfer``), and fitted on all cells (``everywhere``). Content that only ``everywhere`` reads
-is there but written differently from cell to cell. *Invariance* is the cosine between the target's tokens in one cell
-and the same tokens in another, patch by patch, after taking away the mean over all targets of each place; beside it the
-cosine between different targets in one cell, which is what it would be if content did not matter. *Similarity* is that
-of the caption's word embeddings and the projected tokens, max-pooled over the image as in arXiv 2509.21984: blind to
-where the maximum lies, since any order of the tokens gives the same number; beside it, how often it lies in the
-target's cell.
+is there but written differently from cell to cell. Where every item is a class of its own no item can be held out:
+probes are fitted on the same items in the other cells, and there is ``transfer`` alone. *Invariance* is the cosine
+between the target's tokens in one cell and the same tokens in another, patch by patch, after taking away the mean over
+all targets of each place; beside it the cosine between different targets in one cell, which is what it would be if
+content did not matter. *Similarity* is that of the caption's word embeddings and the projected tokens, max-pooled over
+the image as in arXiv 2509.21984: blind to where the maximum lies, since any order of the tokens gives the same number;
+beside it, how often it lies in the target's cell.
 """
 
 from __future__ import annotations
@@ -103,6 +104,11 @@ def labels(probe: Probe, items: Sequence[Item]) -> dict[str, NDArray[np.int64]]:
     return found or {"identity": np.unique([item.target for item in items], return_inverse=True)[1]}
 
 
+def held_out(classes: NDArray[np.int64]) -> bool:
+    """Whether linear probes are tried on other items than those they are fitted on."""
+    return len(np.unique(classes)) < len(classes)
+
+
 def probes(states: Tensor, classes: NDArray[np.int64], seed: int) -> dict[str, Array]:
     """Whether a linear probe reads each target right in each cell: ``transfer`` and ``everywhere``, (items, cells) of 0
     and 1.
@@ -116,7 +122,7 @@ def probes(states: Tensor, classes: NDArray[np.int64], seed: int) -> dict[str, A
 
     values = states.numpy().astype(float)
     items, cells, width = values.shape
-    single = len(np.unique(classes)) == items
+    single = not held_out(classes)
     fold = np.random.default_rng(seed).permutation(items) % _FOLDS
     right = {name: np.full((items, cells), np.nan) for name in ("transfer", "everywhere")}
     for number in range(1 if single else _FOLDS):
@@ -184,11 +190,12 @@ def study(
     readable: dict[str, Any] = {}
     for name, classes in labels(probe, items).items():
         chance = float(np.bincount(classes).max() / len(classes))
-        readable[name] = {"classes": int(classes.max()) + 1, "chance": chance, "layers": []}
+        told = {"classes": int(classes.max()) + 1, "chance": chance, "held_out": held_out(classes)}
+        readable[name] = {**told, "layers": []}
         for layer, states in zip(found.layers, found.states, strict=True):
             right = probes(states, classes, settings.seed)
-            told = {kind: values for kind, values in right.items() if np.isfinite(values).all()}
-            kept = {kind: _accuracy(values, clusters, settings) for kind, values in told.items()}
+            whole = {kind: values for kind, values in right.items() if np.isfinite(values).all()}
+            kept = {kind: _accuracy(values, clusters, settings) for kind, values in whole.items()}
             readable[name]["layers"].append({"layer": layer, **kept})
     return {
         "items": len(items),

@@ -27,6 +27,7 @@ from bapa.checkpoints import Loaded
 from bapa.errors import ModelError, RunError
 from bapa.files import RunFolder, command, read_json, write_json, writing
 from bapa.inference.backend import check_outside
+from bapa.inference.hf import ModelBackend
 from bapa.origin import attribution, encoder, flow, occlusion, verdict
 from bapa.origin.attribution import Answers
 from bapa.origin.options import FILE, FOLDER, PARTS, VERSION, Options, check_slots
@@ -108,6 +109,7 @@ def explain(model: Loaded, probe: Probe, out: str | Path, options: Options | Non
             "level": options.statistics.level,
             "command": command(),
             "model": model.identity,
+            "run": ModelBackend(model).numerics,
             "probe": {
                 "fingerprint": probe.fingerprint,
                 "rows": probe.rows,

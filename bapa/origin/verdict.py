@@ -35,7 +35,8 @@ def decide(
 
     ``cause``: ``encoder``, ``language model``, ``both``, ``none`` (there is no spread to explain), or ``unknown``;
     ``detail``: of the language model, ``position``, ``order``, or None where it is both or cannot be told;
-    ``alone``: whether every other factor's interval holds zero or lies within :data:`NONE` of it; where one does not,
+    ``alone``: whether every other factor's interval lies within :data:`NONE` of zero, or holds it and lies within
+    :data:`SOME`; where one does not,
     the cause is what most comes from; ``opposing``: factors that work against the map, their interval below zero;
     ``sentence``.
     """
@@ -168,9 +169,11 @@ def _below(estimate: Estimate, bound: float) -> bool:
 
 
 def _within(estimate: Estimate, bound: float) -> bool:
-    """Whether the interval holds zero, or lies near it."""
+    """Whether the interval lies near zero, or holds it and no part that counts (:data:`SOME`)."""
     low, high = estimate["low"], estimate["high"]
-    return low is not None and high is not None and (low <= 0 <= high or max(abs(low), abs(high)) <= bound)
+    if low is None or high is None:
+        return False
+    return max(abs(low), abs(high)) <= (SOME if low <= 0 <= high else bound)
 
 
 def _off(estimate: Estimate) -> bool:

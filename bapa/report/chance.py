@@ -18,6 +18,7 @@ READINGS = {
     "even": "Even.",
     "unclear": "No sign that the place matters.",
 }
+_WORSE = "No sign that the place matters, but it tells present from absent worse."
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def places(bias: Bias) -> Iterator[Verdict]:
         elif found["tests"][main]["p_adjusted"] is not None:
             chance = _chance(found["tests"][main], claims.name(bias), reading == "uneven", bias["level"])
             numbers = f"{chance} {_trend(found['slopes'], slots)}"
-            yield Verdict(scheme, slots.say(READINGS[reading]), slots.say(numbers.rstrip()))
+            says = _WORSE if reading == "blind" and not claims.at_chance(bias, scheme) else READINGS[reading]
+            yield Verdict(scheme, slots.say(says), slots.say(numbers.rstrip()))
 
 
 def differences(bias: Bias) -> Iterator[Difference]:
@@ -72,7 +74,9 @@ def _says(bias: Bias, scheme: str, change: Change, quantity: Quantity) -> str:
     if not direction:
         return "no clear difference"
     said = quantity.up if direction > 0 else quantity.down
-    return f"{said}, because it cannot tell" if said == "more even" and claims.lost(bias, scheme) else said
+    if said == "more even" and claims.lost(bias, scheme):
+        return f"{said}, because it cannot tell" if claims.at_chance(bias, scheme) else f"{said}, but tells worse"
+    return said
 
 
 def _chance(test: Mapping[str, Any], what: str, matters: bool, level: float) -> str:

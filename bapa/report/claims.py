@@ -72,11 +72,18 @@ def lost(bias: Bias, scheme: str) -> list[str]:
     return reasons
 
 
+def at_chance(bias: Bias, scheme: str) -> bool:
+    """Whether ``scheme`` may not tell present from absent at all; else :func:`lost` says that it tells worse."""
+    overall = bias["schemes"][scheme]["overall"]
+    lows = [overall[key]["low"] for key in ("auc", "balanced_accuracy") if overall[key]["high"] is not None]
+    return any(low is not None and low <= 0.5 for low in lows)
+
+
 def reading(bias: Bias, scheme: str) -> Reading:
     """What the map of ``scheme`` shows.
 
     ``no answers``: no verdict, the model wants to say something else. ``uneven``: the place matters. ``blind``: no sign
-    of that, but only because it cannot tell present from absent, at all or as well as the base by more than the margin.
+    of that, but it cannot tell present from absent, or tells worse than the base by more than the margin.
     ``even``: the interval of the range ends below :data:`EVEN`, and it tells as well as the base. ``unclear``: neither
     can be said.
     """

@@ -17,11 +17,12 @@ from bapa.stats.trials import ABSENT
 if TYPE_CHECKING:
     from bapa.probe import Probe
 
-RULE = (
+_CHOSEN = (
     "Three items, chosen by rule: put in order of how many cells {base} got right, they stand at one tenth, one half "
-    "and nine tenths of the way. In the picture of each cell the content is outlined; it is faded and crossed where "
-    "the model missed it."
+    "and nine tenths of the way."
 )
+_FEW = {1: "The one item", 2: "The two items"}  # all that there are
+_DRAWN = "In the picture of each cell the content is outlined; it is faded and crossed where the model missed it."
 _SIDE = 96  # pixels of a thumbnail; small canvases keep their own
 
 
@@ -56,6 +57,12 @@ class Example:
     height: int
     pictures: list[str]
     grids: list[Grid]
+
+
+def rule(count: int, base: str) -> str:
+    """How ``count`` example items, as :func:`examples` gives them, were chosen, and what their pictures show."""
+    few = f"{_FEW[count]} answered in all cells under every scheme." if count in _FEW else ""
+    return f"{few or _CHOSEN.format(base=base)} {_DRAWN}"
 
 
 def choose(hits: pd.Series, count: int = 3) -> list[int]:

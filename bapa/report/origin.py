@@ -20,6 +20,8 @@ from bapa.report.view import units
 from bapa.stats import clusters
 from bapa.stats.text import percent, with_interval
 
+_NUMERICS = {"device": "cpu", "dtype": "float32"}  # what a command that names none gets on a CPU
+
 
 def write(origin: Origin, probe: Probe) -> None:
     """Write tables (CSV) and figures (SVG, PDF) of what ``bapa origin`` found about ``probe`` into its folder."""
@@ -60,6 +62,9 @@ def _command(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
 
     yield from ("bapa", "origin", found["model"]["name"], "--probe", found["probe"]["path"], "--out", str(folder))
     yield from asked(found["model"])
+    for name, value in found.get("run", {}).items():  # older records do not tell it
+        if value != _NUMERICS[name]:
+            yield from (f"--{name}", value)
     standard = asdict(Options())
     for name in ("items", "batch_size", "draws", "closely", "mask", "stride", "fill"):
         if found["options"][name] != standard[name]:
@@ -105,6 +110,14 @@ def _rules(found: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _fitted(probes: Mapping[str, Any]) -> str:
+    """What linear probes were fitted on; of older records, which do not tell it, what is true of them all."""
+    held = {its.get("held_out") for its in probes.values()}
+    if held == {True}:
+        return "the other cells and other items"
+    return "the same items in the other cells" if held == {False} else "the other cells"
+
+
 def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
     from bapa.origin.options import FOLDER
     from bapa.report import origin_figures as figures
@@ -136,8 +149,8 @@ def _body(found: Mapping[str, Any], folder: Path) -> Iterator[str]:
     yield from _rules(found)
     if found["encoder"]:
         yield say(
-            "The encoder read directly: linear probes fitted on the other cells and other items, tried on this cell. "
-            "The band spans the cells, the dotted line is guessing."
+            f"The encoder read directly: linear probes fitted on {_fitted(found['encoder']['probes'])}, tried on this "
+            "cell. The band spans the cells, the dotted line is guessing."
         )
         yield picture(
             lambda dark: figures.encoder(found, dark=dark), "Accuracy of linear probes by layer of the encoder."

@@ -11,7 +11,7 @@ from bapa.report import chance, view, words
 from bapa.report.between import Between
 from bapa.report.compare import base
 from bapa.report.environment import page
-from bapa.report.examples import RULE, Example
+from bapa.report.examples import Example, rule
 from bapa.report.parts import Part
 from bapa.report.scale import DIFFERENCE, RATE
 from bapa.schemes.shares import brief
@@ -89,7 +89,7 @@ def section(
         "parts": parts,
         "examples": examples,
         "items": "",
-        "examples_rule": RULE.format(base=start),
+        "examples_rule": rule(len(examples or ()), start),
         "commands": [*commands, *(command for part in parts for command in part.commands)],
         "provenance": dict(_flat(config)),
     }

@@ -71,6 +71,11 @@ def effect(bias: Bias, scheme: str) -> str:
     before, after = percent(value(bias, start, span)), points(value(bias, scheme, span))
     low, high = (percent(value(bias, label, mean)) for label in (start, scheme))
     figures = f"range of the {what} {before} → {after}, mean {low} → {high} %"
+    if why and not claims.at_chance(bias, scheme) and (flat < 0 or reading == "blind"):
+        more = "more even" if flat < 0 else "no sign that the place matters"
+        worse = f"tells present from absent worse than {start} by more than {points(MARGIN)}"
+        still = "" if any(text.startswith("AUC") for text in why) or mean != "auc" else "; not so by its margins"
+        return f"{scheme}: {more}, but it {worse} ({'; '.join(why)}{still}); {figures}."
     if why and (flat < 0 or reading == "blind"):
         more = "more even" if flat < 0 else "even"
         still = (
@@ -194,8 +199,15 @@ def answer(runs: Sequence[tuple[str, Bias]]) -> str:
     if not matters:
         return ""
     if len(matters) == 2:
-        return f"Yes for {', '.join(matters[True])}; for {', '.join(matters[False])} no more than chance allows."
+        untold = [name for name, _ in runs if name not in (*matters[True], *matters[False])]
+        rest = f" For {', '.join(untold)} it cannot be told." if untold else ""
+        return f"Yes for {', '.join(matters[True])}; for {', '.join(matters[False])} no more than chance allows.{rest}"
     many = len(runs) > 1
+    (said,) = matters.values()
+    untold = [name for name, _ in runs if name not in said]
+    if untold:
+        which = f"{', '.join(said)}; for {', '.join(untold)} it cannot be told."
+        return f"Yes for {which}" if True in matters else f"No more than chance allows for {which}"
     if True in matters:
         return "Yes, for every model here." if many else "Yes."
     return f"No more than chance allows{', for any model here' if many else ''}."
@@ -203,9 +215,9 @@ def answer(runs: Sequence[tuple[str, Bias]]) -> str:
 
 def verdict(runs: Sequence[tuple[str, Bias]]) -> str:
     """Whether a scheme serves all the models of (name, bias) pairs, or serves one and harms another, as far as tests
-    say so; empty where they do not.
+    say so; empty where they do not, or where runs have different bases.
     """
-    if len(runs) < 2 or not all(others(bias) for _, bias in runs):
+    if len(runs) < 2 or not all(others(bias) for _, bias in runs) or len({base(bias) for _, bias in runs}) > 1:
         return ""
     for scheme in remedies(runs[0][1]):
         if all(best(bias) == scheme for _, bias in runs):

@@ -152,15 +152,19 @@ def difference(one: Map, two: Map, picked: Callable[[Array], Array], level: floa
     """``two - one`` of :func:`picked_range` or :func:`picked_worst`, with the p of "they are equal".
 
     Student's t with a standard error from simulated halvings of maps whose range is the cross-validated one; both maps
-    share their draws, as they share their items. It does not ask whether the maps are equal, only what is picked.
+    share their draws, as they share their items. It does not ask whether the maps are equal, only what is picked. Where
+    every cluster says the same, interval and p are those of :func:`~bapa.stats.intervals.change`.
     """
     if not (one.whole and two.whole):
         return intervals.estimate(np.nan, np.nan, np.nan), None
     value = float(picked(two.halves) - picked(one.halves))
     clusters = len(one.errors)
     error = float(np.std(_again(two, picked) - _again(one, picked), ddof=1))
+    if error <= 1e-12:  # every cluster says the same
+        alike = np.zeros(clusters)
+        return intervals.change(value, alike, level, one.items), intervals.p_value(value, alike)
     half = intervals.quantile(level, clusters) * error
-    p = 1.0 if error <= 1e-12 else float(2 * special.stdtr(clusters - 1, -abs(value) / error))
+    p = float(2 * special.stdtr(clusters - 1, -abs(value) / error))
     return intervals.estimate(value, value - half, value + half), p
 
 

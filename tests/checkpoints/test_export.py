@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 import bapa
 from bapa import files
 from bapa.checkpoints import Loaded, load
-from bapa.checkpoints.card import Measured
+from bapa.checkpoints.card import Measured, card
 from bapa.checkpoints.export import export, names_our_code
 from bapa.cli.app import app
 from bapa.errors import RunError
+from bapa.schemes import parse
 from tests.attach.checks import TWO_IMAGES, logits, same
 from tests.tiny import FAMILIES
 from tests.tune.processors import processor
@@ -124,12 +125,47 @@ def test_a_mistyped_run_is_said_before_a_model_is_loaded(tmp_path: Path, monkeyp
 
 def test_the_card_names_scheme_origin_and_command(tmp_path: Path) -> None:
     export(model(), tmp_path / "out", "bapa:distance=3", self_contained=True)
-    card = (tmp_path / "out" / "README.md").read_text()
-    assert "**`bapa:distance=3`**" in card
-    assert "Made from**: `llava`" in card
-    assert "Not measured" in card
-    assert "the package's own files" in card
+    told = (tmp_path / "out" / "README.md").read_text()
+    assert "**`bapa:distance=3`**" in told
+    assert "Made from**: `llava`" in told
+    assert "Not measured" in told
+    assert "the package's own files" in told
     assert json.loads((tmp_path / "out" / "config.json").read_text())["bapa"]["options"] == {"distance": 3}
+
+
+POSITIONS = "where the tokens of an image stand"
+MASKS = "which image tokens see each other"
+FEATURES = "image features on their way into the language model"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "concerns", "stays"),
+    [
+        ("bapa", POSITIONS, "weights, masks, image features and token order"),
+        ("sofa", MASKS, "weights, positions, image features and token order"),
+        ("native:image_attention=bidirectional", MASKS, "weights, positions, image features and token order"),
+        ("agci", FEATURES, "weights, positions, masks and token order"),
+        ("restore", "added to attention scores", "weights, positions, masks, image features and token order"),
+        ("anchored", "from where tokens look", "weights, masks, image features and token order"),
+    ],
+)
+def test_the_card_says_what_its_scheme_concerns(scheme: str, concerns: str, stays: str) -> None:
+    told = " ".join(card(model(), parse(scheme), None, False).split())
+    assert concerns in told
+    assert f"; {stays} are those of the checkpoint's own class. It is recorded in `config.json`" in told
+    assert [one for one in (POSITIONS, MASKS, FEATURES) if one in told] == [
+        one for one in (POSITIONS, MASKS, FEATURES) if one == concerns
+    ]
+    assert "Loaded with plain transformers the model runs **without** the scheme and its answers differ." in told
+
+
+def test_the_card_of_a_native_model_promises_no_difference(tmp_path: Path) -> None:
+    told = " ".join(card(model(), parse("native"), None, False).split())
+    assert "The scheme changes nothing; weights, positions, masks, image features and token order are those of" in told
+    assert "`config.json` names no scheme." in told
+    assert "plain transformers" not in told
+    export(model(), tmp_path / "out", "native")
+    assert "bapa" not in json.loads((tmp_path / "out" / "config.json").read_text())
 
 
 def test_figures_of_other_weights_do_not_enter_the_card(tmp_path: Path) -> None:

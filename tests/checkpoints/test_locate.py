@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
-from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from bapa.checkpoints import load
-from bapa.checkpoints.locate import locate
+from bapa.checkpoints.locate import Place, locate, present
 from bapa.errors import ModelError
 
 
@@ -88,3 +89,32 @@ def test_without_network_a_copy_in_the_cache_will_do(monkeypatch: pytest.MonkeyP
     assert locate("owner/name").cached
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url, **_: None)
     assert not locate("owner/name").cached
+
+
+@pytest.mark.parametrize(
+    ("now", "cached", "kept"), [("aaaa", False, True), ("bbbb", False, False), (None, False, False), (None, True, True)]
+)
+def test_a_copy_in_the_cache_counts_while_the_hub_has_no_other(
+    now: str | None, cached: bool, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``now``: the commit that the hub names; None: it cannot be reached."""
+
+    def asked(url: str, **_: object) -> SimpleNamespace:
+        assert url.endswith("owner/name/resolve/v1/config.json")
+        if now is None:
+            raise HTTPError("Name or service not known")
+        return SimpleNamespace(commit_hash=now)
+
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", asked)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(tmp_path / "aaaa"))
+    found = present(Place("owner/name", cached=cached, revision="v1"))
+    assert found == (tmp_path / "aaaa" if kept else None)
+
+
+def test_what_is_not_in_the_cache_is_not_present(hub: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks(*_: object, **__: object) -> None:
+        raise LocalEntryNotFoundError("not there")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lacks)
+    assert present(Place("owner/name")) is None
+    assert hub == []

@@ -33,6 +33,7 @@ from bapa.probe.compose import Pixels
 from bapa.probe.records import read_picture
 from bapa.probe.slots import Slots
 from tests.browser import browser
+from tests.measure.test_runner import IN_ORDER
 
 ROOT = Path(__file__).parents[2]
 MINUS = str.maketrans("−", "-")
@@ -166,6 +167,27 @@ def test_the_slots_of_a_probe_are_shown_as_they_are_measured(kind: str, tmp_path
     assert ("Margin at every" in drawn) == probe.slots.varied
     assert shown.attention is not None
     assert shown.attention.shape == ((9, 27) if kind == "images:3" else (9, 9))
+
+
+def test_a_question_before_the_picture_is_asked_as_it_is_measured(tmp_path: Path) -> None:
+    probe = build("digits", tmp_path / "probe", Design(items=4, order="question-first"))
+    loaded = load("reference")
+    loaded.processor.chat_template = IN_ORDER
+    run = measure(loaded, probe, ["native"], tmp_path / "run", items=2, audit=0)
+    explorer = Explorer(loaded, ["native"], probe=probe)
+    assert explorer.prompts.question_first
+    shown = explorer.look(explorer.of_item(1, probe), 4, explorer.question(1))[0]
+    answers = run.answers()
+    asked = answers[(answers["item"] == 1) & (answers["kind"] == "present")].sort_values("cell")
+    np.testing.assert_allclose(shown.margins, asked["margin"], atol=1e-3)
+
+
+def test_cells_beside_a_probe_are_refused(tmp_path: Path) -> None:
+    for option in ("--rows", "--cols"):
+        done = CliRunner().invoke(app, ["explore", "--probe", str(tmp_path / "probe"), option, "3"])
+        assert done.exit_code == 2
+        (line,) = done.stderr.strip().splitlines()
+        assert "has its own slots; leave them out, or build another: bapa probe SOURCE --rows N --cols N" in line
 
 
 @pytest.mark.parametrize("kind", ["scene", "crop"])

@@ -71,6 +71,23 @@ def test_offsets_have_a_sign_and_misses_are_counted(probe: Probe) -> None:
     assert found.down["value"] == pytest.approx(1 / 8, abs=0.02)
 
 
+def test_a_row_that_is_not_read_leaves_the_columns_and_is_missed(lines: Probe) -> None:
+    rows = []
+    for item in lines.items:
+        for cell in range(lines.cells):
+            for question in lines.questions(item, cell):
+                right = question.kind == "where_col" and cell % 3 < 2  # one column too far right
+                answer = question.choices[question.choices.index(question.answer) + right]
+                unread = (question.kind, cell) in (("where_row", 0), ("where_col", 8))
+                about = {"item": item.item, "cell": cell, "scheme": "bapa", "question": question.question_id}
+                about |= {"kind": question.kind, "expected": question.answer}
+                rows.append({**about, "answer": None if unread else answer})
+    found = of_answers(pd.DataFrame(rows), lines, Settings())["bapa"]
+    assert found.missed == pytest.approx(2 / 9), "a place is a row and a column"
+    assert found.down["value"] == 0, "of the eight cells whose rows were read"
+    assert found.across["value"] == pytest.approx(6 / 8), "of the eight cells whose columns were read"
+
+
 def test_rows_and_columns_point_too(lines: Probe) -> None:
     rows = []
     for item in lines.items:

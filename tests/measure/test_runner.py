@@ -20,7 +20,10 @@ from bapa.probe import Design, build
 from bapa.report import claims
 from bapa.report.terminal import table
 from bapa.report.words import findings
+from bapa.stats import Settings
+from bapa.stats.bias import bias
 from tests.measure.conftest import measured
+from tests.report.fakes import SKEWED, fake_answers, fake_bias, fake_run
 
 
 def test_a_run_holds_every_answer_once_in_the_order_of_the_probe(run, probe):
@@ -134,6 +137,23 @@ def test_a_question_before_the_image_is_asked_separately(tiny, tmp_path):
     assert run.config["prefill"] == "separate"
     assert run.config["audit"]["flips"] == []
     assert run.bias["schemes"]["native"]["slopes"]["text_distance"] == run.bias["schemes"]["native"]["slopes"]["raster"]
+
+
+@pytest.mark.parametrize("cluster", ["auto", "item", "group"])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_older_run_keeps_its_unit_and_the_order_of_its_prompt(cluster, first, tmp_path):
+    answers = fake_answers({"native": SKEWED}, 24)
+    answers["group"] = (answers["item"] // 2).map("class {}".format)
+    before = bias(answers, rows=3, cols=3, question_first=first, settings=Settings(cluster=cluster))
+    folder = fake_run(tmp_path / "run", {**fake_bias({"native": SKEWED}, items=24), **before, "version": 1}, answers)
+    told = json.loads((folder / "run.json").read_text())
+    told["config"]["statistics"]["cluster"] = cluster
+    (folder / "run.json").write_text(json.dumps(told))
+    found = load_run(folder).bias
+    assert found["version"] == 2
+    assert found["clusters"] == before["clusters"]
+    assert found["schemes"]["native"]["slopes"]["text_distance"]["value"] != 0
+    assert found["schemes"] == before["schemes"]
 
 
 def test_a_template_that_ignores_the_order_is_an_error(tiny, tmp_path):

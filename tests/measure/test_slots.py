@@ -11,9 +11,10 @@ from bapa.calibrate import calibrate
 from bapa.checkpoints import Loaded
 from bapa.errors import ConfigError, ModelError
 from bapa.measure import Run, measure
-from bapa.measure.together import together
+from bapa.measure.together import statistics, together
 from bapa.origin import explain
 from bapa.probe import Design, Probe, build
+from bapa.probe.slots import Slots
 from bapa.report import claims, words
 from bapa.schemes import parse
 from bapa.stats import Settings
@@ -166,3 +167,17 @@ def test_what_failed_in_one_part_is_missing_together(paged: Run) -> None:
     assert len(joined) == 12 * 9 * 2
     assert together(answers[answers["kind"] != "present"]) is None
     assert together(answers[~answers["kind"].str.startswith("where")]) is None
+    first = answers.iloc[answers.index[answers["kind"] == "where_row"][0]]
+    found = statistics(answers, Slots("page", 3, 3), QUICK)
+    assert found is not None, "a run with a place that was not read can be finished"
+    asked = [its["cells"][first["cell"]]["n"] for its in found["schemes"].values()]
+    assert sorted(asked) == [11, 12], "one of twelve items is missing under one scheme"
+
+
+def test_slopes_together_know_that_the_question_came_first(paged: Run) -> None:
+    for first, along in ((True, 1), (False, -1)):
+        found = statistics(paged.answers(), Slots("page", 3, 3), QUICK, question_first=first)
+        assert found is not None
+        slopes = found["schemes"]["native"]["slopes"]
+        assert slopes["raster"]["value"] != 0
+        assert slopes["text_distance"]["value"] == pytest.approx(along * slopes["raster"]["value"])

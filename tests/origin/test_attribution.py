@@ -194,6 +194,10 @@ def test_alone_is_said_only_where_nothing_else_carries_a_part() -> None:
     assert not found["alone"]
     assert found["sentence"].startswith("The bias comes mostly from the positions")
     assert "where the encoder saw it carries 14 % [11, 17]" in found["sentence"]
+    wide = shares(encoder=(0.55, 1.05), order=(-0.05, 0.04), position=(-0.02, 0.45), language_model=(-0.02, 0.45))
+    found = verdict.decide(wide, sure, 0.95)
+    assert not found["alone"], "an interval up to 45 % holds a part that counts"
+    assert found["sentence"].startswith("The bias comes mostly from the vision encoder")
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from bapa.families.anatomy import find
 from bapa.origin import encoder, tower
 from bapa.origin.geometry import Cells
+from bapa.stats import Settings
 from tests.tiny import FAMILIES
 
 ITEMS, CELLS, WIDTH, CLASSES = 60, 4, 24, 3
@@ -53,6 +56,20 @@ def test_probes_know_nothing_of_the_items_they_are_tried_on() -> None:
     mixed = np.random.default_rng(1).permutation(np.arange(ITEMS) % CLASSES)
     noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(0))
     assert encoder.probes(noise, mixed, seed=0)["everywhere"].mean() == pytest.approx(1 / CLASSES, abs=0.15)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_the_record_tells_whether_items_were_held_out(single: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    values, classes = states("alike")
+    told = np.arange(ITEMS) if single else classes
+    read = encoder.Read(["encoder 1"], [values], None, None)
+    monkeypatch.setattr(encoder, "read", lambda *_: read)
+    monkeypatch.setattr(encoder, "labels", lambda *_: {"name": told})
+    monkeypatch.setattr(encoder, "_accuracy", lambda right, *_: right.mean())
+    args: tuple[Any, ...] = (None, None, None, range(ITEMS), None, np.arange(ITEMS), Settings(), lambda: None)
+    found = encoder.study(*args)["probes"]["name"]
+    assert found["held_out"] is not single
+    assert ("everywhere" in found["layers"][0]) is not single
 
 
 def test_invariance_of_tokens_that_do_not_change_with_the_cell() -> None:

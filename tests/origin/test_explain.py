@@ -17,7 +17,7 @@ from bapa.measure import load_run, measure
 from bapa.origin import Options, explain, load_origin
 from bapa.origin.moves import Mover
 from bapa.probe import Design, Probe, build
-from bapa.report.origin import part, write
+from bapa.report.origin import _command, part, write
 from bapa.stats import Settings
 from studies.reference.build import tile_of_patch
 
@@ -156,6 +156,18 @@ def test_the_verb(model_path: Path, probe: Probe, tmp_path: Path) -> None:
     wrong = CliRunner().invoke(app, [*command, "--part", "taste"])
     assert wrong.exit_code == 2
     assert len(wrong.stderr.strip().splitlines()) == 1
+
+
+def test_the_command_of_the_page_is_accepted(model_path: Path, probe: Probe, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command = ["origin", str(model_path), "--probe", str(probe.path), "--out", str(folder), "--items", "2"]
+    command += ["--part", "none", "--draws", "1", "--resamples", "10", "--device", "cpu", "--dtype", "bf16"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert load_origin(folder).found["run"] == {"device": "cpu", "dtype": "bfloat16"}
+    _, *again = _command(load_origin(folder).found, folder)
+    result = CliRunner().invoke(app, again)
+    assert result.exit_code == 0, result.output
 
 
 def planted_encoder_bias() -> Loaded:

@@ -81,4 +81,26 @@ def test_the_command_addresses_the_model_as_it_was() -> None:
     model = {"name": "m", "fingerprint": "f", "processor": {"a": "b"}, "attention": "eager", "opening": "yes? "}
     told = {"model": model, "probe": {"path": "p"}, "options": asdict(Options())}
     asked = ["--load", "attention=eager", "--opening", "yes? "]
-    assert [*origin._command(told, Path("run"))] == ["bapa", "origin", "m", "--probe", "p", "--out", "run", *asked]
+    base = ["bapa", "origin", "m", "--probe", "p", "--out", "run", *asked]
+    assert [*origin._command(told, Path("run"))] == base, "of older records, which do not tell where they ran"
+    told["run"] = {"device": "cpu", "dtype": "float32"}
+    assert [*origin._command(told, Path("run"))] == base
+    told["run"] = {"device": "cuda", "dtype": "bfloat16"}
+    assert [*origin._command(told, Path("run"))] == [*base, "--device", "cuda", "--dtype", "bfloat16"]
+
+
+@pytest.mark.parametrize(
+    ("held_out", "on"),
+    [
+        ({"held_out": True}, "the other images and other items,"),
+        ({"held_out": False}, "the same items in the other images,"),
+        ({}, "the other images,"),  # an older record
+    ],
+)
+def test_what_linear_probes_were_fitted_on(held_out: dict[str, bool], on: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(origin_figures, "has_shares", lambda found: False)
+    monkeypatch.setattr(origin, "picture", lambda draw, words: words)
+    record = found(None, None, None)
+    record["verdict"]["sentence"] = "Unknown."
+    record |= {"encoder": {"probes": {"identity": held_out}}, "occlusion": None, "flow": None, "not_done": {}}
+    assert f"linear probes fitted on {on} tried on this image" in " ".join(origin._body(record, Path("run")))

@@ -112,6 +112,7 @@ class Asked:
 
     frame: pd.DataFrame
     bias = {"probe": {"fingerprint": "f", "rows": 3, "cols": 3}, "level": 0.95, "schemes": {"bapa": {}}}
+    cluster = "auto"
 
     def answers(self) -> pd.DataFrame:
         return self.frame.assign(scheme="bapa")

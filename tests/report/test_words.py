@@ -76,8 +76,31 @@ def test_a_lost_threshold_is_no_lost_margin(bottom: dict) -> None:
     changed = copy.deepcopy(bottom)
     changed["schemes"]["bapa"]["keeps"]["balanced_accuracy"] = "lost"
     said = words.effect(changed, "bapa")
-    assert "more even because it cannot tell present from absent (balanced accuracy" in said
-    assert "by their margins they still do" in said
+    assert "more even, but it tells present from absent worse than native by more than 5 points (balanced" in said
+    assert "not so by its margins" in said
+
+
+def test_a_model_that_tells_well_is_not_said_to_be_blind() -> None:
+    """It tells worse than natively, by more than the margin; that this is why it is even was not asked."""
+    worse = fake_bias({"native": UNIFORM, "bapa": UNIFORM})
+    worse["schemes"]["bapa"]["keeps"]["auc"] = "lost"
+    said = words.effect(worse, "bapa")
+    assert said.startswith("bapa: no sign that the place matters, but it tells present from absent worse than native")
+    assert "because" not in said
+
+
+def test_no_answer_is_given_for_every_model_where_some_cannot_be_told() -> None:
+    uneven, mute = fake_bias({"native": SKEWED, "bapa": UNIFORM}), fake_bias({"native": UNIFORM, "bapa": UNIFORM})
+    for scheme in mute["schemes"].values():
+        scheme["overall"]["mass"]["value"] = 0.01
+    assert words.answer([("a", uneven), ("b", mute)]) == "Yes for a; for b it cannot be told."
+    assert words.answer([("a", uneven), ("b", uneven)]) == "Yes, for every model here."
+
+
+def test_runs_with_different_bases_have_no_verdict_together() -> None:
+    one, other = fake_bias({"native": SKEWED, "bapa": UNIFORM}), fake_bias({"reverse": SKEWED, "bapa": UNIFORM})
+    assert words.verdict([("a", one), ("b", one)])
+    assert words.verdict([("a", one), ("b", other)]) == ""
 
 
 def test_no_claim_where_the_test_carries_none(bottom: dict) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -21,7 +22,7 @@ from bapa.measure import load_run
 from bapa.probe import Design, Probe, build
 from bapa.report import again, claims, write
 from bapa.report.between import between
-from bapa.report.examples import choose
+from bapa.report.examples import choose, rule
 from tests.report.fakes import FLAT, SKEWED, fake_answers, fake_bias, fake_run
 
 TABLES = {"native": SKEWED, "bapa": FLAT}
@@ -213,12 +214,25 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, run: Path) -> N
 
 
 def test_items_are_chosen_by_rule() -> None:
-    import pandas as pd
-
     hits = pd.Series({item: item % 10 for item in range(101)})
     chosen = choose(hits)
     assert [hits[item] for item in chosen] == [0, 4, 8]
     assert choose(pd.Series({5: 1})) == [5]
+
+
+def test_examples_are_counted(tmp_path: Path) -> None:
+    assert rule(3, "native").startswith("Three items, chosen by rule: put in order of how many cells native got right")
+    for count, told in (
+        (1, "The one item answered in all cells under every scheme."),
+        (2, "The two items answered in"),
+    ):
+        probe = build("digits", tmp_path / f"probe-{count}", Design(items=count, seed=3))
+        found = fake_bias({"native": SKEWED}, items=count)
+        run = fake_run(tmp_path / f"run-{count}", found, fake_answers({"native": SKEWED}, count), probe)
+        html = write([run]).read_text("utf-8")
+        assert html.count('<figure class="example">') == count
+        assert told in html
+        assert "Three items" not in html
 
 
 def test_the_spread_over_seeds_stands_beside_the_first_run(run: Path, probe: Probe, tmp_path: Path) -> None:

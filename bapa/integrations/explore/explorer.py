@@ -19,7 +19,7 @@ from bapa.errors import ConfigError, ModelError
 from bapa.families.anatomy import find
 from bapa.families.pictures import Reader
 from bapa.inference.answers import AnswerSet
-from bapa.inference.backend import check_slots
+from bapa.inference.backend import check_slots, prompts_of
 from bapa.inference.forward import Asked, Forward
 from bapa.inference.prompts import Prompts
 from bapa.origin.attention import of_last_token
@@ -77,7 +77,10 @@ class Explorer:
             check_slots(loaded.processor, probe)
             _check_asks(probe)
         self.size = (probe.height, probe.width) if probe else (rows * self.cell, cols * self.cell)
-        self.prompts = Prompts(loaded.processor, self.size, slots=self.slots)
+        if probe is None:
+            self.prompts = Prompts(loaded.processor, self.size, slots=self.slots)
+        else:
+            self.prompts = prompts_of(loaded, probe)
         self.forward = Forward(self.model, self.prompts, shared=0)
         self.answers = AnswerSet(loaded.processor.tokenizer)
         self.tiles = _targets(probe) if probe else list(digits.source(tiles=TILES, size=self.cell, seed=7))
