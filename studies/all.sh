@@ -53,6 +53,18 @@ python -m studies.aligned run
 python -m studies.aligned write
 bapa check build/aligned/aligned-1 --pictures build/pretrained/parts/known/emoji-datasource-facebook --task name --budget 90m --out build/aligned/check
 
+# docs/studies/asked.md; needs npm
+python -m studies.asked run
+bapa export build/asked/uniform-1 --out build/asked/plain-uniform-1
+bapa probe build/pretrained/parts/known/emoji-datasource-facebook --items 48 --seed 5 --no-near-miss --prompt "Is there {caption} in the picture? Answer yes or no." --align build/asked/plain-uniform-1 --out build/asked/probe
+bapa measure build/asked/plain-uniform-1 --probe build/asked/probe --items 16 --scheme native --scheme bapa --audit 2 --out build/asked/measured-uniform
+bapa report build/asked/measured-uniform
+bapa origin build/asked/plain-uniform-1 --probe build/asked/probe --items 10 --draws 1 --part none --out build/asked/origin-uniform
+bapa calibrate build/asked/plain-uniform-1 --probe build/asked/probe --items 8 --held-out 12 --steps 6 --out build/asked/calibrated-uniform
+bapa export build/asked/calibrated-uniform --self-contained --out build/asked/shipped-uniform
+bapa measure build/asked/calibrated-uniform --probe build/asked/probe --items 2 --audit 0 --out build/asked/reloaded-uniform
+python -m studies.asked write
+
 # docs/studies/finetuned.md; needs npm
 python -m studies.finetuned run
 python -m studies.finetuned write

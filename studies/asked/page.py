@@ -8,7 +8,6 @@ from typing import Any
 from studies.asked.reading import order
 from studies.coded.page import MAP, Rows, mapped, maybe, teaching
 from studies.study import Blocks, Study, table
-from studies.text import share
 from studies.words.page import grid, p_text
 
 _SAID = ("hits", "range of hits", "false alarms")
@@ -58,11 +57,12 @@ def _criteria(record: Mapping[str, Any]) -> Rows:
     for arm, agreed in record.get("agreement", {}).items():
         each = [its["arms"][arm] for its in record["models"].values() if arm in its["arms"]]
         over = record["together"]["arms"][arm]
-        turning = " / ".join(share(its["turning part"]) for its in each)
         carried = maybe(over.get("position share", {}).get("reverse"))
         uneven = " / ".join(p_text(its["p uneven"]) for its in each)
-        rows.append([arm, uneven, f"{agreed['mean']:.2f} ({agreed['null95']:.2f})", turning, carried])
-    return ["arm", "p of each", "agreement of maps (95 % of chance)", "turning part of each", "position share"], rows
+        whole = record["pooled"][arm]
+        agree = f"{agreed['mean']:.2f} ({agreed['null95']:.2f})"
+        rows.append([arm, uneven, p_text(whole["p"]), maybe(whole["range"]), agree, carried])
+    return ["arm", "p of each", "p of all", "range of all", "agreement (95 % of chance)", "position share"], rows
 
 
 def _models(models: Mapping[str, Any]) -> Rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from studies.aligned.reading import Array, fixed, together
@@ -33,7 +34,17 @@ def record(answers: pd.DataFrame) -> dict[str, Any]:
         maps = [its["arms"][arm]["rules"]["native"]["cells"] for its in models.values() if arm in its["arms"]]
         if len(maps) > 1:
             agree[arm] = agreement(maps)
-    return {"models": models, "together": together(models), "agreement": agree}
+    return {"models": models, "together": together(models), "agreement": agree, "pooled": pooled(answers)}
+
+
+def pooled(answers: pd.DataFrame) -> dict[str, Any]:
+    """By arm, natively, range and p of the pictures of all projectors in one map: added when the maps had been seen."""
+    found = {}
+    for arm, rows in answers[answers["rule"] == "native"].groupby("arm"):
+        its = np.concatenate([shares(*table(one)) for _, one in rows.groupby("seed")])
+        whole = reading.figures({"native": its})
+        found[str(arm)] = {"range": whole["rules"]["native"]["range"], "p": whole["p uneven"]}
+    return found
 
 
 def figures(answers: pd.DataFrame) -> dict[str, Any]:

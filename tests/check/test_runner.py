@@ -120,7 +120,7 @@ def test_what_a_model_says_anyway_is_in_the_estimate_once_for_each_rule():
     pace = WarmUp(Pace(once=0.1, rule=0.1, memory=0), moves=0.9, alone=0.01)
     told, plain = estimate(replace(pace, pace=replace(pace.pace, usual=2.0)), 60), estimate(pace, 60)
     assert told.measure == pytest.approx(plain.measure + 2 * len(MEASURED))
-    assert told.calibrate == pytest.approx(plain.calibrate + 2 * (STEPS + 1 + 2 + len(STRIDES) + 2))
+    assert told.calibrate == pytest.approx(plain.calibrate + 2 * (STEPS + 2 + 2 + len(STRIDES) + 2))
     assert told.origin == pytest.approx(plain.origin + 4)  # with the image first and with the question first
 
 

@@ -130,6 +130,8 @@ def test_planted_maps_are_told_as_they_were_planted(record: dict[str, Any]) -> N
     assert its["arms"]["uniform"]["position share"]["reverse"]["value"] == pytest.approx(1, abs=0.1)
     assert its["middle less"]["photo, native, less uniform, native"]["low"] > 0
     assert record["agreement"]["uniform"]["mean"] > record["agreement"]["uniform"]["null95"]
+    assert record["pooled"]["uniform"]["p"] < 0.001
+    assert record["pooled"]["shuffled"]["p"] > 0.01
     said = its["said"]["shuffled, native"]
     assert said["hits"]["value"] == pytest.approx(0.5, abs=0.05)
     assert said["false alarms"]["value"] == pytest.approx(0.16, abs=0.03)
