@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 import torch
 
+from bapa.stats.text import interval, percent
 from studies.asked import ask, learn, page, reading, run
 from studies.pretrained import arms as pretrained
 from studies.pretrained.parts import TRAINED
 from studies.pretrained.scenes import MATCH, TOKENS, TOLD, Rows, Scenes
 from studies.taught.lessons import stream
+from tests.studies.test_sentences import page as text
 
 HANDS, THINGS, PICTURES = len(TRAINED) + 1, 30, 60
 YES, NO = 1, 0
@@ -151,3 +153,25 @@ def test_an_arm_of_which_there_is_none_is_refused() -> None:
     assert run.chosen(None) == tuple(ask.ARMS)
     with pytest.raises(Exception, match="there is no arm sideways; these are: uniform, shuffled"):
         run.chosen(["sideways"])
+
+
+def test_the_pages_say_what_the_record_says() -> None:
+    its = page.STUDY.record()["together"]
+    study, bench, unbiased, paper = (
+        text(f"docs/{name}.md") for name in ("studies/asked", "studies/pretrained", "unbiased", "paper")
+    )
+    beside = its["less"]["uniform, native, less shuffled, native"]["range"]
+    for where in (study, bench, unbiased):
+        assert f"{percent(beside['value'], 1)}" in where
+        assert interval(beside, 1) in where
+    for arm, pages in (("uniform", (study, bench, paper)), ("photo", (study, bench))):
+        change = its["arms"][arm]["rules"]["bapa"]["change"]
+        for what in ("mean", "worst"):
+            low, high = (percent(-change[what][bound], 1) for bound in ("high", "low"))
+            for where in pages:
+                assert f"{percent(-change[what]['value'], 1)} [{low}, {high}]" in where.replace(" points [", " [")
+    for arm in ("uniform", "shuffled", "photo"):
+        found = its["arms"][arm]["rules"]["native"]["range"]
+        assert f"{percent(found['value'], 1)} {interval(found, 1)}" in study.replace(" points [", " [")
+    middle = its["middle less"]["photo, native, less uniform, native"]
+    assert f"{percent(middle['value'], 1)} points {interval(middle, 1)}" in study
