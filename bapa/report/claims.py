@@ -9,11 +9,12 @@ from bapa.report.compare import Bias, base, changes
 from bapa.stats.bias import READABLE
 from bapa.stats.clusters import LEAST, NAMES
 from bapa.stats.quantities import cell
-from bapa.stats.text import percent, with_interval
+from bapa.stats.text import Estimated, percent, with_interval
 
 AGREE = 0.95  # share of sampled answers that must say in words what the logits say
 _EQUAL = 0.9  # cells that hold so much of the image tokens of the largest count as equal
 EVEN = 0.10  # a map is called even where the interval of its range ends below
+_TELLS = ("auc", "balanced_accuracy")  # how well a scheme tells present from absent
 Reading = Literal["no answers", "uneven", "blind", "even", "unclear"]
 
 
@@ -60,11 +61,10 @@ def changed(bias: Bias, scheme: str, quantity: str) -> int:
 def lost(bias: Bias, scheme: str) -> list[str]:
     """Why one cannot say that ``scheme`` tells present from absent: figures in words; empty where it does."""
     found = bias["schemes"][scheme]
-    shown = {key: f"{cell(key).spoken} {with_interval(found['overall'][key])}" for key in ("auc", "balanced_accuracy")}
+    shown = {key: f"{cell(key).spoken} {with_interval(found['overall'][key])}" for key in _TELLS}
     reasons = []
     for key, text in shown.items():
-        low, high = found["overall"][key]["low"], found["overall"][key]["high"]
-        if low is not None and high is not None and low <= 0.5:
+        if _holds_chance(found["overall"][key]):
             reasons.append(text)
         elif found["keeps"][key] == "lost":
             before = percent(bias["schemes"][base(bias)]["overall"][key]["value"])
@@ -75,8 +75,11 @@ def lost(bias: Bias, scheme: str) -> list[str]:
 def at_chance(bias: Bias, scheme: str) -> bool:
     """Whether ``scheme`` may not tell present from absent at all; else :func:`lost` says that it tells worse."""
     overall = bias["schemes"][scheme]["overall"]
-    lows = [overall[key]["low"] for key in ("auc", "balanced_accuracy") if overall[key]["high"] is not None]
-    return any(low is not None and low <= 0.5 for low in lows)
+    return any(_holds_chance(overall[key]) for key in _TELLS)
+
+
+def _holds_chance(found: Estimated) -> bool:
+    return found["low"] is not None and found["high"] is not None and found["low"] <= 0.5
 
 
 def reading(bias: Bias, scheme: str) -> Reading:

@@ -20,10 +20,12 @@ from studies.aligned.ask import ALIGNED, Reader, seen
 from studies.aligned.projector import part
 from studies.pretrained import arms as pretrained
 from studies.pretrained.scenes import PROMPT
+from studies.taught.lessons import shuffled
 from studies.words.ask import CANDIDATES, Array, kept
 from studies.words.neighbours import told
 
 PICTURES, STEPS, TRIED = 81, 60, 24
+SHUFFLED = "shuffled"  # the arm whose image tokens come in another order
 DRAWN = "as drawn"  # how image tokens come that are shuffled in teaching: in their own order
 RULES: Mapping[str, str] = {  # what they are called and their labels, native first
     "native": "native",
@@ -45,7 +47,7 @@ class Arm:
 
 ARMS: Mapping[str, Arm] = {
     "uniform": Arm("A", tuple(RULES)),
-    "shuffled": Arm("D", ("native", DRAWN)),
+    SHUFFLED: Arm("D", ("native", DRAWN)),
     "photo": Arm("E", ("native", "bapa", "own distance", "reverse")),
     "under bapa": Arm("C", ("native", "bapa")),
 }
@@ -72,7 +74,9 @@ def ask(parts: Path, work: Path, seeds: Sequence[int], wanted: Sequence[str] = t
 def _arm(untaught: Reader, work: Path, seed: int, name: str, image: Tensor) -> Iterator[pd.DataFrame]:
     reader = taught(untaught, work, seed, name)
     for rule in ARMS[name].rules:
-        given = shuffled(image) if name == "shuffled" and rule != DRAWN else image
+        given = image
+        if name == SHUFFLED and rule != DRAWN:
+            given = shuffled(image, torch.Generator().manual_seed(len(image)))  # the same order for every rule
         margins = kept(work / f"{seed}-{name}-{rule}.npy", partial(answers, reader, given, rule))
         picture, cell = np.indices(margins.shape[:2]).reshape(2, -1)
         yield pd.DataFrame(
@@ -126,10 +130,3 @@ def absent(shown: Tensor, names: int) -> Tensor:
     generator = torch.Generator().manual_seed(len(shown))
     order = torch.rand(len(shown), names, generator=generator).scatter_(1, shown, -1.0)
     return order.argsort(1, descending=True)[:, : shown.shape[1]]
-
-
-def shuffled(image: Tensor) -> Tensor:
-    """The image tokens of every picture in an order of its own, the same for every rule."""
-    from studies.asked.learn import mixed
-
-    return mixed(image, torch.Generator().manual_seed(len(image)))

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from bapa.calibrate.words.reader import CELLS
 from studies.pretrained import scenes
+from studies.pretrained.arms import Arm
 from studies.pretrained.parts import TRAINED
 from studies.pretrained.scenes import MATCH, TOLD, Asker, Placement
 from studies.taught.learn import Pupil
-from studies.taught.lessons import Lesson, Subject
+from studies.taught.lessons import Lesson, Subject, shuffled
 
 THINGS, FULL, QUESTIONS = (1, CELLS - 1), (CELLS, CELLS), 8  # a full grid is never learned from
 HELD_OUT = (len(TRAINED),)
@@ -32,6 +33,8 @@ class Presence(Subject):
 
 class Learner(Pupil):
     """Learns from questions whether a thing is there, and from captions, which count the same."""
+
+    subject: Presence
 
     @cached_property
     def asker(self) -> Asker:
@@ -65,11 +68,11 @@ class Learner(Pupil):
 
 
 def lesson(
-    reader: Any, asker: Asker, subject: Subject, count: int, generator: torch.Generator, trial: bool = False
+    reader: Any, asker: Asker, subject: Presence, count: int, generator: torch.Generator, trial: bool = False
 ) -> Lesson:
     """``count`` pictures and what is asked about them: to learn from, or for a ``trial``."""
     things, hands, kinds = (FULL, HELD_OUT, (MATCH,)) if trial else (THINGS, range(len(TRAINED)), (MATCH, TOLD))
-    placement = subject.placement if isinstance(subject, Presence) and not trial else "uniform"
+    placement: Placement = "uniform" if trial else subject.placement
     named = reader.named.thing
     drawn = scenes.draw(reader.bench.there[:, named], count, things, placement, generator, hands)
     asked = [
@@ -84,14 +87,9 @@ def lesson(
     rows = asker.pack(asked)
     number = torch.arange(len(rows.target))  # every answer counts
     among = rows.target[:, None].expand(-1, 3)
-    return Lesson(rows, mixed(image, generator) if subject.shuffled else image, number, among)
+    return Lesson(rows, shuffled(image, generator) if subject.shuffled else image, number, among)
 
 
-def mixed(image: Tensor, generator: torch.Generator) -> Tensor:
-    """The image tokens of every picture in an order of its own. ``image``: (pictures, tokens, width)."""
-    return torch.stack([one[torch.randperm(len(one), generator=generator)] for one in image])
-
-
-def subject(arm: Any) -> Presence:
+def subject(arm: Arm) -> Presence:
     """What an arm of `studies/pretrained` learns from."""
     return Presence(scheme=arm.scheme, shuffled=arm.shuffled, placement=arm.placement)

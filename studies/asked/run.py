@@ -23,7 +23,8 @@ Work = Annotated[Path, typer.Option(help="Where models and answers are kept.")]
 
 def run(seeds: Seeds = None, arms: Arms = None, parts: Parts = FETCHED, work: Work = Path("build/asked")) -> None:
     """Teach models of every arm to say whether a thing is there, and ask them in every cell (needs npm)."""
-    new = ask(parts, work, known(seeds, parts, work), chosen(arms))
+    wanted = chosen(arms)
+    new = ask(parts, work, known(seeds, parts, work), wanted)
     found = reading.record(written(ANSWERS, new, ("seed", "arm")))
     kept = STUDY.record()
     STUDY.keep({**kept, **found, "teaching": {**kept.get("teaching", {}), **learned(work, ARMS)}})

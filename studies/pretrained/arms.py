@@ -15,7 +15,7 @@ class Arm:
     ``start``: the arm whose judged model of the same seed is tuned further, none where training begins from the parts.
     """
 
-    scheme: str = "native"
+    scheme: Literal["native", "bapa"] = "native"
     language: Literal["pretrained", "random"] = "pretrained"
     shuffled: bool = False
     placement: Placement = "uniform"

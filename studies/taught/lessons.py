@@ -73,7 +73,7 @@ def lesson(reader: Reader, subject: Subject, count: int, generator: torch.Genera
     with torch.no_grad():
         image = reader.loaded.model.model.get_image_features(pixels).pooler_output + subject.codes
     if subject.shuffled:
-        image = torch.stack([one[torch.randperm(len(one), generator=generator)] for one in image])
+        image = shuffled(image, generator)
     form = torch.randint(len(subject.forms), (count, CELLS), generator=generator)
     named_of = torch.arange(CELLS).expand(count, -1)
     if subject.central:
@@ -91,6 +91,11 @@ def lesson(reader: Reader, subject: Subject, count: int, generator: torch.Genera
         among += picked
     question = torch.arange(len(among)).repeat_interleave(torch.tensor([len(one) for one in among]))
     return Lesson(asker.pack(asked), image, question, torch.cat([torch.tensor(one) for one in among]))
+
+
+def shuffled(image: Tensor, generator: torch.Generator) -> Tensor:
+    """The image tokens of every picture in an order of its own. ``image``: (pictures, tokens, width)."""
+    return torch.stack([one[torch.randperm(len(one), generator=generator)] for one in image])
 
 
 def stream(seed: int, step: int) -> torch.Generator:

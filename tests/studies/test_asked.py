@@ -85,6 +85,25 @@ def test_a_full_grid_and_the_last_hand_are_tried_and_never_learned_from() -> Non
     assert set(tried.rows.kind.tolist()) == {MATCH}
 
 
+def test_answers_and_captions_count_the_same_and_a_trial_counts_order_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    (learned, _), (tried, _) = lesson("uniform"), lesson("uniform", trial=True)
+    pupil: Any = object.__new__(learn.Learner)
+    pupil.asker = SimpleNamespace(yes=YES, no=NO)
+    logits = {
+        len(one.rows.target): torch.randn(len(one.rows.target), 8, generator=stream(2, 0)) for one in (learned, tried)
+    }
+    monkeypatch.setattr(learn.Learner, "logits", lambda _, one: logits[len(one.rows.target)])
+    each = torch.nn.functional.cross_entropy(logits[len(learned.rows.target)], learned.rows.target, reduction="none")
+    told = learned.rows.kind == TOLD
+    assert torch.isclose(pupil.loss(learned), each[told].mean() + each[~told].mean())
+    its, there = logits[len(tried.rows.target)], tried.rows.target == YES
+    margin = its[:, YES] - its[:, NO]
+    above = (margin[there][:, None] > margin[~there]).float().mean()
+    assert pupil.right([tried]) == pytest.approx(float(above))
+    its[:, YES] += 5.0  # the same for all: no other order
+    assert pupil.right([tried]) == pytest.approx(float(above))
+
+
 def test_nine_other_things_are_asked_about_that_the_picture_does_not_show() -> None:
     shown = torch.stack([torch.randperm(40, generator=stream(0, n))[:9] for n in range(20)])
     absent = ask.absent(shown, 40)
